@@ -1,0 +1,220 @@
+/// The door: one registry of orders and pre-trade risk, shared by every process of this user on this host.
+///
+///     auto registry = riskreg::Registry::open("desk", {.strategy = "mm1"});
+///     const auto account = registry.account("A1");
+///     const auto es = registry.instrument("ESH4");
+///     const auto verdict = registry.check_and_register(
+///         {.id = "O-1", .account = account, .instrument = es, .side = Side::buy, .price = Price{4799'250000000}, .quantity = Quantity{2'00000000}});
+///     if (verdict.accepted()) send(…);
+///
+/// Threads    every member may be called from any thread, at once. Not from a signal handler. A forked child
+///            does not inherit the registration: its calls answer `not_attached`.
+/// Errors     opening throws `Error`; trading calls never throw and never block beyond their deadline.
+/// Crash      a process may die inside any call: the call happened wholly or not at all, and the next caller
+///            in any process finishes it. Who cannot know the outcome of its last call asks `find` by id.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "riskreg/config.hpp"
+#include "riskreg/error.hpp"
+#include "riskreg/order.hpp"
+
+namespace riskreg {
+
+/// One row: the exposure and the limits of one scope. Spanning scopes sum over instruments; quantity limits of a
+/// spanning scope hold for each instrument separately.
+struct ExposureView {
+    Scope scope;
+    Quantity position{};
+    Quantity open_buy_quantity{};
+    Quantity open_sell_quantity{};
+    Money open_buy_notional{};
+    Money open_sell_notional{};
+    std::uint32_t working_buy = 0;
+    std::uint32_t working_sell = 0;
+    Quantity bought_today{};
+    Quantity sold_today{};
+    Money bought_notional_today{};
+    Money sold_notional_today{};
+    bool saturated = false;            ///< a counter met its end: the scope is treated as halted
+    TradingState state = TradingState::active;
+    bool unreconciled = false;         ///< firm only
+    std::string state_reason;
+    std::uint32_t state_uid = 0;
+    std::int64_t state_changed_ns = 0; ///< 0: never
+    Limits limits;
+};
+
+enum class SessionStatus : std::uint8_t { attached = 1, detached = 2, dead = 3, fenced = 4 };
+
+struct SessionView {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;
+    std::string strategy;
+    SessionStatus status{};
+    std::uint32_t pid = 0;
+    std::uint32_t uid = 0;
+    std::int64_t attached_ns = 0;
+    std::int64_t ended_ns = 0;         ///< 0: not ended, or dead and not yet noticed by a writer
+    std::uint64_t accepted = 0;
+    std::uint64_t denied = 0;
+    std::uint64_t denied_unlogged = 0;
+    std::uint64_t facts = 0;
+};
+
+struct StatusView {
+    std::string name;
+    std::string segment;               ///< name under /dev/shm
+    std::string state;                 ///< active … halted of the firm, unreconciled, poisoned
+    bool poisoned = false;
+    bool unreconciled = false;
+    std::uint64_t committed = 0, applied = 0, journaled = 0, durable = 0, checkpointed = 0;
+    std::uint32_t sessions_live = 0, sessions_dead = 0, sessions_capacity = 0;
+    std::uint64_t orders_live = 0, orders_total = 0, ids_used = 0, orders_capacity = 0;
+    std::uint64_t executions_used = 0, executions_capacity = 0;
+    std::uint64_t quarantined_records = 0, quarantined_events = 0, quarantine_capacity = 0;
+    std::uint64_t repairs = 0, redone = 0, gaps = 0, backlog = 0, ring_capacity = 0;
+    PersistenceMode persistence{};
+    std::uint64_t size_bytes = 0;
+    std::int64_t created_ns = 0;
+    std::uint32_t lock_holder_pid = 0; ///< 0: free; otherwise the thread id that holds the lock now
+};
+
+/// Result of an audit (INV-3 … INV-8, INV-11).
+struct AuditView {
+    std::vector<std::string> violations;
+    std::uint64_t orders = 0, live = 0, ids = 0, executions = 0, quarantined = 0, rows = 0;
+    std::uint64_t seq = 0;
+    std::uint64_t digest = 0;
+};
+
+/// Looking only: maps the segment read-only, takes no lock, never delays a writer or a recovery.
+/// Cost: wait-free; a copy of one record each, except `audit` and `orders`, which are linear.
+class Reader {
+public:
+    /// Throws Error: missing, foreign, permission, damaged.
+    static Reader open(const std::string& name, const std::string& state_dir = {});
+    Reader(Reader&&) noexcept;
+    Reader& operator=(Reader&&) noexcept;
+    ~Reader();
+
+    [[nodiscard]] InstrumentId instrument(std::string_view id) const noexcept;
+    [[nodiscard]] AccountId account(std::string_view id) const noexcept;
+    [[nodiscard]] StrategyId strategy(std::string_view id) const noexcept;
+    [[nodiscard]] std::string name(InstrumentId id) const;
+    [[nodiscard]] std::string name(AccountId id) const;
+    [[nodiscard]] std::string name(StrategyId id) const;
+    [[nodiscard]] std::vector<std::string> instruments() const;
+    [[nodiscard]] std::vector<std::string> accounts() const;
+    [[nodiscard]] std::vector<std::string> strategies() const;
+    /// Kind `none` when a part of the text does not exist.
+    [[nodiscard]] Scope scope(std::string_view text) const noexcept;
+    [[nodiscard]] std::string name(const Scope& scope) const;
+    /// The strategy's only account; `none` when it has several.
+    [[nodiscard]] AccountId only_account(StrategyId strategy) const noexcept;
+
+    /// False when there is no such order. Any id of the chain finds it.
+    [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const;
+    /// Every order, oldest first; stops when `visit` returns false.
+    void orders(const std::function<bool(const OrderView&)>& visit) const;
+    [[nodiscard]] ExposureView exposure(const Scope& scope) const;
+    /// Every row of the configured entities, in checking order of scopes.
+    void exposures(const std::function<bool(const ExposureView&)>& visit) const;
+    [[nodiscard]] StatusView status() const;
+    [[nodiscard]] std::vector<SessionView> sessions() const;
+    /// Audits a consistent copy. Throws Error{busy} when writers outran every attempt to copy.
+    [[nodiscard]] AuditView audit() const;
+    /// The configuration as it was at creation, canonical JSON.
+    [[nodiscard]] std::string config_json() const;
+
+    /// The log, oldest first. `from` 0: the oldest that the ring still holds. Returns the sequence to go on from.
+    /// `visit` gets one JSON object as text and its sequence. `lost`: events that were overwritten before they were read.
+    std::uint64_t events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
+                         std::uint64_t* lost = nullptr) const;
+
+    struct Impl;
+
+private:
+    explicit Reader(std::unique_ptr<Impl> impl) noexcept;
+    friend class Registry;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// One attached process: a strategy session, or an operator when `ProcessConfig::strategy` is empty.
+class Registry {
+public:
+    /// Makes the segment of a new registry and leaves it, live in shared memory. Throws Error.
+    static void create(const std::string& name, const SharedConfig& config, const std::string& state_dir = {});
+
+    /// Attaches. Adopts a segment that nobody is attached to: repairs, audits, notices the dead. Throws Error.
+    static Registry open(const std::string& name, const ProcessConfig& config);
+
+    /// Removes the segment, and the files unless they are kept. Throws Error{busy} while a process is attached,
+    /// unless `force`: those processes are then refused every further call.
+    static void destroy(const std::string& name, const std::string& state_dir, bool keep_files, bool force);
+
+    Registry(Registry&&) noexcept;
+    Registry& operator=(Registry&&) noexcept;
+    /// A clean detach: no policy for dead strategies runs, no order is orphaned.
+    ~Registry();
+
+    /// Reading, wait-free, through the same mapping.
+    [[nodiscard]] const Reader& reader() const noexcept;
+    [[nodiscard]] InstrumentId instrument(std::string_view id) const noexcept { return reader().instrument(id); }
+    [[nodiscard]] AccountId account(std::string_view id) const noexcept { return reader().account(id); }
+    [[nodiscard]] StrategyId strategy() const noexcept;
+    [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const { return reader().find(account, id, out); }
+
+    /// Decides one new order and, if every check passes, reserves its exposure for every process. Call before sending.
+    ///
+    /// Returns    accepted(): the order is in the log and counted by every process from now on.
+    ///            denied: nothing was reserved; `reason` is the first broken check in DenyReason order.
+    /// Errors     never throws. No lock within the deadline, a poisoned segment, a fenced session: denied.
+    /// Crash      caller dies inside: the order is wholly registered or wholly absent. Registering it again
+    ///            answers `already_registered` in the first case.
+    /// Cost       no allocation, no system call when uncontended, O(1) in live orders. See bench/README.md.
+    [[nodiscard]] Verdict check_and_register(const OrderRequest& request) noexcept;
+
+    /// Up to 64 orders under one lock. all_or_none: all are accepted by one commit, or none; members of a refused
+    /// batch that would have passed answer `batch_member_denied`. Otherwise each stands for itself.
+    /// More than 64 orders: every answer is `denied`, `capacity`.
+    [[nodiscard]] std::vector<Verdict> register_batch(std::span<const OrderRequest> requests, bool all_or_none);
+
+    /// A request to amend. Denied leaves the order untouched.
+    [[nodiscard]] Verdict replace_requested(const ReplaceRequest& request) noexcept;
+    [[nodiscard]] Verdict cancel_requested(AccountId account, std::string_view id) noexcept;
+    /// The send surely failed. Only before any answer of the venue, only by the owner.
+    [[nodiscard]] Verdict aborted(AccountId account, std::string_view id) noexcept;
+
+    /// A fact from the venue. Never refused by a rule; `not_booked` means that the lock was not to be had in time
+    /// and nothing changed: send it again (it is recognised by its exec id). A fact that is no fact (illegal id,
+    /// fill without price) is denied.
+    [[nodiscard]] Verdict event(const OrderEvent& fact) noexcept;
+
+    /// Shared reference price. The first writer of an instrument owns it until it detaches or dies; others are
+    /// denied `not_owner`. Updates after the first take no lock and write no event.
+    [[nodiscard]] Verdict reference_price(InstrumentId instrument, Price price) noexcept;
+
+    /// Kill switch: raises the state of a scope; latched. Denied `not_allowed` when it would lower it.
+    [[nodiscard]] Verdict halt(const Scope& scope, TradingState state, std::string_view reason) noexcept;
+    /// Steps a scope down to `state`. Denied `not_allowed` when that is not below the present state.
+    [[nodiscard]] Verdict resume(const Scope& scope, TradingState state, std::string_view reason) noexcept;
+    /// Releases `unreconciled` after a recovery, by an operator's word.
+    [[nodiscard]] Verdict release_unreconciled(std::string_view reason) noexcept;
+    /// Replaces the limits of a scope. A limit below the present use refuses only what increases risk.
+    [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason) noexcept;
+
+    struct Impl;
+
+private:
+    explicit Registry(std::unique_ptr<Impl> impl) noexcept;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace riskreg

@@ -1,0 +1,421 @@
+#include "core/apply.hpp"
+
+#include "base/crash_point.hpp"
+#include "base/wide.hpp"
+#include "core/index.hpp"
+
+namespace riskreg::core {
+
+using namespace layout;
+
+namespace {
+
+RowSet rows_of_event(const State& state, const EventHeader& header) noexcept {
+    return rows_of(state.geometry, header.account, header.strategy, header.instrument);
+}
+
+void apply_counters(State& state, const EventHeader& header, const RowDelta& delta) noexcept {
+    const bool buy = header.side == Side::buy;
+    for (const std::uint32_t row : rows_of_event(state, header)) {
+        Versioned<RowCounters>& record = state.rows[row].counters;
+        RowCounters next = record.newest();
+        bool saturated = false;
+        next.position = base::add_saturating(next.position, delta.position, saturated);
+        auto& quantity = buy ? next.open_buy_quantity : next.open_sell_quantity;
+        auto& notional = buy ? next.open_buy_notional : next.open_sell_notional;
+        auto& working = buy ? next.working_buy : next.working_sell;
+        quantity = base::add_saturating(quantity, delta.open_quantity, saturated);
+        notional = base::add_saturating(notional, delta.open_notional, saturated);
+        working += static_cast<std::uint32_t>(static_cast<std::int32_t>(header.working_delta));
+        if (saturated) next.flags |= kRowSaturated;
+        record.store(header.seq, next);
+        CRASH_POINT("row counters");
+    }
+}
+
+void apply_day(State& state, const EventHeader& header, const RowDelta& delta) noexcept {
+    const bool buy = header.side == Side::buy;
+    for (const std::uint32_t row : rows_of_event(state, header)) {
+        Versioned<RowDay>& record = state.rows_cold[row].day;
+        RowDay next = record.newest();
+        bool saturated = false;
+        auto& quantity = buy ? next.bought_quantity : next.sold_quantity;
+        auto& notional = buy ? next.bought_notional : next.sold_notional;
+        quantity = base::add_saturating(quantity, buy ? delta.position : -delta.position, saturated);
+        notional = base::add_saturating(notional, delta.traded_notional, saturated);
+        if (saturated) next.flags |= kRowSaturated;
+        record.store(header.seq, next);
+        CRASH_POINT("row day");
+    }
+}
+
+/// Rows, in full: counters and, where an execution is involved, day totals.
+void apply_rows(State& state, const EventHeader& header, const RowDelta& delta) noexcept {
+    const bool counters = (delta.position | delta.open_quantity | delta.open_notional) != 0 || header.working_delta != 0;
+    if (counters) apply_counters(state, header, delta);
+    if ((delta.position | delta.traded_notional) != 0) apply_day(state, header, delta);
+}
+
+struct StateChange {
+    std::uint32_t row;
+    TradingState state;
+    TradingState previous;
+    std::uint32_t uid;
+    const Reason* reason;
+    std::uint8_t set_flags = 0;
+    std::uint8_t clear_flags = 0;
+};
+
+void apply_state(State& state, const EventHeader& header, const StateChange& change) noexcept {
+    Versioned<RowControl>& control = state.rows[change.row].control;
+    RowControl next = control.newest();
+    next.state = change.state;
+    next.flags = static_cast<std::uint8_t>((next.flags | change.set_flags) & ~change.clear_flags);
+    control.store(header.seq, next);
+    CRASH_POINT("row control");
+    Versioned<RowLatch>& latch = state.rows_cold[change.row].latch;
+    RowLatch why = latch.newest();
+    const bool newly_halted = change.state == TradingState::halted;
+    why.halted_seq = newly_halted ? header.seq : why.halted_seq;
+    why.changed_ns = header.time_ns;
+    why.uid = change.uid;
+    why.previous = change.previous;
+    why.reason = *change.reason;
+    latch.store(header.seq, why);
+    CRASH_POINT("row latch");
+    store_release(state.status->state_epoch, header.seq);
+}
+
+constexpr Reason make_reason(std::string_view text) noexcept {
+    Reason reason{};
+    for (; reason.size < text.size() && reason.size < sizeof reason.text; ++reason.size)
+        reason.text[reason.size] = text[reason.size];
+    return reason;
+}
+
+void write_order_identity(State& state, std::uint32_t slot, const OrderIdentity& identity) noexcept {
+    copy_words_in(state.orders[slot].identity, identity);
+    CRASH_POINT("order identity");
+}
+
+void apply_registered(State& state, const RegisterEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    OrderIdentity identity{};
+    identity.id = event.id;
+    identity.hash = event.hash;
+    identity.price = event.price;
+    identity.quantity = event.quantity;
+    identity.stop_price = event.stop_price;
+    identity.created_ns = h.time_ns;
+    identity.created_seq = h.seq;
+    identity.instrument = h.instrument;
+    identity.account = h.account;
+    identity.strategy = h.strategy;
+    identity.head = h.order_slot;
+    identity.previous = kNoSlot;
+    identity.session = h.session;
+    identity.generation = h.generation;
+    identity.kind = SlotKind::order;
+    identity.side = h.side;
+    identity.type = event.order_type;
+    identity.tif = event.tif;
+    identity.flags = event.identity_flags;
+    write_order_identity(state, h.order_slot, identity);
+
+    OrderState order{};
+    order.price = event.price;
+    order.quantity = event.quantity;
+    order.reserved_quantity = event.quantity;
+    order.reserved_notional = event.reserved_notional;
+    order.reserved_price = event.reserved_price;
+    order.updated_ns = h.time_ns;
+    order.last_alias = h.order_slot;
+    order.pending_alias = kNoSlot;
+    order.last_execution = kNoSlot;
+    order.version = 1;
+    order.base = OrderBase::pending_new;
+    state.orders[h.order_slot].state.store(h.seq, order);
+    CRASH_POINT("order state");
+
+    apply_rows(state, h, event.delta);
+    store_relaxed(state.log->next_order, h.order_slot + 1ULL);
+    CRASH_POINT("next order");
+    insert_word(state.order_index, state.geometry.order_index, event.hash, h.order_slot);
+    CRASH_POINT("order index");
+}
+
+void apply_order_state(State& state, const LifeEvent& event) noexcept {
+    const OrderAfter& after = event.after;
+    OrderState order{};
+    order.price = after.price;
+    order.quantity = after.quantity;
+    order.cum_quantity = after.cum_quantity;
+    order.reserved_quantity = after.reserved_quantity;
+    order.reserved_notional = after.reserved_notional;
+    order.reserved_price = after.reserved_price;
+    order.pending_price = after.pending_price;
+    order.pending_quantity = after.pending_quantity;
+    order.pending_reserved_price = after.pending_reserved_price;
+    order.reported_cum = after.reported_cum;
+    order.updated_ns = event.header.time_ns;
+    order.last_alias = after.last_alias;
+    order.pending_alias = after.pending_alias;
+    order.last_execution = after.last_execution;
+    order.version = after.version;
+    order.base = after.base;
+    order.flags = after.flags;
+    state.orders[event.header.order_slot].state.store(event.header.seq, order);
+    CRASH_POINT("order state");
+}
+
+/// A new id of the chain takes its own slot, so that every id is compared in full.
+void apply_alias(State& state, const LifeEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    OrderIdentity identity{};
+    identity.id = event.id;
+    identity.hash = order_hash(h.account, event.id);
+    identity.price = event.after.pending_price;
+    identity.quantity = event.after.pending_quantity;
+    identity.created_ns = h.time_ns;
+    identity.created_seq = h.seq;
+    identity.instrument = h.instrument;
+    identity.account = h.account;
+    identity.strategy = h.strategy;
+    identity.head = h.order_slot;
+    identity.previous = event.after.last_alias;
+    identity.session = h.session;
+    identity.generation = h.generation;
+    identity.kind = SlotKind::alias;
+    identity.side = h.side;
+    write_order_identity(state, h.alias_slot, identity);
+    OrderState presence{};
+    presence.updated_ns = h.time_ns;
+    presence.last_alias = presence.pending_alias = presence.last_execution = kNoSlot;
+    state.orders[h.alias_slot].state.store(h.seq, presence);
+    store_relaxed(state.log->next_order, h.alias_slot + 1ULL);
+    CRASH_POINT("alias");
+    insert_word(state.order_index, state.geometry.order_index, identity.hash, h.alias_slot);
+    CRASH_POINT("alias index");
+}
+
+void apply_new_execution(State& state, const LifeEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    ExecutionSlot& slot = state.executions[h.execution_slot];
+    store_relaxed(slot.identity.seq, kBeingWritten);
+    fence_release();
+    ExecutionIdentity identity{};
+    identity.id = event.id;
+    identity.order_slot = h.order_slot;
+    identity.previous = event.after.execution_previous;
+    identity.time_ns = h.time_ns;
+    copy_words_in(slot.identity, identity);
+    store_release(slot.identity.seq, h.seq);
+    CRASH_POINT("execution identity");
+    ExecutionState booked{};
+    booked.price = event.last_price;
+    booked.quantity = event.last_quantity;
+    booked.status = ExecutionStatus::booked;
+    slot.state.store(h.seq, booked);
+    store_relaxed(state.log->next_execution, h.execution_slot + 1ULL);
+    CRASH_POINT("execution");
+    insert_word(state.execution_index, state.geometry.execution_index, execution_hash(h.order_slot, event.id), h.execution_slot);
+    CRASH_POINT("execution index");
+}
+
+/// A bust or a correction changes the execution that it names; a correction under the same id keeps it booked.
+void apply_execution_change(State& state, const LifeEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    Versioned<ExecutionState>& record = state.executions[h.execution_ref].state;
+    ExecutionState next = record.newest();
+    if (h.type == EventType::bust) {
+        next.status = ExecutionStatus::busted;
+    } else if (h.execution_slot != kNoSlot) {
+        next.status = ExecutionStatus::corrected;
+    } else {
+        next.price = event.last_price;
+        next.quantity = event.last_quantity;
+    }
+    record.store(h.seq, next);
+    CRASH_POINT("execution change");
+}
+
+void apply_venue_id(State& state, const LifeEvent& event) noexcept {
+    VenueId& venue = state.orders[event.header.order_slot].venue;
+    VenueId value{};
+    value.id = event.id;
+    store_relaxed(venue.seq, kBeingWritten);
+    fence_release();
+    copy_words_in(venue, value, 1);
+    store_release(venue.seq, event.header.seq);
+    CRASH_POINT("venue id");
+}
+
+void apply_firm_reducing(State& state, const EventHeader& header, TradingState previous) noexcept {
+    static constexpr Reason reason = make_reason("an execution could not be remembered: the table is full");
+    apply_state(state, header, {state.geometry.firm_row(), TradingState::reducing_only, previous, 0, &reason});
+}
+
+void apply_life(State& state, const LifeEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    apply_order_state(state, event);
+    if (h.alias_slot != kNoSlot) apply_alias(state, event);
+    if ((h.flags & kVenueIdSet) != 0) apply_venue_id(state, event);
+    apply_rows(state, h, event.delta);
+    if ((h.flags & kFirmReducing) != 0) apply_firm_reducing(state, h, event.after.firm_previous);
+    const bool changes_execution = h.type == EventType::bust || h.type == EventType::correct;
+    if (changes_execution && h.execution_ref != kNoSlot) apply_execution_change(state, event);
+    if (h.execution_slot != kNoSlot) apply_new_execution(state, event);
+}
+
+void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    if (event.booked != 0) apply_rows(state, h, event.delta);
+    if ((h.flags & kFirmReducing) != 0) apply_firm_reducing(state, h, event.firm_previous);
+    store_relaxed(state.log->quarantined_events, event.count_after);
+    if (event.slot == kNoSlot) return;
+    QuarantineSlot& slot = state.quarantine[event.slot];
+    QuarantineSlot value{};
+    value.order_id = event.order_id;
+    value.exec_id = event.exec_id;
+    value.price = event.price;
+    value.quantity = event.quantity;
+    value.time_ns = h.time_ns;
+    value.instrument = h.instrument;
+    value.account = h.account;
+    value.event_type = static_cast<std::uint8_t>(event.reported);
+    value.side = h.side;
+    value.booked = event.booked;
+    store_relaxed(slot.seq, kBeingWritten);
+    fence_release();
+    copy_words_in(slot, value, 1);
+    store_release(slot.seq, h.seq);
+    store_relaxed(state.log->next_quarantine, event.slot + 1ULL);
+    CRASH_POINT("quarantine");
+    insert_word(state.quarantine_index, state.geometry.quarantine_index,
+                quarantine_hash(h.account, event.order_id, event.exec_id, event.reported), event.slot);
+}
+
+void apply_limits(State& state, const LimitsEvent& event) noexcept {
+    Versioned<RowControl>& record = state.rows[event.row].control;
+    RowControl next = event.after;
+    const RowControl& now = record.newest();
+    next.state = now.state;
+    next.flags = now.flags;
+    record.store(event.header.seq, next);
+    CRASH_POINT("limits");
+}
+
+void apply_session(State& state, const SessionEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    SessionSlot& slot = state.sessions[h.session];
+    SessionRecord next = slot.record.newest();
+    StrategyState strategy{};
+    strategy.session = h.session;
+    strategy.generation = h.generation;
+    switch (h.type) {
+        case EventType::session_attached:
+            next = SessionRecord{};
+            next.attached_ns = h.time_ns;
+            next.pid_start = event.pid_start;
+            next.pid = event.pid;
+            next.generation = h.generation;
+            next.uid = event.uid;
+            next.strategy = h.strategy;
+            strategy.status = SessionStatus::attached;
+            break;
+        case EventType::session_detached: strategy.status = SessionStatus::detached; break;
+        case EventType::session_dead: strategy.status = SessionStatus::dead; break;
+        default: strategy.status = SessionStatus::fenced; break;
+    }
+    next.status = strategy.status;
+    next.ended_ns = h.type == EventType::session_attached ? 0 : h.time_ns;
+    slot.record.store(h.seq, next);
+    CRASH_POINT("session record");
+    if (event.is_current != 0) state.strategies[h.strategy].state.store(h.seq, strategy);
+    if (event.row != kNoSlot) apply_state(state, h, {event.row, event.state, event.previous, event.uid, &event.reason});
+    if (h.type == EventType::session_attached) store_relaxed(state.log->next_generation, h.generation + 1ULL);
+    store_release(slot.word, session_word(h.generation, strategy.status));
+    CRASH_POINT("session word");
+}
+
+void apply_reference_owner(State& state, const EventHeader& header) noexcept {
+    ReferenceOwner owner{};
+    owner.session = header.session;
+    owner.generation = header.generation;
+    state.references[header.instrument].owner.store(header.seq, owner);
+}
+
+void apply_records(State& state, const Event& event) noexcept {
+    if ((event.header.flags & kNoChange) != 0) return;
+    switch (event.header.type) {
+        case EventType::registered: return apply_registered(state, event.registered);
+        case EventType::quarantined: return apply_quarantined(state, event.quarantine);
+        case EventType::state_changed:
+        case EventType::reconciled: {
+            const StateEvent& e = event.state;
+            return apply_state(state, e.header, {e.row, e.state, e.previous, e.uid, &e.reason, e.set_flags, e.clear_flags});
+        }
+        case EventType::limits_changed: return apply_limits(state, event.limits);
+        case EventType::session_attached:
+        case EventType::session_detached:
+        case EventType::session_dead:
+        case EventType::session_fenced: return apply_session(state, event.session);
+        case EventType::reference_owner: return apply_reference_owner(state, event.header);
+        case EventType::denied:
+        case EventType::none: return;
+        default: return apply_life(state, event.life);
+    }
+}
+
+bool is_whole(const State& state, std::uint64_t seq) noexcept {
+    const Event& event = state.ring_slot(seq);
+    return load_acquire(event.header.seq) == seq && event.header.checksum == checksum_of(event, seq);
+}
+
+}  // namespace
+
+const Event& write_event(State& state, Event& event, std::uint64_t offset) noexcept {
+    const std::uint64_t seq = load_relaxed(state.log->committed) + 1 + offset;
+    Event& slot = state.ring_slot(seq);
+    // A lapped reader of the slot's old event must be able to tell: its sequence goes first.
+    store_relaxed(slot.header.seq, kBeingWritten);
+    fence_release();
+    event.header.seq = seq;
+    event.header.checksum = checksum_of(event, seq);
+    copy_words_in(slot.header, event.header, 1);
+    for (std::size_t word = sizeof(EventHeader) / 8; word < 32; ++word) store_relaxed(slot.words[word], event.words[word]);
+    store_release(slot.header.seq, seq);
+    CRASH_POINT("event written");
+    return slot;
+}
+
+void commit(State& state, std::uint64_t seq) noexcept {
+    store_release(state.log->committed, seq);
+    // A release store is a one-way barrier: without this fence apply's stores may move above it.
+    fence_release();
+    CRASH_POINT("committed");
+}
+
+void apply(State& state, const Event& event) noexcept {
+    apply_records(state, event);
+    store_relaxed(state.log->last_time_ns, static_cast<std::uint64_t>(event.header.time_ns));
+    CRASH_POINT("records applied");
+    store_release(state.log->applied, event.header.seq);
+    CRASH_POINT("applied");
+}
+
+RepairCase repair(State& state) noexcept {
+    const std::uint64_t committed = load_acquire(state.log->committed);
+    const std::uint64_t applied = load_relaxed(state.log->applied);
+    const bool canary_bad = load_relaxed(state.header->magic) != kMagic;
+    if (canary_bad) return RepairCase::r3_damaged;
+    if (committed == applied) return RepairCase::r1_nothing_to_do;
+    if ( committed < applied || committed - applied > kMaxRedo) return RepairCase::r3_damaged;
+    for (std::uint64_t seq = applied + 1; seq <= committed; ++seq)
+        if (!is_whole(state, seq)) return RepairCase::r3_damaged;
+    for (std::uint64_t seq = applied + 1; seq <= committed; ++seq) apply(state, state.ring_slot(seq));
+    store_relaxed(state.status->redone, load_relaxed(state.status->redone) + (committed - applied));
+    return RepairCase::r2_redone;
+}
+
+}  // namespace riskreg::core

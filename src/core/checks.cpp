@@ -1,0 +1,317 @@
+// The checks that new orders and amends share, in the order of their reasons (semantics.md 2).
+#include "core/decide_common.hpp"
+#include "core/overlay.hpp"
+
+namespace riskreg::core {
+
+using namespace layout;
+using base::Int128;
+
+namespace {
+
+constexpr RowCounters kNoCounters{};
+constexpr RowControl kNoControl = [] {
+    RowControl control{};
+    control.max_order_quantity = control.max_order_notional = control.max_long = control.max_short =
+        control.max_open_notional = kUnlimited;
+    control.max_working_orders = control.max_working_buy = control.max_working_sell = kUnlimitedCount;
+    return control;
+}();
+
+constexpr std::int64_t clamp(Int128 value) noexcept {
+    if (value > base::kMaxInt64) return base::kMaxInt64;
+    return value < base::kMinInt64 ? base::kMinInt64 : static_cast<std::int64_t>(value);
+}
+
+constexpr bool exceeds(Int128 observed, std::int64_t limit) noexcept { return limit != kUnlimited && observed > limit; }
+
+/// Position if every working order of this side fills, and `quantity` more.
+Int128 worst_case(const RowCounters& counters, Side side, std::int64_t quantity) noexcept {
+    const Int128 position = counters.position;
+    return side == Side::buy ? position + counters.open_buy_quantity + quantity
+                             : -position + counters.open_sell_quantity + quantity;
+}
+
+bool on_grid(std::int64_t price, std::int64_t tick) noexcept { return price % tick == 0; }
+
+bool price_required(OrderType type) noexcept { return type == OrderType::limit || type == OrderType::stop_limit; }
+bool price_allowed(OrderType type) noexcept { return type != OrderType::stop; }
+bool stop_required(OrderType type) noexcept { return type == OrderType::stop || type == OrderType::stop_limit; }
+
+bool deny_quantity(const State& state, const PricedOrder& order, Decision& out) noexcept {
+    const InstrumentRecord& i = state.instrument_records[order.instrument];
+    const auto refuse = [&](std::int64_t limit) {
+        return deny(state, DenyReason::invalid_quantity, {kNoSlot, order.quantity, limit, Unit::quantity}, out), true;
+    };
+    if (order.quantity <= 0) return refuse(i.min_quantity);
+    if (order.quantity % i.lot != 0) return refuse(i.lot);
+    if (order.quantity < i.min_quantity) return refuse(i.min_quantity);
+    return order.quantity > i.max_quantity && refuse(i.max_quantity);
+}
+
+bool deny_price(const State& state, const PricedOrder& order, Decision& out) noexcept {
+    const std::int64_t tick = state.instrument_records[order.instrument].tick;
+    const auto refuse = [&](std::int64_t seen) {
+        return deny(state, DenyReason::invalid_price, {kNoSlot, seen, tick, Unit::price}, out), true;
+    };
+    if (order.has_price != price_required(order.type) && (price_required(order.type) || !price_allowed(order.type)))
+        return deny(state, DenyReason::invalid_price, out), true;
+    if (order.has_stop_price != stop_required(order.type)) return deny(state, DenyReason::invalid_price, out), true;
+    if (price_required(order.type) && !on_grid(order.price, tick)) return refuse(order.price);
+    return order.has_stop_price && !on_grid(order.stop_price, tick) && refuse(order.stop_price);
+}
+
+/// Refuses a price outside the band around the reference.
+bool deny_collar(const State& state, const PricedOrder& order, std::int64_t reference, Decision& out) noexcept {
+    const InstrumentRecord& i = state.instrument_records[order.instrument];
+    if (i.collar_bps == 0 && i.collar_ticks == 0) return false;
+    const Int128 ticks = static_cast<Int128>(i.collar_ticks) * i.tick;
+    const Int128 band = std::max<Int128>(ticks, base::fraction_bps(reference, i.collar_bps));
+    const Int128 high = static_cast<Int128>(reference) + band;
+    const Int128 low = static_cast<Int128>(reference) - band;
+    const auto outside = [&](std::int64_t price, bool above, bool below) {
+        const bool too_high = above && price > high;
+        if (!too_high && !(below && price < low)) return false;
+        const Compared compared{kNoSlot, price, clamp(too_high ? high : low), Unit::price};
+        return deny(state, DenyReason::price_collar, compared, out), true;
+    };
+    const bool two_sided = i.collar_two_sided != 0;
+    if (order.has_stop_price && outside(order.stop_price, true, true)) return true;
+    return price_required(order.type) &&
+           outside(order.price, two_sided || order.side == Side::buy, two_sided || order.side == Side::sell);
+}
+
+/// The price that an order of this type reserves at (semantics.md 3); nullopt on overflow.
+std::optional<std::int64_t> reserve_price(const State& state, const PricedOrder& order, const Reference& reference) noexcept {
+    const InstrumentRecord& i = state.instrument_records[order.instrument];
+    const auto size = [](std::int64_t price) -> std::optional<std::int64_t> {
+        return price == base::kMinInt64 ? std::nullopt : std::optional(price < 0 ? -price : price);
+    };
+    if (price_required(order.type)) {
+        const bool at_limit = !reference.fresh || state.has_setting(kReserveAtLimit);
+        const auto limit = size(order.price);
+        const auto other = at_limit ? limit : size(reference.price);
+        if (!limit || !other) return std::nullopt;
+        return std::max(*limit, *other);
+    }
+    std::int64_t basis = reference.price;
+    if (order.type == OrderType::stop && base::magnitude(order.stop_price) > base::magnitude(basis)) basis = order.stop_price;
+    return base::with_slippage(basis, i.market_slippage_bps);
+}
+
+}  // namespace
+
+Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t now_ns) noexcept {
+    const ReferencePrice cell = state.references[instrument].price.read();
+    Reference reference;
+    reference.known = cell.seq > kGenesis;
+    reference.price = cell.price;
+    reference.age_ns = now_ns > cell.time_ns ? now_ns - cell.time_ns : 0;
+    const std::int64_t max_age_ns = 1'000'000LL * state.instrument_records[instrument].reference_max_age_ms;
+    reference.fresh = reference.known && reference.age_ns <= max_age_ns;
+    return reference;
+}
+
+void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overlay, RowsNow& now) noexcept {
+    now.rows = rows;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const bool known = rows[k] != kNoSlot;
+        now.counters[k] = known ? &state.rows[rows[k]].counters.newest() : &kNoCounters;
+        now.control[k] = known ? &state.rows[rows[k]].control.newest() : &kNoControl;
+        if (overlay == nullptr || !known) continue;
+        now.with_batch[k] = *now.counters[k];
+        overlay->add_to(rows[k], now.with_batch[k]);
+        now.counters[k] = &now.with_batch[k];
+    }
+}
+
+bool is_reducing(const RowCounters& counters, Side side, std::int64_t quantity) noexcept {
+    return worst_case(counters, side, quantity) <= 0;
+}
+
+bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity, Decision& out) noexcept {
+    struct Refusal {
+        int severity = 0;
+        DenyReason reason = DenyReason::none;
+        std::uint32_t row = kNoSlot;
+    } worst;
+    const auto refuse = [&worst](int severity, DenyReason reason, std::uint32_t row) {
+        if (severity > worst.severity) worst = {severity, reason, row};
+    };
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const RowControl& control = *now.control[k];
+        const bool saturated = (now.counters[k]->flags & kRowSaturated) != 0;
+        const bool unreconciled = k == kFirmRow && (control.flags & kUnreconciled) != 0;
+        if (control.state <= TradingState::warn && !saturated && !unreconciled) [[likely]] continue;
+        const bool of_strategy = k == kStrategyRow || k == kStrategyInstrumentRow;
+        const RowCounters& judge = *now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow];
+        const bool reducing = intent == Intent::new_order && is_reducing(judge, side, quantity);
+        const bool down = intent == Intent::amend_down;
+        if (control.state == TradingState::halted || saturated) refuse(4, DenyReason::halted, now.rows[k]);
+        if (control.state == TradingState::cancel_only && !down) refuse(3, DenyReason::cancel_only, now.rows[k]);
+        if (control.state == TradingState::reducing_only && !down && !reducing)
+            refuse(2, DenyReason::reducing_only, now.rows[k]);
+        if (unreconciled && !down && !reducing) refuse(1, DenyReason::unreconciled, now.rows[k]);
+    }
+    if (worst.severity == 0) return false;
+    deny(state, worst.reason, {worst.row, 0, 0, Unit::none}, out);
+    return true;
+}
+
+bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept {
+    return deny_quantity(state, order, out) || deny_price(state, order, out);
+}
+
+bool deny_reference(const State& state, const PricedOrder& order, std::int64_t now_ns, std::int64_t& reserved_price,
+                    Decision& out) noexcept {
+    const InstrumentRecord& i = state.instrument_records[order.instrument];
+    const Reference reference = reference_of(state, order.instrument, now_ns);
+    if (!reference.fresh) {
+        const bool collared = i.collar_bps != 0 || i.collar_ticks != 0;
+        const bool may_do_without = price_required(order.type) && !collared && state.has_setting(kAllowLimitWithoutReference);
+        if (!may_do_without) {
+            const DenyReason reason = reference.known ? DenyReason::reference_price_stale : DenyReason::reference_price_unknown;
+            return deny(state, reason, out), true;
+        }
+    } else if (deny_collar(state, order, reference.price, out)) {
+        return true;
+    }
+    const auto price = reserve_price(state, order, reference);
+    if (!price) return deny(state, DenyReason::arithmetic_overflow, out), true;
+    reserved_price = *price;
+    return false;
+}
+
+bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    if (growth.order_quantity > 0 && state.has_setting(kRequireLimits)) {
+        const unsigned set = now.control[0]->set | now.control[1]->set | now.control[3]->set | now.control[4]->set;
+        const unsigned needed = kSetMaxOrderQuantity | (growth.side == Side::buy ? kSetMaxLong : kSetMaxShort);
+        if ((set & needed) != needed)
+            return deny(state, DenyReason::no_limit_set, {now.rows[kAccountInstrumentRow], 0, 0, Unit::none}, out), true;
+    }
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const std::int64_t limit = now.control[k]->max_order_quantity;
+        if (exceeds(growth.order_quantity, limit)) [[unlikely]]
+            return deny(state, DenyReason::max_order_quantity, {now.rows[k], growth.order_quantity, limit, Unit::quantity}, out), true;
+    }
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const std::int64_t limit = now.control[k]->max_order_notional;
+        if (exceeds(growth.order_notional, limit)) [[unlikely]]
+            return deny(state, DenyReason::max_order_notional, {now.rows[k], growth.order_notional, limit, Unit::money}, out), true;
+    }
+    return false;
+}
+
+namespace {
+
+bool deny_working(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    const bool buy = growth.side == Side::buy;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const RowCounters& c = *now.counters[k];
+        const RowControl& l = *now.control[k];
+        const std::uint64_t side_count = static_cast<std::uint64_t>(buy ? c.working_buy : c.working_sell) + growth.orders;
+        const std::uint64_t count = static_cast<std::uint64_t>(c.working_buy) + c.working_sell + growth.orders;
+        const std::uint32_t side_limit = buy ? l.max_working_buy : l.max_working_sell;
+        const bool too_many = l.max_working_orders != kUnlimitedCount && count > l.max_working_orders;
+        const bool too_many_of_side = side_limit != kUnlimitedCount && side_count > side_limit;
+        if (!too_many && !too_many_of_side) [[likely]] continue;
+        const Compared compared{now.rows[k], static_cast<std::int64_t>(too_many ? count : side_count),
+                                static_cast<std::int64_t>(too_many ? l.max_working_orders : side_limit), Unit::orders};
+        return deny(state, DenyReason::max_working_orders, compared, out), true;
+    }
+    return false;
+}
+
+/// Sections 6 and 7 let reducing orders pass: judged on account × instrument, for limits of a strategy on
+/// strategy × instrument.
+bool passes_as_reducing(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
+    const bool of_strategy = k == kStrategyRow || k == kStrategyInstrumentRow;
+    return is_reducing(*now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow], growth.side, growth.quantity);
+}
+
+bool deny_position(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    const bool buy = growth.side == Side::buy;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const std::int64_t limit = buy ? now.control[k]->max_long : now.control[k]->max_short;
+        const Int128 observed = worst_case(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
+        if (!exceeds(observed, limit) || passes_as_reducing(now, k, growth)) [[likely]] continue;
+        const DenyReason reason = buy ? DenyReason::max_long : DenyReason::max_short;
+        return deny(state, reason, {now.rows[k], clamp(observed), limit, Unit::quantity}, out), true;
+    }
+    return false;
+}
+
+bool deny_open_notional(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const RowCounters& c = *now.counters[k];
+        const std::int64_t limit = now.control[k]->max_open_notional;
+        const Int128 observed = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
+        if (!exceeds(observed, limit) || passes_as_reducing(now, k, growth)) [[likely]] continue;
+        return deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), limit, Unit::money}, out), true;
+    }
+    return false;
+}
+
+bool deny_counter_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    const bool buy = growth.side == Side::buy;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const RowCounters& c = *now.counters[k];
+        std::int64_t ignored = 0;
+        const bool overflows =
+            __builtin_add_overflow(buy ? c.open_buy_quantity : c.open_sell_quantity, growth.quantity, &ignored) ||
+            __builtin_add_overflow(buy ? c.open_buy_notional : c.open_sell_notional, growth.notional, &ignored);
+        if (overflows) [[unlikely]]
+            return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;
+    }
+    return false;
+}
+
+}  // namespace
+
+bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    if (growth.orders > 0 && deny_working(state, now, growth, out)) return true;
+    if (growth.quantity > 0 && deny_position(state, now, growth, out)) return true;
+    if (growth.notional > 0 && deny_open_notional(state, now, growth, out)) return true;
+    return deny_counter_overflow(state, now, growth, out);
+}
+
+bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
+    const auto refuse = [&](std::uint64_t used, std::uint64_t limit) {
+        const Compared compared{kNoSlot, static_cast<std::int64_t>(used), static_cast<std::int64_t>(limit), Unit::slots};
+        return deny(state, DenyReason::capacity, compared, out), true;
+    };
+    const std::uint64_t orders = load_relaxed(state.log->next_order) + order_slots;
+    if (orders > state.geometry.orders) return refuse(orders, state.geometry.orders);
+    // Facts keep a reserve: a quarter of these tables is theirs.
+    const auto above_reserve = [](std::uint64_t used, std::uint64_t size) { return used * 4 > size * 3; };
+    const std::uint64_t executions = load_relaxed(state.log->next_execution);
+    if (above_reserve(executions, state.geometry.executions)) return refuse(executions, state.geometry.executions);
+    const std::uint64_t quarantined = load_relaxed(state.log->next_quarantine);
+    return above_reserve(quarantined, state.geometry.quarantine) && refuse(quarantined, state.geometry.quarantine);
+}
+
+void write_denied(const State& state, const Caller& caller, EventType request, const NewOrder& order, Decision& out) noexcept {
+    const Verdict& v = out.verdict;
+    DeniedEvent event{};
+    event.header = header_of(EventType::denied, caller);
+    event.header.time_ns = event_time(state, caller.now_ns);
+    event.header.account = order.account;
+    event.header.strategy = caller.strategy;
+    event.header.instrument = v.scope.instrument != InstrumentId::none ? static_cast<std::uint32_t>(v.scope.instrument) : order.instrument;
+    event.header.result = Result::denied;
+    event.header.side = order.side;
+    event.id = order.id;
+    event.observed = v.observed;
+    event.limit = v.limit;
+    event.price = order.price;
+    event.quantity = order.quantity;
+    event.reason = v.reason;
+    event.unit = v.unit;
+    event.scope = v.scope.kind;
+    event.request = request;
+    event.order_type = order.type;
+    event.tif = order.tif;
+    out.event.denied = event;
+}
+
+}  // namespace riskreg::core

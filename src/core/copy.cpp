@@ -1,0 +1,192 @@
+#include "core/copy.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "core/apply.hpp"
+
+namespace riskreg::core {
+
+using namespace layout;
+
+void PrivateState::Release::operator()(std::byte* memory) const noexcept {
+    ::operator delete[](memory, std::align_val_t{kPage});
+}
+
+PrivateState allocate_state(const Geometry& geometry) {
+    const Offsets offsets = offsets_of(geometry);
+    auto* memory = static_cast<std::byte*>(::operator new[](offsets.size_bytes, std::align_val_t{kPage}));
+    std::memset(memory, 0, offsets.size_bytes);
+    return {std::unique_ptr<std::byte, PrivateState::Release>(memory), view_of(memory, geometry)};
+}
+
+namespace {
+
+/// The newest version only: a version that is being written elsewhere never reaches the copy.
+template <Record T>
+void copy_newest(Versioned<T>& to, const Versioned<T>& from) noexcept {
+    to.copy[1] = from.read();
+    to.copy[0] = T{};
+}
+
+void copy_words(std::uint64_t* to, const std::uint64_t* from, std::size_t words) noexcept {
+    for (std::size_t i = 0; i < words; ++i) to[i] = load_acquire(from[i]);
+}
+
+template <class T>
+void copy_whole(T* to, const T* from, std::size_t count) noexcept {
+    std::memcpy(static_cast<void*>(to), static_cast<const void*>(from), count * sizeof(T));
+}
+
+void copy_static(State& to, const State& from) noexcept {
+    copy_whole(to.header, from.header, 1);
+    copy_whole(to.instrument_records, from.instrument_records, from.geometry.instruments);
+    copy_whole(to.account_records, from.account_records, from.geometry.accounts);
+    copy_whole(to.strategy_records, from.strategy_records, from.geometry.strategies);
+    const std::size_t words = from.geometry.account_words() + from.geometry.instrument_words();
+    copy_whole(to.permissions, from.permissions, words * from.geometry.strategies);
+    copy_whole(to.config, from.config, from.geometry.config_bytes);
+}
+
+void copy_orders(State& to, const State& from) noexcept {
+    // Slots taken after next_order was read are written whole by their events, which follow.
+    for (std::uint64_t i = 0; i < to.log->next_order; ++i) {
+        const OrderSlot& slot = from.orders[i];
+        copy_newest(to.orders[i].state, slot.state);
+        copy_words_out(to.orders[i].identity, slot.identity);
+        if (load_acquire(slot.venue.seq) != 0) copy_words_out(to.orders[i].venue, slot.venue);
+    }
+}
+
+void copy_executions(State& to, const State& from) noexcept {
+    for (std::uint64_t i = 0; i < to.log->next_execution; ++i) {
+        copy_newest(to.executions[i].state, from.executions[i].state);
+        copy_words_out(to.executions[i].identity, from.executions[i].identity);
+    }
+    for (std::uint32_t i = 0; i < from.geometry.quarantine; ++i) {
+        if (load_acquire(from.quarantine[i].seq) == 0) continue;
+        copy_words_out(to.quarantine[i], from.quarantine[i]);
+    }
+}
+
+void copy_records(State& to, const State& from) noexcept {
+    for (std::uint32_t i = 0; i < from.geometry.rows(); ++i) {
+        copy_newest(to.rows[i].counters, from.rows[i].counters);
+        copy_newest(to.rows[i].control, from.rows[i].control);
+        copy_newest(to.rows_cold[i].day, from.rows_cold[i].day);
+        copy_newest(to.rows_cold[i].latch, from.rows_cold[i].latch);
+    }
+    for (std::uint32_t i = 0; i < from.geometry.sessions; ++i) {
+        copy_newest(to.sessions[i].record, from.sessions[i].record);
+        copy_words(&to.sessions[i].word, &from.sessions[i].word, 5);
+    }
+    for (std::uint32_t i = 0; i < from.geometry.strategies; ++i) copy_newest(to.strategies[i].state, from.strategies[i].state);
+    for (std::uint32_t i = 0; i < from.geometry.instruments; ++i) {
+        copy_newest(to.references[i].price, from.references[i].price);
+        copy_newest(to.references[i].owner, from.references[i].owner);
+    }
+    copy_orders(to, from);
+    copy_executions(to, from);
+}
+
+/// Applies the events (first, last] of the live ring to the copy; false when one of them was overwritten.
+bool catch_up(State& to, const State& from, std::uint64_t first, std::uint64_t last) noexcept {
+    for (std::uint64_t seq = first + 1; seq <= last; ++seq) {
+        const Event& slot = from.ring_slot(seq);
+        Event event;
+        if (load_acquire(slot.header.seq) != seq) return false;
+        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
+        fence_acquire();
+        if (load_relaxed(slot.header.seq) != seq || event.header.checksum != checksum_of(event, seq)) return false;
+        std::memcpy(to.ring_slot(seq).words, event.words, sizeof event.words);
+        apply(to, event);
+    }
+    return true;
+}
+
+void reset_words(State& state) noexcept {
+    std::memset(state.order_index, 0, 8ULL * state.geometry.order_index);
+    std::memset(state.execution_index, 0, 8ULL * state.geometry.execution_index);
+    std::memset(state.quarantine_index, 0, 8ULL * state.geometry.quarantine_index);
+    std::memset(static_cast<void*>(state.quarantine), 0, sizeof(QuarantineSlot) * state.geometry.quarantine);
+}
+
+bool try_copy(State& to, const State& from) noexcept {
+    reset_words(to);
+    copy_static(to, from);
+    const std::uint64_t first = load_acquire(from.log->applied);
+    // The unversioned words as of `first` or later; events that follow carry absolute values.
+    copy_words(&to.log->committed, &from.log->committed, sizeof(LogWords) / 8);
+    copy_words(&to.status->journaled, &from.status->journaled, sizeof(StatusWords) / 8);
+    to.log->committed = to.log->applied = first;
+    copy_records(to, from);
+    copy_words(to.order_index, from.order_index, from.geometry.order_index);
+    copy_words(to.execution_index, from.execution_index, from.geometry.execution_index);
+    copy_words(to.quarantine_index, from.quarantine_index, from.geometry.quarantine_index);
+    fence_acquire();
+    // Up to committed, not applied: a writer may be in the middle of apply, or dead there. Every version that
+    // the copy met is of a committed event.
+    const std::uint64_t last = load_acquire(from.log->committed);
+    if (last - first >= from.geometry.ring_events) return false;
+    if (!catch_up(to, from, first, last)) return false;
+    to.log->committed = last;
+    return true;
+}
+
+}  // namespace
+
+std::optional<PrivateState> copy_consistent(const State& live, int attempts) {
+    PrivateState copy = allocate_state(live.geometry);
+    for (int attempt = 0; attempt < attempts; ++attempt)
+        if (try_copy(copy.state, live)) return copy;
+    return std::nullopt;
+}
+
+namespace {
+
+class Digest {
+public:
+    void word(std::uint64_t value) noexcept { hash_ = base::mix((hash_ ^ value) * 0x9FB21C651E98DF25ULL); }
+    template <class T>
+    void record(const T& value) noexcept {
+        const auto* words = reinterpret_cast<const Word*>(&value);
+        for (std::size_t i = 0; i < sizeof(T) / 8; ++i) word(words[i]);
+    }
+    [[nodiscard]] std::uint64_t value() const noexcept { return hash_; }
+
+private:
+    std::uint64_t hash_ = 0x9E3779B97F4A7C15ULL;
+};
+
+}  // namespace
+
+std::uint64_t digest(const State& state) noexcept {
+    Digest d;
+    const LogWords& log = *state.log;
+    d.word(log.applied);
+    d.word(log.last_time_ns);
+    d.word(log.next_generation);
+    d.word(log.quarantined_events);
+    for (std::uint32_t i = 0; i < state.geometry.rows(); ++i) {
+        d.record(state.rows[i].counters.newest());
+        d.record(state.rows[i].control.newest());
+        d.record(state.rows_cold[i].day.newest());
+        d.record(state.rows_cold[i].latch.newest());
+    }
+    for (std::uint64_t i = 0; i < log.next_order; ++i) {
+        d.record(state.orders[i].identity);
+        d.record(state.orders[i].state.newest());
+        d.record(state.orders[i].venue);
+    }
+    for (std::uint64_t i = 0; i < log.next_execution; ++i) {
+        d.record(state.executions[i].identity);
+        d.record(state.executions[i].state.newest());
+    }
+    for (std::uint64_t i = 0; i < log.next_quarantine; ++i) d.record(state.quarantine[i]);
+    for (std::uint32_t i = 0; i < state.geometry.strategies; ++i) d.record(state.strategies[i].state.newest());
+    for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) d.record(state.references[i].owner.newest());
+    return d.value();
+}
+
+}  // namespace riskreg::core

@@ -1,0 +1,31 @@
+/// A consistent private copy of live tables (protocol.md 3), and their canonical digest.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/state.hpp"
+
+namespace riskreg::core {
+
+/// Private memory holding one registry's tables. Moves, does not copy.
+struct PrivateState {
+    struct Release {
+        void operator()(std::byte* memory) const noexcept;
+    };
+    std::unique_ptr<std::byte, Release> memory;
+    State state;
+};
+
+/// Zeroed memory for this geometry. Throws std::bad_alloc.
+[[nodiscard]] PrivateState allocate_state(const layout::Geometry& geometry);
+
+/// Copies running tables without a lock: record by record, then the events up to the last applied one.
+/// nullopt when writers lapped the ring during every one of `attempts` copies.
+[[nodiscard]] std::optional<PrivateState> copy_consistent(const State& live, int attempts = 5);
+
+/// Digest of the canonical form: newest copies in slot order. Equal tables, equal digest, whatever the capacity,
+/// the placement of index words or which of the two copies is the newer (INV-11).
+[[nodiscard]] std::uint64_t digest(const State& state) noexcept;
+
+}  // namespace riskreg::core

@@ -1,0 +1,127 @@
+/// Pieces that several decide_*.cpp share. Internal to core.
+#pragma once
+
+#include <algorithm>
+
+#include "core/decide.hpp"
+#include "core/order_view.hpp"
+
+namespace riskreg::core {
+
+[[nodiscard]] inline layout::EventHeader header_of(layout::EventType type, const Caller& caller) noexcept {
+    layout::EventHeader header{};
+    header.type = type;
+    header.time_ns = caller.now_ns;
+    header.session = caller.session;
+    header.generation = caller.generation;
+    header.order_slot = header.alias_slot = header.execution_slot = header.execution_ref = kNoSlot;
+    header.instrument = kNoSlot;
+    header.account = header.strategy = 0xFFFF;
+    return header;
+}
+
+/// Event time is monotone (semantics.md 10): never before the last event's.
+[[nodiscard]] inline std::int64_t event_time(const State& state, std::int64_t now_ns) noexcept {
+    return std::max(now_ns, static_cast<std::int64_t>(layout::load_relaxed(state.log->last_time_ns)));
+}
+
+/// What a refusal compared.
+struct Compared {
+    std::uint32_t row = kNoSlot;
+    std::int64_t observed = 0;
+    std::int64_t limit = 0;
+    Unit unit = Unit::none;
+};
+
+inline void deny(const State& state, DenyReason reason, const Compared& compared, Decision& out) noexcept {
+    Verdict& v = out.verdict;
+    v.result = Result::denied;
+    v.reason = reason;
+    v.unit = compared.unit;
+    v.has_numbers = compared.unit != Unit::none;
+    v.observed = compared.observed;
+    v.limit = compared.limit;
+    if (compared.row != kNoSlot) v.scope = state.geometry.scope_of(compared.row);
+    out.commit = false;
+}
+inline void deny(const State& state, DenyReason reason, Decision& out) noexcept { deny(state, reason, Compared{}, out); }
+
+/// Whether a refusal is written to the log (protocol.md 2): rows 1–4 of the checks and rate_limit only count.
+[[nodiscard]] constexpr bool refusal_is_logged(DenyReason reason) noexcept {
+    const auto number = static_cast<std::uint16_t>(reason);
+    if (number < 400 || reason == DenyReason::rate_limit) return false;
+    return reason != DenyReason::unknown_order && reason != DenyReason::batch_member_denied;
+}
+
+/// Fills the `denied` event of a refusal.
+void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order, Decision& out) noexcept;
+
+/// Reference price of an instrument at a moment.
+struct Reference {
+    bool known = false;
+    bool fresh = false;
+    std::int64_t price = 0;
+    std::int64_t age_ns = 0;
+};
+[[nodiscard]] Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t now_ns) noexcept;
+
+/// What sections 3 and 5 need of an order or of an amend.
+struct PricedOrder {
+    std::uint32_t instrument;
+    Side side;
+    OrderType type;
+    bool has_price;
+    bool has_stop_price;
+    std::int64_t price;
+    std::int64_t stop_price;
+    std::int64_t quantity;
+};
+
+/// Check 5: shape, quantity and price grid. True when it denied.
+[[nodiscard]] bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept;
+
+/// Checks 6: reference price and collar; yields the price at which the order reserves. True when it denied.
+[[nodiscard]] bool deny_reference(const State& state, const PricedOrder& order, std::int64_t now_ns,
+                                  std::int64_t& reserved_price, Decision& out) noexcept;
+
+/// The six rows of an order, each loaded once: pointers to the newest copies. Where an entity is unknown a
+/// neutral row stands in; with a batch overlay the counters are private sums.
+struct RowsNow {
+    RowSet rows{};
+    std::array<const layout::RowCounters*, kRowsPerOrder> counters{};
+    std::array<const layout::RowControl*, kRowsPerOrder> control{};
+    std::array<layout::RowCounters, kRowsPerOrder> with_batch{};
+};
+void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overlay, RowsNow& now) noexcept;
+
+/// Is the order, grown by `quantity`, still only reducing on this row (semantics.md 6)?
+[[nodiscard]] bool is_reducing(const layout::RowCounters& counters, Side side, std::int64_t quantity) noexcept;
+
+/// Check 2, trading states; the columns of the table in semantics.md 8.
+enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
+[[nodiscard]] bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
+                              Decision& out) noexcept;
+
+[[nodiscard]] inline base::NotionalFactor factor_of(const State& state, std::uint32_t instrument) noexcept {
+    const layout::InstrumentRecord& record = state.instrument_records[instrument];
+    return {record.factor_numerator, record.factor_scale};
+}
+
+/// Order slots and executions that are left; executions keep a reserve for facts (architecture.md).
+[[nodiscard]] bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept;
+
+/// By how much one order's reservation is to grow (checks 7 and 11).
+struct Growth {
+    Side side = Side::none;
+    std::int64_t quantity = 0;        // of the reservation
+    std::int64_t notional = 0;
+    std::int64_t order_quantity = 0;  // the (new) total; 0: does not grow, not checked
+    std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
+    std::uint32_t orders = 0;         // 1 for a new order
+};
+/// Check 7: mandatory limits, single-order limits. True when it denied.
+[[nodiscard]] bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
+/// Checks 11 and 12: working orders, position, open notional, overflow of a counter. True when it denied.
+[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
+
+}  // namespace riskreg::core

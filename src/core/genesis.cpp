@@ -1,0 +1,210 @@
+#include "core/genesis.hpp"
+
+#include <bit>
+#include <cstring>
+
+#include "base/enforce.hpp"
+#include "base/wide.hpp"
+#include "core/decide.hpp"
+
+namespace riskreg::core {
+
+using namespace layout;
+
+Geometry geometry_of(const SharedConfig& config, std::size_t config_bytes) noexcept {
+    Geometry g{};
+    g.instruments = static_cast<std::uint32_t>(config.instruments.size());
+    g.accounts = static_cast<std::uint32_t>(config.accounts.size());
+    g.strategies = static_cast<std::uint32_t>(config.strategies.size()) + 1;
+    g.sessions = config.capacity.sessions;
+    g.orders = config.capacity.orders;
+    g.order_index = std::bit_ceil(g.orders * 2);
+    g.executions = config.capacity.executions;
+    g.execution_index = std::bit_ceil(g.executions * 2);
+    g.quarantine = std::max<std::uint32_t>(g.executions / 8, 64);
+    g.quarantine_index = std::bit_ceil(g.quarantine * 2);
+    g.ring_events = config.capacity.ring_events;
+    g.config_bytes = static_cast<std::uint32_t>(config_bytes);
+    return g;
+}
+
+namespace {
+
+void make_instruments(State& state, const SharedConfig& config) {
+    for (std::size_t i = 0; i < config.instruments.size(); ++i) {
+        const InstrumentConfig& from = config.instruments[i];
+        InstrumentRecord& to = state.instrument_records[i];
+        const auto factor = base::notional_factor(from.multiplier_e9, from.fx_rate_e9.value_or(1'000'000'000));
+        ENFORCE(factor.has_value());
+        to.id = base::make_id(from.id);
+        to.currency = base::make_id(from.currency);
+        to.tick = from.tick.value;
+        to.lot = from.lot.value;
+        to.min_quantity = from.min_quantity.value_or(from.lot).value;
+        to.max_quantity = from.max_quantity.value_or(Quantity{kUnlimited}).value;
+        to.factor_numerator = factor->numerator;
+        to.factor_scale = factor->scale;
+        to.collar_bps = from.collar_bps;
+        to.collar_ticks = from.collar_ticks;
+        to.market_slippage_bps = from.market_slippage_bps;
+        to.reference_max_age_ms = from.reference_max_age_ms;
+        to.collar_two_sided = from.collar_two_sided ? 1 : 0;
+    }
+}
+
+void allow(std::uint64_t* words, std::uint32_t bit) { words[bit / 64] |= 1ULL << (bit % 64); }
+
+void make_strategies(State& state, const SharedConfig& config) {
+    for (std::size_t a = 0; a < config.accounts.size(); ++a) {
+        state.account_records[a].id = base::make_id(config.accounts[a].id);
+        state.account_records[a].currency = base::make_id(config.accounts[a].currency);
+    }
+    for (std::uint32_t s = 0; s < config.strategies.size(); ++s) {
+        const StrategyConfig& from = config.strategies[s];
+        StrategyRecord& to = state.strategy_records[s];
+        to.id = base::make_id(from.id);
+        to.account_count = static_cast<std::uint32_t>(from.accounts.size());
+        to.only_account = static_cast<std::uint16_t>(find_account(state, from.accounts.front()));
+        to.all_instruments = from.instruments.empty() ? 1 : 0;
+        to.on_death = from.on_death;
+        std::uint64_t* words = state.permission_words(s);
+        for (const std::string& account : from.accounts) allow(words, static_cast<std::uint32_t>(find_account(state, account)));
+        words += state.geometry.account_words();
+        for (std::uint32_t i = 0; i < state.geometry.instruments; ++i)
+            if (from.instruments.empty()) allow(words, i);
+        for (const std::string& id : from.instruments) allow(words, static_cast<std::uint32_t>(find_instrument(state, id)));
+    }
+    state.strategy_records[state.external_strategy()].id = base::make_id(kExternalStrategy);
+    for (std::uint32_t s = 0; s < state.geometry.strategies; ++s) {
+        StrategyState none{};
+        none.session = kNoSlot;
+        state.strategies[s].state.make_genesis(none);
+    }
+}
+
+void make_rows(State& state, const SharedConfig& config) {
+    const RowControl unset = control_of(Limits{});
+    for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) {
+        state.rows[row].counters.make_genesis({});
+        state.rows[row].control.make_genesis(unset);
+        state.rows_cold[row].day.make_genesis({});
+        state.rows_cold[row].latch.make_genesis({});
+    }
+    for (const LimitConfig& limit : config.limits) {
+        const std::uint32_t row = state.geometry.row_of(parse_scope(state, limit.scope));
+        ENFORCE(row != kNoSlot);
+        state.rows[row].control.make_genesis(control_of(limit.limits));
+    }
+}
+
+void make_tables(State& state) {
+    OrderState absent{};
+    absent.last_alias = absent.pending_alias = absent.last_execution = kNoSlot;
+    for (std::uint32_t i = 0; i < state.geometry.orders; ++i) state.orders[i].state.make_genesis(absent);
+    for (std::uint32_t i = 0; i < state.geometry.executions; ++i) state.executions[i].state.make_genesis({});
+    for (std::uint32_t i = 0; i < state.geometry.sessions; ++i) state.sessions[i].record.make_genesis({});
+    ReferenceOwner nobody{};
+    nobody.session = kNoSlot;
+    for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) {
+        state.references[i].price.make_genesis({});
+        state.references[i].owner.make_genesis(nobody);
+    }
+}
+
+std::uint32_t settings_of(const SharedConfig& config) noexcept {
+    return (config.require_limits ? kRequireLimits : 0U) |
+           (config.allow_limit_without_reference ? kAllowLimitWithoutReference : 0U) |
+           (config.amend_before_ack ? kAmendBeforeAck : 0U) |
+           (config.reserve_price == ReservePrice::limit ? kReserveAtLimit : 0U);
+}
+
+template <class Records>
+std::uint32_t find_named(const Records* records, std::uint32_t count, std::string_view id) noexcept {
+    if (!base::is_valid_id(id)) return kNoSlot;
+    const base::FixedId key = base::make_id(id);
+    for (std::uint32_t i = 0; i < count; ++i)
+        if (records[i].id == key) return i;
+    return kNoSlot;
+}
+
+/// Takes `prefix` off the front of `text`; false when it does not begin with it.
+bool take_prefix(std::string_view& text, std::string_view prefix) noexcept {
+    if (text.substr(0, prefix.size()) != prefix) return false;
+    text.remove_prefix(prefix.size());
+    return true;
+}
+
+}  // namespace
+
+void make_genesis(State& state, const SharedConfig& config, std::string_view config_json) {
+    Header& header = *state.header;
+    header.layout_version = kLayoutVersion;
+    header.settings = settings_of(config);
+    header.layout_hash = layout_hash();
+    header.config_hash = base::hash_id(base::make_id(config_json), config_json.size());
+    for (const char c : config_json) header.config_hash = base::mix(header.config_hash * 31 + static_cast<unsigned char>(c));
+    header.geometry = state.geometry;
+    header.persistence = static_cast<std::uint32_t>(config.persistence_mode);
+    header.checkpoint_interval_s = config.checkpoint_interval_s;
+    header.keep_checkpoints = config.keep_checkpoints;
+    header.page_options = (config.huge_pages ? 1U : 0U) | (config.lock_memory ? 2U : 0U);
+    std::memcpy(state.config, config_json.data(), config_json.size());
+    make_instruments(state, config);
+    make_strategies(state, config);
+    make_rows(state, config);
+    make_tables(state);
+    state.log->committed = state.log->applied = kGenesis;
+    state.log->next_generation = 1;
+    state.status->journaled = state.status->durable = state.status->checkpointed = 0;
+}
+
+InstrumentId find_instrument(const State& state, std::string_view id) noexcept {
+    return static_cast<InstrumentId>(find_named(state.instrument_records, state.geometry.instruments, id));
+}
+AccountId find_account(const State& state, std::string_view id) noexcept {
+    return static_cast<AccountId>(static_cast<std::uint16_t>(find_named(state.account_records, state.geometry.accounts, id)));
+}
+StrategyId find_strategy(const State& state, std::string_view id) noexcept {
+    return static_cast<StrategyId>(static_cast<std::uint16_t>(find_named(state.strategy_records, state.geometry.strategies, id)));
+}
+
+Scope parse_scope(const State& state, std::string_view text) noexcept {
+    Scope scope;
+    if (text == "firm") return scope.kind = ScopeKind::firm, scope;
+    const std::size_t slash = text.find('/');
+    std::string_view first = text.substr(0, slash);
+    std::string_view second = slash == std::string_view::npos ? std::string_view{} : text.substr(slash + 1);
+    const bool two = slash != std::string_view::npos;
+    if (two && !take_prefix(second, "instrument:")) return {};
+    if (two && (scope.instrument = find_instrument(state, second)) == InstrumentId::none) return {};
+    if (take_prefix(first, "account:")) {
+        scope.account = find_account(state, first);
+        if (scope.account == AccountId::none) return {};
+        scope.kind = two ? ScopeKind::account_instrument : ScopeKind::account;
+    } else if (take_prefix(first, "strategy:")) {
+        scope.strategy = find_strategy(state, first);
+        if (scope.strategy == StrategyId::none) return {};
+        scope.kind = two ? ScopeKind::strategy_instrument : ScopeKind::strategy;
+    } else if (!two && take_prefix(first, "instrument:")) {
+        scope.instrument = find_instrument(state, first);
+        if (scope.instrument == InstrumentId::none) return {};
+        scope.kind = ScopeKind::instrument;
+    }
+    return scope;
+}
+
+std::string format_scope(const State& state, const Scope& scope) {
+    if (scope.kind == ScopeKind::none) return {};
+    if (scope.kind == ScopeKind::firm) return "firm";
+    const auto named = [](std::string_view prefix, const base::FixedId& id) { return std::string(prefix).append(id.view()); };
+    std::string text;
+    if (scope.kind == ScopeKind::account || scope.kind == ScopeKind::account_instrument)
+        text = named("account:", state.account_records[static_cast<std::size_t>(scope.account)].id);
+    if (scope.kind == ScopeKind::strategy || scope.kind == ScopeKind::strategy_instrument)
+        text = named("strategy:", state.strategy_records[static_cast<std::size_t>(scope.strategy)].id);
+    if (scope.instrument == InstrumentId::none) return text;
+    if (!text.empty()) text += '/';
+    return text + named("instrument:", state.instrument_records[static_cast<std::size_t>(scope.instrument)].id);
+}
+
+}  // namespace riskreg::core

@@ -1,0 +1,26 @@
+/// Creation: geometry from a configuration, and the tables at sequence 1.
+#pragma once
+
+#include "core/state.hpp"
+#include "riskreg/config.hpp"
+
+namespace riskreg::core {
+
+[[nodiscard]] layout::Geometry geometry_of(const SharedConfig& config, std::size_t config_bytes) noexcept;
+
+/// Fills zeroed memory of `state` with genesis records, static tables and limits. The configuration was validated.
+/// Leaves the header's identity (boot id, LOCK pair, namespace, magic) to the caller.
+void make_genesis(State& state, const SharedConfig& config, std::string_view config_json);
+
+/// Scope by its text ("firm", "account:A/instrument:I", …); kind none when a part does not exist.
+[[nodiscard]] Scope parse_scope(const State& state, std::string_view text) noexcept;
+[[nodiscard]] std::string format_scope(const State& state, const Scope& scope);
+
+[[nodiscard]] InstrumentId find_instrument(const State& state, std::string_view id) noexcept;
+[[nodiscard]] AccountId find_account(const State& state, std::string_view id) noexcept;
+[[nodiscard]] StrategyId find_strategy(const State& state, std::string_view id) noexcept;
+
+/// The strategy that quarantined fills are booked under; no process can attach as it.
+inline constexpr std::string_view kExternalStrategy = "external";
+
+}  // namespace riskreg::core

@@ -1,0 +1,48 @@
+#include "core/state.hpp"
+
+namespace riskreg::core {
+
+State view_of(std::byte* base, const layout::Geometry& geometry) noexcept {
+    const layout::Offsets o = layout::offsets_of(geometry);
+    State s;
+    s.base = base;
+    s.geometry = geometry;
+    s.offsets = o;
+    const auto at = [base]<class T>(T*& pointer, std::uint64_t offset) { pointer = reinterpret_cast<T*>(base + offset); };
+    at(s.header, 0);
+    auto* control = reinterpret_cast<layout::Control*>(base + o.control);
+    s.log = &control->log;
+    s.status = &control->status;
+    at(s.sessions, o.sessions);
+    at(s.strategies, o.strategies);
+    at(s.references, o.references);
+    at(s.rows, o.rows);
+    at(s.rows_cold, o.rows_cold);
+    at(s.orders, o.orders);
+    at(s.order_index, o.order_index);
+    at(s.executions, o.executions);
+    at(s.execution_index, o.execution_index);
+    at(s.quarantine, o.quarantine);
+    at(s.quarantine_index, o.quarantine_index);
+    at(s.ring, o.ring);
+    at(s.instrument_records, o.instrument_records);
+    at(s.account_records, o.account_records);
+    at(s.strategy_records, o.strategy_records);
+    at(s.permissions, o.permissions);
+    at(s.config, o.config);
+    return s;
+}
+
+RowSet rows_of(const layout::Geometry& g, std::uint32_t account, std::uint32_t strategy, std::uint32_t instrument) noexcept {
+    const bool a = account < g.accounts;
+    const bool s = strategy < g.strategies;
+    const bool i = instrument < g.instruments;
+    return {g.firm_row(),
+            a ? g.account_row(account) : kNoSlot,
+            s ? g.strategy_row(strategy) : kNoSlot,
+            i ? g.instrument_row(instrument) : kNoSlot,
+            a && i ? g.account_instrument_row(account, instrument) : kNoSlot,
+            s && i ? g.strategy_instrument_row(strategy, instrument) : kNoSlot};
+}
+
+}  // namespace riskreg::core

@@ -1,0 +1,82 @@
+/// A view of one registry's tables over plain memory. Knows nothing of mapping, locks or files.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "layout/segment.hpp"
+
+namespace riskreg::core {
+
+using layout::kNoSlot;
+
+/// Pointers into one segment (or into a private copy of one). Copying a State copies the view.
+/// `const State&` is how decide and the readers take it: they write nothing through it.
+struct State {
+    std::byte* base = nullptr;
+    layout::Geometry geometry{};
+    layout::Offsets offsets{};
+    layout::Header* header = nullptr;
+    layout::LogWords* log = nullptr;
+    layout::StatusWords* status = nullptr;
+    layout::SessionSlot* sessions = nullptr;
+    layout::StrategySlot* strategies = nullptr;
+    layout::ReferenceCell* references = nullptr;
+    layout::Row* rows = nullptr;
+    layout::RowCold* rows_cold = nullptr;
+    layout::OrderSlot* orders = nullptr;
+    std::uint64_t* order_index = nullptr;
+    layout::ExecutionSlot* executions = nullptr;
+    std::uint64_t* execution_index = nullptr;
+    layout::QuarantineSlot* quarantine = nullptr;
+    std::uint64_t* quarantine_index = nullptr;
+    layout::Event* ring = nullptr;
+    layout::InstrumentRecord* instrument_records = nullptr;
+    layout::AccountRecord* account_records = nullptr;
+    layout::StrategyRecord* strategy_records = nullptr;
+    std::uint64_t* permissions = nullptr;
+    char* config = nullptr;
+
+    [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept {
+        return ring[seq & (geometry.ring_events - 1U)];
+    }
+    [[nodiscard]] std::uint16_t external_strategy() const noexcept {
+        return static_cast<std::uint16_t>(geometry.strategies - 1U);
+    }
+    [[nodiscard]] bool has_setting(layout::SettingFlag flag) const noexcept { return (header->settings & flag) != 0; }
+    [[nodiscard]] bool may_trade_account(std::uint32_t strategy, std::uint32_t account) const noexcept {
+        const std::uint64_t* words = permission_words(strategy);
+        return (words[account / 64] >> (account % 64) & 1U) != 0;
+    }
+    [[nodiscard]] bool may_trade_instrument(std::uint32_t strategy, std::uint32_t instrument) const noexcept {
+        const std::uint64_t* words = permission_words(strategy) + geometry.account_words();
+        return (words[instrument / 64] >> (instrument % 64) & 1U) != 0;
+    }
+    [[nodiscard]] std::uint64_t* permission_words(std::uint32_t strategy) const noexcept {
+        return permissions + static_cast<std::size_t>(strategy) * (geometry.account_words() + geometry.instrument_words());
+    }
+};
+
+/// The view of a segment of this geometry at `base` (page aligned, offsets.size_bytes long).
+[[nodiscard]] State view_of(std::byte* base, const layout::Geometry& geometry) noexcept;
+
+/// Number of rows that one order touches, in the order in which scopes are checked:
+/// firm, account, strategy, instrument, account × instrument, strategy × instrument.
+inline constexpr std::size_t kRowsPerOrder = 6;
+using RowSet = std::array<std::uint32_t, kRowsPerOrder>;
+
+/// Rows of an order; kNoSlot where an entity is unknown.
+[[nodiscard]] RowSet rows_of(const layout::Geometry& geometry, std::uint32_t account, std::uint32_t strategy,
+                             std::uint32_t instrument) noexcept;
+
+/// Which row's counters a quantity limit of row k is held against: a limit on a scope that spans
+/// instruments holds for each instrument separately (semantics.md 6).
+inline constexpr std::array<std::size_t, kRowsPerOrder> kQuantityRow = {3, 4, 5, 3, 4, 5};
+
+/// The account × instrument and strategy × instrument rows judge what is reducing (semantics.md 6).
+inline constexpr std::size_t kFirmRow = 0;
+inline constexpr std::size_t kStrategyRow = 2;
+inline constexpr std::size_t kAccountInstrumentRow = 4;
+inline constexpr std::size_t kStrategyInstrumentRow = 5;
+
+}  // namespace riskreg::core

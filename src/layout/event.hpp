@@ -1,0 +1,223 @@
+/// One event: the redo record, the journal record, the audit trail, in the same 256 bytes.
+///
+/// An event holds everything that apply needs: after-values of the order it changes, deltas of rows,
+/// absolute values for unversioned words. Numbers of types are on disk: append only.
+#pragma once
+
+#include "layout/records.hpp"
+
+namespace riskreg::layout {
+
+enum class EventType : std::uint16_t {
+    none = 0, registered = 1, acked = 2, filled = 3, cancel_requested = 4, canceled = 5, cancel_rejected = 6,
+    replace_requested = 7, replaced = 8, replace_rejected = 9, rejected = 10, expired = 11, done_for_day = 12,
+    aborted = 13, suspended = 14, resumed = 15, bust = 16, correct = 17, timed_out = 18,
+    denied = 30, quarantined = 31,
+    state_changed = 40, limits_changed = 41, reconciled = 42,
+    session_attached = 50, session_detached = 51, session_dead = 52, session_fenced = 53, reference_owner = 54,
+};
+
+enum EventFlag : std::uint8_t {
+    kBatchEnd = 1,        ///< last event of an all-or-none batch
+    kNoChange = 2,        ///< audit only: late, repeated or contradicting report; no record is written
+    kFirmReducing = 4,    ///< an execution could not be remembered: the firm goes to reducing_only
+    kVenueIdSet = 8,      ///< `id` is the venue's id, to be stored
+};
+
+struct EventHeader {
+    std::uint64_t seq;
+    std::uint64_t checksum;
+    std::int64_t time_ns;                 // never before the last event's
+    EventType type;
+    std::uint8_t flags;                   // EventFlag
+    std::int8_t working_delta;            // of the six rows, on the order's side
+    std::uint32_t session;                // slot, kNoSlot for operators
+    std::uint32_t order_slot;             // head of the chain
+    std::uint32_t alias_slot;             // slot taken by a new id of the chain
+    std::uint32_t instrument;
+    std::uint16_t account;
+    std::uint16_t strategy;
+    std::uint32_t execution_slot;         // slot taken by a new execution
+    std::uint32_t execution_ref;          // existing execution that a bust or correction changes
+    std::uint32_t generation;             // of the session
+    Result result;                        // the answer that was given
+    Side side;
+    OrderFlags answer_flags;
+};
+RISKREG_RECORD(EventHeader, 64, 8);
+
+/// What an event adds to each of the six rows of its order; open quantities on the order's side.
+struct RowDelta {
+    std::int64_t position;
+    std::int64_t open_quantity;
+    std::int64_t open_notional;
+    std::int64_t traded_notional;         // of the day, on the order's side; negative for a bust
+};
+RISKREG_RECORD(RowDelta, 32, 8);
+
+struct RegisterEvent {
+    EventHeader header;
+    RowDelta delta;
+    FixedId id;
+    std::uint64_t hash;
+    std::int64_t price;
+    std::int64_t quantity;
+    std::int64_t stop_price;
+    std::int64_t reserved_notional;
+    std::int64_t reserved_price;
+    OrderType order_type;
+    TimeInForce tif;
+    std::uint8_t reserved_bytes[2];
+    std::uint32_t identity_flags;
+    std::uint8_t reserved_tail[64];
+};
+RISKREG_RECORD(RegisterEvent, 256, 8);
+
+/// After-values of exactly the order fields that may change.
+struct OrderAfter {
+    std::int64_t price;
+    std::int64_t quantity;
+    std::int64_t cum_quantity;
+    std::int64_t reserved_quantity;
+    std::int64_t reserved_notional;
+    std::int64_t reserved_price;
+    std::int64_t pending_price;
+    std::int64_t pending_quantity;
+    std::int64_t pending_reserved_price;
+    std::int64_t reported_cum;
+    std::uint32_t last_alias;
+    std::uint32_t pending_alias;
+    std::uint32_t last_execution;
+    std::uint32_t version;
+    OrderBase base;
+    TradingState firm_previous;           // with kFirmReducing
+    OrderFlags flags;
+    std::uint32_t execution_previous;     // execution that a new one follows
+};
+RISKREG_RECORD(OrderAfter, 104, 8);
+
+/// Every event of an order after its registration.
+struct LifeEvent {
+    EventHeader header;
+    RowDelta delta;
+    OrderAfter after;
+    FixedId id;                           // exec id, venue id, new order id or text, by type
+    std::int64_t last_price;              // of the fill, or as corrected
+    std::int64_t last_quantity;
+};
+RISKREG_RECORD(LifeEvent, 256, 8);
+
+struct DeniedEvent {
+    EventHeader header;
+    FixedId id;
+    std::int64_t observed;
+    std::int64_t limit;
+    std::int64_t price;
+    std::int64_t quantity;
+    DenyReason reason;
+    Unit unit;
+    ScopeKind scope;
+    EventType request;                    // registered, replace_requested, cancel_requested or aborted
+    OrderType order_type;
+    TimeInForce tif;
+    std::uint8_t reserved_bytes[112];
+};
+RISKREG_RECORD(DeniedEvent, 256, 8);
+
+struct QuarantineEvent {
+    EventHeader header;
+    RowDelta delta;
+    FixedId order_id;
+    FixedId exec_id;
+    std::int64_t price;
+    std::int64_t quantity;
+    std::uint64_t count_after;            // quarantined events so far, this one included
+    std::uint32_t slot;                   // kNoSlot: only counted
+    EventType reported;
+    std::uint8_t booked;
+    TradingState firm_previous;           // with kFirmReducing
+    std::uint8_t reserved_bytes[48];
+};
+RISKREG_RECORD(QuarantineEvent, 256, 8);
+
+struct StateEvent {
+    EventHeader header;
+    std::uint32_t row;
+    std::uint32_t uid;
+    TradingState state;
+    TradingState previous;
+    std::uint8_t set_flags;               // ControlFlag bits; firm row
+    std::uint8_t clear_flags;
+    std::uint8_t reserved_bytes[4];
+    Reason reason;
+    std::uint8_t reserved_tail[80];
+};
+RISKREG_RECORD(StateEvent, 256, 8);
+
+struct LimitsEvent {
+    EventHeader header;
+    std::uint32_t row;
+    std::uint32_t uid;
+    RowControl after;                     // limits and `set`; state and flags are the record's own
+    Reason reason;
+    std::uint8_t reserved_tail[24];
+};
+RISKREG_RECORD(LimitsEvent, 256, 8);
+
+/// Attach, detach, death and fencing of a session. A death may change the strategy's trading state.
+struct SessionEvent {
+    EventHeader header;
+    std::uint64_t pid_start;
+    std::uint32_t pid;
+    std::uint32_t uid;
+    std::uint32_t row;                    // row whose state changes, kNoSlot: none
+    TradingState state;
+    TradingState previous;
+    std::uint8_t is_current;              // the strategy's record names this session
+    std::uint8_t reserved_byte;
+    Reason reason;
+    std::uint8_t reserved_tail[72];
+};
+RISKREG_RECORD(SessionEvent, 256, 8);
+
+/// A session becomes the writer of an instrument's reference price.
+struct ReferenceOwnerEvent {
+    EventHeader header;
+    std::uint8_t reserved_tail[192];
+};
+RISKREG_RECORD(ReferenceOwnerEvent, 256, 8);
+
+/// Any event, as words. Every typed event begins with its header.
+union alignas(64) Event {
+    std::uint64_t words[32];
+    EventHeader header;
+    RegisterEvent registered;
+    LifeEvent life;
+    DeniedEvent denied;
+    QuarantineEvent quarantine;
+    StateEvent state;
+    LimitsEvent limits;
+    SessionEvent session;
+    ReferenceOwnerEvent reference_owner;
+
+    Event() noexcept : words{} {}
+};
+static_assert(sizeof(Event) == 256 && alignof(Event) == 64 && std::is_trivially_copyable_v<Event>);
+
+/// Checksum over the sequence and everything behind the checksum. Four lanes of multiply-and-add, so that
+/// a change of any one word always changes it; it is there for damage, not against an adversary.
+[[nodiscard]] inline std::uint64_t checksum_of(const Event& event, std::uint64_t seq) noexcept {
+    std::uint64_t a = seq, b = 0x9E3779B97F4A7C15ULL, c = 0xC2B2AE3D27D4EB4FULL, d = 0x165667B19E3779F9ULL;
+    const auto* words = reinterpret_cast<const Word*>(&event);
+    a = (a ^ words[2]) * 0x9FB21C651E98DF25ULL;
+    b = (b ^ words[3]) * 0xD6E8FEB86659FD93ULL;
+    for (std::size_t i = 4; i < 32; i += 4) {
+        a = (a ^ words[i]) * 0x9FB21C651E98DF25ULL;
+        b = (b ^ words[i + 1]) * 0xD6E8FEB86659FD93ULL;
+        c = (c ^ words[i + 2]) * 0xA0761D6478BD642FULL;
+        d = (d ^ words[i + 3]) * 0xE7037ED1A0B428DBULL;
+    }
+    return base::mix(a ^ (b << 17 | b >> 47) ^ (c << 31 | c >> 33) ^ (d << 47 | d >> 17)) | 1U;
+}
+
+}  // namespace riskreg::layout
