@@ -93,6 +93,16 @@ void decide_session(const State& state, const SessionRequest& request, Decision&
 
 void decide_reference_owner(const State& state, const Caller& caller, std::uint32_t instrument, Decision& out) noexcept;
 
+/// Whether a refusal is written to the log (protocol.md 2): rows 1–4 of the checks and rate_limit only count.
+[[nodiscard]] constexpr bool refusal_is_logged(DenyReason reason) noexcept {
+    const auto number = static_cast<std::uint16_t>(reason);
+    if (number < 400 || reason == DenyReason::rate_limit) return false;
+    return reason != DenyReason::unknown_order && reason != DenyReason::batch_member_denied;
+}
+
+/// Fills the `denied` event of a refusal.
+void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order, Decision& out) noexcept;
+
 /// Limits of a row, as values.
 [[nodiscard]] Limits limits_of(const layout::RowControl& control) noexcept;
 /// The limit fields of a record; seq, state and flags stay zero.

@@ -46,16 +46,6 @@ inline void deny(const State& state, DenyReason reason, const Compared& compared
 }
 inline void deny(const State& state, DenyReason reason, Decision& out) noexcept { deny(state, reason, Compared{}, out); }
 
-/// Whether a refusal is written to the log (protocol.md 2): rows 1–4 of the checks and rate_limit only count.
-[[nodiscard]] constexpr bool refusal_is_logged(DenyReason reason) noexcept {
-    const auto number = static_cast<std::uint16_t>(reason);
-    if (number < 400 || reason == DenyReason::rate_limit) return false;
-    return reason != DenyReason::unknown_order && reason != DenyReason::batch_member_denied;
-}
-
-/// Fills the `denied` event of a refusal.
-void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order, Decision& out) noexcept;
-
 /// Reference price of an instrument at a moment.
 struct Reference {
     bool known = false;

@@ -87,6 +87,7 @@ struct Header {
     std::uint8_t boot_id[16];
     std::uint64_t lock_device;            // of the LOCK file: two state directories never share a segment
     std::uint64_t lock_inode;
+    std::uint64_t lock_token[2];          // of the LOCK file's content: tells a reused inode from the same file
     std::uint64_t pid_namespace;          // inode; rewritten by adoption
     std::int64_t created_ns;
     std::uint32_t uid;
@@ -98,7 +99,7 @@ struct Header {
     FixedId name_begin;                   // the registry's name, up to 64 bytes, in two parts
     FixedId name_end;
 };
-RISKREG_RECORD(Header, 240, 8);
+RISKREG_RECORD(Header, 256, 8);
 
 /// The one log: written only under the lock, one cache line.
 struct alignas(64) LogWords {

@@ -1,0 +1,163 @@
+#include "layout/describe.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "layout/segment.hpp"
+
+namespace riskreg::layout {
+
+namespace {
+
+struct Field {
+    const char* name;
+    std::size_t offset;
+    std::size_t size;
+};
+
+/// Every byte of the record belongs to exactly one field of the list, in order.
+template <std::size_t N>
+constexpr bool covers(const Field (&fields)[N], std::size_t size) {
+    std::size_t next = 0;
+    for (const Field& field : fields) {
+        if (field.offset != next) return false;
+        next += field.size;
+    }
+    return next == size;
+}
+
+template <std::size_t N>
+constexpr bool all_at_start(const Field (&fields)[N], std::size_t size) {
+    return std::all_of(std::begin(fields), std::end(fields),
+                       [size](const Field& field) { return field.offset == 0 && field.size <= size; });
+}
+
+void append_line(std::string& text, const std::string& name, std::size_t first, const char* between, std::size_t second) {
+    text += name + ' ' + std::to_string(first) + between + std::to_string(second) + '\n';
+}
+
+template <class T, std::size_t N>
+void append_record(std::string& text, const std::string& type, const Field (&fields)[N]) {
+    append_line(text, type + " size", sizeof(T), " align ", alignof(T));
+    for (const Field& field : fields) append_line(text, type + '.' + field.name, field.offset, " ", field.size);
+}
+
+// EACH_FIELD(Type, a, b, …) is Field{a}, Field{b}, …: a macro may name itself only through a further scan, and
+// EXPAND scans 64 times, which is more than a record has fields.
+#define EXPAND(...) EXPAND_16(EXPAND_16(EXPAND_16(EXPAND_16(__VA_ARGS__))))
+#define EXPAND_16(...) EXPAND_4(EXPAND_4(EXPAND_4(EXPAND_4(__VA_ARGS__))))
+#define EXPAND_4(...) EXPAND_1(EXPAND_1(EXPAND_1(EXPAND_1(__VA_ARGS__))))
+#define EXPAND_1(...) __VA_ARGS__
+#define NO_ARGUMENTS ()
+#define EACH_FIELD(...) EXPAND(EACH_FIELD_STEP(__VA_ARGS__))
+#define EACH_FIELD_STEP(type, field, ...) \
+    Field{#field, offsetof(type, field), sizeof(type::field)} __VA_OPT__(, EACH_FIELD_AGAIN NO_ARGUMENTS(type, __VA_ARGS__))
+#define EACH_FIELD_AGAIN() EACH_FIELD_STEP
+
+#define DESCRIBE_IF(complete, type, ...)                                           \
+    do {                                                                           \
+        static constexpr Field fields[] = {EACH_FIELD(type, __VA_ARGS__)};         \
+        static_assert(complete(fields, sizeof(type)), "fields missing in " #type); \
+        append_record<type>(text, #type, fields);                                  \
+    } while (false)
+#define DESCRIBE(...) DESCRIBE_IF(covers, __VA_ARGS__)
+#define DESCRIBE_UNION(...) DESCRIBE_IF(all_at_start, __VA_ARGS__)
+
+void describe_orders(std::string& text) {
+    DESCRIBE(Reason, size, text);
+    DESCRIBE(OrderIdentity, id, hash, price, quantity, stop_price, created_ns, created_seq, instrument, account, strategy, head,
+             previous, session, generation, kind, side, type, tif, flags, reserved_bytes);
+    DESCRIBE(VenueId, seq, id, reserved_bytes);
+    DESCRIBE(OrderState, seq, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price,
+             pending_price, pending_quantity, pending_reserved_price, reported_cum, updated_ns, last_alias, pending_alias,
+             last_execution, version, base, reserved_byte, flags, reserved_bytes);
+    DESCRIBE(OrderSlot, identity, state, venue);
+}
+
+void describe_rows(std::string& text) {
+    DESCRIBE(RowCounters, seq, position, open_buy_quantity, open_sell_quantity, open_buy_notional, open_sell_notional,
+             working_buy, working_sell, flags);
+    DESCRIBE(RowControl, seq, max_order_quantity, max_order_notional, max_long, max_short, max_open_notional,
+             max_working_orders, max_working_buy, max_working_sell, set, state, flags);
+    DESCRIBE(RowDay, seq, bought_quantity, sold_quantity, bought_notional, sold_notional, flags, reserved_bytes);
+    DESCRIBE(RowLatch, seq, halted_seq, changed_ns, uid, previous, reserved_bytes, reason);
+    DESCRIBE(Row, counters, control);
+    DESCRIBE(RowCold, day, latch);
+}
+
+void describe_executions(std::string& text) {
+    DESCRIBE(ExecutionIdentity, id, order_slot, previous, time_ns, seq);
+    DESCRIBE(ExecutionState, seq, price, quantity, status, reserved_bytes);
+    DESCRIBE(ExecutionSlot, identity, state);
+    DESCRIBE(QuarantineSlot, seq, order_id, exec_id, price, quantity, time_ns, instrument, account, event_type, side, booked,
+             reserved_bytes);
+}
+
+void describe_sessions(std::string& text) {
+    DESCRIBE(SessionRecord, seq, attached_ns, ended_ns, pid_start, pid, generation, uid, strategy, status, reserved_bytes);
+    DESCRIBE(SessionSlot, mutex, record, word, accepted, denied, denied_unlogged, facts, reserved_words);
+    DESCRIBE(StrategyState, seq, session, generation, status, reserved_bytes);
+    DESCRIBE(StrategySlot, state);
+    DESCRIBE(ReferencePrice, seq, price, time_ns, writer);
+    DESCRIBE(ReferenceOwner, seq, session, generation, reserved_bytes);
+    DESCRIBE(ReferenceCell, price, owner);
+}
+
+void describe_static_tables(std::string& text) {
+    DESCRIBE(InstrumentRecord, id, currency, tick, lot, min_quantity, max_quantity, factor_numerator, factor_scale, collar_bps,
+             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided, reserved_bytes);
+    DESCRIBE(AccountRecord, id, currency, reserved_bytes);
+    DESCRIBE(StrategyRecord, id, account_count, only_account, all_instruments, on_death, reserved_bytes);
+}
+
+void describe_events(std::string& text) {
+    DESCRIBE(EventHeader, seq, checksum, time_ns, type, flags, working_delta, session, order_slot, alias_slot, instrument,
+             account, strategy, execution_slot, execution_ref, generation, result, side, answer_flags);
+    DESCRIBE(RowDelta, position, open_quantity, open_notional, traded_notional);
+    DESCRIBE(RegisterEvent, header, delta, id, hash, price, quantity, stop_price, reserved_notional, reserved_price, order_type,
+             tif, reserved_bytes, identity_flags, reserved_tail);
+    DESCRIBE(OrderAfter, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price, pending_price,
+             pending_quantity, pending_reserved_price, reported_cum, last_alias, pending_alias, last_execution, version, base,
+             firm_previous, flags, execution_previous);
+    DESCRIBE(LifeEvent, header, delta, after, id, last_price, last_quantity);
+    DESCRIBE(DeniedEvent, header, id, observed, limit, price, quantity, reason, unit, scope, request, order_type, tif,
+             reserved_bytes);
+    DESCRIBE(QuarantineEvent, header, delta, order_id, exec_id, price, quantity, count_after, slot, reported, booked,
+             firm_previous, reserved_bytes);
+    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, reserved_bytes, reason, reserved_tail);
+    DESCRIBE(LimitsEvent, header, row, uid, after, reason, reserved_tail);
+    DESCRIBE(SessionEvent, header, pid_start, pid, uid, row, state, previous, is_current, reserved_byte, reason, reserved_tail);
+    DESCRIBE(ReferenceOwnerEvent, header, reserved_tail);
+    DESCRIBE_UNION(Event, words, header, registered, life, denied, quarantine, state, limits, session, reference_owner);
+}
+
+void describe_segment(std::string& text) {
+    DESCRIBE(Geometry, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
+             quarantine, quarantine_index, ring_events, config_bytes);
+    DESCRIBE(Offsets, mutex, control, sessions, strategies, references, rows, rows_cold, orders, order_index, executions,
+             execution_index, quarantine, quarantine_index, ring, instrument_records, account_records, strategy_records,
+             permissions, config, size_bytes);
+    DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
+             lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
+             page_options, reserved_word, name_begin, name_end);
+    DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
+             quarantined_events);
+    DESCRIBE(StatusWords, journaled, durable, checkpointed, state_epoch, repairs, redone, gaps, owner_session);
+    DESCRIBE(Control, log, status);
+}
+
+}  // namespace
+
+std::string describe_layout() {
+    std::string text = "layout_version " + std::to_string(kLayoutVersion) + '\n';
+    describe_orders(text);
+    describe_rows(text);
+    describe_executions(text);
+    describe_sessions(text);
+    describe_static_tables(text);
+    describe_events(text);
+    describe_segment(text);
+    return text;
+}
+
+}  // namespace riskreg::layout

@@ -1,0 +1,23 @@
+/// The configuration reader and writer behind `riskreg::parse_config` and `config_to_json`, and what they share
+/// with the tools.
+#pragma once
+
+#include <string>
+
+#include "persist/limit_fields.hpp"
+#include "persist/strict_json.hpp"
+#include "riskreg/config.hpp"
+
+namespace riskreg::persist {
+
+/// Parses the text of one limit value: a decimal (a whole number for counts), `unlimited` or `unset`.
+/// Throws Error{bad_input} naming the field.
+[[nodiscard]] LimitValue parse_limit(const LimitField& field, std::string_view text);
+
+/// `"unlimited"`, `"12.5"`, `500`; nothing for an unset limit (returns false).
+bool write_limit(JsonWriter& out, const LimitField& field, const LimitValue& value);
+
+/// Amount in a unit, shortest decimal form.
+[[nodiscard]] std::string format_amount(Unit unit, std::int64_t value);
+
+}  // namespace riskreg::persist

@@ -1,0 +1,192 @@
+#include "persist/strict_json.hpp"
+
+#include <boost/json/basic_parser_impl.hpp>
+#include <cstdio>
+#include <ctime>
+#include <limits>
+
+namespace riskreg::persist {
+
+namespace json = boost::json;
+
+const JsonValue* JsonValue::find(std::string_view key) const noexcept {
+    for (const auto& [name, value] : members)
+        if (name == key) return &value;
+    return nullptr;
+}
+
+std::string JsonValue::shown() const {
+    switch (kind) {
+        case Kind::null: return "null";
+        case Kind::boolean: return boolean ? "true" : "false";
+        case Kind::number: return text;
+        case Kind::string: return text;
+        case Kind::array: return "an array";
+        case Kind::object: return "an object";
+    }
+    return {};
+}
+
+namespace {
+
+/// Builds the tree from parser events. Names and results are those that Boost.JSON asks of a handler.
+struct TreeHandler {
+    static constexpr std::size_t max_object_size = 1U << 20;
+    static constexpr std::size_t max_array_size = 1U << 20;
+    static constexpr std::size_t max_key_size = 1U << 10;
+    static constexpr std::size_t max_string_size = 1U << 20;
+
+    JsonValue root;
+    std::string problem;
+    std::vector<JsonValue*> open;
+    std::string part;
+    std::string pending_key;
+
+    JsonValue& place(JsonValue value) {
+        if (open.empty()) return root = std::move(value);
+        JsonValue& parent = *open.back();
+        if (parent.kind == JsonValue::Kind::array) return parent.items.emplace_back(std::move(value));
+        return parent.members.emplace_back(std::move(pending_key), std::move(value)).second;
+    }
+    bool scalar(JsonValue::Kind kind, std::string text, bool boolean = false) {
+        JsonValue value;
+        value.kind = kind;
+        value.text = std::move(text);
+        value.boolean = boolean;
+        place(std::move(value));
+        return true;
+    }
+    bool begin(JsonValue::Kind kind) {
+        JsonValue value;
+        value.kind = kind;
+        open.push_back(&place(std::move(value)));
+        return true;
+    }
+    bool end() {
+        open.pop_back();
+        return true;
+    }
+    std::string take(json::string_view last) {
+        std::string whole = std::move(part);
+        part.clear();
+        return whole.append(last.data(), last.size());
+    }
+    bool keep(json::string_view text) {
+        part.append(text.data(), text.size());
+        return true;
+    }
+
+    bool on_document_begin(json::error_code&) { return true; }
+    bool on_document_end(json::error_code&) { return true; }
+    bool on_object_begin(json::error_code&) { return begin(JsonValue::Kind::object); }
+    bool on_object_end(std::size_t, json::error_code&) { return end(); }
+    bool on_array_begin(json::error_code&) { return begin(JsonValue::Kind::array); }
+    bool on_array_end(std::size_t, json::error_code&) { return end(); }
+    bool on_key_part(json::string_view text, std::size_t, json::error_code&) { return keep(text); }
+    bool on_key(json::string_view text, std::size_t, json::error_code& error) {
+        pending_key = take(text);
+        if (open.back()->find(pending_key) == nullptr) return true;
+        problem = "duplicate key '" + pending_key + "'";
+        error = json::make_error_code(json::error::extra_data);
+        return false;
+    }
+    bool on_string_part(json::string_view text, std::size_t, json::error_code&) { return keep(text); }
+    bool on_string(json::string_view text, std::size_t, json::error_code&) { return scalar(JsonValue::Kind::string, take(text)); }
+    bool on_number_part(json::string_view text, json::error_code&) { return keep(text); }
+    bool on_int64(std::int64_t, json::string_view text, json::error_code&) { return scalar(JsonValue::Kind::number, take(text)); }
+    bool on_uint64(std::uint64_t, json::string_view text, json::error_code&) { return scalar(JsonValue::Kind::number, take(text)); }
+    bool on_double(double, json::string_view text, json::error_code&) { return scalar(JsonValue::Kind::number, take(text)); }
+    bool on_bool(bool value, json::error_code&) { return scalar(JsonValue::Kind::boolean, {}, value); }
+    bool on_null(json::error_code&) { return scalar(JsonValue::Kind::null, {}); }
+    bool on_comment_part(json::string_view, json::error_code&) { return true; }
+    bool on_comment(json::string_view, json::error_code&) { return true; }
+};
+
+}  // namespace
+
+JsonResult parse_json(std::string_view text, std::size_t max_bytes) {
+    if (text.size() > max_bytes) return {{}, "longer than " + std::to_string(max_bytes) + " bytes"};
+    json::parse_options options;
+    options.max_depth = kMaxJsonDepth;
+    json::basic_parser<TreeHandler> parser(options);
+    json::error_code error;
+    const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
+    if (!error && used < text.size()) error = json::make_error_code(json::error::extra_data);
+    if (!error) return {std::move(parser.handler().root), {}};
+    const std::string& problem = parser.handler().problem;
+    return {{}, (problem.empty() ? error.message() : problem) + " at byte " + std::to_string(used)};
+}
+
+void JsonWriter::separate() {
+    if (!fresh_) text_ += ',';
+    fresh_ = false;
+}
+
+JsonWriter& JsonWriter::open(char bracket) {
+    separate();
+    text_ += bracket;
+    fresh_ = true;
+    return *this;
+}
+
+JsonWriter& JsonWriter::close(char bracket) {
+    text_ += bracket;
+    fresh_ = false;
+    return *this;
+}
+
+JsonWriter& JsonWriter::key(std::string_view name) {
+    string(name);
+    text_ += ':';
+    fresh_ = true;
+    return *this;
+}
+
+JsonWriter& JsonWriter::string(std::string_view value) {
+    separate();
+    text_ += '"';
+    for (const char c : value) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            text_ += '\\';
+            text_ += c;
+        } else if (byte < 0x20 || byte == 0x7F) {
+            char escaped[8];
+            std::snprintf(escaped, sizeof escaped, "\\u%04x", byte);
+            text_ += escaped;
+        } else {
+            text_ += c;
+        }
+    }
+    text_ += '"';
+    return *this;
+}
+
+JsonWriter& JsonWriter::number(std::uint64_t value) { return raw(std::to_string(value)); }
+JsonWriter& JsonWriter::signed_number(std::int64_t value) { return raw(std::to_string(value)); }
+JsonWriter& JsonWriter::boolean(bool value) { return raw(value ? "true" : "false"); }
+JsonWriter& JsonWriter::null() { return raw("null"); }
+
+JsonWriter& JsonWriter::raw(std::string_view json) {
+    separate();
+    text_ += json;
+    return *this;
+}
+
+std::string format_time(std::int64_t ns_since_epoch) {
+    constexpr std::int64_t second = 1'000'000'000;
+    std::int64_t fraction = ns_since_epoch % second;
+    auto seconds = static_cast<std::time_t>(ns_since_epoch / second);
+    if (fraction < 0) {
+        fraction += second;
+        seconds -= 1;
+    }
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    char text[64];
+    const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(text + size, sizeof text - size, ".%09lldZ", static_cast<long long>(fraction));
+    return text;
+}
+
+}  // namespace riskreg::persist

@@ -1,0 +1,76 @@
+/// JSON as untrusted input: duplicate keys are errors, numbers keep their text, depth and size are bounded.
+/// And JSON as output: members in the order in which they were added.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace riskreg::persist {
+
+/// A parsed value. Numbers are kept as the text that stood in the input, so that nothing is rounded.
+struct JsonValue {
+    enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+    Kind kind = Kind::null;
+    bool boolean = false;
+    std::string text;                                           ///< of a string or number
+    std::vector<JsonValue> items;                               ///< of an array
+    std::vector<std::pair<std::string, JsonValue>> members;     ///< of an object, in input order
+
+    /// nullptr when there is no such member.
+    [[nodiscard]] const JsonValue* find(std::string_view key) const noexcept;
+    [[nodiscard]] bool is(Kind wanted) const noexcept { return kind == wanted; }
+    /// What a message shows of a value that was not expected: `"text"`, `12`, `an object` …
+    [[nodiscard]] std::string shown() const;
+};
+
+struct JsonResult {
+    JsonValue value;
+    std::string error;   ///< empty when parsed
+};
+
+inline constexpr std::size_t kMaxJsonDepth = 16;
+
+/// Parses one whole document of at most `max_bytes`.
+[[nodiscard]] JsonResult parse_json(std::string_view text, std::size_t max_bytes);
+
+/// Writes one JSON object (or array) as text, on one line.
+class JsonWriter {
+public:
+    JsonWriter& begin_object() { return open('{'); }
+    JsonWriter& end_object() { return close('}'); }
+    JsonWriter& begin_array() { return open('['); }
+    JsonWriter& end_array() { return close(']'); }
+    JsonWriter& key(std::string_view name);
+    JsonWriter& string(std::string_view value);
+    JsonWriter& number(std::uint64_t value);
+    JsonWriter& signed_number(std::int64_t value);
+    JsonWriter& boolean(bool value);
+    JsonWriter& null();
+    /// Text that is JSON already.
+    JsonWriter& raw(std::string_view json);
+
+    JsonWriter& member(std::string_view name, std::string_view value) { return key(name).string(value); }
+    JsonWriter& member(std::string_view name, std::uint64_t value) { return key(name).number(value); }
+    JsonWriter& member_bool(std::string_view name, bool value) { return key(name).boolean(value); }
+
+    [[nodiscard]] const std::string& text() const noexcept { return text_; }
+    void clear() noexcept {
+        text_.clear();
+        fresh_ = true;
+    }
+
+private:
+    JsonWriter& open(char bracket);
+    JsonWriter& close(char bracket);
+    void separate();
+    std::string text_;
+    bool fresh_ = true;   ///< no comma before the next value
+};
+
+/// `2026-11-22T08:15:30.123456789Z`
+[[nodiscard]] std::string format_time(std::int64_t ns_since_epoch);
+
+}  // namespace riskreg::persist

@@ -1,0 +1,259 @@
+// Looking without a lock: everything that `Reader` offers.
+#include <algorithm>
+#include <cstring>
+
+#include "core/audit.hpp"
+#include "core/copy.hpp"
+#include "core/decide.hpp"
+#include "core/genesis.hpp"
+#include "core/order_view.hpp"
+#include "persist/event_json.hpp"
+#include "registry/reader_impl.hpp"
+#include "segment/robust_mutex_posix.hpp"
+#include "segment/state_lock.hpp"
+
+namespace riskreg {
+
+using namespace layout;
+
+Reader::Reader(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+Reader::~Reader() = default;
+
+Reader Reader::open(const std::string& name, const std::string& state_dir) {
+    auto impl = std::make_unique<Impl>();
+    impl->own.emplace(registry::attach_reader(name, state_dir));
+    impl->attachment = &*impl->own;
+    return Reader(std::move(impl));
+}
+
+namespace {
+
+template <class Records>
+std::vector<std::string> names_of(const Records* records, std::uint32_t count) {
+    std::vector<std::string> names;
+    for (std::uint32_t i = 0; i < count; ++i) names.emplace_back(records[i].id.view());
+    return names;
+}
+
+template <class Records>
+std::string name_at(const Records* records, std::uint32_t count, std::uint32_t index) {
+    return index < count ? std::string(records[index].id.view()) : std::string();
+}
+
+}  // namespace
+
+InstrumentId Reader::instrument(std::string_view id) const noexcept { return core::find_instrument(impl_->state(), id); }
+AccountId Reader::account(std::string_view id) const noexcept { return core::find_account(impl_->state(), id); }
+StrategyId Reader::strategy(std::string_view id) const noexcept { return core::find_strategy(impl_->state(), id); }
+
+std::string Reader::name(InstrumentId id) const {
+    return name_at(impl_->state().instrument_records, impl_->state().geometry.instruments, static_cast<std::uint32_t>(id));
+}
+std::string Reader::name(AccountId id) const {
+    return name_at(impl_->state().account_records, impl_->state().geometry.accounts, static_cast<std::uint32_t>(id));
+}
+std::string Reader::name(StrategyId id) const {
+    return name_at(impl_->state().strategy_records, impl_->state().geometry.strategies, static_cast<std::uint32_t>(id));
+}
+std::vector<std::string> Reader::instruments() const { return names_of(impl_->state().instrument_records, impl_->state().geometry.instruments); }
+std::vector<std::string> Reader::accounts() const { return names_of(impl_->state().account_records, impl_->state().geometry.accounts); }
+std::vector<std::string> Reader::strategies() const {
+    return names_of(impl_->state().strategy_records, impl_->state().geometry.strategies - 1);
+}
+Scope Reader::scope(std::string_view text) const noexcept { return core::parse_scope(impl_->state(), text); }
+std::string Reader::name(const Scope& scope) const { return core::format_scope(impl_->state(), scope); }
+
+AccountId Reader::only_account(StrategyId strategy) const noexcept {
+    const auto index = static_cast<std::uint32_t>(strategy);
+    if (index >= impl_->state().external_strategy()) return AccountId::none;
+    const StrategyRecord& record = impl_->state().strategy_records[index];
+    return record.account_count == 1 ? AccountId{record.only_account} : AccountId::none;
+}
+
+bool Reader::find(AccountId account, std::string_view id, OrderView& out) const {
+    const std::uint32_t head = core::find_head(impl_->state(), static_cast<std::uint16_t>(account), id);
+    if (head == kNoSlot) return false;
+    out = core::view_order(impl_->state(), head);
+    return true;
+}
+
+void Reader::orders(const std::function<bool(const OrderView&)>& visit) const {
+    const core::State& state = impl_->state();
+    const std::uint64_t ids = std::min<std::uint64_t>(load_acquire(state.log->next_order), state.geometry.orders);
+    for (std::uint32_t slot = 0; slot < ids; ++slot) {
+        // A slot that was taken and is not published yet has no version of its own.
+        if (state.orders[slot].state.read().seq <= kGenesis || state.orders[slot].identity.kind != SlotKind::order) continue;
+        if (!visit(core::view_order(state, slot))) return;
+    }
+}
+
+namespace {
+
+ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
+    const RowCounters counters = state.rows[row].counters.read();
+    const RowControl control = state.rows[row].control.read();
+    const RowDay day = state.rows_cold[row].day.read();
+    const RowLatch latch = state.rows_cold[row].latch.read();
+    ExposureView view;
+    view.scope = state.geometry.scope_of(row);
+    view.position.value = counters.position;
+    view.open_buy_quantity.value = counters.open_buy_quantity;
+    view.open_sell_quantity.value = counters.open_sell_quantity;
+    view.open_buy_notional.value = counters.open_buy_notional;
+    view.open_sell_notional.value = counters.open_sell_notional;
+    view.working_buy = counters.working_buy;
+    view.working_sell = counters.working_sell;
+    view.bought_today.value = day.bought_quantity;
+    view.sold_today.value = day.sold_quantity;
+    view.bought_notional_today.value = day.bought_notional;
+    view.sold_notional_today.value = day.sold_notional;
+    view.saturated = ((counters.flags | day.flags) & kRowSaturated) != 0;
+    view.state = control.state;
+    view.unreconciled = (control.flags & kUnreconciled) != 0;
+    view.state_reason.assign(latch.reason.text, std::min<std::size_t>(latch.reason.size, sizeof latch.reason.text));
+    view.state_uid = latch.uid;
+    view.state_changed_ns = latch.changed_ns;
+    view.limits = core::limits_of(control);
+    return view;
+}
+
+}  // namespace
+
+ExposureView Reader::exposure(const Scope& scope) const {
+    const std::uint32_t row = impl_->state().geometry.row_of(scope);
+    if (row == kNoSlot) throw Error(Errc::bad_input, "no such scope");
+    return exposure_of_row(impl_->state(), row);
+}
+
+void Reader::exposures(const std::function<bool(const ExposureView&)>& visit) const {
+    for (std::uint32_t row = 0; row < impl_->state().geometry.rows(); ++row)
+        if (!visit(exposure_of_row(impl_->state(), row))) return;
+}
+
+std::vector<SessionView> Reader::sessions() const {
+    const core::State& state = impl_->state();
+    std::vector<SessionView> views;
+    for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot) {
+        const SessionSlot& shared = state.sessions[slot];
+        const SessionRecord record = shared.record.read();
+        if (record.status == layout::SessionStatus::free) continue;
+        SessionView view;
+        view.slot = slot;
+        view.generation = record.generation;
+        view.strategy = name(StrategyId{record.strategy});
+        view.status = static_cast<riskreg::SessionStatus>(record.status);
+        const bool gone = segment::RobustMutex::owner_died_hint(shared.mutex);
+        if (record.status == layout::SessionStatus::attached && gone) view.status = riskreg::SessionStatus::dead;
+        view.pid = record.pid;
+        view.uid = record.uid;
+        view.attached_ns = record.attached_ns;
+        view.ended_ns = record.ended_ns;
+        view.accepted = load_relaxed(shared.accepted);
+        view.denied = load_relaxed(shared.denied);
+        view.denied_unlogged = load_relaxed(shared.denied_unlogged);
+        view.facts = load_relaxed(shared.facts);
+        views.push_back(std::move(view));
+    }
+    return views;
+}
+
+namespace {
+
+void read_log(const core::State& state, StatusView& view) {
+    view.committed = load_acquire(state.log->committed);
+    view.applied = load_acquire(state.log->applied);
+    view.journaled = load_relaxed(state.status->journaled);
+    view.durable = load_relaxed(state.status->durable);
+    view.checkpointed = load_relaxed(state.status->checkpointed);
+    view.repairs = load_relaxed(state.status->repairs);
+    view.redone = load_relaxed(state.status->redone);
+    view.gaps = load_relaxed(state.status->gaps);
+    view.ring_capacity = state.geometry.ring_events;
+    view.ids_used = load_relaxed(state.log->next_order);
+    view.orders_capacity = state.geometry.orders;
+    view.executions_used = load_relaxed(state.log->next_execution);
+    view.executions_capacity = state.geometry.executions;
+    view.quarantined_records = load_relaxed(state.log->next_quarantine);
+    view.quarantine_capacity = state.geometry.quarantine;
+    view.quarantined_events = load_relaxed(state.log->quarantined_events);
+}
+
+std::string state_name(const StatusView& view, const ExposureView& firm) {
+    if (view.poisoned) return "poisoned";
+    if (firm.saturated) return "halted";
+    if (firm.unreconciled && firm.state < TradingState::reducing_only) return "unreconciled";
+    return std::string(name_of(firm.state));
+}
+
+}  // namespace
+
+StatusView Reader::status() const {
+    const core::State& state = impl_->state();
+    StatusView view;
+    read_log(state, view);
+    const ExposureView firm = exposure_of_row(state, state.geometry.firm_row());
+    view.name = impl_->attachment->name;
+    view.segment = impl_->attachment->segment;
+    view.poisoned = load_acquire(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready);
+    view.unreconciled = firm.unreconciled;
+    view.state = state_name(view, firm);
+    for (const SessionView& session : sessions()) {
+        view.sessions_live += session.status == riskreg::SessionStatus::attached ? 1U : 0U;
+        view.sessions_dead += session.status == riskreg::SessionStatus::dead ? 1U : 0U;
+    }
+    view.sessions_capacity = state.geometry.sessions;
+    view.orders_live = static_cast<std::uint64_t>(firm.working_buy) + firm.working_sell;
+    for (std::uint32_t slot = 0; slot < std::min<std::uint64_t>(view.ids_used, state.geometry.orders); ++slot)
+        view.orders_total += state.orders[slot].identity.kind == SlotKind::order ? 1U : 0U;
+    view.persistence = static_cast<PersistenceMode>(state.header->persistence);
+    view.size_bytes = state.offsets.size_bytes;
+    view.created_ns = state.header->created_ns;
+    view.lock_holder_pid = segment::RobustMutex::holder_hint(segment::mutex_memory(state));
+    return view;
+}
+
+AuditView Reader::audit() const {
+    const auto copy = core::copy_consistent(impl_->state());
+    if (!copy) throw Error(Errc::busy, "writers outran every attempt to copy the tables: audit again when it is quieter, or give the ring more events");
+    core::AuditReport report = core::audit(copy->state);
+    AuditView view;
+    view.violations = std::move(report.violations);
+    view.orders = report.orders;
+    view.live = report.live;
+    view.ids = report.ids;
+    view.executions = report.executions;
+    view.quarantined = report.quarantined;
+    view.rows = report.rows;
+    view.seq = copy->state.log->applied;
+    view.digest = core::digest(copy->state);
+    return view;
+}
+
+std::string Reader::config_json() const { return {impl_->state().config, impl_->state().geometry.config_bytes}; }
+
+std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
+                             std::uint64_t* lost) const {
+    const core::State& state = impl_->state();
+    const std::uint64_t committed = load_acquire(state.log->committed);
+    const std::uint64_t ring = state.geometry.ring_events;
+    const std::uint64_t oldest = committed > ring ? committed - ring + 1 : kGenesis + 1;
+    std::uint64_t seq = std::max(from, oldest);
+    if (lost != nullptr) *lost = from != 0 && from < oldest ? oldest - std::max(from, kGenesis + 1) : 0;
+    for (; seq <= committed; ++seq) {
+        const Event& slot = state.ring_slot(seq);
+        Event event;
+        const bool there = load_acquire(slot.header.seq) == seq;
+        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
+        fence_acquire();
+        if (!there || load_relaxed(slot.header.seq) != seq) {   // overwritten while we looked
+            if (lost != nullptr) ++*lost;
+            continue;
+        }
+        if (!visit(seq, persist::event_to_json(state, event))) return seq + 1;
+    }
+    return seq;
+}
+
+}  // namespace riskreg

@@ -1,0 +1,326 @@
+// The public facade: lock → decide → append → apply, for every call (src/README.md "Life of one order").
+#include "riskreg/registry.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/crash_point.hpp"
+#include "core/apply.hpp"
+#include "core/decide.hpp"
+#include "core/overlay.hpp"
+#include "registry/attachment.hpp"
+#include "registry/denial_gate.hpp"
+#include "registry/reader_impl.hpp"
+#include "registry/session.hpp"
+#include "segment/process_posix.hpp"
+#include "segment/state_lock.hpp"
+
+namespace riskreg {
+
+using namespace layout;
+
+namespace {
+
+/// How a call that could not be decided answers: requests are denied, facts are to be repeated.
+enum class Refused : std::uint8_t { denied, not_booked };
+
+Verdict refusal(Refused how, DenyReason reason) noexcept {
+    Verdict verdict;
+    verdict.result = how == Refused::denied ? Result::denied : Result::not_booked;
+    verdict.reason = reason;
+    return verdict;
+}
+
+void count(std::uint64_t& word) noexcept { store_relaxed(word, load_relaxed(word) + 1); }
+
+}  // namespace
+
+struct Registry::Impl {
+    ProcessConfig config;
+    registry::Attachment attachment;
+    core::State& state = attachment.state;
+    Reader reader;
+    core::Caller caller;                 // without the time
+    std::unique_ptr<registry::Session> session;
+    registry::DenialGate gate;           // under the registry's lock
+    std::mutex reference_mutex;          // one writer per reference cell: threads of this process take turns
+
+    Impl(ProcessConfig process, registry::Attachment attached)
+        : config(std::move(process)), attachment(std::move(attached)), reader(std::make_unique<Reader::Impl>(attachment)) {
+        caller.uid = segment::user_id();
+    }
+    ~Impl() {
+        if (in_attached_process()) return;
+        // In a forked child the session is the parent's (its thread is not here), and the kernel did not give us the
+        // mapping: both are left alone.
+        static_cast<void>(session.release());
+        attachment.mapping.abandon();
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    [[nodiscard]] bool in_attached_process() const noexcept { return segment::fork_epoch() == attachment.fork_epoch; }
+    [[nodiscard]] core::Caller now() const noexcept {
+        core::Caller with_time = caller;
+        with_time.now_ns = segment::realtime_ns();
+        return with_time;
+    }
+    [[nodiscard]] bool is_current_session() const noexcept {
+        return !session || load_relaxed(state.sessions[caller.session].word) == session_word(caller.generation, layout::SessionStatus::attached);
+    }
+
+    /// Append and apply what was decided. The commit point is inside.
+    void perform(core::Decision& decision) noexcept {
+        core::write_event(state, decision.event);
+        core::commit(state, decision.event.header.seq);
+        decision.verdict.seq = decision.event.header.seq;
+        core::apply(state, decision.event);
+    }
+
+    /// Runs `critical` under the lock, or says why not.
+    template <class Critical>
+    Verdict locked(std::int64_t timeout_ns, Refused how, Critical critical) noexcept {
+        if (!in_attached_process()) return refusal(how, DenyReason::not_attached);
+        const segment::StateLock lock(state, timeout_ns, caller.session);
+        if (!lock.inside()) [[unlikely]]
+            return refusal(how, lock.entry() == segment::Entry::timed_out ? DenyReason::lock_timeout : DenyReason::poisoned);
+        if (!is_current_session()) [[unlikely]] return refusal(how, DenyReason::fenced);
+        return critical();
+    }
+
+    /// Counts a refusal and, where the gate admits it, writes its event.
+    void refuse(EventType request, const core::NewOrder& order, const core::Caller& who, core::Decision& decision) noexcept {
+        if (caller.session == kNoSlot) return;
+        SessionSlot& slot = state.sessions[caller.session];
+        count(slot.denied);
+        const Verdict& v = decision.verdict;
+        const std::uint32_t row = state.geometry.row_of(v.scope);
+        if (!core::refusal_is_logged(v.reason) || !gate.admit(v.reason, row, who.now_ns)) return count(slot.denied_unlogged);
+        core::write_denied(state, who, request, order, decision);
+        perform(decision);
+        decision.verdict.seq = 0;   // the answer of a refusal names no event
+    }
+
+    Verdict register_locked(const core::Caller& who, const core::NewOrder& order) noexcept {
+        core::Decision decision;
+        core::decide_register(state, who, order, nullptr, decision);
+        if (decision.commit) [[likely]] {
+            perform(decision);
+            if (session) count(state.sessions[caller.session].accepted);
+        } else {
+            refuse(EventType::registered, order, who, decision);
+        }
+        return decision.verdict;
+    }
+
+    /// Requests about an order, and control: decide, then perform or refuse.
+    template <class Decide>
+    Verdict request(EventType type, std::string_view id, AccountId account, Decide decide) noexcept {
+        const core::Caller who = now();
+        return locked(config.request_timeout_ns, Refused::denied, [&] {
+            core::Decision decision;
+            decide(who, decision);
+            if (decision.commit) {
+                perform(decision);
+            } else {
+                core::NewOrder named;
+                named.id = base::make_id(id);
+                named.account = static_cast<std::uint16_t>(account);
+                refuse(type, named, who, decision);
+            }
+            return decision.verdict;
+        });
+    }
+};
+
+void Registry::create(const std::string& name, const SharedConfig& config, const std::string& state_dir) {
+    registry::create_segment(name, config, state_dir);
+}
+
+void Registry::destroy(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
+    registry::destroy_segment(name, state_dir, keep_files, force);
+}
+
+Registry Registry::open(const std::string& name, const ProcessConfig& config) {
+    auto impl = std::make_unique<Impl>(config, registry::attach(name, config.state_dir, config.attach_timeout_ns));
+    if (!config.strategy.empty()) {
+        const StrategyId strategy = impl->reader.strategy(config.strategy);
+        if (strategy == StrategyId::none || static_cast<std::uint16_t>(strategy) == impl->state.external_strategy()) {
+            std::string allowed;
+            for (const std::string& known : impl->reader.strategies()) allowed.append(allowed.empty() ? "" : ", ").append(known);
+            throw Error(Errc::bad_input, "strategy: seen '" + config.strategy + "', allowed: " + allowed);
+        }
+        impl->caller.strategy = static_cast<std::uint16_t>(strategy);
+        impl->session = std::make_unique<registry::Session>(impl->state, impl->caller.strategy, impl->config);
+        impl->caller.session = impl->session->slot();
+        impl->caller.generation = impl->session->generation();
+    } else if (registry::somebody_died(impl->state)) {
+        const segment::StateLock lock(impl->state, config.request_timeout_ns, kNoSlot);
+        if (lock.inside()) registry::bury_dead_sessions(impl->state);
+    }
+    return Registry(std::move(impl));
+}
+
+Registry::Registry(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Registry::Registry(Registry&&) noexcept = default;
+Registry& Registry::operator=(Registry&&) noexcept = default;
+Registry::~Registry() = default;
+
+const Reader& Registry::reader() const noexcept { return impl_->reader; }
+StrategyId Registry::strategy() const noexcept { return StrategyId{impl_->caller.strategy}; }
+
+Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
+    if (!impl_->in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
+    const core::Caller who = impl_->now();
+    const core::NewOrder order = core::prepare(impl_->state, who, request);
+    core::prefetch(impl_->state, order);
+    return impl_->locked(impl_->config.request_timeout_ns, Refused::denied, [&] { return impl_->register_locked(who, order); });
+}
+
+namespace {
+
+/// Marks the members of a refused batch that would have passed.
+void refuse_members(std::vector<Verdict>& answers, std::size_t guilty) {
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        if (i == guilty) continue;
+        answers[i] = refusal(Refused::denied, DenyReason::batch_member_denied);
+    }
+}
+
+}  // namespace
+
+std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requests, bool all_or_none) {
+    Impl& impl = *impl_;
+    if (!impl.in_attached_process()) return {requests.size(), refusal(Refused::denied, DenyReason::not_attached)};
+    if (requests.size() > core::BatchOverlay::kMaxOrders) return {requests.size(), refusal(Refused::denied, DenyReason::capacity)};
+    const core::Caller who = impl.now();
+    std::vector<core::NewOrder> orders;
+    for (const OrderRequest& request : requests) orders.push_back(core::prepare(impl.state, who, request));
+    std::vector<Verdict> answers(requests.size());
+    std::vector<core::Decision> decisions(all_or_none ? requests.size() : 0);
+    const auto overlay = std::make_unique<core::BatchOverlay>();
+
+    const auto each_for_itself = [&] {
+        for (std::size_t i = 0; i < orders.size(); ++i) answers[i] = impl.register_locked(who, orders[i]);
+    };
+    const auto together = [&] {
+        for (std::size_t i = 0; i < orders.size(); ++i) {
+            core::decide_register(impl.state, who, orders[i], overlay.get(), decisions[i]);
+            answers[i] = decisions[i].verdict;
+            if (!decisions[i].commit) {
+                impl.refuse(EventType::registered, orders[i], who, decisions[i]);
+                return refuse_members(answers, i);
+            }
+            const RegisterEvent& event = decisions[i].event.registered;
+            overlay->add(orders[i].rows, orders[i].side, event.delta.open_quantity, event.delta.open_notional);
+            overlay->add_id(orders[i].account, orders[i].id);
+        }
+        for (std::size_t i = 0; i < orders.size(); ++i) {
+            if (i + 1 == orders.size()) decisions[i].event.header.flags |= kBatchEnd;
+            core::write_event(impl.state, decisions[i].event, i);
+        }
+        // One store commits them all.
+        core::commit(impl.state, decisions.back().event.header.seq);
+        for (std::size_t i = 0; i < orders.size(); ++i) {
+            core::apply(impl.state, decisions[i].event);
+            answers[i].seq = decisions[i].event.header.seq;
+            if (impl.session) count(impl.state.sessions[impl.caller.session].accepted);
+        }
+    };
+    const Verdict outcome = impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
+        if (!orders.empty()) all_or_none ? together() : each_for_itself();
+        Verdict done;
+        done.result = Result::ok;
+        return done;
+    });
+    if (outcome.result != Result::ok) std::fill(answers.begin(), answers.end(), outcome);
+    return answers;
+}
+
+Verdict Registry::replace_requested(const ReplaceRequest& request) noexcept {
+    return impl_->request(EventType::replace_requested, request.id, request.account, [&](const core::Caller& who, core::Decision& out) {
+        core::decide_replace(impl_->state, who, request, out);
+    });
+}
+
+Verdict Registry::cancel_requested(AccountId account, std::string_view id) noexcept {
+    return impl_->request(EventType::cancel_requested, id, account, [&](const core::Caller& who, core::Decision& out) {
+        core::decide_cancel(impl_->state, who, static_cast<std::uint16_t>(account), id, out);
+    });
+}
+
+Verdict Registry::aborted(AccountId account, std::string_view id) noexcept {
+    return impl_->request(EventType::aborted, id, account, [&](const core::Caller& who, core::Decision& out) {
+        core::decide_abort(impl_->state, who, static_cast<std::uint16_t>(account), id, out);
+    });
+}
+
+Verdict Registry::event(const OrderEvent& fact) noexcept {
+    if (!impl_->in_attached_process()) return refusal(Refused::not_booked, DenyReason::not_attached);
+    const core::Caller who = impl_->now();
+    return impl_->locked(impl_->config.fact_timeout_ns, Refused::not_booked, [&] {
+        core::Decision decision;
+        core::decide_fact(impl_->state, who, fact, decision);
+        if (decision.commit) {
+            impl_->perform(decision);
+            if (impl_->session) count(impl_->state.sessions[who.session].facts);
+        }
+        return decision.verdict;
+    });
+}
+
+Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept {
+    Impl& impl = *impl_;
+    if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
+    const auto index = static_cast<std::uint32_t>(instrument);
+    if (index >= impl.state.geometry.instruments) return refusal(Refused::denied, DenyReason::unknown_instrument);
+    if (!impl.session) return refusal(Refused::denied, DenyReason::unknown_strategy);
+    const std::lock_guard turn(impl.reference_mutex);
+    ReferenceCell& cell = impl.state.references[index];
+    const ReferenceOwner owner = cell.owner.read();
+    Verdict verdict;
+    verdict.result = Result::ok;
+    const bool ours = owner.session == impl.caller.session && owner.generation == impl.caller.generation && impl.is_current_session();
+    if (!ours) {
+        verdict = impl.request(EventType::reference_owner, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
+            core::decide_reference_owner(impl.state, who, index, out);
+        });
+        if (verdict.result != Result::ok) return verdict;
+    }
+    ReferencePrice next{};
+    next.price = price.value;
+    next.time_ns = segment::realtime_ns();
+    next.writer = impl.caller.generation;
+    cell.price.store(cell.price.newest().seq + 1, next);
+    return verdict;
+}
+
+namespace {
+
+Verdict change_state(Registry::Impl& impl, core::StateRequest request) noexcept {
+    return impl.request(EventType::state_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
+        core::decide_state(impl.state, who, request, out);
+    });
+}
+
+}  // namespace
+
+Verdict Registry::halt(const Scope& scope, TradingState state, std::string_view reason) noexcept {
+    return change_state(*impl_, {impl_->state.geometry.row_of(scope), state, false, false, reason});
+}
+
+Verdict Registry::resume(const Scope& scope, TradingState state, std::string_view reason) noexcept {
+    return change_state(*impl_, {impl_->state.geometry.row_of(scope), state, true, false, reason});
+}
+
+Verdict Registry::release_unreconciled(std::string_view reason) noexcept {
+    return change_state(*impl_, {impl_->state.geometry.firm_row(), TradingState::active, true, true, reason});
+}
+
+Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason) noexcept {
+    return impl_->request(EventType::limits_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
+        core::decide_limits(impl_->state, who, impl_->state.geometry.row_of(scope), limits, reason, out);
+    });
+}
+
+}  // namespace riskreg

@@ -1,0 +1,143 @@
+#include "registry/session.hpp"
+
+#include <string>
+
+#include "base/crash_point.hpp"
+#include "core/apply.hpp"
+#include "core/decide.hpp"
+#include "registry/attachment.hpp"
+#include "riskreg/error.hpp"
+#include "segment/process_posix.hpp"
+#include "segment/state_lock.hpp"
+
+namespace riskreg::registry {
+
+using namespace layout;
+
+namespace {
+
+constexpr std::chrono::milliseconds kWatchInterval{5};
+
+void commit_session(core::State& state, const core::SessionRequest& request) noexcept {
+    core::Decision decision;
+    core::decide_session(state, request, decision);
+    decision.event.header.time_ns = std::max(decision.event.header.time_ns, segment::realtime_ns());
+    core::write_event(state, decision.event);
+    core::commit(state, decision.event.header.seq);
+    core::apply(state, decision.event);
+}
+
+core::SessionRequest request_for(const core::State& state, EventType type, std::uint32_t slot) noexcept {
+    const SessionRecord& record = state.sessions[slot].record.newest();
+    core::SessionRequest request;
+    request.type = type;
+    request.session = slot;
+    request.strategy = record.strategy;
+    request.generation = record.generation;
+    request.pid = record.pid;
+    request.pid_start = record.pid_start;
+    request.uid = record.uid;
+    return request;
+}
+
+}  // namespace
+
+Session::Session(core::State& state, std::uint16_t strategy, const ProcessConfig& config)
+    : state_(state), strategy_(strategy), config_(config) {
+    thread_ = std::thread([this] { live(); });
+    std::unique_lock guard(mutex_);
+    changed_.wait(guard, [this] { return attached_ || failure_; });
+    if (!failure_) return;
+    guard.unlock();
+    thread_.join();
+    std::rethrow_exception(failure_);
+}
+
+Session::~Session() {
+    {
+        const std::lock_guard guard(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+void Session::live() noexcept {
+    try {
+        attach();
+    } catch (...) {
+        const std::lock_guard guard(mutex_);
+        failure_ = std::current_exception();
+        changed_.notify_all();
+        return;
+    }
+    std::unique_lock guard(mutex_);
+    attached_ = true;
+    changed_.notify_all();
+    while (!changed_.wait_for(guard, kWatchInterval, [this] { return stopping_; })) watch();
+    guard.unlock();
+    detach();
+}
+
+std::uint32_t Session::take_free_slot() noexcept {
+    for (std::uint32_t slot = 0; slot < state_.geometry.sessions; ++slot) {
+        const SessionStatus status = state_.sessions[slot].record.newest().status;
+        if (status == SessionStatus::attached || status == SessionStatus::fenced) continue;
+        segment::RobustMutex mutex(state_.sessions[slot].mutex);
+        const segment::LockResult result = mutex.try_lock();
+        if (result == segment::LockResult::owner_died) mutex.make_consistent();
+        if (result == segment::LockResult::held || result == segment::LockResult::owner_died) return slot;
+    }
+    return kNoSlot;
+}
+
+void Session::attach() {
+    const segment::StateLock lock(state_, config_.attach_timeout_ns, kNoSlot);
+    if (lock.entry() == segment::Entry::timed_out)
+        throw Error(Errc::busy, "the registry's lock is held by thread " +
+                                    std::to_string(segment::RobustMutex::holder_hint(segment::mutex_memory(state_))) + " and did not come free");
+    if (!lock.inside()) throw Error(Errc::damaged, "the registry is poisoned");
+    bury_dead_sessions(state_);
+    const StrategyState latest = state_.strategies[strategy_].state.newest();
+    if (latest.status == SessionStatus::attached) {
+        if (!config_.takeover)
+            throw Error(Errc::busy, "strategy '" + config_.strategy + "' has a live session, pid " +
+                                        std::to_string(state_.sessions[latest.session].record.newest().pid) + ": stop it, or take over with --takeover");
+        commit_session(state_, request_for(state_, EventType::session_fenced, latest.session));
+    }
+    slot_ = take_free_slot();
+    if (slot_ == kNoSlot)
+        throw Error(Errc::busy, "all " + std::to_string(state_.geometry.sessions) + " session slots are taken: raise capacity.sessions");
+    CRASH_POINT("liveness held");
+    generation_ = static_cast<std::uint32_t>(load_relaxed(state_.log->next_generation));
+    SessionSlot& slot = state_.sessions[slot_];
+    for (std::uint64_t* counter : {&slot.accepted, &slot.denied, &slot.denied_unlogged, &slot.facts}) store_relaxed(*counter, 0);
+    core::SessionRequest request;
+    request.type = EventType::session_attached;
+    request.session = slot_;
+    request.strategy = strategy_;
+    request.generation = generation_;
+    request.pid = segment::process_id();
+    request.pid_start = segment::process_start();
+    request.uid = segment::user_id();
+    commit_session(state_, request);
+}
+
+void Session::watch() noexcept {
+    if (!somebody_died(state_)) return;
+    const segment::StateLock lock(state_, config_.request_timeout_ns, slot_);
+    if (lock.inside()) bury_dead_sessions(state_);
+}
+
+void Session::detach() noexcept {
+    segment::RobustMutex mutex(state_.sessions[slot_].mutex);
+    {
+        const segment::StateLock lock(state_, config_.fact_timeout_ns, slot_);
+        const bool ours = load_relaxed(state_.sessions[slot_].word) == session_word(generation_, SessionStatus::attached);
+        // Without the lock the session ends as a death; a fenced one has nothing to say any more.
+        if (lock.inside() && ours) commit_session(state_, request_for(state_, EventType::session_detached, slot_));
+    }
+    static_cast<void>(mutex.unlock());
+}
+
+}  // namespace riskreg::registry

@@ -1,0 +1,149 @@
+#include "segment/lifecycle_posix.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "riskreg/error.hpp"
+#include "segment/process_posix.hpp"
+
+namespace riskreg::segment {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& doing, int error) {
+    const Errc code = error == ENOENT ? Errc::missing : error == EACCES || error == EPERM ? Errc::permission : Errc::system;
+    throw Error(code, doing + ": " + std::strerror(error));
+}
+
+class Descriptor {
+public:
+    explicit Descriptor(int value) noexcept : value_(value) {}
+    ~Descriptor() {
+        if (value_ >= 0) ::close(value_);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int get() const noexcept { return value_; }
+    [[nodiscard]] int release() noexcept { return std::exchange(value_, -1); }
+
+private:
+    int value_;
+};
+
+int open_lock(const std::string& state_dir, const std::string& name, bool create) {
+    const std::string directory = state_dir + "/" + name;
+    if (create) {
+        std::error_code error;
+        std::filesystem::create_directories(state_dir, error);
+        if (error) fail("cannot create the state directory " + state_dir, error.value());
+        if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) fail("cannot create " + directory, errno);
+    }
+    const Descriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (parent.get() < 0 && errno == ENOENT)
+        throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
+                                       " --config FILE`, or name the right --state-dir");
+    if (parent.get() < 0) fail("cannot open " + directory, errno);
+    const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (create ? O_CREAT : 0);
+    Descriptor lock(::openat(parent.get(), "LOCK", flags, 0600));
+    if (lock.get() < 0) fail("cannot open " + directory + "/LOCK", errno);
+    return lock.release();
+}
+
+}  // namespace
+
+void require_valid_name(const std::string& name) {
+    const auto legal = [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    };
+    const bool valid = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), legal) && name != "." && name != "..";
+    if (!valid)
+        throw Error(Errc::bad_input, "name: '" + name + "' is not the name of a registry: allowed are 1 to 64 of A-Z a-z 0-9 . _ -");
+}
+
+std::string resolve_state_dir(const std::string& configured) {
+    const auto variable = [](const char* name) {
+        const char* value = std::getenv(name);
+        return std::string(value == nullptr ? "" : value);
+    };
+    if (!configured.empty()) return configured;
+    if (const std::string own = variable("RISKREG_STATE_DIR"); !own.empty()) return own;
+    if (const std::string xdg = variable("XDG_STATE_HOME"); !xdg.empty()) return xdg + "/riskreg";
+    if (const std::string home = variable("HOME"); !home.empty()) return home + "/.local/state/riskreg";
+    throw Error(Errc::bad_input, "no state directory: give --state-dir, or set RISKREG_STATE_DIR, XDG_STATE_HOME or HOME");
+}
+
+LifecycleLock::LifecycleLock(const std::string& state_dir, const std::string& name, bool create)
+    : directory_(state_dir + "/" + name), descriptor_(open_lock(state_dir, name, create)) {
+    close_in_children(descriptor_);
+}
+
+LifecycleLock::~LifecycleLock() {
+    if (descriptor_ < 0) return;
+    forget_descriptor(descriptor_);
+    ::close(descriptor_);
+}
+
+LifecycleLock::LifecycleLock(LifecycleLock&& other) noexcept
+    : directory_(std::move(other.directory_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+bool LifecycleLock::set_lock(int type) noexcept {
+    struct flock range{};
+    range.l_type = static_cast<short>(type);
+    range.l_whence = SEEK_SET;
+    range.l_start = 0;
+    range.l_len = 1;
+    return ::fcntl(descriptor_, F_OFD_SETLK, &range) == 0;
+}
+
+bool LifecycleLock::try_exclusive() noexcept { return set_lock(F_WRLCK); }
+bool LifecycleLock::try_shared() noexcept { return set_lock(F_RDLCK); }
+void LifecycleLock::release() noexcept { static_cast<void>(set_lock(F_UNLCK)); }
+
+bool LifecycleLock::wait_shared(std::int64_t timeout_ns) noexcept {
+    const std::int64_t deadline = monotonic_ns() + timeout_ns;
+    for (;;) {
+        if (try_shared()) return true;
+        if (monotonic_ns() >= deadline) return false;
+        const timespec step{0, 1'000'000};
+        ::nanosleep(&step, nullptr);
+    }
+}
+
+void LifecycleLock::ensure_token() {
+    LockIdentity now = identity();
+    if (now.token[0] != 0) return;
+    std::array<std::uint64_t, 2> token{};
+    if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) fail("getrandom", errno);
+    token[0] |= 1;
+    if (::pwrite(descriptor_, token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token))
+        fail("cannot write " + directory_ + "/LOCK", errno);
+    if (::fsync(descriptor_) != 0) fail("cannot sync " + directory_ + "/LOCK", errno);
+}
+
+LockIdentity LifecycleLock::identity() const {
+    struct stat status{};
+    if (::fstat(descriptor_, &status) != 0) fail("cannot stat " + directory_ + "/LOCK", errno);
+    LockIdentity id{status.st_dev, status.st_ino, {}};
+    // A short read is a LOCK whose first creator was killed: no token yet, and so no segment of it either.
+    const ssize_t size = ::pread(descriptor_, id.token.data(), sizeof id.token, 0);
+    if (size != static_cast<ssize_t>(sizeof id.token)) id.token = {};
+    return id;
+}
+
+void remove_registry_files(const std::string& directory) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
+        if (entry.path().filename() != "LOCK") std::filesystem::remove_all(entry.path(), ignored);
+}
+
+}  // namespace riskreg::segment

@@ -1,0 +1,55 @@
+/// The state directory and its LOCK file: who may create, adopt, attach, destroy (protocol.md 7).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace riskreg::segment {
+
+/// What identifies one LOCK file for ever: device, inode, and the random token that is its content.
+struct LockIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::array<std::uint64_t, 2> token{};
+};
+
+/// Throws Error{bad_input}: the name of a registry is [A-Za-z0-9._-]{1,64}, and not "." or "..".
+void require_valid_name(const std::string& name);
+
+/// `configured`, or $RISKREG_STATE_DIR, or $XDG_STATE_HOME/riskreg, or ~/.local/state/riskreg.
+[[nodiscard]] std::string resolve_state_dir(const std::string& configured);
+
+/// One open LOCK file. OFD lock on byte 0: shared for life by every attached process, exclusive to create, adopt
+/// or destroy. The kernel drops it with the process, in any namespace. The file is never unlinked.
+class LifecycleLock {
+public:
+    /// Opens `<state_dir>/<name>/LOCK`; with `create` it makes the directories (0700) and the file where missing.
+    /// Throws Error{missing, permission}. Never follows a symbolic link below the state directory.
+    LifecycleLock(const std::string& state_dir, const std::string& name, bool create);
+    ~LifecycleLock();
+    LifecycleLock(LifecycleLock&& other) noexcept;
+    LifecycleLock& operator=(LifecycleLock&&) = delete;
+
+    [[nodiscard]] bool try_exclusive() noexcept;
+    /// Also turns an exclusive lock into a shared one, without a moment in between.
+    [[nodiscard]] bool try_shared() noexcept;
+    /// Waits in steps of a millisecond; false when the deadline passed.
+    [[nodiscard]] bool wait_shared(std::int64_t timeout_ns) noexcept;
+    void release() noexcept;
+
+    /// Writes the token into a new LOCK file; only under the exclusive lock.
+    void ensure_token();
+    [[nodiscard]] LockIdentity identity() const;
+    [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+
+private:
+    [[nodiscard]] bool set_lock(int type) noexcept;
+    std::string directory_;
+    int descriptor_ = -1;
+};
+
+/// Removes the registry's files except LOCK.
+void remove_registry_files(const std::string& directory);
+
+}  // namespace riskreg::segment

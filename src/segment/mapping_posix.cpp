@@ -1,0 +1,188 @@
+#include "segment/mapping_posix.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <boost/interprocess/mapped_region.hpp>
+#include <boost/interprocess/shared_memory_object.hpp>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+
+#include "riskreg/error.hpp"
+#include "segment/process_posix.hpp"
+
+namespace riskreg::segment {
+
+namespace bip = boost::interprocess;
+using namespace layout;
+
+struct Mapping::Impl {
+    std::string name;
+    bip::shared_memory_object object;
+    bip::mapped_region region;
+};
+
+namespace {
+
+std::string shm_path(const std::string& segment) { return "/dev/shm/" + segment; }
+
+std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
+
+Error translate(const bip::interprocess_exception& error, const std::string& segment) {
+    switch (error.get_error_code()) {
+        case bip::not_found_error: return {Errc::missing, "no segment " + segment + ": the host was rebooted or it was destroyed"};
+        case bip::already_exists_error: return {Errc::busy, "segment " + segment + " exists already"};
+        case bip::security_error:
+            return {Errc::permission, "no permission for " + shm_path(segment) + ": it belongs to another user (ls -l " + shm_path(segment) +
+                                          "); run as that user, or use a state directory of your own"};
+        default: return {Errc::system, "segment " + segment + ": " + error.what()};
+    }
+}
+
+/// Reserves memory for the whole segment.
+void reserve(int descriptor, std::size_t size_bytes) {
+    int error = 0;
+    do error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size_bytes));
+    while (error == EINTR);
+    if (error == 0) return;
+    struct statvfs fs{};
+    const std::size_t free_bytes = ::statvfs("/dev/shm", &fs) == 0 ? fs.f_bavail * fs.f_frsize : 0;
+    if (error == ENOSPC || error == EFBIG)
+        throw Error(Errc::no_space, "/dev/shm is too small: the registry needs " + megabytes(size_bytes) + ", " + megabytes(free_bytes) +
+                                        " are free. Enlarge it (mount -o remount,size=… /dev/shm; containers: --shm-size=…) or lower "
+                                        "capacity.orders, capacity.executions or capacity.ring_events in the configuration");
+    throw Error(Errc::system, std::string("cannot reserve shared memory: ") + std::strerror(error));
+}
+
+int descriptor_of(const bip::shared_memory_object& object) { return object.get_mapping_handle().handle; }
+
+struct stat status_of(const bip::shared_memory_object& object) {
+    struct stat status{};
+    ::fstat(descriptor_of(object), &status);
+    return status;
+}
+
+}  // namespace
+
+std::string segment_name(const LockIdentity& lock, const std::string& name) {
+    const std::uint64_t hash = base::mix(lock.device * 0x9E3779B97F4A7C15ULL + base::mix(lock.inode));
+    char prefix[48];
+    std::snprintf(prefix, sizeof prefix, "riskreg.%u.%016" PRIx64 ".", user_id(), hash);
+    return prefix + name;
+}
+
+Mapping::Mapping(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Mapping::Mapping(Mapping&&) noexcept = default;
+Mapping& Mapping::operator=(Mapping&&) noexcept = default;
+Mapping::~Mapping() = default;
+
+Mapping Mapping::create(const std::string& segment, std::size_t size_bytes) {
+    try {
+        auto impl = std::make_unique<Impl>();
+        impl->name = segment;
+        bip::permissions owner_only;
+        owner_only.set_permissions(0600);
+        impl->object = bip::shared_memory_object(bip::create_only, segment.c_str(), bip::read_write, owner_only);
+        try {
+            reserve(descriptor_of(impl->object), size_bytes);
+            impl->region = bip::mapped_region(impl->object, bip::read_write, 0, size_bytes, nullptr, MAP_POPULATE);
+        } catch (...) {
+            remove_segment(segment);
+            throw;
+        }
+        return Mapping(std::move(impl));
+    } catch (const bip::interprocess_exception& error) {
+        throw translate(error, segment);
+    }
+}
+
+Mapping Mapping::open(const std::string& segment, Access access) {
+    const bip::mode_t mode = access == Access::read_only ? bip::read_only : bip::read_write;
+    try {
+        auto impl = std::make_unique<Impl>();
+        impl->name = segment;
+        impl->object = bip::shared_memory_object(bip::open_only, segment.c_str(), mode);
+        if (status_of(impl->object).st_size < static_cast<off_t>(kPage))
+            throw Error(Errc::missing, "segment " + segment + " is being created, or its creator died: open it again for writing to clean up");
+        impl->region = bip::mapped_region(impl->object, mode, 0, 0, nullptr, access == Access::read_only ? 0 : MAP_POPULATE);
+        return Mapping(std::move(impl));
+    } catch (const bip::interprocess_exception& error) {
+        throw translate(error, segment);
+    }
+}
+
+std::byte* Mapping::base() const noexcept { return static_cast<std::byte*>(impl_->region.get_address()); }
+std::size_t Mapping::size_bytes() const noexcept { return impl_->region.get_size(); }
+std::uint32_t Mapping::owner_uid() const { return status_of(impl_->object).st_uid; }
+unsigned Mapping::mode() const { return status_of(impl_->object).st_mode & 07777U; }
+
+bool Mapping::is_current() const noexcept {
+    struct stat named{};
+    const struct stat mapped = status_of(impl_->object);
+    return ::stat(shm_path(impl_->name).c_str(), &named) == 0 && named.st_ino == mapped.st_ino && named.st_dev == mapped.st_dev;
+}
+
+bool Mapping::advise(bool huge_pages, bool lock_memory) noexcept {
+    void* address = impl_->region.get_address();
+    const std::size_t size = impl_->region.get_size();
+    ::madvise(address, size, MADV_DONTDUMP);
+    ::madvise(address, size, MADV_DONTFORK);
+    bool granted = true;
+    if (huge_pages) granted &= ::madvise(address, size, MADV_HUGEPAGE) == 0;
+    if (lock_memory) granted &= ::mlock(address, size) == 0;
+    return granted;
+}
+
+void Mapping::abandon() noexcept { static_cast<void>(impl_.release()); }
+
+bool segment_exists(const std::string& segment) noexcept {
+    struct stat status{};
+    return ::stat(shm_path(segment).c_str(), &status) == 0;
+}
+
+bool remove_segment(const std::string& segment) noexcept { return bip::shared_memory_object::remove(segment.c_str()); }
+
+bool is_unfinished(const Mapping& mapping) noexcept {
+    const auto* header = reinterpret_cast<const Header*>(mapping.base());
+    return mapping.size_bytes() < kPage || load_acquire(header->magic) == 0;
+}
+
+bool is_stale(const Mapping& mapping, const LockIdentity& lock) noexcept {
+    const auto& header = *reinterpret_cast<const Header*>(mapping.base());
+    return header.lock_token[0] != lock.token[0] || header.lock_token[1] != lock.token[1];
+}
+
+void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std::string& name, bool adopting) {
+    if (mapping.owner_uid() != user_id())
+        throw Error(Errc::foreign, "the segment of '" + name + "' belongs to user " + std::to_string(mapping.owner_uid()) + ", this process runs as " +
+                                       std::to_string(user_id()) + ": run it as that user");
+    if ((mapping.mode() & 077U) != 0)
+        throw Error(Errc::foreign, "the segment of '" + name + "' is open to other users (mode is not 0600): somebody changed it; destroy and create it anew");
+    if (is_unfinished(mapping))
+        throw Error(Errc::missing, "the segment of '" + name + "' is not finished: its creator is at work or died; attach again");
+    const auto& header = *reinterpret_cast<const Header*>(mapping.base());
+    if (header.magic != kMagic) throw Error(Errc::damaged, "the segment of '" + name + "' does not begin with riskreg's magic: damaged");
+    if (header.layout_version != kLayoutVersion || header.layout_hash != layout_hash())
+        throw Error(Errc::foreign, "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) + ", this build has " +
+                                       std::to_string(kLayoutVersion) + ": use the build that created it, or destroy and create it anew");
+    if (offsets_of(header.geometry).size_bytes != mapping.size_bytes())
+        throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) + " bytes, its header says " +
+                                       std::to_string(offsets_of(header.geometry).size_bytes) + ": damaged");
+    if (header.lock_device != lock.device || header.lock_inode != lock.inode)
+        throw Error(Errc::foreign, "the segment of '" + name + "' belongs to another state directory");
+    if (is_stale(mapping, lock))
+        throw Error(Errc::foreign, "the segment of '" + name + "' is of a state directory that was removed: create the registry anew");
+    const auto boot = boot_id();
+    if (std::memcmp(header.boot_id, boot.data(), boot.size()) != 0)
+        throw Error(Errc::foreign, "the segment of '" + name + "' is of an earlier boot of this host");
+    if (!adopting && header.pid_namespace != pid_namespace())
+        throw Error(Errc::foreign, "the processes attached to '" + name + "' run in another PID namespace: robust locks do not work across them. "
+                                       "Start this process in the same one (containers: --pid=host)");
+}
+
+}  // namespace riskreg::segment

@@ -1,0 +1,129 @@
+#include "segment/process_posix.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "riskreg/error.hpp"
+
+namespace riskreg::segment {
+
+namespace {
+
+std::int64_t clock_ns(clockid_t clock) noexcept {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
+}
+
+std::atomic<std::uint64_t> forks{0};
+
+/// Descriptors to close in a child. The mutex is held across fork, so that the child sees a whole list.
+std::mutex descriptors_mutex;
+std::vector<int>& descriptors() {
+    static std::vector<int> list;
+    return list;
+}
+
+void before_fork() { descriptors_mutex.lock(); }
+void after_fork_in_parent() { descriptors_mutex.unlock(); }
+void after_fork_in_child() {
+    forks.fetch_add(1, std::memory_order_relaxed);
+    for (const int descriptor : descriptors()) ::close(descriptor);
+    descriptors().clear();
+    descriptors_mutex.unlock();
+}
+
+void install_fork_handlers() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        descriptors();
+        ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    });
+}
+
+thread_local int critical_depth = 0;
+
+void on_crash(int signal_number) {
+    if (critical_depth > 0) ::prctl(PR_SET_DUMPABLE, 0);
+    ::signal(signal_number, SIG_DFL);
+    ::raise(signal_number);
+}
+
+}  // namespace
+
+std::int64_t realtime_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
+std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(::getpid()); }
+std::uint32_t user_id() noexcept { return static_cast<std::uint32_t>(::geteuid()); }
+
+std::uint64_t process_start() noexcept {
+    std::ifstream stat("/proc/self/stat");
+    const std::string text{std::istreambuf_iterator<char>(stat), {}};
+    // The command may hold spaces and parentheses: field 3 begins behind the last one. Start time is field 22.
+    std::size_t at = text.rfind(')');
+    for (int field = 2; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
+    return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 1, nullptr, 10);
+}
+
+std::array<std::uint8_t, 16> boot_id() {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string text;
+    if (!(file >> text)) throw Error(Errc::system, "cannot read /proc/sys/kernel/random/boot_id: riskreg needs /proc mounted");
+    text.erase(std::remove(text.begin(), text.end(), '-'), text.end());
+    std::array<std::uint8_t, 16> id{};
+    for (std::size_t i = 0; i < id.size() && 2 * i + 1 < text.size(); ++i)
+        id[i] = static_cast<std::uint8_t>(std::stoul(text.substr(2 * i, 2), nullptr, 16));
+    return id;
+}
+
+std::uint64_t pid_namespace() {
+    struct stat status{};
+    if (::stat("/proc/self/ns/pid", &status) != 0)
+        throw Error(Errc::system, "cannot read /proc/self/ns/pid: riskreg needs /proc to tell PID namespaces apart");
+    return status.st_ino;
+}
+
+std::uint64_t fork_epoch() noexcept { return forks.load(std::memory_order_relaxed); }
+
+void close_in_children(int descriptor) {
+    install_fork_handlers();
+    const std::lock_guard guard(descriptors_mutex);
+    descriptors().push_back(descriptor);
+}
+
+void forget_descriptor(int descriptor) noexcept {
+    const std::lock_guard guard(descriptors_mutex);
+    std::erase(descriptors(), descriptor);
+}
+
+void enter_critical_section() noexcept { ++critical_depth; }
+void leave_critical_section() noexcept { --critical_depth; }
+
+void install_crash_handler() noexcept {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        for (const int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+            struct sigaction present{};
+            // Whoever has a handler of their own keeps it.
+            if (::sigaction(signal_number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
+            struct sigaction ours{};
+            ours.sa_handler = on_crash;
+            ours.sa_flags = SA_NODEFER;
+            ::sigaction(signal_number, &ours, nullptr);
+        }
+    });
+}
+
+}  // namespace riskreg::segment

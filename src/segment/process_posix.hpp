@@ -1,0 +1,38 @@
+/// Facts about this process and this host, behind one small header.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace riskreg::segment {
+
+[[nodiscard]] std::int64_t realtime_ns() noexcept;
+[[nodiscard]] std::int64_t monotonic_ns() noexcept;
+
+[[nodiscard]] std::uint32_t process_id() noexcept;
+[[nodiscard]] std::uint32_t user_id() noexcept;
+
+/// Start time of this process in clock ticks since boot; with the pid it names a process for ever. 0: unknown.
+[[nodiscard]] std::uint64_t process_start() noexcept;
+
+/// Identity of the running kernel. Throws Error{system} without /proc.
+[[nodiscard]] std::array<std::uint8_t, 16> boot_id();
+
+/// Inode of this process's PID namespace. Throws Error{system} without /proc: robust locks need it (probe e2).
+[[nodiscard]] std::uint64_t pid_namespace();
+
+/// Grows by one in every forked child, without a system call: `attached epoch == fork_epoch()` is how a call
+/// knows that it runs in the process that attached.
+[[nodiscard]] std::uint64_t fork_epoch() noexcept;
+
+/// Has `descriptor` closed in forked children, so that a child never keeps a lock of its parent alive (probe e10).
+void close_in_children(int descriptor);
+void forget_descriptor(int descriptor) noexcept;
+
+/// Marks the calling thread as inside the critical section. A crash handler that is installed with the first
+/// attach then forgoes the core dump: a dump would hold the lock for 0.6 ms per MB of memory (probe e3).
+void enter_critical_section() noexcept;
+void leave_critical_section() noexcept;
+void install_crash_handler() noexcept;
+
+}  // namespace riskreg::segment

@@ -1,0 +1,71 @@
+// The bytes that other builds and other days meet: compared with a file that is changed on purpose only.
+//
+// After a deliberate change: raise kLayoutVersion, then write the new golden file with
+//     RISKREG_WRITE_GOLDEN=1 ctest --preset dev --tests-regex "layout v1"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+#include "layout/describe.hpp"
+#include "layout/segment.hpp"
+
+namespace {
+
+using namespace riskreg;
+
+std::string golden_path() {
+    return std::string(RISKREG_SOURCE_DIR) + "/tests/golden/layout_v" + std::to_string(layout::kLayoutVersion) + ".txt";
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+bool may_write_golden() {
+    const char* wish = std::getenv("RISKREG_WRITE_GOLDEN");
+    return wish != nullptr && std::string_view(wish) == "1";
+}
+
+/// The first line in which the two differ; empty when they are equal.
+std::string first_difference(const std::string& golden, const std::string& now) {
+    std::istringstream left(golden), right(now);
+    for (;;) {
+        std::string expected, seen;
+        const bool more_expected = static_cast<bool>(std::getline(left, expected));
+        const bool more_seen = static_cast<bool>(std::getline(right, seen));
+        if (!more_expected && !more_seen) return {};
+        if (expected != seen || more_expected != more_seen) return "golden: \"" + expected + "\", this build: \"" + seen + "\"";
+    }
+}
+
+}  // namespace
+
+TEST_CASE("layout v1 is unchanged on purpose: red here means bump layout_version", "[layout][golden]") {
+    const std::string now = layout::describe_layout();
+    if (may_write_golden()) {
+        std::ofstream(golden_path(), std::ios::binary) << now;
+        WARN("wrote " << golden_path());
+    }
+    INFO("The layout moved. If that is meant: bump layout_version (kLayoutVersion) and the golden file on purpose, and say");
+    INFO("so in CHANGELOG.md; RISKREG_WRITE_GOLDEN=1 writes " << golden_path());
+    CHECK(first_difference(read_file(golden_path()), now) == "");
+}
+
+TEST_CASE("the description of the layout names every record once, with its size", "[layout]") {
+    std::istringstream lines(layout::describe_layout());
+    std::size_t records = 0;
+    std::size_t orders = 0;
+    for (std::string line; std::getline(lines, line);) {
+        records += line.find(" align ") != std::string::npos ? 1U : 0U;
+        orders += line == "OrderSlot size 448 align 64" ? 1U : 0U;
+    }
+    CHECK(orders == 1);
+    CHECK(records == 43);
+}

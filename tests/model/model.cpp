@@ -1,0 +1,1107 @@
+#include "model/model.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace riskreg::model {
+
+namespace {
+
+constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
+
+// semantics.md 6: a quantity limit of firm, account, strategy holds for each instrument separately, that is
+// against instrument, account×instrument, strategy×instrument.
+constexpr std::array<std::size_t, 6> kQuantityScope = {3, 4, 5, 3, 4, 5};
+constexpr std::size_t kAccountInstrument = 4;
+constexpr std::size_t kStrategyInstrument = 5;
+
+bool legal_id(std::string_view id) {
+    return !id.empty() && id.size() <= 39 && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+bool takes_price(OrderType type) { return type == OrderType::limit || type == OrderType::stop_limit; }
+bool takes_stop_price(OrderType type) { return type == OrderType::stop || type == OrderType::stop_limit; }
+bool at_market(OrderType type) { return type == OrderType::market || type == OrderType::pegged; }
+bool live(const Order& order) { return is_live(order.base); }
+
+std::int64_t clamp_to_64(const Big& value) {
+    if (value > kMax) return kMax;
+    if (value < kMin) return kMin;
+    return value.convert_to<std::int64_t>();
+}
+
+Big magnitude(std::int64_t value) { return abs(Big(value)); }
+
+Verdict deny(DenyReason reason) {
+    Verdict verdict;
+    verdict.result = Result::denied;
+    verdict.reason = reason;
+    return verdict;
+}
+
+Verdict deny(DenyReason reason, const Scope& scope) {
+    Verdict verdict = deny(reason);
+    verdict.scope = scope;
+    return verdict;
+}
+
+Verdict deny(DenyReason reason, const Scope& scope, const Big& observed, std::int64_t limit, Unit unit) {
+    Verdict verdict = deny(reason, scope);
+    verdict.has_numbers = true;
+    verdict.observed = clamp_to_64(observed);
+    verdict.limit = limit;
+    verdict.unit = unit;
+    return verdict;
+}
+
+Verdict taken(Result result) {
+    Verdict verdict;
+    verdict.result = result;
+    return verdict;
+}
+
+bool breaks(const LimitValue& limit, const Big& observed) {
+    return limit.kind == LimitValue::Kind::value && observed > limit.value;
+}
+
+}  // namespace
+
+RowKey key_of(const Scope& scope) { return {scope.kind, scope.account, scope.strategy, scope.instrument}; }
+
+/// What sections 3 and 5 look at, of a new order or of an amended one.
+struct Model::Priced {
+    InstrumentId instrument{};
+    Side side{};
+    OrderType type{};
+    std::optional<std::int64_t> price, stop_price;
+    std::int64_t quantity = 0;
+};
+
+/// One order on its way through one event.
+struct Model::Work {
+    Order& real;
+    Order order;                    // the copy that the event changes
+    std::int64_t now_ns = 0;
+    Result result = Result::ok;
+    OrderFlags remarks = 0;         // flags of this answer only
+    std::int64_t position = 0;
+    Big traded_notional = 0;
+    bool is_fill = false;
+
+    void set(OrderFlags flag) { order.flags = static_cast<OrderFlags>(order.flags | flag); }
+    void clear(OrderFlags flag) { order.flags = static_cast<OrderFlags>(order.flags & ~flag); }
+    void anomaly(OrderFlags flag) {
+        set(flag);
+        result = Result::anomaly;
+    }
+    [[nodiscard]] std::int64_t reachable() const {
+        return order.pending ? std::max(order.quantity, order.pending->total) : order.quantity;
+    }
+    [[nodiscard]] OrderBase base_by_cum() const {
+        return order.cum > 0 ? OrderBase::partially_filled : OrderBase::new_;
+    }
+    [[nodiscard]] OrderBase revived_base() const {
+        return order.cum >= order.quantity ? OrderBase::filled : base_by_cum();
+    }
+    void end(OrderBase base) {
+        order.base = base;
+        order.pending.reset();
+        clear(kPendingCancel | kUnknown);
+    }
+};
+
+// ---- construction and lookups -------------------------------------------------------------------
+
+Model::Model(const SharedConfig& config) : config_(config) {
+    const auto accounts = static_cast<std::uint16_t>(config_.accounts.size());
+    const auto strategies = static_cast<std::uint16_t>(config_.strategies.size() + 1);  // and `external`
+    for (std::uint16_t a = 0; a < accounts; ++a)
+        for (std::uint16_t s = 0; s < strategies; ++s)
+            for (std::uint32_t i = 0; i < config_.instruments.size(); ++i)
+                for (const Scope& scope : scopes_of(AccountId{a}, StrategyId{s}, InstrumentId{i})) rows_[key_of(scope)];
+}
+
+StrategyId Model::external() const { return StrategyId{static_cast<std::uint16_t>(config_.strategies.size())}; }
+
+bool Model::known(AccountId account) const { return static_cast<std::size_t>(account) < config_.accounts.size(); }
+bool Model::known(InstrumentId instrument) const {
+    return static_cast<std::size_t>(instrument) < config_.instruments.size();
+}
+bool Model::known_strategy(StrategyId strategy) const {
+    return static_cast<std::size_t>(strategy) < config_.strategies.size();
+}
+
+const InstrumentConfig& Model::config_of(InstrumentId instrument) const {
+    return config_.instruments.at(static_cast<std::size_t>(instrument));
+}
+
+Model::Scopes Model::scopes_of(AccountId account, StrategyId strategy, InstrumentId instrument) const {
+    return {Scope{ScopeKind::firm, AccountId::none, StrategyId::none, InstrumentId::none},
+            Scope{ScopeKind::account, account, StrategyId::none, InstrumentId::none},
+            Scope{ScopeKind::strategy, AccountId::none, strategy, InstrumentId::none},
+            Scope{ScopeKind::instrument, AccountId::none, StrategyId::none, instrument},
+            Scope{ScopeKind::account_instrument, account, StrategyId::none, instrument},
+            Scope{ScopeKind::strategy_instrument, AccountId::none, strategy, instrument}};
+}
+
+const Row* Model::find_row(const Scope& scope) const {
+    const auto found = rows_.find(key_of(scope));
+    return found == rows_.end() ? nullptr : &found->second;
+}
+
+const Order* Model::find(AccountId account, std::string_view id) const {
+    const auto found = ids_.find(std::pair{account, std::string(id)});
+    return found == ids_.end() ? nullptr : &orders_[found->second];
+}
+Order* Model::find(AccountId account, std::string_view id) {
+    return const_cast<Order*>(std::as_const(*this).find(account, id));
+}
+
+std::int64_t Model::event_time(std::int64_t now_ns) const { return std::max(now_ns, last_time_ns_); }
+
+void Model::happened(std::int64_t now_ns) {
+    last_time_ns_ = event_time(now_ns);
+    ++events_;
+}
+
+OrderFlags Model::flags_of(const Order& order) const {
+    unsigned flags = order.flags;
+    if (order.pending) flags |= kPendingReplace;
+    if (order.reported_cum > order.cum) flags |= kGap;
+    if (!live(order)) return static_cast<OrderFlags>(flags);
+    if (dead_.count(order.strategy) != 0) flags |= kOrphaned;
+    for (const Scope& scope : scopes_of(order.account, order.strategy, order.instrument))
+        if (row(scope).halted_at > order.created_at) flags |= kKillCancel;
+    return static_cast<OrderFlags>(flags);
+}
+
+OrderStatus Model::status_of(const Order& order) {
+    if (live(order) && (order.flags & kPendingCancel) != 0) return OrderStatus::pending_cancel;
+    if (live(order) && order.pending) return OrderStatus::pending_replace;
+    return static_cast<OrderStatus>(order.base);
+}
+
+std::int64_t Model::leaves_of(const Order& order) {
+    return live(order) ? std::max<std::int64_t>(order.quantity - order.cum, 0) : 0;
+}
+
+void Model::report(const Order& order, Verdict& verdict) const {
+    verdict.has_order = true;
+    verdict.status = status_of(order);
+    verdict.flags = flags_of(order);
+    verdict.cum_quantity.value = order.cum;
+    verdict.leaves_quantity.value = leaves_of(order);
+}
+
+Verdict Model::denied_with(const Order& order, Verdict verdict) const {
+    report(order, verdict);
+    return verdict;
+}
+
+// ---- money --------------------------------------------------------------------------------------
+
+std::optional<std::int64_t> Model::notional(InstrumentId instrument, std::int64_t price, std::int64_t quantity) const {
+    static const Big unit("100000000000000000000000000000");  // 1e-9 · 1e-8 · 1e-9 · 1e-9 over 1e-6 is 1e-29
+    const InstrumentConfig& i = config_of(instrument);
+    const Big exact = magnitude(price) * quantity * i.multiplier_e9 * i.fx_rate_e9.value_or(1'000'000'000);
+    const Big rounded = (exact + unit - 1) / unit;
+    if (rounded > kMax) return std::nullopt;
+    return rounded.convert_to<std::int64_t>();
+}
+
+std::optional<std::int64_t> Model::fresh_reference(InstrumentId instrument, std::int64_t now_ns) const {
+    const auto found = references_.find(instrument);
+    if (found == references_.end()) return std::nullopt;
+    const Big age = Big(event_time(now_ns)) - found->second.time_ns;
+    if (age > Big(config_of(instrument).reference_max_age_ms) * 1'000'000) return std::nullopt;
+    return found->second.price;
+}
+
+// ---- the checks, in the order of section 2 --------------------------------------------------------
+
+bool Model::reducing(const Scope& scope, Side side, const Big& quantity) const {
+    static const Row nothing;
+    const Row* found = find_row(scope);
+    const Row& row = found != nullptr ? *found : nothing;
+    if (side == Side::buy) return Big(row.position) + row.open_buy_quantity + quantity <= 0;
+    return Big(row.open_sell_quantity) - row.position + quantity <= 0;
+}
+
+/// Judged on account×instrument, but on strategy×instrument where the refusing scope is a strategy's.
+bool Model::reducing_for(const Scopes& scopes, std::size_t refusing, Side side, const Big& quantity) const {
+    const ScopeKind kind = scopes[refusing].kind;
+    const bool by_strategy = kind == ScopeKind::strategy || kind == ScopeKind::strategy_instrument;
+    return reducing(scopes[by_strategy ? kStrategyInstrument : kAccountInstrument], side, quantity);
+}
+
+Model::Refusal Model::refuse_state(const Scopes& scopes, Side side, std::int64_t quantity, bool amend, bool down) const {
+    const auto first_in = [&](TradingState state, DenyReason reason, bool exempt_reducing) -> Refusal {
+        for (std::size_t k = 0; k < scopes.size(); ++k) {
+            const Row* row = find_row(scopes[k]);
+            if (row == nullptr || row->state != state) continue;
+            if (exempt_reducing && reducing_for(scopes, k, side, quantity)) continue;
+            return deny(reason, scopes[k]);
+        }
+        return std::nullopt;
+    };
+    if (auto no = first_in(TradingState::halted, DenyReason::halted, false)) return no;
+    if (down) return std::nullopt;
+    if (auto no = first_in(TradingState::cancel_only, DenyReason::cancel_only, false)) return no;
+    if (auto no = first_in(TradingState::reducing_only, DenyReason::reducing_only, !amend)) return no;
+    if (row(scopes[0]).unreconciled && (amend || !reducing_for(scopes, 0, side, quantity)))
+        return deny(DenyReason::unreconciled, scopes[0]);
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_permission(const Caller& caller, const OrderRequest& request) const {
+    if (!known(request.account)) return deny(DenyReason::unknown_account);
+    if (!known_strategy(caller.strategy)) return deny(DenyReason::unknown_strategy);
+    if (!known(request.instrument)) return deny(DenyReason::unknown_instrument);
+    const StrategyConfig& strategy = config_.strategies[static_cast<std::size_t>(caller.strategy)];
+    const auto lists = [](const std::vector<std::string>& list, const std::string& id) {
+        return std::find(list.begin(), list.end(), id) != list.end();
+    };
+    if (!lists(strategy.accounts, config_.accounts[static_cast<std::size_t>(request.account)].id))
+        return deny(DenyReason::not_permitted);
+    if (!strategy.instruments.empty() && !lists(strategy.instruments, config_of(request.instrument).id))
+        return deny(DenyReason::not_permitted);
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_id(const Caller& caller, const OrderRequest& request) const {
+    if (!legal_id(request.id)) return deny(DenyReason::invalid_order_id);
+    const Order* order = find(request.account, request.id);
+    if (order == nullptr) return std::nullopt;
+    const auto value_of = [](const std::optional<Price>& price) {
+        return price ? std::optional(price->value) : std::nullopt;
+    };
+    const bool same = order->chain.front() == request.id && order->strategy == caller.strategy &&
+                      order->instrument == request.instrument && order->side == request.side &&
+                      order->type == request.type && order->tif == request.tif &&
+                      order->registered_quantity == request.quantity.value &&
+                      order->registered_price == value_of(request.price) &&
+                      order->stop_price == value_of(request.stop_price);
+    if (!same) return deny(DenyReason::duplicate_order_id);
+    return denied_with(*order, deny(DenyReason::already_registered));
+}
+
+Model::Refusal Model::refuse_quantity(const Priced& order) const {
+    const InstrumentConfig& i = config_of(order.instrument);
+    const std::int64_t q = order.quantity;
+    const std::int64_t least = i.min_quantity.value_or(i.lot).value;
+    const auto no = [&](std::int64_t limit) {
+        return deny(DenyReason::invalid_quantity, Scope{}, q, limit, Unit::quantity);
+    };
+    if (q <= 0) return no(least);
+    if (q % i.lot.value != 0) return no(i.lot.value);
+    if (q < least) return no(least);
+    if (i.max_quantity && q > i.max_quantity->value) return no(i.max_quantity->value);
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_price(const Priced& order) const {
+    const std::int64_t tick = config_of(order.instrument).tick.value;
+    const auto off_tick = [&](std::int64_t price) {
+        return deny(DenyReason::invalid_price, Scope{}, price, tick, Unit::price);
+    };
+    if (takes_price(order.type) && !order.price) return deny(DenyReason::invalid_price);
+    if (order.type == OrderType::stop && order.price) return deny(DenyReason::invalid_price);
+    if (takes_stop_price(order.type) != order.stop_price.has_value()) return deny(DenyReason::invalid_price);
+    if (takes_price(order.type) && *order.price % tick != 0) return off_tick(*order.price);
+    if (order.stop_price && *order.stop_price % tick != 0) return off_tick(*order.stop_price);
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_collar(const Priced& order, std::int64_t reference) const {
+    const InstrumentConfig& i = config_of(order.instrument);
+    if (i.collar_bps == 0 && i.collar_ticks == 0) return std::nullopt;
+    const Big band = std::max<Big>(Big(i.collar_ticks) * i.tick.value, magnitude(reference) * i.collar_bps / 10000);
+    const Big highest = reference + band;
+    const Big lowest = reference - band;
+    const auto no = [](std::int64_t price, const Big& bound) {
+        return deny(DenyReason::price_collar, Scope{}, price, clamp_to_64(bound), Unit::price);
+    };
+    if (takes_price(order.type)) {
+        if ((order.side == Side::buy || i.collar_two_sided) && *order.price > highest) return no(*order.price, highest);
+        if ((order.side == Side::sell || i.collar_two_sided) && *order.price < lowest) return no(*order.price, lowest);
+    }
+    if (order.stop_price) {  // triggers: always two-sided
+        if (*order.stop_price > highest) return no(*order.stop_price, highest);
+        if (*order.stop_price < lowest) return no(*order.stop_price, lowest);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_reference(const Priced& order, std::int64_t now_ns, std::int64_t& reserve_price) const {
+    const InstrumentConfig& i = config_of(order.instrument);
+    const auto reference = fresh_reference(order.instrument, now_ns);
+    Big price;
+    if (!reference) {
+        const bool collared = i.collar_bps != 0 || i.collar_ticks != 0;
+        if (!takes_price(order.type) || collared || !config_.allow_limit_without_reference)
+            return deny(references_.count(order.instrument) != 0 ? DenyReason::reference_price_stale
+                                                                 : DenyReason::reference_price_unknown);
+        price = magnitude(*order.price);
+    } else {
+        if (auto no = refuse_collar(order, *reference)) return no;
+        const Big ref = magnitude(*reference);
+        if (takes_price(order.type)) {
+            price = magnitude(*order.price);
+            if (config_.reserve_price == ReservePrice::max_limit_reference) price = std::max(price, ref);
+        } else {
+            const Big from = order.type == OrderType::stop ? std::max(ref, magnitude(*order.stop_price)) : ref;
+            price = (from * (10000 + Big(i.market_slippage_bps)) + 9999) / 10000;
+        }
+    }
+    if (price > kMax) return deny(DenyReason::arithmetic_overflow);
+    reserve_price = price.convert_to<std::int64_t>();
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_no_limit(const Scopes& scopes, Side side) const {
+    if (!config_.require_limits) return std::nullopt;
+    bool size = false, position = false;
+    for (const std::size_t k : {0U, 1U, 3U, 4U}) {  // firm, account, instrument, account×instrument
+        const Limits& limits = row(scopes[k]).limits;
+        size = size || limits.max_order_quantity.kind != LimitValue::Kind::unset;
+        position = position || (side == Side::buy ? limits.max_long : limits.max_short).kind != LimitValue::Kind::unset;
+    }
+    if (size && position) return std::nullopt;
+    return deny(DenyReason::no_limit_set, scopes[kAccountInstrument]);
+}
+
+Model::Refusal Model::refuse_order_quantity(const Scopes& scopes, std::int64_t quantity) const {
+    for (const Scope& scope : scopes) {
+        const LimitValue limit = row(scope).limits.max_order_quantity;
+        if (breaks(limit, quantity)) return deny(DenyReason::max_order_quantity, scope, quantity, limit.value, Unit::quantity);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_order_notional(const Scopes& scopes, std::int64_t notional) const {
+    for (const Scope& scope : scopes) {
+        const LimitValue limit = row(scope).limits.max_order_notional;
+        if (breaks(limit, notional)) return deny(DenyReason::max_order_notional, scope, notional, limit.value, Unit::money);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_working(const Scopes& scopes, Side side) const {
+    for (const Scope& scope : scopes) {
+        const Row& r = row(scope);
+        const std::int64_t total = r.working_buy + r.working_sell + 1;
+        const std::int64_t on_side = (side == Side::buy ? r.working_buy : r.working_sell) + 1;
+        const LimitValue side_limit = side == Side::buy ? r.limits.max_working_buy : r.limits.max_working_sell;
+        if (breaks(r.limits.max_working_orders, total))
+            return deny(DenyReason::max_working_orders, scope, total, r.limits.max_working_orders.value, Unit::orders);
+        if (breaks(side_limit, on_side))
+            return deny(DenyReason::max_working_orders, scope, on_side, side_limit.value, Unit::orders);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_position(const Scopes& scopes, Side side, std::int64_t quantity) const {
+    for (std::size_t k = 0; k < scopes.size(); ++k) {
+        const Limits& limits = row(scopes[k]).limits;
+        const Row& held = row(scopes[kQuantityScope[k]]);
+        const bool buy = side == Side::buy;
+        const Big worst = buy ? Big(held.position) + held.open_buy_quantity : Big(held.open_sell_quantity) - held.position;
+        const LimitValue limit = buy ? limits.max_long : limits.max_short;
+        if (!breaks(limit, worst + quantity) || reducing_for(scopes, k, side, quantity)) continue;
+        return deny(buy ? DenyReason::max_long : DenyReason::max_short, scopes[k], worst + quantity, limit.value, Unit::quantity);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_open_notional(const Scopes& scopes, Side side, std::int64_t quantity,
+                                           std::int64_t notional) const {
+    for (std::size_t k = 0; k < scopes.size(); ++k) {
+        const Row& r = row(scopes[k]);
+        const Big open = Big(r.open_buy_notional) + r.open_sell_notional + notional;
+        const LimitValue limit = r.limits.max_open_notional;
+        if (!breaks(limit, open) || reducing_for(scopes, k, side, quantity)) continue;
+        return deny(DenyReason::max_open_notional, scopes[k], open, limit.value, Unit::money);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_row_overflow(const Scopes& scopes, Side side, std::int64_t quantity,
+                                          std::int64_t notional) const {
+    for (const Scope& scope : scopes) {
+        const Row& r = row(scope);
+        const bool buy = side == Side::buy;
+        if (Big(buy ? r.open_buy_quantity : r.open_sell_quantity) + quantity > kMax ||
+            Big(buy ? r.open_buy_notional : r.open_sell_notional) + notional > kMax)
+            return deny(DenyReason::arithmetic_overflow, scope);
+    }
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_capacity(bool new_order) const {
+    const auto no = [](std::size_t observed, std::size_t limit) {
+        return deny(DenyReason::capacity, Scope{}, observed, static_cast<std::int64_t>(limit), Unit::slots);
+    };
+    const std::size_t executions = config_.capacity.executions;
+    const std::size_t quarantine = std::max<std::size_t>(executions / 8, 64);
+    if (ids_.size() + 1 > config_.capacity.orders) return no(ids_.size() + 1, config_.capacity.orders);
+    if (!new_order) return std::nullopt;
+    if (executions_used_ * 4 > executions * 3) return no(executions_used_, executions);
+    if (quarantined_.size() * 4 > quarantine * 3) return no(quarantined_.size(), quarantine);
+    return std::nullopt;
+}
+
+// ---- new orders -----------------------------------------------------------------------------------
+
+Verdict Model::register_order(const Caller& caller, const OrderRequest& request) {
+    const Scopes scopes = scopes_of(request.account, caller.strategy, request.instrument);
+    const std::int64_t q = request.quantity.value;
+    if (auto no = refuse_state(scopes, request.side, q, false, false)) return *no;
+    if (auto no = refuse_permission(caller, request)) return *no;
+    if (auto no = refuse_id(caller, request)) return *no;
+
+    Priced priced{request.instrument, request.side, request.type, std::nullopt, std::nullopt, q};
+    if (request.price) priced.price = request.price->value;
+    if (request.stop_price) priced.stop_price = request.stop_price->value;
+    const bool legal_type = request.type >= OrderType::limit && request.type <= OrderType::pegged;
+    if (auto no = refuse_quantity(priced)) return *no;
+    if (legal_type)
+        if (auto no = refuse_price(priced)) return *no;
+    if (!legal_type || (request.side != Side::buy && request.side != Side::sell) ||
+        request.tif < TimeInForce::day || request.tif > TimeInForce::gtd)
+        return deny(DenyReason::invalid_field);
+
+    Order order;
+    if (auto no = refuse_reference(priced, caller.now_ns, order.reserve_price)) return *no;
+    const auto value = notional(request.instrument, order.reserve_price, q);
+    if (auto no = refuse_no_limit(scopes, request.side)) return *no;
+    if (auto no = refuse_order_quantity(scopes, q)) return *no;
+    if (!value) return deny(DenyReason::arithmetic_overflow);
+    if (auto no = refuse_order_notional(scopes, *value)) return *no;
+    if (auto no = refuse_working(scopes, request.side)) return *no;
+    if (auto no = refuse_position(scopes, request.side, q)) return *no;
+    if (auto no = refuse_open_notional(scopes, request.side, q, *value)) return *no;
+    if (auto no = refuse_row_overflow(scopes, request.side, q, *value)) return *no;
+    if (auto no = refuse_capacity(true)) return *no;
+
+    happened(caller.now_ns);
+    order.chain = {std::string(request.id)};
+    order.account = request.account;
+    order.strategy = caller.strategy;
+    order.instrument = request.instrument;
+    order.side = request.side;
+    order.type = request.type;
+    order.tif = request.tif;
+    order.registered_price = priced.price;
+    order.stop_price = priced.stop_price;
+    order.price = priced.price.value_or(0);
+    order.registered_quantity = order.quantity = q;
+    order.created_ns = last_time_ns_;
+    order.created_at = events_;
+    ids_[{request.account, order.chain.front()}] = orders_.size();
+    Order absent = order;
+    absent.base = OrderBase::none;
+    reserve(order);
+    book(order, absent, 0, 0);
+    orders_.push_back(order);
+    return taken(Result::accepted);
+}
+
+// ---- requests about an order ------------------------------------------------------------------------
+
+Model::Refusal Model::refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const {
+    if (!live(order)) return deny(DenyReason::terminal);
+    if ((order.flags & kPendingCancel) != 0) return deny(DenyReason::pending_cancel);
+    if (order.pending) return deny(DenyReason::pending_replace);
+    if (request.expected_version && *request.expected_version != order.version)
+        return deny(DenyReason::version_mismatch, Scope{}, order.version, *request.expected_version, Unit::version);
+    if (caller.strategy != order.strategy) return deny(DenyReason::not_owner);
+    if (request.quantity && request.quantity->value < order.cum)
+        return deny(DenyReason::below_cum, Scope{}, request.quantity->value, order.cum, Unit::quantity);
+    if (request.stop_price && (!order.stop_price || request.stop_price->value != *order.stop_price))
+        return deny(DenyReason::field_not_amendable);
+    if (request.price && order.type == OrderType::stop) return deny(DenyReason::field_not_amendable);
+    if (order.base == OrderBase::pending_new && !config_.amend_before_ack) return deny(DenyReason::not_acknowledged);
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_new_id(const Order& order, std::string_view new_id) const {
+    if (new_id.empty() || new_id == order.chain.back()) return std::nullopt;
+    if (!legal_id(new_id)) return deny(DenyReason::invalid_order_id);
+    if (find(order.account, new_id) != nullptr) return deny(DenyReason::duplicate_order_id);
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
+                                         std::int64_t now_ns, std::int64_t& reserve_price) const {
+    Priced priced{order.instrument, order.side, order.type, std::nullopt, order.stop_price, wanted.total};
+    if (takes_price(order.type)) priced.price = wanted.price;
+    if (auto no = refuse_quantity(priced)) return no;
+    if (auto no = refuse_price(priced)) return no;
+    reserve_price = order.reserve_price;
+    if (down && same_price) return std::nullopt;
+    return refuse_reference(priced, now_ns, reserve_price);
+}
+
+Model::Refusal Model::refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const {
+    if (wanted.total > order.quantity) {
+        if (auto no = refuse_no_limit(scopes, order.side)) return no;
+        if (auto no = refuse_order_quantity(scopes, wanted.total)) return no;
+    }
+    const auto before = notional(order.instrument, order.reserve_price, order.quantity);
+    const auto after = notional(order.instrument, wanted.reserve_price, wanted.total);
+    if (!after) return deny(DenyReason::arithmetic_overflow);
+    if (!before || *after > *before)
+        if (auto no = refuse_order_notional(scopes, *after)) return no;
+    return std::nullopt;
+}
+
+Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const {
+    const std::int64_t quantity = std::max<std::int64_t>(std::max(order.quantity, wanted.total) - order.cum, 0);
+    const auto value = notional(order.instrument, std::max(order.reserve_price, wanted.reserve_price), quantity);
+    if (!value) return deny(DenyReason::arithmetic_overflow);
+    const std::int64_t more_quantity = quantity - order.reserved_quantity;
+    const std::int64_t more_notional = *value - order.reserved_notional;
+    if (more_quantity > 0)
+        if (auto no = refuse_position(scopes, order.side, more_quantity)) return no;
+    if (more_notional > 0)
+        if (auto no = refuse_open_notional(scopes, order.side, more_quantity, more_notional)) return no;
+    return refuse_row_overflow(scopes, order.side, more_quantity, more_notional);
+}
+
+Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
+    if (!legal_id(request.id)) return deny(DenyReason::invalid_order_id);
+    Order* order = find(request.account, request.id);
+    if (order == nullptr) return deny(DenyReason::unknown_order);
+    if (auto no = refuse_amend_request(caller, request, *order)) return denied_with(*order, *no);
+
+    PendingReplace wanted;
+    wanted.price = request.price ? request.price->value : order->price;
+    wanted.total = request.quantity ? request.quantity->value : order->quantity;
+    const bool price_counts = takes_price(order->type);
+    const bool same_price = !price_counts || wanted.price == order->price;
+    const bool not_more_aggressive =
+        !price_counts || (order->side == Side::buy ? wanted.price <= order->price : wanted.price >= order->price);
+    const bool down = wanted.total <= order->quantity && not_more_aggressive;
+
+    const Scopes scopes = scopes_of(order->account, order->strategy, order->instrument);
+    if (auto no = refuse_state(scopes, order->side, 0, true, down)) return denied_with(*order, *no);
+    if (auto no = refuse_new_id(*order, request.new_id)) return denied_with(*order, *no);
+    if (auto no = refuse_amend_terms(*order, wanted, down, same_price, caller.now_ns, wanted.reserve_price))
+        return denied_with(*order, *no);
+    if (auto no = refuse_growth_limits(*order, scopes, wanted)) return denied_with(*order, *no);
+    if (auto no = refuse_exposure_growth(*order, scopes, wanted)) return denied_with(*order, *no);
+    const bool takes_slot = !request.new_id.empty() && request.new_id != order->chain.back();
+    if (takes_slot)
+        if (auto no = refuse_capacity(false)) return denied_with(*order, *no);
+
+    if (takes_slot) {
+        wanted.new_id = std::string(request.new_id);
+        ids_[{order->account, wanted.new_id}] = static_cast<std::size_t>(order - orders_.data());
+    }
+    Work work{*order, *order, caller.now_ns};
+    work.order.pending = wanted;
+    return finish(caller, work);
+}
+
+Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view id) {
+    if (!legal_id(id)) return deny(DenyReason::invalid_order_id);
+    Order* order = find(account, id);
+    if (order == nullptr) return deny(DenyReason::unknown_order);
+    if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
+    Work work{*order, *order, caller.now_ns};
+    work.set(kPendingCancel);
+    return finish(caller, work);
+}
+
+Verdict Model::abort(const Caller& caller, AccountId account, std::string_view id) {
+    if (!legal_id(id)) return deny(DenyReason::invalid_order_id);
+    Order* order = find(account, id);
+    if (order == nullptr) return deny(DenyReason::unknown_order);
+    if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
+    if (caller.strategy != order->strategy) return denied_with(*order, deny(DenyReason::not_owner));
+    if (order->base != OrderBase::pending_new) return denied_with(*order, deny(DenyReason::not_allowed));
+    Work work{*order, *order, caller.now_ns};
+    work.end(OrderBase::aborted);
+    return finish(caller, work);
+}
+
+// ---- reservations and rows ----------------------------------------------------------------------------
+
+/// Section 14: what can still execute, at the higher of the prices that may be live; a gap of an ended order.
+void Model::reserve(Order& order) {
+    std::int64_t price = order.reserve_price;
+    std::int64_t quantity = order.reported_cum - order.cum;
+    if (live(order)) {
+        const std::int64_t total = order.pending ? std::max(order.quantity, order.pending->total) : order.quantity;
+        quantity = total - order.cum;
+    }
+    if (live(order) && order.pending) price = std::max(price, order.pending->reserve_price);
+    order.reserved_quantity = std::max<std::int64_t>(quantity, 0);
+    const auto value = notional(order.instrument, price, order.reserved_quantity);
+    if (!value) overflowed_ = true;
+    order.reserved_notional = value.value_or(kMax);
+}
+
+void Model::add(std::int64_t& counter, const Big& amount) {
+    const Big sum = counter + amount;
+    if (sum > kMax || sum < kMin) overflowed_ = true;
+    counter = clamp_to_64(sum);
+}
+
+void Model::book_trade(Row& row, Side side, std::int64_t position, const Big& traded_notional) {
+    add(row.position, position);
+    add(side == Side::buy ? row.bought_quantity : row.sold_quantity, side == Side::buy ? Big(position) : -Big(position));
+    add(side == Side::buy ? row.bought_notional : row.sold_notional, traded_notional);
+}
+
+void Model::book(Order& order, const Order& before, std::int64_t position, const Big& traded_notional) {
+    const bool buy = order.side == Side::buy;
+    const int working = (live(order) ? 1 : 0) - (live(before) ? 1 : 0);
+    for (const Scope& scope : scopes_of(order.account, order.strategy, order.instrument)) {
+        Row& row = rows_.at(key_of(scope));
+        add(buy ? row.open_buy_quantity : row.open_sell_quantity, Big(order.reserved_quantity) - before.reserved_quantity);
+        add(buy ? row.open_buy_notional : row.open_sell_notional, Big(order.reserved_notional) - before.reserved_notional);
+        (buy ? row.working_buy : row.working_sell) += working;
+        book_trade(row, order.side, position, traded_notional);
+    }
+}
+
+Verdict Model::finish(const Caller& caller, Work& work) {
+    happened(caller.now_ns);
+    reserve(work.order);
+    book(work.order, work.real, work.position, work.traded_notional);
+    work.real = work.order;
+    Verdict verdict = taken(work.result);
+    report(work.real, verdict);
+    verdict.flags = static_cast<OrderFlags>(verdict.flags | work.remarks);
+    return verdict;
+}
+
+// ---- facts: sections 13 and 14 --------------------------------------------------------------------------
+
+Model::Refusal Model::malformed(const OrderEvent& fact) const {
+    if (!legal_id(fact.id)) return deny(DenyReason::invalid_order_id);
+    const bool money = fact.kind == EventKind::filled || fact.kind == EventKind::bust || fact.kind == EventKind::correct;
+    const bool priced = fact.kind == EventKind::filled || fact.kind == EventKind::correct;
+    if (fact.kind == EventKind::none || fact.kind > EventKind::correct) return deny(DenyReason::invalid_field);
+    if (money && !legal_id(fact.exec_id)) return deny(DenyReason::invalid_field);
+    if (fact.kind == EventKind::correct && !fact.new_exec_id.empty() && !legal_id(fact.new_exec_id))
+        return deny(DenyReason::invalid_field);
+    if (priced && !fact.price) return deny(DenyReason::invalid_price);
+    if (priced && (!fact.quantity || fact.quantity->value <= 0)) return deny(DenyReason::invalid_quantity);
+    if (fact.kind == EventKind::replaced && fact.quantity && fact.quantity->value <= 0)
+        return deny(DenyReason::invalid_quantity);
+    if (fact.cum_quantity && fact.cum_quantity->value < 0) return deny(DenyReason::invalid_quantity);
+    const bool may_name_venue = fact.kind == EventKind::acked || fact.kind == EventKind::replaced;
+    if (may_name_venue && !fact.venue_id.empty() && !legal_id(fact.venue_id)) return deny(DenyReason::invalid_field);
+    return std::nullopt;
+}
+
+Verdict Model::fact(const Caller& caller, const OrderEvent& fact) {
+    if (auto no = malformed(fact)) return *no;
+    Order* order = find(fact.account, fact.id);
+    if (order == nullptr) return unknown_order(caller, fact);
+    if (fact.kind == EventKind::replaced && !order->pending && (!fact.price || !fact.quantity))
+        return denied_with(*order, deny(DenyReason::invalid_field));
+    Work work{*order, *order, event_time(caller.now_ns)};
+    if (!dispatch(work, fact)) {
+        Verdict verdict = unknown_order(caller, fact);
+        report(*order, verdict);
+        return verdict;
+    }
+    compare_cum(work, fact);
+    return finish(caller, work);
+}
+
+/// False: the fact names an execution that is not there; it is quarantined.
+bool Model::dispatch(Work& work, const OrderEvent& fact) {
+    switch (fact.kind) {
+        case EventKind::acked: acked(work, fact); break;
+        case EventKind::rejected: rejected(work); break;
+        case EventKind::canceled: ended(work, OrderBase::canceled); break;
+        case EventKind::expired: ended(work, OrderBase::expired); break;
+        case EventKind::done_for_day: ended(work, OrderBase::done_for_day); break;
+        case EventKind::cancel_rejected: cancel_rejected(work, fact); break;
+        case EventKind::replaced: replaced(work, fact); break;
+        case EventKind::replace_rejected: replace_rejected(work); break;
+        case EventKind::suspended: suspended(work); break;
+        case EventKind::resumed: resumed(work); break;
+        case EventKind::timed_out: timed_out(work); break;
+        case EventKind::filled: filled(work, fact); break;
+        case EventKind::bust: return busted(work, fact);
+        case EventKind::correct: return corrected(work, fact);
+        case EventKind::none: break;
+    }
+    return true;
+}
+
+/// Keeps one record per (account, order id, exec id, kind). False: it is there already.
+bool Model::quarantine(const OrderEvent& fact) {
+    const std::size_t room = std::max<std::size_t>(config_.capacity.executions / 8, 64);
+    const auto key = std::tuple(fact.account, std::string(fact.id), std::string(fact.exec_id), fact.kind);
+    if (quarantined_.count(key) != 0) return false;
+    if (quarantined_.size() < room) quarantined_.insert(key);
+    return true;
+}
+
+void Model::book_external(const OrderEvent& fact) {
+    const bool buy = fact.side == Side::buy;
+    const std::int64_t position = buy ? fact.quantity->value : -fact.quantity->value;
+    const auto value = notional(fact.instrument, fact.price->value, fact.quantity->value);
+    if (!value) overflowed_ = true;
+    for (const Scope& scope : scopes_of(fact.account, external(), fact.instrument))
+        book_trade(rows_.at(key_of(scope)), fact.side, position, value.value_or(kMax));
+}
+
+Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
+    if (fact.kind == EventKind::timed_out) return deny(DenyReason::unknown_order);
+    const bool money = fact.kind == EventKind::filled || fact.kind == EventKind::bust || fact.kind == EventKind::correct;
+    const std::size_t before = quarantined_.size();
+    const bool first = quarantine(fact);
+    happened(caller.now_ns);
+    if (!first && money) return taken(Result::duplicate);
+    ++quarantined_events_;
+    const bool books = fact.kind == EventKind::filled && known(fact.account) && known(fact.instrument) &&
+                       (fact.side == Side::buy || fact.side == Side::sell) && find(fact.account, fact.id) == nullptr;
+    if (books) book_external(fact);
+    if (!first || quarantined_.size() > before) return taken(Result::quarantined);
+    change_state(Scope{ScopeKind::firm}, std::max(rows_.at(key_of(Scope{ScopeKind::firm})).state, TradingState::reducing_only));
+    return taken(Result::anomaly);
+}
+
+/// The venue's id is stored once; a different one later is an anomaly.
+void Model::take_venue_id(Work& work, const OrderEvent& fact) {
+    if (fact.venue_id.empty()) return;
+    if (work.order.venue_id.empty()) work.order.venue_id = std::string(fact.venue_id);
+    if (work.order.venue_id != fact.venue_id) work.anomaly(kVenueIdDiffers);
+}
+
+void Model::acked(Work& work, const OrderEvent& fact) {
+    Order& order = work.order;
+    switch (order.base) {
+        case OrderBase::canceled:
+        case OrderBase::expired:
+        case OrderBase::done_for_day:
+            work.result = Result::ignored_late;
+            return;
+        case OrderBase::filled:
+            if (order.venue_id.empty() == fact.venue_id.empty() || fact.venue_id.empty()) work.result = Result::ignored_late;
+            break;
+        case OrderBase::rejected:
+        case OrderBase::aborted:
+            work.anomaly(kContradiction);
+            order.base = work.revived_base();
+            break;
+        case OrderBase::pending_new:
+            order.base = OrderBase::new_;
+            break;
+        default:
+            break;
+    }
+    work.clear(kUnknown);
+    take_venue_id(work, fact);
+}
+
+void Model::rejected(Work& work) {
+    const Order& order = work.order;
+    if (order.base == OrderBase::filled) return work.anomaly(kContradiction);
+    if (!live(order)) {
+        work.result = Result::ignored_late;
+    } else if (order.cum > 0 || order.base == OrderBase::partially_filled) {
+        work.end(OrderBase::canceled);
+        work.anomaly(kContradiction);
+    } else {
+        work.end(OrderBase::rejected);
+    }
+}
+
+void Model::ended(Work& work, OrderBase base) {
+    if (live(work.order)) {
+        work.end(base);
+    } else {
+        work.result = Result::ignored_late;
+    }
+}
+
+void Model::cancel_rejected(Work& work, const OrderEvent& fact) {
+    if (!live(work.order)) {
+        work.result = Result::ignored_late;
+        return;
+    }
+    work.clear(kPendingCancel);
+    if (fact.venue_knows_no_such_order) work.set(kUnknown);
+}
+
+void Model::replaced(Work& work, const OrderEvent& fact) {
+    Order& order = work.order;
+    const bool was_live = live(order);
+    const std::int64_t price = fact.price ? fact.price->value : order.pending->price;
+    const std::int64_t total = fact.quantity ? fact.quantity->value : order.pending->total;
+
+    // Reserve price of the new version: the requested one where the venue did what was asked.
+    if (order.pending && price == order.pending->price) {
+        order.reserve_price = order.pending->reserve_price;
+    } else if (price != order.price && takes_price(order.type)) {
+        const auto reference = fresh_reference(order.instrument, work.now_ns);
+        Big reserve_at = magnitude(price);
+        if (reference && config_.reserve_price == ReservePrice::max_limit_reference)
+            reserve_at = std::max(reserve_at, magnitude(*reference));
+        order.reserve_price = clamp_to_64(reserve_at);
+    }
+    if (order.pending && !order.pending->new_id.empty()) order.chain.push_back(order.pending->new_id);
+    order.pending.reset();
+    order.price = price;
+    order.quantity = total;
+    ++order.version;
+    work.clear(kUnknown);
+
+    if (was_live) {
+        if (total <= order.cum) {
+            work.end(OrderBase::filled);
+        } else if (order.base != OrderBase::suspended) {
+            order.base = work.base_by_cum();
+        }
+    } else {
+        if (order.base != OrderBase::filled) work.anomaly(kContradiction);
+        if (total > order.cum) order.base = work.base_by_cum();
+    }
+    take_venue_id(work, fact);
+}
+
+void Model::replace_rejected(Work& work) {
+    if (!live(work.order)) {
+        work.result = Result::ignored_late;
+        return;
+    }
+    work.order.pending.reset();
+    work.clear(kUnknown);
+    if (work.order.cum >= work.order.quantity) work.end(OrderBase::filled);
+}
+
+void Model::suspended(Work& work) {
+    if (!live(work.order)) return work.anomaly(kContradiction);
+    work.clear(kUnknown);
+    if (work.order.base != OrderBase::pending_new) work.order.base = OrderBase::suspended;
+}
+
+void Model::resumed(Work& work) {
+    if (!live(work.order)) return work.anomaly(kContradiction);
+    work.clear(kUnknown);
+    if (work.order.base == OrderBase::suspended) work.order.base = work.base_by_cum();
+}
+
+void Model::timed_out(Work& work) {
+    if (live(work.order)) {
+        work.set(kUnknown);
+    } else {
+        work.result = Result::ignored_late;
+    }
+}
+
+/// Moves cum, position and turnover; buys up, sells down.
+void Model::trade(Work& work, std::int64_t price, std::int64_t signed_quantity) {
+    Order& order = work.order;
+    order.cum += signed_quantity;
+    work.position += order.side == Side::buy ? signed_quantity : -signed_quantity;
+    const auto value = notional(order.instrument, price, std::abs(signed_quantity));
+    if (!value) overflowed_ = true;
+    work.traded_notional += signed_quantity > 0 ? Big(value.value_or(kMax)) : -Big(value.value_or(kMax));
+}
+
+void Model::remember(Work& work, const Execution& execution) {
+    if (executions_used_ < config_.capacity.executions) {
+        ++executions_used_;
+        work.order.executions.push_back(execution);
+        return;
+    }
+    work.anomaly(kExecUnremembered);
+    const Scope firm{ScopeKind::firm};
+    change_state(firm, std::max(row(firm).state, TradingState::reducing_only));
+}
+
+void Model::filled(Work& work, const OrderEvent& fact) {
+    Order& order = work.order;
+    work.is_fill = true;
+    const std::string id(fact.exec_id);
+    for (const Execution& known : order.executions) {
+        if (known.id != id) continue;
+        work.result = Result::duplicate;
+        if (known.price != fact.price->value || known.quantity != fact.quantity->value) work.remarks |= kExecDiffers;
+        return;
+    }
+    if ((fact.side != Side::none && fact.side != order.side) ||
+        (fact.instrument != InstrumentId::none && fact.instrument != order.instrument))
+        work.anomaly(kContradiction);
+    trade(work, fact.price->value, fact.quantity->value);
+    remember(work, {id, fact.price->value, fact.quantity->value, ExecutionStatus::booked});
+
+    switch (order.base) {
+        case OrderBase::filled:
+            return work.anomaly(kOverfill);
+        case OrderBase::canceled:
+        case OrderBase::expired:
+        case OrderBase::done_for_day:
+            return work.anomaly(kLateFill);
+        case OrderBase::rejected:
+        case OrderBase::aborted:
+            work.anomaly(kContradiction);
+            order.base = OrderBase::new_;  // revived; what is filled decides below
+            break;
+        default:
+            break;
+    }
+    work.clear(kUnknown);
+    if (order.cum > work.reachable()) work.anomaly(kOverfill);
+    if (order.cum >= work.reachable()) {
+        work.end(OrderBase::filled);
+    } else if (order.base != OrderBase::suspended) {
+        order.base = OrderBase::partially_filled;
+    }
+}
+
+/// Base of an order after one of its executions was taken back or corrected.
+void Model::recompute_after_change(Work& work, bool reopened, bool raised) {
+    Order& order = work.order;
+    if (order.base == OrderBase::filled) {
+        if (order.cum > order.quantity && raised) work.anomaly(kOverfill);
+        if (order.cum < order.quantity) order.base = reopened ? work.base_by_cum() : OrderBase::canceled;
+        return;
+    }
+    if (!live(order)) return;
+    if (order.cum > work.reachable()) work.anomaly(kOverfill);
+    if (order.cum >= work.reachable()) {
+        work.end(OrderBase::filled);
+    } else if (order.base != OrderBase::suspended) {
+        order.base = work.base_by_cum();
+    }
+}
+
+namespace {
+Execution* find_execution(Order& order, std::string_view id) {
+    for (Execution& execution : order.executions)
+        if (execution.id == id) return &execution;
+    return nullptr;
+}
+bool never_traded(OrderBase base) {
+    return base == OrderBase::pending_new || base == OrderBase::new_ || base == OrderBase::aborted;
+}
+}  // namespace
+
+bool Model::busted(Work& work, const OrderEvent& fact) {
+    Execution* execution = find_execution(work.order, fact.exec_id);
+    if (execution == nullptr || execution->status == ExecutionStatus::corrected) {
+        if (!never_traded(work.order.base)) return false;
+        work.anomaly(kContradiction);
+        return true;
+    }
+    if (execution->status == ExecutionStatus::busted) {
+        work.result = Result::duplicate;
+        return true;
+    }
+    execution->status = ExecutionStatus::busted;
+    work.set(kBusted);
+    trade(work, execution->price, -execution->quantity);
+    recompute_after_change(work, fact.reopened, false);
+    return true;
+}
+
+bool Model::corrected(Work& work, const OrderEvent& fact) {
+    Execution* execution = find_execution(work.order, fact.exec_id);
+    const bool new_id = !fact.new_exec_id.empty() && fact.new_exec_id != fact.exec_id;
+    const bool repeated = (execution != nullptr && execution->status == ExecutionStatus::corrected) ||
+                          (new_id && find_execution(work.order, fact.new_exec_id) != nullptr);
+    if (repeated) {
+        work.result = Result::duplicate;
+        return true;
+    }
+    if (execution == nullptr || execution->status == ExecutionStatus::busted) {
+        if (!never_traded(work.order.base)) return false;
+        work.anomaly(kContradiction);
+        return true;
+    }
+    const std::int64_t before = work.order.cum;
+    trade(work, execution->price, -execution->quantity);
+    trade(work, fact.price->value, fact.quantity->value);
+    if (new_id) {
+        execution->status = ExecutionStatus::corrected;
+        remember(work, {std::string(fact.new_exec_id), fact.price->value, fact.quantity->value, ExecutionStatus::booked});
+    } else {
+        execution->price = fact.price->value;
+        execution->quantity = fact.quantity->value;
+    }
+    recompute_after_change(work, fact.reopened, work.order.cum > before);
+    return true;
+}
+
+/// Section 13, rule 5: the venue's cumulative quantity after this event against ours.
+void Model::compare_cum(Work& work, const OrderEvent& fact) {
+    Order& order = work.order;
+    if (fact.cum_quantity && fact.cum_quantity->value > order.cum) {
+        order.reported_cum = std::max(order.reported_cum, fact.cum_quantity->value);
+        if (work.result != Result::duplicate) work.result = Result::anomaly;
+    }
+    if (fact.cum_quantity && fact.cum_quantity->value < order.cum) {
+        work.remarks |= kStaleReport;
+        if (live(work.real) && !live(order) && !work.is_fill) work.result = Result::anomaly;
+    }
+    if (order.cum >= order.reported_cum) order.reported_cum = 0;
+}
+
+// ---- scopes and sessions ----------------------------------------------------------------------------------
+
+void Model::change_state(const Scope& scope, TradingState to) {
+    Row& row = rows_.at(key_of(scope));
+    row.state = to;
+    if (to == TradingState::halted) row.halted_at = events_ + 1;
+}
+
+Verdict Model::halt(const Caller& caller, const Scope& scope, TradingState to) {
+    if (to < row(scope).state) return deny(DenyReason::not_allowed, scope);
+    change_state(scope, to);
+    happened(caller.now_ns);
+    return taken(Result::ok);
+}
+
+Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to) {
+    if (to >= row(scope).state) return deny(DenyReason::not_allowed, scope);
+    change_state(scope, to);
+    happened(caller.now_ns);
+    return taken(Result::ok);
+}
+
+Verdict Model::release_unreconciled(const Caller& caller) {
+    Row& firm = rows_.at(key_of(Scope{ScopeKind::firm}));
+    if (!firm.unreconciled) return deny(DenyReason::not_allowed, Scope{ScopeKind::firm});
+    firm.unreconciled = false;
+    happened(caller.now_ns);
+    return taken(Result::ok);
+}
+
+Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits& limits) {
+    rows_.at(key_of(scope)).limits = limits;
+    happened(caller.now_ns);
+    return taken(Result::ok);
+}
+
+void Model::attached(StrategyId strategy, std::int64_t now_ns) {
+    dead_.erase(strategy);
+    happened(now_ns);
+}
+
+void Model::died(StrategyId strategy, std::int64_t now_ns) {
+    dead_.insert(strategy);
+    if (config_.strategies[static_cast<std::size_t>(strategy)].on_death == OnDeath::halt_strategy) {
+        const Scope scope{ScopeKind::strategy, AccountId::none, strategy, InstrumentId::none};
+        if (row(scope).state < TradingState::halted) change_state(scope, TradingState::halted);
+    }
+    happened(now_ns);
+}
+
+void Model::set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns) {
+    references_[instrument] = {price, time_ns};
+}
+
+void Model::make_unreconciled() { rows_.at(key_of(Scope{ScopeKind::firm})).unreconciled = true; }
+
+}  // namespace riskreg::model

@@ -1,0 +1,226 @@
+/// The reference model: semantics.md once more, with maps and big integers, and without a thought of speed.
+///
+/// Shares nothing with the core but the public value types. The property test drives both with the same
+/// commands and demands equal answers and equal state; so whatever is written here is what the documents say,
+/// in the plainest words, and never a copy of how the core does it.
+#pragma once
+
+#include <array>
+#include <boost/multiprecision/cpp_int.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "riskreg/config.hpp"
+#include "riskreg/order.hpp"
+
+namespace riskreg::model {
+
+using Big = boost::multiprecision::int512_t;
+
+/// One limit scope's counters, limits and trading state.
+struct Row {
+    std::int64_t position = 0;
+    std::int64_t open_buy_quantity = 0, open_sell_quantity = 0;
+    std::int64_t open_buy_notional = 0, open_sell_notional = 0;
+    std::int64_t working_buy = 0, working_sell = 0;
+    std::int64_t bought_quantity = 0, sold_quantity = 0;
+    std::int64_t bought_notional = 0, sold_notional = 0;
+    Limits limits;
+    TradingState state = TradingState::active;
+    bool unreconciled = false;      ///< firm only
+    std::uint64_t halted_at = 0;    ///< number of the event that last halted this scope
+};
+
+enum class ExecutionStatus : std::uint8_t { booked, busted, corrected };
+
+struct Execution {
+    std::string id;
+    std::int64_t price = 0;
+    std::int64_t quantity = 0;
+    ExecutionStatus status = ExecutionStatus::booked;
+};
+
+/// A replace that waits for the venue's answer.
+struct PendingReplace {
+    std::string new_id;             ///< empty: the same id stays
+    std::int64_t price = 0;
+    std::int64_t total = 0;
+    std::int64_t reserve_price = 0;
+};
+
+struct Order {
+    std::vector<std::string> chain; ///< ids the venue confirmed, oldest first
+    std::string venue_id;
+    AccountId account{};
+    StrategyId strategy{};
+    InstrumentId instrument{};
+    Side side{};
+    OrderType type{};
+    TimeInForce tif{};
+    std::optional<std::int64_t> registered_price, stop_price;
+    std::int64_t registered_quantity = 0;
+    std::int64_t price = 0;
+    std::int64_t quantity = 0;
+    std::int64_t cum = 0;
+    std::int64_t reserve_price = 0;
+    std::int64_t reserved_quantity = 0;
+    std::int64_t reserved_notional = 0;
+    std::int64_t reported_cum = 0;  ///< the venue's, while it is ahead of ours
+    std::optional<PendingReplace> pending;
+    std::vector<Execution> executions;
+    OrderBase base = OrderBase::pending_new;
+    OrderFlags flags = 0;           ///< stored ones; pending_replace and gap are derived
+    std::uint32_t version = 1;
+    std::int64_t created_ns = 0;
+    std::uint64_t created_at = 0;   ///< number of the event
+};
+
+struct Caller {
+    std::int64_t now_ns = 0;
+    StrategyId strategy = StrategyId::none;
+};
+
+using RowKey = std::tuple<ScopeKind, AccountId, StrategyId, InstrumentId>;
+[[nodiscard]] RowKey key_of(const Scope& scope);
+
+class Model {
+public:
+    explicit Model(const SharedConfig& config);
+
+    Verdict register_order(const Caller& caller, const OrderRequest& request);
+    Verdict replace(const Caller& caller, const ReplaceRequest& request);
+    Verdict cancel(const Caller& caller, AccountId account, std::string_view id);
+    Verdict abort(const Caller& caller, AccountId account, std::string_view id);
+    Verdict fact(const Caller& caller, const OrderEvent& fact);
+
+    Verdict halt(const Caller& caller, const Scope& scope, TradingState to);
+    Verdict resume(const Caller& caller, const Scope& scope, TradingState to);
+    Verdict release_unreconciled(const Caller& caller);
+    Verdict set_limits(const Caller& caller, const Scope& scope, const Limits& limits);
+
+    void attached(StrategyId strategy, std::int64_t now_ns);
+    void died(StrategyId strategy, std::int64_t now_ns);
+    void set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns);
+    void make_unreconciled();
+
+    // Reading, for the comparison and for the generator of commands.
+    [[nodiscard]] const std::vector<Order>& orders() const { return orders_; }
+    [[nodiscard]] const Order* find(AccountId account, std::string_view id) const;
+    [[nodiscard]] const std::map<RowKey, Row>& rows() const { return rows_; }
+    [[nodiscard]] const Row& row(const Scope& scope) const { return rows_.at(key_of(scope)); }
+    [[nodiscard]] OrderFlags flags_of(const Order& order) const;
+    [[nodiscard]] static OrderStatus status_of(const Order& order);
+    [[nodiscard]] static std::int64_t leaves_of(const Order& order);
+    [[nodiscard]] std::optional<std::int64_t> notional(InstrumentId instrument, std::int64_t price,
+                                                       std::int64_t quantity) const;
+    [[nodiscard]] std::int64_t last_time_ns() const { return last_time_ns_; }
+    [[nodiscard]] std::size_t ids_used() const { return ids_.size(); }
+    [[nodiscard]] std::size_t executions_used() const { return executions_used_; }
+    [[nodiscard]] std::size_t quarantine_used() const { return quarantined_.size(); }
+    [[nodiscard]] std::uint64_t quarantined_events() const { return quarantined_events_; }
+    /// A counter left 64 bits: what the documents say from here on is "treated as halted"; the test stops there.
+    [[nodiscard]] bool overflowed() const { return overflowed_; }
+    [[nodiscard]] StrategyId external() const;
+
+private:
+    struct Reference {
+        std::int64_t price = 0, time_ns = 0;
+    };
+    struct Priced;
+    struct Growth;
+    struct Work;
+    using Refusal = std::optional<Verdict>;
+    using Scopes = std::array<Scope, 6>;
+
+    [[nodiscard]] bool known(AccountId account) const;
+    [[nodiscard]] bool known(InstrumentId instrument) const;
+    [[nodiscard]] bool known_strategy(StrategyId strategy) const;
+    [[nodiscard]] const InstrumentConfig& config_of(InstrumentId instrument) const;
+    [[nodiscard]] Scopes scopes_of(AccountId account, StrategyId strategy, InstrumentId instrument) const;
+    [[nodiscard]] const Row* find_row(const Scope& scope) const;
+    [[nodiscard]] bool reducing(const Scope& scope, Side side, const Big& quantity) const;
+    [[nodiscard]] bool reducing_for(const Scopes& scopes, std::size_t refusing, Side side, const Big& quantity) const;
+
+    [[nodiscard]] Refusal refuse_state(const Scopes& scopes, Side side, std::int64_t quantity, bool amend, bool down) const;
+    [[nodiscard]] Refusal refuse_permission(const Caller& caller, const OrderRequest& request) const;
+    [[nodiscard]] Refusal refuse_id(const Caller& caller, const OrderRequest& request) const;
+    [[nodiscard]] Refusal refuse_quantity(const Priced& order) const;
+    [[nodiscard]] Refusal refuse_price(const Priced& order) const;
+    [[nodiscard]] Refusal refuse_reference(const Priced& order, std::int64_t now_ns, std::int64_t& reserve_price) const;
+    [[nodiscard]] Refusal refuse_collar(const Priced& order, std::int64_t reference) const;
+    [[nodiscard]] Refusal refuse_no_limit(const Scopes& scopes, Side side) const;
+    [[nodiscard]] Refusal refuse_order_quantity(const Scopes& scopes, std::int64_t quantity) const;
+    [[nodiscard]] Refusal refuse_order_notional(const Scopes& scopes, std::int64_t notional) const;
+    [[nodiscard]] Refusal refuse_working(const Scopes& scopes, Side side) const;
+    [[nodiscard]] Refusal refuse_position(const Scopes& scopes, Side side, std::int64_t quantity) const;
+    [[nodiscard]] Refusal refuse_open_notional(const Scopes& scopes, Side side, std::int64_t quantity,
+                                               std::int64_t notional) const;
+    [[nodiscard]] Refusal refuse_row_overflow(const Scopes& scopes, Side side, std::int64_t quantity,
+                                              std::int64_t notional) const;
+    [[nodiscard]] Refusal refuse_capacity(bool new_order) const;
+    [[nodiscard]] Refusal refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
+    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes,
+                                                 const PendingReplace& wanted) const;
+    [[nodiscard]] Refusal refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const;
+    [[nodiscard]] Refusal refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
+                                             std::int64_t now_ns, std::int64_t& reserve_price) const;
+    [[nodiscard]] Refusal refuse_new_id(const Order& order, std::string_view new_id) const;
+
+    [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t now_ns) const;
+    [[nodiscard]] Order* find(AccountId account, std::string_view id);
+    [[nodiscard]] std::int64_t event_time(std::int64_t now_ns) const;
+    [[nodiscard]] Verdict denied_with(const Order& order, Verdict verdict) const;
+    void report(const Order& order, Verdict& verdict) const;
+    void happened(std::int64_t now_ns);
+
+    void reserve(Order& order);
+    void add(std::int64_t& counter, const Big& amount);
+    void book(Order& order, const Order& before, std::int64_t position, const Big& traded_notional);
+    void book_trade(Row& row, Side side, std::int64_t position, const Big& traded_notional);
+    [[nodiscard]] Verdict finish(const Caller& caller, Work& work);
+
+    [[nodiscard]] Refusal malformed(const OrderEvent& fact) const;
+    [[nodiscard]] Verdict unknown_order(const Caller& caller, const OrderEvent& fact);
+    [[nodiscard]] bool quarantine(const OrderEvent& fact);
+    void book_external(const OrderEvent& fact);
+    [[nodiscard]] bool dispatch(Work& work, const OrderEvent& fact);
+    void acked(Work& work, const OrderEvent& fact);
+    void take_venue_id(Work& work, const OrderEvent& fact);
+    void rejected(Work& work);
+    void ended(Work& work, OrderBase base);
+    void cancel_rejected(Work& work, const OrderEvent& fact);
+    void replaced(Work& work, const OrderEvent& fact);
+    void replace_rejected(Work& work);
+    void suspended(Work& work);
+    void resumed(Work& work);
+    void timed_out(Work& work);
+    void filled(Work& work, const OrderEvent& fact);
+    [[nodiscard]] bool busted(Work& work, const OrderEvent& fact);
+    [[nodiscard]] bool corrected(Work& work, const OrderEvent& fact);
+    void recompute_after_change(Work& work, bool reopened, bool raised);
+    void trade(Work& work, std::int64_t price, std::int64_t signed_quantity);
+    void remember(Work& work, const Execution& execution);
+    void compare_cum(Work& work, const OrderEvent& fact);
+    void change_state(const Scope& scope, TradingState to);
+
+    SharedConfig config_;
+    std::vector<Order> orders_;
+    std::map<std::pair<AccountId, std::string>, std::size_t, std::less<>> ids_;
+    std::map<RowKey, Row> rows_;
+    std::map<InstrumentId, Reference> references_;
+    std::set<StrategyId> dead_;
+    std::set<std::tuple<AccountId, std::string, std::string, EventKind>> quarantined_;
+    std::uint64_t quarantined_events_ = 0;
+    std::size_t executions_used_ = 0;
+    std::int64_t last_time_ns_ = 0;
+    std::uint64_t events_ = 0;
+    bool overflowed_ = false;
+};
+
+}  // namespace riskreg::model

@@ -1,0 +1,173 @@
+#include "support/plain_registry.hpp"
+
+#include <algorithm>
+
+#include "core/apply.hpp"
+#include "core/genesis.hpp"
+#include "core/overlay.hpp"
+
+namespace riskreg::test {
+
+namespace {
+constexpr std::string_view kConfigText = "{}";
+constexpr std::string_view kReason = "test";
+}  // namespace
+
+PlainRegistry::PlainRegistry(const SharedConfig& config)
+    : memory_(core::allocate_state(core::geometry_of(config, kConfigText.size()))) {
+    core::make_genesis(state(), config, kConfigText);
+    state().header->magic = layout::kMagic;
+}
+
+Verdict PlainRegistry::execute(core::Decision& decision) {
+    if (!decision.commit) return decision.verdict;
+    const layout::Event& event = core::write_event(state(), decision.event);
+    core::commit(state(), event.header.seq);
+    core::apply(state(), event);
+    decision.verdict.seq = event.header.seq;
+    return decision.verdict;
+}
+
+Verdict PlainRegistry::attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns) {
+    core::SessionRequest request;
+    request.type = layout::EventType::session_attached;
+    request.session = session;
+    request.strategy = static_cast<std::uint16_t>(strategy);
+    request.generation = static_cast<std::uint32_t>(state().log->next_generation);
+    core::Decision decision;
+    core::decide_session(state(), request, decision);
+    decision.event.header.time_ns = std::max(now_ns, static_cast<std::int64_t>(state().log->last_time_ns));
+    return execute(decision);
+}
+
+Verdict PlainRegistry::end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns) {
+    const layout::SessionRecord& record = state().sessions[session].record.newest();
+    core::SessionRequest request;
+    request.type = how;
+    request.session = session;
+    request.strategy = record.strategy;
+    request.generation = record.generation;
+    core::Decision decision;
+    core::decide_session(state(), request, decision);
+    decision.event.header.time_ns = std::max(now_ns, static_cast<std::int64_t>(state().log->last_time_ns));
+    return execute(decision);
+}
+
+core::Caller PlainRegistry::caller(std::uint32_t session, std::int64_t now_ns) const {
+    const layout::SessionRecord& record = state().sessions[session].record.newest();
+    core::Caller caller;
+    caller.now_ns = now_ns;
+    caller.session = session;
+    caller.generation = record.generation;
+    caller.strategy = record.strategy;
+    return caller;
+}
+
+core::Caller PlainRegistry::operator_at(std::int64_t now_ns) noexcept {
+    core::Caller caller;
+    caller.now_ns = now_ns;
+    return caller;
+}
+
+Verdict PlainRegistry::register_order(const core::Caller& caller, const OrderRequest& request) {
+    core::Decision decision;
+    core::decide_register(state(), caller, core::prepare(state(), caller, request), nullptr, decision);
+    return execute(decision);
+}
+
+std::vector<Verdict> PlainRegistry::register_all_or_none(const core::Caller& caller,
+                                                         std::span<const OrderRequest> requests) {
+    core::BatchOverlay overlay;
+    overlay.reset();
+    std::vector<core::Decision> decisions(requests.size());
+    bool refused = requests.empty();
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        const core::NewOrder order = core::prepare(state(), caller, requests[i]);
+        core::decide_register(state(), caller, order, &overlay, decisions[i]);
+        if (!decisions[i].commit) {
+            refused = true;
+            continue;
+        }
+        overlay.add(order.rows, order.side, order.quantity, decisions[i].event.registered.reserved_notional);
+        overlay.add_id(order.account, order.id);
+    }
+    std::vector<Verdict> answers;
+    const std::uint64_t before = state().log->committed;
+    for (std::size_t i = 0; !refused && i < decisions.size(); ++i) {
+        if (i + 1 == decisions.size()) decisions[i].event.header.flags |= layout::kBatchEnd;
+        decisions[i].verdict.seq = core::write_event(state(), decisions[i].event, i).header.seq;
+    }
+    if (!refused) core::commit(state(), before + decisions.size());
+    for (std::size_t i = 0; i < decisions.size(); ++i) {
+        if (!refused) core::apply(state(), state().ring_slot(before + 1 + i));
+        answers.push_back(decisions[i].verdict);
+    }
+    return answers;
+}
+
+Verdict PlainRegistry::replace(const core::Caller& caller, const ReplaceRequest& request) {
+    core::Decision decision;
+    core::decide_replace(state(), caller, request, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::cancel(const core::Caller& caller, AccountId account, std::string_view id) {
+    core::Decision decision;
+    core::decide_cancel(state(), caller, static_cast<std::uint32_t>(account), id, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::abort(const core::Caller& caller, AccountId account, std::string_view id) {
+    core::Decision decision;
+    core::decide_abort(state(), caller, static_cast<std::uint32_t>(account), id, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::fact(const core::Caller& caller, const OrderEvent& fact) {
+    core::Decision decision;
+    core::decide_fact(state(), caller, fact, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::halt(const core::Caller& caller, const Scope& scope, TradingState to) {
+    core::Decision decision;
+    core::decide_state(state(), caller, {.row = state().geometry.row_of(scope), .state = to, .reason = kReason}, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::resume(const core::Caller& caller, const Scope& scope, TradingState to) {
+    core::Decision decision;
+    core::decide_state(state(), caller,
+                       {.row = state().geometry.row_of(scope), .state = to, .resume = true, .reason = kReason}, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::release_unreconciled(const core::Caller& caller) {
+    core::Decision decision;
+    core::decide_state(state(), caller,
+                       {.row = state().geometry.firm_row(), .resume = true, .unreconciled = true, .reason = kReason}, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits) {
+    core::Decision decision;
+    core::decide_limits(state(), caller, state().geometry.row_of(scope), limits, kReason, decision);
+    return execute(decision);
+}
+
+void PlainRegistry::set_reference(InstrumentId instrument, Price price, std::int64_t time_ns) {
+    auto& cell = state().references[static_cast<std::uint32_t>(instrument)].price;
+    layout::ReferencePrice value{};
+    value.price = price.value;
+    value.time_ns = time_ns;
+    cell.store(cell.newest().seq + 1, value);
+}
+
+void PlainRegistry::make_unreconciled() {
+    auto& cell = state().rows[state().geometry.firm_row()].control;
+    layout::RowControl control = cell.newest();
+    control.flags |= layout::kUnreconciled;
+    cell.make_genesis(control);
+}
+
+}  // namespace riskreg::test

@@ -1,0 +1,61 @@
+/// One registry on private memory: the core without lock, segment, journal or clock.
+///
+/// Executes an operation exactly as the engine does inside its lock: decide, write the event, commit, apply.
+/// Time is an argument. Denied requests write no event here; everything else is as in production, so that
+/// `state()` can be audited, copied, compared and read like a mapped one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/copy.hpp"
+#include "core/decide.hpp"
+
+namespace riskreg::test {
+
+class PlainRegistry {
+public:
+    /// The configuration must be a valid one (`parse_config` is not asked).
+    explicit PlainRegistry(const SharedConfig& config);
+
+    [[nodiscard]] core::State& state() noexcept { return memory_.state; }
+    [[nodiscard]] const core::State& state() const noexcept { return memory_.state; }
+
+    /// Attaches slot `session` as `strategy`, with a new generation.
+    Verdict attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns);
+    /// Ends a session: `session_dead`, `session_detached` or `session_fenced`.
+    Verdict end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns);
+
+    /// The attached session as a caller at a moment.
+    [[nodiscard]] core::Caller caller(std::uint32_t session, std::int64_t now_ns) const;
+    /// A caller without a session and without a strategy.
+    [[nodiscard]] static core::Caller operator_at(std::int64_t now_ns) noexcept;
+
+    Verdict register_order(const core::Caller& caller, const OrderRequest& request);
+    /// All or none, by one commit; answers of a refused batch are those of its members.
+    std::vector<Verdict> register_all_or_none(const core::Caller& caller, std::span<const OrderRequest> requests);
+    Verdict replace(const core::Caller& caller, const ReplaceRequest& request);
+    Verdict cancel(const core::Caller& caller, AccountId account, std::string_view id);
+    Verdict abort(const core::Caller& caller, AccountId account, std::string_view id);
+    Verdict fact(const core::Caller& caller, const OrderEvent& fact);
+
+    Verdict halt(const core::Caller& caller, const Scope& scope, TradingState to);
+    Verdict resume(const core::Caller& caller, const Scope& scope, TradingState to);
+    Verdict release_unreconciled(const core::Caller& caller);
+    Verdict set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits);
+
+    /// Writes the reference price as its owner session would: no event.
+    void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns);
+    /// Makes the firm `unreconciled`, as a recovery from disk does before anybody attaches.
+    void make_unreconciled();
+
+private:
+    Verdict execute(core::Decision& decision);
+
+    core::PrivateState memory_;
+};
+
+}  // namespace riskreg::test

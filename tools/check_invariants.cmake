@@ -1,0 +1,78 @@
+# ctest "invariants": every invariant of src/README.md that this release promises is quoted in the code as INV-n
+# and proved by a test with the tag [inv-n]; and no code or test quotes a number that src/README.md does not have.
+#   cmake -DROOT=<repository> -DREQUIRED=1,2,3 -P tools/check_invariants.cmake
+# Without REQUIRED every number of src/README.md is promised.
+cmake_minimum_required(VERSION 3.25)
+if(NOT ROOT)
+  cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH ROOT)
+endif()
+
+set(broken 0)
+macro(broken_rule text)
+  message(SEND_ERROR "invariants: ${text}")
+  math(EXPR broken "${broken} + 1")
+endmacro()
+
+# Numbers behind INV- or inv- in whatever of these lines matches `pattern`, each once.
+function(numbers_in lines pattern result)
+  string(REGEX MATCHALL "${pattern}" matches "${lines}")
+  string(REGEX REPLACE "[][]" " " matches "${matches}")  # a lone bracket would glue list elements together
+  string(REGEX MATCHALL "(INV|inv)-[0-9]+" found "${matches}")
+  list(TRANSFORM found REPLACE "^...-" "")
+  list(REMOVE_DUPLICATES found)
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
+
+function(numbers_under folder pattern result)
+  file(GLOB_RECURSE files "${ROOT}/${folder}/*.[ch]pp")
+  set(all "")
+  foreach(file IN LISTS files)
+    file(STRINGS "${file}" lines REGEX "${pattern}" ENCODING UTF-8)
+    numbers_in("${lines}" "${pattern}" numbers)
+    list(APPEND all ${numbers})
+  endforeach()
+  list(REMOVE_DUPLICATES all)
+  list(SORT all COMPARE NATURAL)
+  set(${result} "${all}" PARENT_SCOPE)
+endfunction()
+
+set(named "")
+if(EXISTS "${ROOT}/src/README.md")
+  file(STRINGS "${ROOT}/src/README.md" lines REGEX "INV-[0-9]" ENCODING UTF-8)
+  numbers_in("${lines}" "INV-[0-9]+" named)
+endif()
+if(NOT named)
+  broken_rule("src/README.md names no INV-n: there is nothing to hold the code against")
+endif()
+numbers_under(src "INV-[0-9]+" in_code)
+numbers_under(tests "\"[^\"]*\\[inv-[0-9]+\\][^\"]*\"" in_tests)  # a tag stands in a string
+
+set(required "${named}")
+if(DEFINED REQUIRED)
+  string(REPLACE "," ";" required "${REQUIRED}")
+endif()
+foreach(number IN LISTS required)
+  if(NOT number IN_LIST named)
+    broken_rule("INV-${number} is promised, but src/README.md does not state it")
+  endif()
+  if(NOT number IN_LIST in_code)
+    broken_rule("INV-${number} is quoted nowhere in src/: write (INV-${number}) where the code keeps it")
+  endif()
+  if(NOT number IN_LIST in_tests)
+    broken_rule("INV-${number} has no test: give the one that proves it the tag [inv-${number}]")
+  endif()
+endforeach()
+
+set(quoted ${in_code} ${in_tests})
+list(REMOVE_DUPLICATES quoted)
+foreach(number IN LISTS quoted)
+  if(NOT number IN_LIST named)
+    broken_rule("INV-${number} is quoted by code or tests, but src/README.md does not state it")
+  endif()
+endforeach()
+
+set(later "${named}")
+list(REMOVE_ITEM later ${required})
+list(LENGTH required count)
+list(JOIN later " " later)
+message(STATUS "invariants: ${count} promised, ${broken} broken rules; stated but not promised yet: ${later}")
