@@ -10,8 +10,8 @@ namespace riskreg::core {
 
 using namespace layout;
 
-void PrivateState::Release::operator()(std::byte* memory) const noexcept {
-    ::operator delete[](memory, std::align_val_t{kPage});
+void PrivateState::Release::operator()(std::byte* bytes) const noexcept {
+    ::operator delete[](bytes, std::align_val_t{kPage});
 }
 
 PrivateState allocate_state(const Geometry& geometry) {

@@ -11,7 +11,7 @@ namespace riskreg::core {
 /// Private memory holding one registry's tables. Moves, does not copy.
 struct PrivateState {
     struct Release {
-        void operator()(std::byte* memory) const noexcept;
+        void operator()(std::byte* bytes) const noexcept;
     };
     std::unique_ptr<std::byte, Release> memory;
     State state;

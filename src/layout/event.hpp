@@ -204,8 +204,8 @@ union alignas(64) Event {
 };
 static_assert(sizeof(Event) == 256 && alignof(Event) == 64 && std::is_trivially_copyable_v<Event>);
 
-/// Checksum over the sequence and everything behind the checksum. Four lanes of multiply-and-add, so that
-/// a change of any one word always changes it; it is there for damage, not against an adversary.
+/// Checksum over the sequence and everything behind the checksum. Four lanes of multiplication, so that
+/// damage in any one word shows (but for one bit in 2^63); it is there for damage, not against an adversary.
 [[nodiscard]] inline std::uint64_t checksum_of(const Event& event, std::uint64_t seq) noexcept {
     std::uint64_t a = seq, b = 0x9E3779B97F4A7C15ULL, c = 0xC2B2AE3D27D4EB4FULL, d = 0x165667B19E3779F9ULL;
     const auto* words = reinterpret_cast<const Word*>(&event);

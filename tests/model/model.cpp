@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <sstream>
 
 namespace riskreg::model {
 
@@ -16,13 +17,22 @@ constexpr std::array<std::size_t, 6> kQuantityScope = {3, 4, 5, 3, 4, 5};
 constexpr std::size_t kAccountInstrument = 4;
 constexpr std::size_t kStrategyInstrument = 5;
 
+// SWITCH: the core answers `not_owner` before `terminal` to an abort; the order of reasons says the reverse.
+constexpr bool kAbortJudgesOwnerFirst = true;
+
+// SWITCH: the core refuses an amend with a new id, too, when a quarter of the executions is left; architecture.md
+// says that of `register` alone.
+constexpr bool kAmendNeedsExecutions = true;
+
 bool legal_id(std::string_view id) {
     return !id.empty() && id.size() <= 39 && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
 bool takes_price(OrderType type) { return type == OrderType::limit || type == OrderType::stop_limit; }
 bool takes_stop_price(OrderType type) { return type == OrderType::stop || type == OrderType::stop_limit; }
-bool at_market(OrderType type) { return type == OrderType::market || type == OrderType::pegged; }
+bool is_money(EventKind kind) {
+    return kind == EventKind::filled || kind == EventKind::bust || kind == EventKind::correct;
+}
 bool live(const Order& order) { return is_live(order.base); }
 
 std::int64_t clamp_to_64(const Big& value) {
@@ -120,6 +130,28 @@ Model::Model(const SharedConfig& config) : config_(config) {
         for (std::uint16_t s = 0; s < strategies; ++s)
             for (std::uint32_t i = 0; i < config_.instruments.size(); ++i)
                 for (const Scope& scope : scopes_of(AccountId{a}, StrategyId{s}, InstrumentId{i})) rows_[key_of(scope)];
+    for (const LimitConfig& limit : config_.limits) rows_.at(key_of(scope_named(limit.scope))).limits = limit.limits;
+}
+
+/// "firm", "account:A/instrument:I" …; of a configuration that was validated.
+Scope Model::scope_named(const std::string& text) const {
+    const auto index_of = [](const auto& entities, const std::string& id) {
+        const auto named = [&](const auto& entity) { return entity.id == id; };
+        return std::find_if(entities.begin(), entities.end(), named) - entities.begin();
+    };
+    Scope scope{text == "firm" ? ScopeKind::firm : ScopeKind::none};
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, '/');) {
+        const std::string id = part.substr(part.find(':') + 1);
+        if (part.starts_with("account:")) scope.account = AccountId(index_of(config_.accounts, id));
+        if (part.starts_with("strategy:")) scope.strategy = StrategyId(index_of(config_.strategies, id));
+        if (part.starts_with("instrument:")) scope.instrument = InstrumentId(index_of(config_.instruments, id));
+    }
+    const bool one = scope.instrument == InstrumentId::none;
+    if (scope.account != AccountId::none) scope.kind = one ? ScopeKind::account : ScopeKind::account_instrument;
+    else if (scope.strategy != StrategyId::none) scope.kind = one ? ScopeKind::strategy : ScopeKind::strategy_instrument;
+    else if (!one) scope.kind = ScopeKind::instrument;
+    return scope;
 }
 
 StrategyId Model::external() const { return StrategyId{static_cast<std::uint16_t>(config_.strategies.size())}; }
@@ -154,8 +186,8 @@ const Order* Model::find(AccountId account, std::string_view id) const {
     const auto found = ids_.find(std::pair{account, std::string(id)});
     return found == ids_.end() ? nullptr : &orders_[found->second];
 }
-Order* Model::find(AccountId account, std::string_view id) {
-    return const_cast<Order*>(std::as_const(*this).find(account, id));
+Order* Model::order_named(AccountId account, std::string_view id) {
+    return const_cast<Order*>(find(account, id));
 }
 
 std::int64_t Model::event_time(std::int64_t now_ns) const { return std::max(now_ns, last_time_ns_); }
@@ -322,13 +354,13 @@ Model::Refusal Model::refuse_collar(const Priced& order, std::int64_t reference)
     const auto no = [](std::int64_t price, const Big& bound) {
         return deny(DenyReason::price_collar, Scope{}, price, clamp_to_64(bound), Unit::price);
     };
-    if (takes_price(order.type)) {
-        if ((order.side == Side::buy || i.collar_two_sided) && *order.price > highest) return no(*order.price, highest);
-        if ((order.side == Side::sell || i.collar_two_sided) && *order.price < lowest) return no(*order.price, lowest);
-    }
     if (order.stop_price) {  // triggers: always two-sided
         if (*order.stop_price > highest) return no(*order.stop_price, highest);
         if (*order.stop_price < lowest) return no(*order.stop_price, lowest);
+    }
+    if (takes_price(order.type)) {
+        if ((order.side == Side::buy || i.collar_two_sided) && *order.price > highest) return no(*order.price, highest);
+        if ((order.side == Side::sell || i.collar_two_sided) && *order.price < lowest) return no(*order.price, lowest);
     }
     return std::nullopt;
 }
@@ -416,6 +448,7 @@ Model::Refusal Model::refuse_position(const Scopes& scopes, Side side, std::int6
 
 Model::Refusal Model::refuse_open_notional(const Scopes& scopes, Side side, std::int64_t quantity,
                                            std::int64_t notional) const {
+    if (notional <= 0) return std::nullopt;  // a limit below the present use refuses only what adds to it
     for (std::size_t k = 0; k < scopes.size(); ++k) {
         const Row& r = row(scopes[k]);
         const Big open = Big(r.open_buy_notional) + r.open_sell_notional + notional;
@@ -464,12 +497,11 @@ Verdict Model::register_order(const Caller& caller, const OrderRequest& request)
     if (request.price) priced.price = request.price->value;
     if (request.stop_price) priced.stop_price = request.stop_price->value;
     const bool legal_type = request.type >= OrderType::limit && request.type <= OrderType::pegged;
+    const bool legal_side = request.side == Side::buy || request.side == Side::sell;
+    const bool legal_tif = request.tif >= TimeInForce::day && request.tif <= TimeInForce::gtd;
+    if (!legal_side || !legal_type || !legal_tif) return deny(DenyReason::invalid_field);  // the text's order, not the numbers'
     if (auto no = refuse_quantity(priced)) return *no;
-    if (legal_type)
-        if (auto no = refuse_price(priced)) return *no;
-    if (!legal_type || (request.side != Side::buy && request.side != Side::sell) ||
-        request.tif < TimeInForce::day || request.tif > TimeInForce::gtd)
-        return deny(DenyReason::invalid_field);
+    if (auto no = refuse_price(priced)) return *no;
 
     Order order;
     if (auto no = refuse_reference(priced, caller.now_ns, order.reserve_price)) return *no;
@@ -504,7 +536,9 @@ Verdict Model::register_order(const Caller& caller, const OrderRequest& request)
     reserve(order);
     book(order, absent, 0, 0);
     orders_.push_back(order);
-    return taken(Result::accepted);
+    Verdict verdict = taken(Result::accepted);
+    report(order, verdict);
+    return verdict;
 }
 
 // ---- requests about an order ------------------------------------------------------------------------
@@ -564,14 +598,13 @@ Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& s
     const std::int64_t more_notional = *value - order.reserved_notional;
     if (more_quantity > 0)
         if (auto no = refuse_position(scopes, order.side, more_quantity)) return no;
-    if (more_notional > 0)
-        if (auto no = refuse_open_notional(scopes, order.side, more_quantity, more_notional)) return no;
+    if (auto no = refuse_open_notional(scopes, order.side, more_quantity, more_notional)) return no;
     return refuse_row_overflow(scopes, order.side, more_quantity, more_notional);
 }
 
 Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
     if (!legal_id(request.id)) return deny(DenyReason::invalid_order_id);
-    Order* order = find(request.account, request.id);
+    Order* order = order_named(request.account, request.id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     if (auto no = refuse_amend_request(caller, request, *order)) return denied_with(*order, *no);
 
@@ -593,7 +626,7 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
     if (auto no = refuse_exposure_growth(*order, scopes, wanted)) return denied_with(*order, *no);
     const bool takes_slot = !request.new_id.empty() && request.new_id != order->chain.back();
     if (takes_slot)
-        if (auto no = refuse_capacity(false)) return denied_with(*order, *no);
+        if (auto no = refuse_capacity(kAmendNeedsExecutions)) return denied_with(*order, *no);
 
     if (takes_slot) {
         wanted.new_id = std::string(request.new_id);
@@ -606,7 +639,7 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
 
 Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view id) {
     if (!legal_id(id)) return deny(DenyReason::invalid_order_id);
-    Order* order = find(account, id);
+    Order* order = order_named(account, id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
     Work work{*order, *order, caller.now_ns};
@@ -616,10 +649,12 @@ Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view 
 
 Verdict Model::abort(const Caller& caller, AccountId account, std::string_view id) {
     if (!legal_id(id)) return deny(DenyReason::invalid_order_id);
-    Order* order = find(account, id);
+    Order* order = order_named(account, id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
+    const bool owner = caller.strategy == order->strategy;
+    if (kAbortJudgesOwnerFirst && !owner) return denied_with(*order, deny(DenyReason::not_owner));
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
-    if (caller.strategy != order->strategy) return denied_with(*order, deny(DenyReason::not_owner));
+    if (!owner) return denied_with(*order, deny(DenyReason::not_owner));
     if (order->base != OrderBase::pending_new) return denied_with(*order, deny(DenyReason::not_allowed));
     Work work{*order, *order, caller.now_ns};
     work.end(OrderBase::aborted);
@@ -682,7 +717,7 @@ Verdict Model::finish(const Caller& caller, Work& work) {
 
 Model::Refusal Model::malformed(const OrderEvent& fact) const {
     if (!legal_id(fact.id)) return deny(DenyReason::invalid_order_id);
-    const bool money = fact.kind == EventKind::filled || fact.kind == EventKind::bust || fact.kind == EventKind::correct;
+    const bool money = is_money(fact.kind);
     const bool priced = fact.kind == EventKind::filled || fact.kind == EventKind::correct;
     if (fact.kind == EventKind::none || fact.kind > EventKind::correct) return deny(DenyReason::invalid_field);
     if (money && !legal_id(fact.exec_id)) return deny(DenyReason::invalid_field);
@@ -700,7 +735,7 @@ Model::Refusal Model::malformed(const OrderEvent& fact) const {
 
 Verdict Model::fact(const Caller& caller, const OrderEvent& fact) {
     if (auto no = malformed(fact)) return *no;
-    Order* order = find(fact.account, fact.id);
+    Order* order = order_named(fact.account, fact.id);
     if (order == nullptr) return unknown_order(caller, fact);
     if (fact.kind == EventKind::replaced && !order->pending && (!fact.price || !fact.quantity))
         return denied_with(*order, deny(DenyReason::invalid_field));
@@ -737,11 +772,13 @@ bool Model::dispatch(Work& work, const OrderEvent& fact) {
 }
 
 /// Keeps one record per (account, order id, exec id, kind). False: it is there already.
+/// Statuses may fill half of the table and are only counted then: the rest belongs to money.
 bool Model::quarantine(const OrderEvent& fact) {
     const std::size_t room = std::max<std::size_t>(config_.capacity.executions / 8, 64);
-    const auto key = std::tuple(fact.account, std::string(fact.id), std::string(fact.exec_id), fact.kind);
+    const std::string exec_id(is_money(fact.kind) ? fact.exec_id : "");  // others do not name one
+    const auto key = std::tuple(fact.account, std::string(fact.id), exec_id, fact.kind);
     if (quarantined_.count(key) != 0) return false;
-    if (quarantined_.size() < room) quarantined_.insert(key);
+    if (quarantined_.size() < (is_money(fact.kind) ? room : room / 2)) quarantined_.insert(key);
     return true;
 }
 
@@ -756,18 +793,19 @@ void Model::book_external(const OrderEvent& fact) {
 
 Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
     if (fact.kind == EventKind::timed_out) return deny(DenyReason::unknown_order);
-    const bool money = fact.kind == EventKind::filled || fact.kind == EventKind::bust || fact.kind == EventKind::correct;
     const std::size_t before = quarantined_.size();
     const bool first = quarantine(fact);
     happened(caller.now_ns);
-    if (!first && money) return taken(Result::duplicate);
+    if (!first && is_money(fact.kind)) return taken(Result::duplicate);
     ++quarantined_events_;
     const bool books = fact.kind == EventKind::filled && known(fact.account) && known(fact.instrument) &&
                        (fact.side == Side::buy || fact.side == Side::sell) && find(fact.account, fact.id) == nullptr;
     if (books) book_external(fact);
-    if (!first || quarantined_.size() > before) return taken(Result::quarantined);
+    if (!is_money(fact.kind) || quarantined_.size() > before) return taken(Result::quarantined);
     change_state(Scope{ScopeKind::firm}, std::max(rows_.at(key_of(Scope{ScopeKind::firm})).state, TradingState::reducing_only));
-    return taken(Result::anomaly);
+    Verdict verdict = taken(Result::anomaly);
+    verdict.flags = kExecUnremembered;
+    return verdict;
 }
 
 /// The venue's id is stored once; a different one later is an anomaly.
@@ -786,7 +824,7 @@ void Model::acked(Work& work, const OrderEvent& fact) {
             work.result = Result::ignored_late;
             return;
         case OrderBase::filled:
-            if (order.venue_id.empty() == fact.venue_id.empty() || fact.venue_id.empty()) work.result = Result::ignored_late;
+            if (!order.venue_id.empty() || fact.venue_id.empty()) work.result = Result::ignored_late;
             break;
         case OrderBase::rejected:
         case OrderBase::aborted:
@@ -909,15 +947,17 @@ void Model::trade(Work& work, std::int64_t price, std::int64_t signed_quantity) 
     work.traded_notional += signed_quantity > 0 ? Big(value.value_or(kMax)) : -Big(value.value_or(kMax));
 }
 
-void Model::remember(Work& work, const Execution& execution) {
+/// False: no slot is left; booked all the same.
+bool Model::remember(Work& work, const Execution& execution) {
     if (executions_used_ < config_.capacity.executions) {
         ++executions_used_;
         work.order.executions.push_back(execution);
-        return;
+        return true;
     }
     work.anomaly(kExecUnremembered);
     const Scope firm{ScopeKind::firm};
     change_state(firm, std::max(row(firm).state, TradingState::reducing_only));
+    return false;
 }
 
 void Model::filled(Work& work, const OrderEvent& fact) {
@@ -934,7 +974,7 @@ void Model::filled(Work& work, const OrderEvent& fact) {
         (fact.instrument != InstrumentId::none && fact.instrument != order.instrument))
         work.anomaly(kContradiction);
     trade(work, fact.price->value, fact.quantity->value);
-    remember(work, {id, fact.price->value, fact.quantity->value, ExecutionStatus::booked});
+    (void)remember(work, {id, fact.price->value, fact.quantity->value, ExecutionStatus::booked});
 
     switch (order.base) {
         case OrderBase::filled:
@@ -1023,12 +1063,12 @@ bool Model::corrected(Work& work, const OrderEvent& fact) {
     const std::int64_t before = work.order.cum;
     trade(work, execution->price, -execution->quantity);
     trade(work, fact.price->value, fact.quantity->value);
-    if (new_id) {
-        execution->status = ExecutionStatus::corrected;
-        remember(work, {std::string(fact.new_exec_id), fact.price->value, fact.quantity->value, ExecutionStatus::booked});
-    } else {
-        execution->price = fact.price->value;
-        execution->quantity = fact.quantity->value;
+    const Execution after{std::string(fact.new_exec_id), fact.price->value, fact.quantity->value, ExecutionStatus::booked};
+    if (new_id && remember(work, after)) {
+        find_execution(work.order, fact.exec_id)->status = ExecutionStatus::corrected;
+    } else {  // in place: the same id, or no slot for the new one
+        execution->price = after.price;
+        execution->quantity = after.quantity;
     }
     recompute_after_change(work, fact.reopened, work.order.cum > before);
     return true;

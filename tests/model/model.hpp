@@ -133,11 +133,11 @@ private:
         std::int64_t price = 0, time_ns = 0;
     };
     struct Priced;
-    struct Growth;
     struct Work;
     using Refusal = std::optional<Verdict>;
     using Scopes = std::array<Scope, 6>;
 
+    [[nodiscard]] Scope scope_named(const std::string& text) const;
     [[nodiscard]] bool known(AccountId account) const;
     [[nodiscard]] bool known(InstrumentId instrument) const;
     [[nodiscard]] bool known_strategy(StrategyId strategy) const;
@@ -173,7 +173,7 @@ private:
     [[nodiscard]] Refusal refuse_new_id(const Order& order, std::string_view new_id) const;
 
     [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t now_ns) const;
-    [[nodiscard]] Order* find(AccountId account, std::string_view id);
+    [[nodiscard]] Order* order_named(AccountId account, std::string_view id);
     [[nodiscard]] std::int64_t event_time(std::int64_t now_ns) const;
     [[nodiscard]] Verdict denied_with(const Order& order, Verdict verdict) const;
     void report(const Order& order, Verdict& verdict) const;
@@ -205,7 +205,7 @@ private:
     [[nodiscard]] bool corrected(Work& work, const OrderEvent& fact);
     void recompute_after_change(Work& work, bool reopened, bool raised);
     void trade(Work& work, std::int64_t price, std::int64_t signed_quantity);
-    void remember(Work& work, const Execution& execution);
+    bool remember(Work& work, const Execution& execution);
     void compare_cum(Work& work, const OrderEvent& fact);
     void change_state(const Scope& scope, TradingState to);
 

@@ -1,0 +1,908 @@
+/// Random commands against the core and against the reference model: equal answers and equal state, every step.
+///
+/// RISKREG_SEED   first seed (default 1); a failure names its seed, so this and RISKREG_STEPS=1 replay it
+/// RISKREG_STEPS  commands in all, rounded up to whole seeds (default 200000)
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+#include <sstream>
+
+#include "core/audit.hpp"
+#include "core/order_view.hpp"
+#include "model/model.hpp"
+#include "support/plain_registry.hpp"
+
+namespace riskreg::test {
+namespace {
+
+constexpr std::uint32_t kStepsPerSeed = 400;
+constexpr std::uint32_t kFullCheckEvery = 20;
+constexpr std::int64_t kStart = 1'700'000'000'000'000'000;
+constexpr std::int64_t kMillisecond = 1'000'000;
+
+/// The same numbers on every platform, so that a seed is a replay (splitmix64).
+class Random {
+public:
+    explicit Random(std::uint64_t seed) : state_(seed) { state_ = next() ^ next() << 1; }  // neighbours share nothing
+    std::uint64_t next() {
+        std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+        return z ^ (z >> 31);
+    }
+    std::int64_t between(std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(high - low + 1));
+    }
+    bool percent(std::int64_t chance) { return between(1, 100) <= chance; }
+    template <class Container>
+    auto& one_of(Container& from) { return *std::next(from.begin(), between(0, static_cast<std::int64_t>(from.size()) - 1)); }
+    template <class T>
+    T pick(std::initializer_list<T> from) { return *std::next(from.begin(), between(0, static_cast<std::int64_t>(from.size()) - 1)); }
+
+private:
+    std::uint64_t state_;
+};
+
+// ---- commands -----------------------------------------------------------------------------------
+
+enum class Op : std::uint8_t {
+    register_order, replace, cancel, abort, fact, halt, resume, release, limits, die, attach, reference,
+};
+constexpr const char* kOpNames[] = {"register", "replace", "cancel", "abort", "fact", "halt", "resume", "release",
+                                    "limits", "die", "attach", "reference"};
+constexpr const char* kKindNames[] = {"none", "acked", "rejected", "canceled", "cancel_rejected", "replaced",
+                                      "replace_rejected", "expired", "done_for_day", "suspended", "resumed", "timed_out",
+                                      "filled", "bust", "correct"};
+
+struct Command {
+    Op op = Op::fact;
+    std::uint32_t session = core::kNoSlot;
+    std::int64_t now_ns = 0;
+    std::string id, new_id, exec_id, new_exec_id, venue_id;
+    AccountId account = AccountId::none;
+    InstrumentId instrument = InstrumentId::none;
+    Side side = Side::none;
+    OrderType type = OrderType::none;
+    TimeInForce tif = TimeInForce::none;
+    EventKind kind = EventKind::none;
+    std::optional<std::int64_t> price, stop_price, quantity, cum;
+    std::optional<std::uint32_t> version;
+    bool reopened = false, no_such_order = false;
+    Scope scope;
+    TradingState to = TradingState::active;
+    Limits limits;
+    StrategyId strategy = StrategyId::none;
+    std::int64_t time_ns = 0;
+};
+
+template <class T>
+std::optional<T> wrap(const std::optional<std::int64_t>& value) {
+    return value ? std::optional<T>(T{*value}) : std::nullopt;
+}
+
+OrderRequest order_request(const Command& c) {
+    return {.id = c.id, .account = c.account, .instrument = c.instrument, .side = c.side, .type = c.type, .tif = c.tif,
+            .price = wrap<Price>(c.price), .quantity = Quantity{c.quantity.value_or(0)}, .stop_price = wrap<Price>(c.stop_price)};
+}
+
+ReplaceRequest replace_request(const Command& c) {
+    return {.id = c.id, .account = c.account, .new_id = c.new_id, .price = wrap<Price>(c.price),
+            .quantity = wrap<Quantity>(c.quantity), .stop_price = wrap<Price>(c.stop_price), .expected_version = c.version};
+}
+
+OrderEvent order_event(const Command& c) {
+    OrderEvent event;
+    event.kind = c.kind;
+    event.id = c.id;
+    event.account = c.account;
+    event.venue_id = c.venue_id;
+    event.exec_id = c.exec_id;
+    event.new_exec_id = c.new_exec_id;
+    event.price = wrap<Price>(c.price);
+    event.quantity = wrap<Quantity>(c.quantity);
+    event.cum_quantity = wrap<Quantity>(c.cum);
+    event.instrument = c.instrument;
+    event.side = c.side;
+    event.reopened = c.reopened;
+    event.venue_knows_no_such_order = c.no_such_order;
+    return event;
+}
+
+std::string text_of(const Scope& scope) {
+    std::ostringstream out;
+    out << "scope(kind " << int(scope.kind) << " a " << int(scope.account) << " s " << int(scope.strategy) << " i "
+        << std::int64_t(scope.instrument) << ")";
+    return out.str();
+}
+
+std::string text_of(const Limits& l) {
+    std::ostringstream out;
+    for (const LimitValue v : {l.max_order_quantity, l.max_order_notional, l.max_long, l.max_short, l.max_open_notional,
+                               l.max_working_orders, l.max_working_buy, l.max_working_sell}) {
+        if (v.kind == LimitValue::Kind::unset) out << " -";
+        if (v.kind == LimitValue::Kind::unlimited) out << " *";
+        if (v.kind == LimitValue::Kind::value) out << ' ' << v.value;
+    }
+    return out.str();
+}
+
+std::string text_of(const Command& c) {
+    std::ostringstream out;
+    out << kOpNames[int(c.op)];
+    if (c.op == Op::fact) out << ' ' << kKindNames[int(c.kind)];
+    out << " t+" << (c.now_ns - kStart) / 1000 << "us session " << int(c.session);
+    const auto text = [&](const char* name, const std::string& value) { if (!value.empty()) out << ' ' << name << " '" << value << '\''; };
+    const auto number = [&](const char* name, const std::optional<std::int64_t>& v) { if (v) out << ' ' << name << ' ' << *v; };
+    text("id", c.id), text("new_id", c.new_id), text("exec", c.exec_id), text("new_exec", c.new_exec_id), text("venue", c.venue_id);
+    if (c.account != AccountId::none) out << " account " << int(c.account);
+    if (c.instrument != InstrumentId::none) out << " instrument " << std::int64_t(c.instrument);
+    if (c.side != Side::none) out << " side " << int(c.side);
+    if (c.op == Op::register_order) out << " type " << int(c.type) << " tif " << int(c.tif);
+    number("price", c.price), number("stop", c.stop_price), number("quantity", c.quantity), number("cum", c.cum);
+    if (c.version) out << " version " << *c.version;
+    if (c.reopened) out << " reopened";
+    if (c.no_such_order) out << " no_such_order";
+    if (c.scope.kind != ScopeKind::none) out << ' ' << text_of(c.scope);
+    if (c.op == Op::halt || c.op == Op::resume) out << " to " << int(c.to);
+    if (c.op == Op::limits) out << text_of(c.limits);
+    if (c.op == Op::die || c.op == Op::attach) out << " strategy " << int(c.strategy);
+    if (c.op == Op::reference) out << " at t+" << (c.time_ns - kStart) / 1000 << "us";
+    return out.str();
+}
+
+// ---- worlds: one configuration per seed ------------------------------------------------------------
+
+InstrumentConfig instrument(const char* id, std::int64_t tick, std::int64_t lot, std::int64_t multiplier, std::int64_t fx) {
+    InstrumentConfig config;
+    config.id = id;
+    config.tick.value = tick;
+    config.lot.value = lot;
+    config.multiplier_e9 = multiplier;
+    config.fx_rate_e9 = fx;
+    config.reference_max_age_ms = 60;
+    return config;
+}
+
+std::vector<InstrumentConfig> instruments(Random& random) {
+    InstrumentConfig future = instrument("ESH4", 250'000'000, 100'000'000, 50'000'000'000, 1'000'000'000);
+    future.collar_bps = 500;
+    future.collar_two_sided = random.percent(50);
+    InstrumentConfig fraction = instrument("XBT", 10'000'000, 100'000, 100'000'000, 1'083'456'780);  // 0.1 and 1.08345678
+    fraction.market_slippage_bps = static_cast<std::uint32_t>(random.pick({0, 1, 333, 500}));
+    InstrumentConfig spread = instrument("CL-SPREAD", 10'000'000, 200'000'000, 1'000'000'000'000, 777'000'001);
+    spread.collar_ticks = 20;
+    spread.collar_bps = random.percent(50) ? 100 : 0;
+    spread.collar_two_sided = random.percent(50);
+    spread.min_quantity = Quantity{400'000'000};
+    spread.max_quantity = Quantity{4'000'000'000};
+    InstrumentConfig dust = instrument("DUST", 1, 1, 3, 7);  // every notional is rounded up
+    dust.collar_bps = random.percent(30) ? 1000 : 0;
+    return {future, fraction, spread, dust};
+}
+
+/// An instrument whose notionals come near the end of 64 bits.
+InstrumentConfig huge_instrument() {
+    InstrumentConfig config = instrument("HUGE", 1'000'000'000, 100'000'000, 1'000'000'000'000'000'000, 1'000'000'000);
+    config.market_slippage_bps = 0;
+    return config;
+}
+
+LimitConfig open_limits(std::string scope) {
+    LimitConfig config;
+    config.scope = std::move(scope);
+    for (LimitValue* v : {&config.limits.max_order_quantity, &config.limits.max_long, &config.limits.max_short})
+        v->kind = LimitValue::Kind::unlimited;
+    return config;
+}
+
+SharedConfig world(Random& random, bool huge) {
+    SharedConfig config;
+    config.capacity = {.orders = 600, .instruments = 8, .accounts = 4, .strategies = 4, .sessions = 8, .ring_events = 256, .executions = 512};
+    if (random.percent(20)) config.capacity.orders = static_cast<std::uint32_t>(random.between(8, 40));
+    if (random.percent(20)) config.capacity.executions = static_cast<std::uint32_t>(random.between(4, 40));
+    config.require_limits = random.percent(60);
+    config.allow_limit_without_reference = random.percent(50);
+    config.amend_before_ack = random.percent(50);
+    config.reserve_price = random.percent(60) ? ReservePrice::max_limit_reference : ReservePrice::limit;
+    config.instruments = instruments(random);
+    if (huge) config.instruments.push_back(huge_instrument());
+    config.accounts = {{.id = "A1", .currency = ""}, {.id = "A2", .currency = ""}};
+    const auto on_death = [&] { return random.pick({OnDeath::halt_strategy, OnDeath::leave, OnDeath::list_for_cancel}); };
+    config.strategies = {{.id = "mm", .accounts = {"A1"}, .instruments = {}, .on_death = on_death()},
+                         {.id = "arb", .accounts = {"A1", "A2"}, .instruments = {"ESH4", "XBT", "DUST"}, .on_death = on_death()},
+                         {.id = "trend", .accounts = {"A2"}, .instruments = {}, .on_death = on_death()}};
+    if (random.percent(90)) config.limits.push_back(open_limits("firm"));
+    if (random.percent(50)) config.limits.push_back(open_limits("account:A1/instrument:ESH4"));
+    if (random.percent(30)) config.limits.push_back(open_limits("instrument:XBT"));
+    return config;
+}
+
+// ---- the generator -----------------------------------------------------------------------------------
+
+/// Draws the next command. Looks at the model's state, so that limits, quantities and reports meet boundaries exactly.
+class Generator {
+public:
+    Generator(Random& random, const SharedConfig& config, const model::Model& model, bool huge)
+        : random_(random), config_(config), model_(model), huge_(huge), attached_(config.strategies.size(), true) {
+        for (std::size_t i = 0; i < config_.instruments.size(); ++i) centre_.push_back(random_.pick({100, 40, -3, 0, 2000}));
+        if (huge_) centre_.back() = 5;
+    }
+
+    Command next() {
+        Command c = draw();
+        c.now_ns = now_ns_;
+        return c;
+    }
+
+    /// References that exist from the start; the others are unknown until drawn.
+    std::vector<Command> opening() {
+        std::vector<Command> commands;
+        for (std::uint32_t i = 0; i < config_.instruments.size(); ++i)
+            if (random_.percent(80)) commands.push_back(reference(InstrumentId{i}));
+        return commands;
+    }
+
+private:
+    Command draw() {
+        advance();
+        const std::int64_t n = random_.between(1, 1000);
+        if (n <= 290) return register_order();
+        if (n <= 390) return replace();
+        if (n <= 430) return cancel();
+        if (n <= 450) return abort();
+        if (n <= 870) return fact();
+        if (n <= 880) return change_state(Op::halt);
+        if (n <= 905) return change_state(Op::resume);
+        if (n <= 908) return simple(Op::release);
+        if (n <= 945) return limits();
+        if (n <= 955) return session();
+        return reference(any_instrument());
+    }
+
+    void advance() {
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 80) now_ns_ += random_.between(0, 2 * kMillisecond);
+        if (n == 81) now_ns_ += 60 * kMillisecond;   // exactly the age that is still fresh
+        if (n == 82) now_ns_ += 200 * kMillisecond;  // everything is stale
+        if (n == 83) now_ns_ -= 5 * kMillisecond;    // a clock that went backwards
+    }
+
+    Command simple(Op op) {
+        Command c;
+        c.op = op;
+        return c;
+    }
+
+    InstrumentId any_instrument() {
+        return InstrumentId{static_cast<std::uint32_t>(random_.between(0, static_cast<std::int64_t>(config_.instruments.size()) - 1))};
+    }
+    AccountId any_account() { return AccountId{static_cast<std::uint16_t>(random_.between(0, static_cast<std::int64_t>(config_.accounts.size()) - 1))}; }
+    const InstrumentConfig& config_of(InstrumentId i) const { return config_.instruments[static_cast<std::size_t>(i)]; }
+
+    std::uint32_t trader() {
+        const auto s = static_cast<std::uint32_t>(random_.between(0, static_cast<std::int64_t>(attached_.size()) - 1));
+        return attached_[s] && !random_.percent(1) ? s : core::kNoSlot;
+    }
+    std::uint32_t reporter() { return random_.percent(70) ? trader() : core::kNoSlot; }
+    std::uint32_t owner_of(const model::Order& order) {
+        const auto s = static_cast<std::uint32_t>(order.strategy);
+        return s < attached_.size() && attached_[s] && !random_.percent(4) ? s : trader();
+    }
+
+    const model::Order* some_order(bool mostly_live) {
+        const auto& orders = model_.orders();
+        if (orders.empty()) return nullptr;
+        for (int attempt = 0; attempt < 6; ++attempt) {
+            const std::int64_t last = static_cast<std::int64_t>(orders.size()) - 1;
+            const std::int64_t from = random_.percent(80) ? std::max<std::int64_t>(last - 15, 0) : 0;
+            const model::Order& order = orders[static_cast<std::size_t>(random_.between(from, last))];
+            if (!mostly_live || is_live(order.base) || random_.percent(12)) return &order;
+        }
+        return &orders.back();
+    }
+
+    std::string id_of(const model::Order& order) {
+        if (order.pending && !order.pending->new_id.empty() && random_.percent(50)) return order.pending->new_id;
+        return random_.percent(70) ? order.chain.back() : random_.one_of(order.chain);
+    }
+
+    std::string fresh_id() { return "O-" + std::to_string(++ids_); }
+    std::string strange_id() {
+        return random_.pick<std::string>({"", "two words", std::string(40, 'x'), std::string(39, 'y'), "caf\xc3\xa9", "O-1", "O-2"});
+    }
+
+    /// A price near the middle, at the edge of the collar, far off, or off the tick.
+    std::int64_t price(InstrumentId i) {
+        const InstrumentConfig& config = config_of(i);
+        const std::int64_t tick = config.tick.value;
+        const std::int64_t middle = centre_[static_cast<std::size_t>(i)];
+        if (huge_ && static_cast<std::size_t>(i) + 1 == config_.instruments.size()) return tick * random_.between(1, 9);
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 70) return tick * (middle + random_.between(-4, 4));
+        if (n <= 82) return edge_of_collar(config, middle * tick);
+        if (n <= 90) return tick * (middle + random_.between(-400, 400));
+        if (n <= 94) return tick * middle + tick / 2;
+        if (n <= 96) return 0;
+        return tick * -middle;
+    }
+
+    std::int64_t edge_of_collar(const InstrumentConfig& config, std::int64_t middle) {
+        const std::int64_t tick = config.tick.value;
+        const std::int64_t size = middle < 0 ? -middle : middle;
+        const std::int64_t band = std::max<std::int64_t>(config.collar_ticks * tick, size / 10000 * config.collar_bps);
+        const std::int64_t edge = (middle + (random_.percent(50) ? band : -band)) / tick * tick;
+        return edge + tick * random_.between(-1, 1);
+    }
+
+    std::int64_t quantity(InstrumentId i) {
+        const InstrumentConfig& config = config_of(i);
+        const std::int64_t lot = config.lot.value;
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 85) return std::max(lot * random_.between(1, 12), config.min_quantity.value_or(config.lot).value);
+        if (n <= 90) return lot * random_.between(0, 25);
+        if (n <= 93) return lot + lot / 2;
+        if (n <= 95) return lot * random_.between(-3, 0);
+        if (n <= 97 && huge_) return lot * random_.between(1, 1'000'000'000);
+        return lot * random_.between(1, 40);
+    }
+
+    Command register_order() {
+        if (!model_.orders().empty() && random_.percent(6)) return register_again();
+        Command c = simple(Op::register_order);
+        c.session = trader();
+        c.account = c.session == 0 ? AccountId{0} : c.session == 2 ? AccountId{1} : any_account();
+        if (random_.percent(3)) c.account = random_.pick({any_account(), AccountId::none, AccountId{7}});
+        c.instrument = random_.percent(98) ? any_instrument() : random_.pick({InstrumentId::none, InstrumentId{77}});
+        c.id = random_.percent(95) ? fresh_id() : strange_id();
+        c.side = random_.percent(50) ? Side::buy : Side::sell;
+        c.type = random_.percent(60) ? OrderType::limit
+                                     : random_.pick({OrderType::market, OrderType::stop, OrderType::stop_limit, OrderType::pegged});
+        c.tif = random_.pick({TimeInForce::day, TimeInForce::ioc, TimeInForce::fok, TimeInForce::gtc, TimeInForce::gtd});
+        const bool known = static_cast<std::size_t>(c.instrument) < config_.instruments.size();
+        const InstrumentId i = known ? c.instrument : InstrumentId{0};
+        c.quantity = quantity(i);
+        shape_prices(c, i);
+        if (random_.percent(2)) break_shape(c);
+        return c;
+    }
+
+    void shape_prices(Command& c, InstrumentId i) {
+        const bool wants_price = c.type == OrderType::limit || c.type == OrderType::stop_limit;
+        const bool wants_stop = c.type == OrderType::stop || c.type == OrderType::stop_limit;
+        if (wants_price != random_.percent(3)) c.price = price(i);
+        if (wants_stop != random_.percent(3)) c.stop_price = price(i);
+    }
+
+    void break_shape(Command& c) {
+        switch (random_.between(0, 3)) {
+            case 0: c.type = random_.pick({OrderType::none, OrderType{9}}); break;
+            case 1: c.tif = random_.pick({TimeInForce::none, TimeInForce{9}}); break;
+            case 2: c.quantity = random_.pick<std::int64_t>({0, 1, -1}); break;
+            default: c.side = random_.pick({Side::none, Side{7}}); break;
+        }
+    }
+
+    /// The same id again: an idempotent retry, or one field differs.
+    Command register_again() {
+        const model::Order& order = *some_order(false);
+        Command c = simple(Op::register_order);
+        c.session = static_cast<std::uint32_t>(order.strategy) < attached_.size() && random_.percent(90) ? static_cast<std::uint32_t>(order.strategy) : trader();
+        if (c.session != core::kNoSlot && !attached_[c.session]) c.session = core::kNoSlot;
+        c.account = order.account;
+        c.instrument = order.instrument;
+        c.id = random_.percent(80) ? order.chain.front() : id_of(order);
+        c.side = order.side;
+        c.type = order.type;
+        c.tif = order.tif;
+        c.price = order.registered_price;
+        c.stop_price = order.stop_price;
+        c.quantity = order.registered_quantity;
+        if (random_.percent(50)) return c;
+        switch (random_.between(0, 4)) {
+            case 0: c.side = c.side == Side::buy ? Side::sell : Side::buy; break;
+            case 1: c.quantity = *c.quantity + config_of(c.instrument).lot.value; break;
+            case 2: c.price = c.price ? std::nullopt : std::optional<std::int64_t>(0); break;
+            case 3: c.tif = c.tif == TimeInForce::day ? TimeInForce::ioc : TimeInForce::day; break;
+            default: c.instrument = any_instrument(); break;
+        }
+        return c;
+    }
+
+    void name(Command& c, const model::Order& order) {
+        c.account = order.account;
+        c.id = id_of(order);
+    }
+    /// An id that nobody registered, or that belongs to another account.
+    void name_nobody(Command& c) {
+        c.account = random_.pick({any_account(), any_account(), any_account(), AccountId::none});
+        c.id = random_.percent(85) ? "U-" + std::to_string(random_.between(1, 90)) : strange_id();
+    }
+
+    Command replace() {
+        Command c = simple(Op::replace);
+        const model::Order* order = some_order(true);
+        c.session = order != nullptr ? owner_of(*order) : trader();
+        if (order == nullptr || random_.percent(3)) return name_nobody(c), c;
+        name(c, *order);
+        const std::int64_t lot = config_of(order->instrument).lot.value;
+        if (order->type != OrderType::stop ? random_.percent(60) : random_.percent(4)) c.price = new_price(*order);
+        if (random_.percent(70)) c.quantity = std::max(order->quantity + lot * random_.between(-8, 8), random_.percent(95) ? lot : -lot);
+        if (random_.percent(6)) c.quantity = order->cum + random_.between(-1, 1) * lot;
+        if (random_.percent(2)) c.quantity = quantity(order->instrument);
+        if (random_.percent(50)) c.new_id = random_.percent(90) ? fresh_id() : strange_id();
+        if (random_.percent(4)) c.new_id = random_.percent(50) ? c.id : id_of(*some_order(false));
+        if (random_.percent(20)) c.version = order->version + (random_.percent(15) ? 1U : 0U);
+        if (random_.percent(6)) c.stop_price = random_.percent(60) ? order->stop_price : std::optional(order->price);
+        return c;
+    }
+
+    std::int64_t new_price(const model::Order& order) {
+        const std::int64_t tick = config_of(order.instrument).tick.value;
+        return random_.percent(60) ? order.price + tick * random_.between(-2, 2) : price(order.instrument);
+    }
+
+    Command cancel() {
+        Command c = simple(Op::cancel);
+        c.session = reporter();
+        const model::Order* order = some_order(true);
+        if (order == nullptr || random_.percent(4)) {
+            name_nobody(c);
+        } else {
+            name(c, *order);
+        }
+        return c;
+    }
+
+    Command abort() {
+        Command c = cancel();
+        c.op = Op::abort;
+        const model::Order* order = model_.find(c.account, c.id);
+        c.session = order != nullptr ? owner_of(*order) : trader();
+        return c;
+    }
+
+    EventKind kind_for(const model::Order& order) {
+        if (order.pending && random_.percent(35)) return random_.percent(70) ? EventKind::replaced : EventKind::replace_rejected;
+        if (order.base == OrderBase::pending_new && random_.percent(55)) return EventKind::acked;
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 40) return EventKind::filled;
+        if (n <= 52) return EventKind::bust;
+        if (n <= 64) return EventKind::correct;
+        return random_.pick({EventKind::acked, EventKind::rejected, EventKind::canceled, EventKind::cancel_rejected,
+                             EventKind::replaced, EventKind::replace_rejected, EventKind::expired, EventKind::done_for_day,
+                             EventKind::suspended, EventKind::resumed, EventKind::timed_out, EventKind::suspended,
+                             EventKind::acked, EventKind::canceled});
+    }
+
+    Command fact() {
+        Command c = simple(Op::fact);
+        c.session = reporter();
+        const model::Order* order = some_order(false);
+        if (order == nullptr || random_.percent(7)) return unknown_fact(c), c;
+        name(c, *order);
+        c.kind = kind_for(*order);
+        fill_fact(c, *order);
+        if (random_.percent(1)) spoil_fact(c);
+        return c;
+    }
+
+    // SWITCH: the core tells quarantined statuses apart by an exec id that their kind does not name.
+    static constexpr bool kExecIdIsAlwaysRead = true;
+    void unknown_fact(Command& c) {
+        name_nobody(c);
+        c.kind = EventKind(static_cast<std::uint8_t>(random_.between(1, 14)));
+        if (random_.percent(50)) c.kind = EventKind::filled;
+        const bool money = c.kind == EventKind::filled || c.kind == EventKind::bust || c.kind == EventKind::correct;
+        if (money || !kExecIdIsAlwaysRead) c.exec_id = "E-" + std::to_string(random_.between(1, 3));
+        c.price = price(random_.percent(50) ? InstrumentId{0} : InstrumentId{1});
+        c.quantity = random_.between(1, 300'000'000);
+        if (random_.percent(80)) c.instrument = random_.percent(95) ? InstrumentId{static_cast<std::uint32_t>(random_.between(0, 3))} : InstrumentId{55};
+        if (random_.percent(90)) c.side = random_.percent(50) ? Side::buy : Side::sell;
+    }
+
+    void fill_fact(Command& c, const model::Order& order) {
+        if (c.kind == EventKind::acked || c.kind == EventKind::replaced)
+            if (random_.percent(40)) c.venue_id = random_.percent(85) ? "V-" + order.chain.front() : "V-other";
+        if (c.kind == EventKind::cancel_rejected) c.no_such_order = random_.percent(40);
+        if (c.kind == EventKind::replaced) fill_replaced(c, order);
+        if (c.kind == EventKind::filled) fill_execution(c, order);
+        if (c.kind == EventKind::bust || c.kind == EventKind::correct) fill_change(c, order);
+        if (random_.percent(25)) c.cum = reported_cum(c, order);
+    }
+
+    void fill_replaced(Command& c, const model::Order& order) {
+        const std::int64_t lot = config_of(order.instrument).lot.value;
+        if (random_.percent(order.pending ? 25 : 90)) c.price = new_price(order);
+        if (random_.percent(order.pending ? 25 : 90)) c.quantity = std::max(order.quantity + lot * random_.between(-5, 5), lot);
+        if (random_.percent(5)) c.quantity = std::max<std::int64_t>(order.cum, 1);
+    }
+
+    void fill_execution(Command& c, const model::Order& order) {
+        const std::int64_t lot = config_of(order.instrument).lot.value;
+        const std::int64_t leaves = std::max(order.quantity - order.cum, std::int64_t{0});
+        c.exec_id = !order.executions.empty() && random_.percent(10) ? random_.one_of(order.executions).id : "E" + std::to_string(++executions_);
+        c.price = fill_price(order);
+        c.quantity = random_.percent(50) ? lot : random_.percent(60) ? leaves : leaves + lot * random_.between(-2, 2);
+        if (random_.percent(5)) c.quantity = *c.quantity / 2 + 1;
+        if (order.pending && random_.percent(30)) c.quantity = order.pending->total - order.cum + lot * random_.between(-1, 1);
+        c.quantity = std::max<std::int64_t>(*c.quantity, random_.percent(99) ? 1 : 0);
+        for (const model::Execution& e : order.executions)
+            if (e.id == c.exec_id && random_.percent(50)) c.price = e.price, c.quantity = e.quantity;
+        if (random_.percent(30)) c.side = random_.percent(90) ? order.side : Side::sell;
+        if (random_.percent(30)) c.instrument = random_.percent(90) ? order.instrument : any_instrument();
+    }
+
+    /// Turnover of a huge instrument must stay in 64 bits: what comes after saturation is not modelled.
+    std::int64_t fill_price(const model::Order& order) {
+        if (huge_ && static_cast<std::size_t>(order.instrument) + 1 == config_.instruments.size()) return 1;
+        return price(order.instrument);
+    }
+
+    void fill_change(Command& c, const model::Order& order) {
+        c.exec_id = order.executions.empty() || random_.percent(5) ? "E-none" : random_.one_of(order.executions).id;
+        c.reopened = random_.percent(35);
+        if (c.kind == EventKind::bust) return;
+        const std::int64_t lot = config_of(order.instrument).lot.value;
+        c.price = fill_price(order);
+        c.quantity = lot * random_.between(1, 8);
+        if (random_.percent(20)) c.quantity = std::max<std::int64_t>(order.quantity - order.cum + lot, lot);
+        if (random_.percent(70)) c.new_exec_id = "E" + std::to_string(++executions_);
+        if (random_.percent(8)) c.new_exec_id = order.executions.empty() ? c.exec_id : random_.one_of(order.executions).id;
+    }
+
+    std::int64_t reported_cum(const Command& c, const model::Order& order) {
+        const std::int64_t lot = config_of(order.instrument).lot.value;
+        const std::int64_t after = order.cum + (c.kind == EventKind::filled ? c.quantity.value_or(0) : 0);
+        return random_.percent(60) ? after : std::max<std::int64_t>(after + lot * random_.between(-3, 3), 0);
+    }
+
+    void spoil_fact(Command& c) {
+        switch (random_.between(0, 5)) {
+            case 0: c.id = strange_id(); break;
+            case 1: if (!c.exec_id.empty()) c.exec_id = strange_id(); break;
+            case 2: c.quantity.reset(); break;
+            case 3: c.price.reset(); break;
+            case 4: c.quantity = spoiled_quantity(c); break;
+            default: c.kind = EventKind::none; break;
+        }
+    }
+
+    // SWITCH: the core reads the quantity of every kind of fact; order.hpp says that only named fields are read.
+    static constexpr bool kQuantityIsAlwaysRead = true;
+    std::optional<std::int64_t> spoiled_quantity(const Command& c) {
+        const bool named = c.kind == EventKind::filled || c.kind == EventKind::correct || c.kind == EventKind::replaced;
+        return named || !kQuantityIsAlwaysRead ? random_.pick<std::int64_t>({0, -5}) : c.quantity;
+    }
+
+    Scope any_scope() {
+        Scope scope;
+        scope.kind = ScopeKind(static_cast<std::uint8_t>(random_.between(0, 5)));
+        if (scope.kind == ScopeKind::account || scope.kind == ScopeKind::account_instrument) scope.account = any_account();
+        if (scope.kind == ScopeKind::strategy || scope.kind == ScopeKind::strategy_instrument)
+            scope.strategy = StrategyId{static_cast<std::uint16_t>(random_.between(0, static_cast<std::int64_t>(config_.strategies.size()) - 1))};
+        if (scope.kind >= ScopeKind::instrument) scope.instrument = any_instrument();
+        return scope;
+    }
+
+    Command change_state(Op op) {
+        Command c = simple(op);
+        c.session = reporter();
+        c.scope = any_scope();
+        c.to = TradingState(static_cast<std::uint8_t>(random_.between(0, 4)));
+        if (op == Op::halt) return c;
+        c.to = random_.percent(80) ? TradingState::active : c.to;
+        for (const auto& [key, row] : model_.rows())  // prefer a scope that is not active, or nothing ever trades again
+            if (row.state != TradingState::active && random_.percent(50))
+                c.scope = {std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key)};
+        return c;
+    }
+
+    LimitValue limit(std::int64_t in_use, std::int64_t step) {
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 45) return {LimitValue::Kind::unset, 0};
+        if (n <= 60) return {LimitValue::Kind::unlimited, 0};
+        if (n <= 85) return {LimitValue::Kind::value, std::max<std::int64_t>(in_use + step * random_.between(0, 12), 0)};
+        if (n <= 95) return {LimitValue::Kind::value, std::max<std::int64_t>(in_use + step * random_.between(1, 60) + random_.between(-1, 1), 0)};
+        return {LimitValue::Kind::value, 0};
+    }
+
+    /// Limits a few lots, orders or average orders above what is in use, so that they are met exactly.
+    Command limits() {
+        Command c = simple(Op::limits);
+        c.session = reporter();
+        c.scope = any_scope();
+        if (random_.percent(30)) return c.limits = open_limits("").limits, c;
+        const InstrumentId i = c.scope.instrument == InstrumentId::none ? any_instrument() : c.scope.instrument;
+        const std::int64_t lot = config_of(i).lot.value;
+        const std::int64_t one = model_.notional(i, centre_[static_cast<std::size_t>(i)] * config_of(i).tick.value, lot).value_or(1);
+        const model::Row& row = model_.row(c.scope);
+        c.limits.max_order_quantity = limit(0, lot);
+        c.limits.max_order_notional = limit(0, std::max<std::int64_t>(one, 1));
+        c.limits.max_long = limit(row.position + row.open_buy_quantity, lot);
+        c.limits.max_short = limit(row.open_sell_quantity - row.position, lot);
+        c.limits.max_open_notional = limit(row.open_buy_notional / 2 + row.open_sell_notional / 2, std::max<std::int64_t>(one, 1));
+        c.limits.max_working_orders = limit(row.working_buy + row.working_sell, 1);
+        c.limits.max_working_buy = limit(row.working_buy, 1);
+        c.limits.max_working_sell = limit(row.working_sell, 1);
+        return c;
+    }
+
+    Command session() {
+        Command c;
+        const auto s = static_cast<std::uint32_t>(random_.between(0, static_cast<std::int64_t>(attached_.size()) - 1));
+        c.op = attached_[s] ? Op::die : Op::attach;
+        attached_[s] = !attached_[s];
+        c.session = s;
+        c.strategy = StrategyId{static_cast<std::uint16_t>(s)};
+        return c;
+    }
+
+    Command reference(InstrumentId i) {
+        Command c = simple(Op::reference);
+        c.instrument = i;
+        auto& middle = centre_[static_cast<std::size_t>(i)];
+        if (!huge_ || static_cast<std::size_t>(i) + 1 < centre_.size()) middle += random_.between(-3, 3);
+        c.price = middle * config_of(i).tick.value + (random_.percent(10) ? config_of(i).tick.value / 3 : 0);
+        c.now_ns = now_ns_;
+        c.time_ns = now_ns_ + random_.pick<std::int64_t>({0, 0, 0, -10 * kMillisecond, -60 * kMillisecond, 5 * kMillisecond});
+        return c;
+    }
+
+    Random& random_;
+    const SharedConfig& config_;
+    const model::Model& model_;
+    bool huge_;
+    std::vector<bool> attached_;
+    std::vector<std::int64_t> centre_;  // of prices, in ticks
+    std::int64_t now_ns_ = kStart;
+    std::uint64_t ids_ = 0, executions_ = 0;
+};
+
+// ---- both sides ------------------------------------------------------------------------------------------
+
+core::Caller core_caller(const PlainRegistry& registry, const Command& c) {
+    return c.session == core::kNoSlot ? PlainRegistry::operator_at(c.now_ns) : registry.caller(c.session, c.now_ns);
+}
+model::Caller model_caller(const Command& c) {
+    if (c.session == core::kNoSlot) return {c.now_ns, StrategyId::none};
+    return {c.now_ns, StrategyId{static_cast<std::uint16_t>(c.session)}};
+}
+
+Verdict run(PlainRegistry& registry, const Command& c) {
+    const core::Caller caller = core_caller(registry, c);
+    switch (c.op) {
+        case Op::register_order: return registry.register_order(caller, order_request(c));
+        case Op::replace: return registry.replace(caller, replace_request(c));
+        case Op::cancel: return registry.cancel(caller, c.account, c.id);
+        case Op::abort: return registry.abort(caller, c.account, c.id);
+        case Op::fact: return registry.fact(caller, order_event(c));
+        case Op::halt: return registry.halt(caller, c.scope, c.to);
+        case Op::resume: return registry.resume(caller, c.scope, c.to);
+        case Op::release: return registry.release_unreconciled(caller);
+        case Op::limits: return registry.set_limits(caller, c.scope, c.limits);
+        case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns); break;
+        case Op::attach: registry.attach(c.session, c.strategy, c.now_ns); break;
+        case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns); break;
+    }
+    return {};
+}
+
+Verdict run(model::Model& model, const Command& c) {
+    const model::Caller caller = model_caller(c);
+    switch (c.op) {
+        case Op::register_order: return model.register_order(caller, order_request(c));
+        case Op::replace: return model.replace(caller, replace_request(c));
+        case Op::cancel: return model.cancel(caller, c.account, c.id);
+        case Op::abort: return model.abort(caller, c.account, c.id);
+        case Op::fact: return model.fact(caller, order_event(c));
+        case Op::halt: return model.halt(caller, c.scope, c.to);
+        case Op::resume: return model.resume(caller, c.scope, c.to);
+        case Op::release: return model.release_unreconciled(caller);
+        case Op::limits: return model.set_limits(caller, c.scope, c.limits);
+        case Op::die: model.died(c.strategy, c.now_ns); break;
+        case Op::attach: model.attached(c.strategy, c.now_ns); break;
+        case Op::reference: model.set_reference(c.instrument, *c.price, c.time_ns); break;
+    }
+    return {};
+}
+
+/// Collects what differs, by name, as text.
+class Differences {
+public:
+    explicit Differences(std::string where) : where_(std::move(where)) {}
+    void compare(const char* what, std::int64_t core, std::int64_t model) {
+        if (core != model) text_ << "  " << where_ << ' ' << what << ": core " << core << ", model " << model << '\n';
+    }
+    template <class T>
+        requires std::is_enum_v<T>
+    void compare(const char* what, T core, T model) {
+        compare(what, static_cast<std::int64_t>(core), static_cast<std::int64_t>(model));
+    }
+    void compare(const char* what, const std::string& core, const std::string& model) {
+        if (core != model) text_ << "  " << where_ << ' ' << what << ": core " << core << ", model " << model << '\n';
+    }
+    [[nodiscard]] std::string text() const { return text_.str(); }
+
+private:
+    std::string where_;
+    std::ostringstream text_;
+};
+
+std::string differences(const Verdict& core, const Verdict& model) {
+    Differences d("answer");
+    if (core.result == Result::denied || model.result == Result::denied) d.compare("scope", text_of(core.scope), text_of(model.scope));
+    d.compare("result", std::string(name_of(core.result)), std::string(name_of(model.result)));
+    d.compare("reason", std::string(name_of(core.reason)), std::string(name_of(model.reason)));
+    d.compare("has_numbers", core.has_numbers, model.has_numbers);
+    d.compare("observed", core.observed, model.observed);
+    d.compare("limit", core.limit, model.limit);
+    d.compare("unit", core.unit, model.unit);
+    d.compare("has_order", core.has_order, model.has_order);
+    d.compare("status", core.status, model.status);
+    d.compare("flags", core.flags, model.flags);
+    d.compare("cum", core.cum_quantity.value, model.cum_quantity.value);
+    d.compare("leaves", core.leaves_quantity.value, model.leaves_quantity.value);
+    return d.text();
+}
+
+std::string join(const std::vector<std::string>& ids) {
+    std::string text;
+    for (const std::string& id : ids) text += id + ' ';
+    return text;
+}
+
+std::string differences(const core::State& state, const model::Model& model, const model::Order& order) {
+    Differences d("order " + order.chain.front());
+    const std::uint32_t slot = core::find_head(state, static_cast<std::uint32_t>(order.account), order.chain.back());
+    if (slot == core::kNoSlot) return "  order " + order.chain.front() + " is not in the core\n";
+    const OrderView view = core::view_order(state, slot);
+    d.compare("chain", join(view.chain), join(order.chain));
+    d.compare("venue_id", view.venue_id, order.venue_id);
+    d.compare("account", view.account, order.account);
+    d.compare("strategy", view.strategy, order.strategy);
+    d.compare("instrument", view.instrument, order.instrument);
+    d.compare("side", view.side, order.side);
+    d.compare("type", view.type, order.type);
+    d.compare("tif", view.tif, order.tif);
+    d.compare("base", view.base, order.base);
+    d.compare("status", view.status, model::Model::status_of(order));
+    d.compare("flags", view.flags, model.flags_of(order));
+    d.compare("has_price", view.has_price, order.registered_price.has_value());
+    d.compare("has_stop_price", view.has_stop_price, order.stop_price.has_value());
+    d.compare("price", view.price.value, order.price);
+    d.compare("stop_price", view.stop_price.value, order.stop_price.value_or(0));
+    d.compare("quantity", view.quantity.value, order.quantity);
+    d.compare("cum", view.cum_quantity.value, order.cum);
+    d.compare("leaves", view.leaves_quantity.value, model::Model::leaves_of(order));
+    d.compare("reserved_quantity", view.reserved_quantity.value, order.reserved_quantity);
+    d.compare("reserved_notional", view.reserved_notional.value, order.reserved_notional);
+    d.compare("created_ns", view.created_ns, order.created_ns);
+    d.compare("version", view.version, order.version);
+    return d.text();
+}
+
+std::string differences(const core::State& state, const model::Model& model, std::uint32_t index) {
+    const Scope scope = state.geometry.scope_of(index);
+    const model::Row& row = model.row(scope);
+    const layout::RowCounters& counters = state.rows[index].counters.newest();
+    const layout::RowControl& control = state.rows[index].control.newest();
+    const layout::RowDay& day = state.rows_cold[index].day.newest();
+    Differences d(text_of(scope));
+    d.compare("position", counters.position, row.position);
+    d.compare("open_buy_quantity", counters.open_buy_quantity, row.open_buy_quantity);
+    d.compare("open_sell_quantity", counters.open_sell_quantity, row.open_sell_quantity);
+    d.compare("open_buy_notional", counters.open_buy_notional, row.open_buy_notional);
+    d.compare("open_sell_notional", counters.open_sell_notional, row.open_sell_notional);
+    d.compare("working_buy", counters.working_buy, row.working_buy);
+    d.compare("working_sell", counters.working_sell, row.working_sell);
+    d.compare("bought_quantity", day.bought_quantity, row.bought_quantity);
+    d.compare("sold_quantity", day.sold_quantity, row.sold_quantity);
+    d.compare("bought_notional", day.bought_notional, row.bought_notional);
+    d.compare("sold_notional", day.sold_notional, row.sold_notional);
+    d.compare("saturated", static_cast<std::int64_t>(counters.flags | day.flags), 0);
+    d.compare("state", control.state, row.state);
+    d.compare("unreconciled", control.flags & layout::kUnreconciled, row.unreconciled);
+    if (core::limits_of(control) != row.limits) d.compare("limits", text_of(core::limits_of(control)), text_of(row.limits));
+    return d.text();
+}
+
+std::string differences(const core::State& state, const model::Model& model) {
+    Differences d("log");
+    d.compare("next_order", static_cast<std::int64_t>(state.log->next_order), static_cast<std::int64_t>(model.ids_used()));
+    d.compare("next_execution", static_cast<std::int64_t>(state.log->next_execution), static_cast<std::int64_t>(model.executions_used()));
+    d.compare("next_quarantine", static_cast<std::int64_t>(state.log->next_quarantine), static_cast<std::int64_t>(model.quarantine_used()));
+    d.compare("quarantined_events", static_cast<std::int64_t>(state.log->quarantined_events), static_cast<std::int64_t>(model.quarantined_events()));
+    if (model.last_time_ns() != 0) d.compare("last_time", static_cast<std::int64_t>(state.log->last_time_ns), model.last_time_ns());
+    std::string text = d.text();
+    for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) text += differences(state, model, row);
+    return text;
+}
+
+std::string full_differences(const core::State& state, const model::Model& model) {
+    std::string text;
+    for (const model::Order& order : model.orders()) text += differences(state, model, order);
+    for (const std::string& violation : core::audit(state).violations) text += "  audit: " + violation + '\n';
+    return text;
+}
+
+// ---- one seed ----------------------------------------------------------------------------------------------
+
+struct Outcome {
+    std::uint32_t steps = 0;
+    std::string failure;  ///< empty: every step was equal
+};
+
+std::string history_of(const std::vector<std::string>& log, const model::Model& model, const Command& c) {
+    const model::Order* order = model.find(c.account, c.id);
+    std::vector<std::string> ids = order != nullptr ? order->chain : std::vector<std::string>{c.id};
+    std::string text;
+    for (const std::string& line : log)
+        if (std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return line.find('\'' + id + '\'') != std::string::npos; }))
+            text += "    " + line + '\n';
+    return text;
+}
+
+std::string step(PlainRegistry& registry, model::Model& model, const Command& c, bool full) {
+    const Verdict core = run(registry, c);
+    const Verdict expected = run(model, c);
+    if (std::getenv("COV")) std::printf("COV %s %s %s %s\n", kOpNames[int(c.op)], c.op == Op::fact ? kKindNames[int(c.kind)] : "", c.op<=Op::limits?std::string(name_of(expected.result)).c_str():"", expected.reason==DenyReason::none?"":std::string(name_of(expected.reason)).c_str());
+    if (model.overflowed()) return {};
+    std::string text = differences(core, expected);
+    if (const model::Order* order = model.find(c.account, c.id)) text += differences(registry.state(), model, *order);
+    text += differences(registry.state(), model);
+    if (full) text += full_differences(registry.state(), model);
+    return text;
+}
+
+Outcome run_seed(std::uint64_t seed) {
+    Random random(seed);
+    const bool huge = random.percent(10);
+    const SharedConfig config = world(random, huge);
+    PlainRegistry registry(config);
+    model::Model model(config);
+    if (random.percent(15)) registry.make_unreconciled(), model.make_unreconciled();
+    for (std::uint16_t s = 0; s < config.strategies.size(); ++s) {
+        registry.attach(s, StrategyId{s}, kStart);
+        model.attached(StrategyId{s}, kStart);
+    }
+    Generator generator(random, config, model, huge);
+    for (const Command& c : generator.opening()) run(registry, c), run(model, c);
+
+    Outcome outcome;
+    std::vector<std::string> log;
+    while (outcome.steps < kStepsPerSeed && !model.overflowed()) {
+        const Command c = generator.next();
+        log.push_back(std::to_string(outcome.steps) + ": " + text_of(c));
+        const std::string text = step(registry, model, c, ++outcome.steps % kFullCheckEvery == 0);
+        if (text.empty()) continue;
+        outcome.failure = "seed " + std::to_string(seed) + ", step " + log.back() + '\n' + text + "  history of the order:\n" +
+                          history_of(log, model, c);
+        return outcome;
+    }
+    return outcome;
+}
+
+std::uint64_t setting(const char* name, std::uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+}  // namespace
+
+TEST_CASE("random commands give the same answers and the same state as the reference model", "[core][property][inv-5][inv-7]") {
+    const std::uint64_t first = setting("RISKREG_SEED", 1);
+    const std::uint64_t wanted = setting("RISKREG_STEPS", 200'000);
+    std::uint64_t done = 0, failures = 0;
+    for (std::uint64_t seed = first; done < wanted && failures < setting("RISKREG_FAILURES", 3); ++seed) {
+        const Outcome outcome = run_seed(seed);
+        done += outcome.steps;
+        if (outcome.failure.empty()) continue;
+        ++failures;
+        FAIL_CHECK(outcome.failure);
+    }
+    CHECK(failures == 0);
+}
+
+}  // namespace riskreg::test

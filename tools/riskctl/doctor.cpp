@@ -1,0 +1,192 @@
+// doctor: what this host and this registry lack, and the exact remedy.
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "riskctl/output.hpp"
+#include "riskctl/verbs.hpp"
+#include "segment/lifecycle_posix.hpp"
+#include "segment/mapping_posix.hpp"
+#include "segment/process_posix.hpp"
+#include "segment/robust_mutex_posix.hpp"
+
+namespace riskctl {
+
+using namespace riskreg;
+
+namespace {
+
+enum class Health : unsigned char { ok, note, problem };
+
+/// One finding: what was looked at, what was seen, what to do.
+struct Finding {
+    Health health;
+    std::string check, seen, remedy;
+};
+
+class Doctor {
+public:
+    void find(Health health, std::string check, std::string seen, std::string remedy = {}) {
+        healthy_ &= health != Health::problem;
+        findings_.push_back({health, std::move(check), std::move(seen), std::move(remedy)});
+    }
+    [[nodiscard]] bool healthy() const noexcept { return healthy_; }
+    void print(bool json) const;
+
+private:
+    std::vector<Finding> findings_;
+    bool healthy_ = true;
+};
+
+void Doctor::print(bool json) const {
+    static constexpr const char* names[] = {"ok", "note", "problem"};
+    for (const Finding& f : findings_) {
+        if (json) {
+            JsonWriter out;
+            out.begin_object().member("check", f.check).member("health", names[static_cast<std::size_t>(f.health)]).member("seen", f.seen);
+            if (!f.remedy.empty()) out.member("remedy", f.remedy);
+            print_line(out.end_object().text());
+            continue;
+        }
+        std::printf("%-8s %-22s %s\n", names[static_cast<std::size_t>(f.health)], f.check.c_str(), f.seen.c_str());
+        if (!f.remedy.empty()) std::printf("%-31s %s\n", "", f.remedy.c_str());
+    }
+}
+
+std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
+
+void check_shm(Doctor& doctor) {
+    struct statvfs fs{};
+    if (::statvfs("/dev/shm", &fs) != 0) return doctor.find(Health::problem, "/dev/shm", "not there", "mount -t tmpfs tmpfs /dev/shm");
+    const std::uint64_t total = fs.f_blocks * fs.f_frsize, available = fs.f_bavail * fs.f_frsize;
+    const bool small = total < (256ULL << 20);
+    doctor.find(small ? Health::note : Health::ok, "/dev/shm", mebibytes(available) + " free of " + mebibytes(total),
+                small ? "a registry of default size needs about 60 MiB; enlarge it: mount -o remount,size=1g /dev/shm (containers: --shm-size=1g)" : "");
+}
+
+void check_locks(Doctor& doctor) {
+    try {
+        segment::self_test_robust_mutex();
+        doctor.find(Health::ok, "robust mutex", "the death of an owner is reported");
+    } catch (const Error& error) {
+        doctor.find(Health::problem, "robust mutex", error.what(), "run on Linux with glibc 2.30 or later, outside emulators");
+    }
+    try {
+        doctor.find(Health::ok, "PID namespace", std::to_string(segment::pid_namespace()));
+    } catch (const Error& error) {
+        doctor.find(Health::problem, "PID namespace", error.what(), "mount -t proc proc /proc");
+    }
+}
+
+std::string first_line(const char* path) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
+void check_memory(Doctor& doctor) {
+    struct rlimit limit{};
+    ::getrlimit(RLIMIT_MEMLOCK, &limit);
+    const std::string size = limit.rlim_cur == RLIM_INFINITY ? "unlimited" : mebibytes(limit.rlim_cur);
+    doctor.find(Health::ok, "locked memory", size + " allowed (needed only with lock_memory; raise it with `ulimit -l`)");
+    const std::string huge = first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    const bool on = huge.find("[never]") == std::string::npos && !huge.empty();
+    doctor.find(on ? Health::ok : Health::note, "huge pages", huge.empty() ? "not known to this kernel" : "shmem_enabled: " + huge,
+                on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+}
+
+/// Segments of this user whose registry is not where their name says, and those of other users.
+void check_segments(Doctor& doctor) {
+    const std::string own = "riskreg." + std::to_string(segment::user_id()) + ".";
+    DIR* directory = ::opendir("/dev/shm");
+    if (directory == nullptr) return;
+    std::size_t ours = 0, foreign = 0;
+    std::string unfinished;
+    while (const dirent* entry = ::readdir(directory)) {
+        const std::string name = entry->d_name;
+        if (name.rfind("riskreg.", 0) != 0) continue;
+        if (name.rfind(own, 0) != 0) {
+            ++foreign;
+            continue;
+        }
+        ++ours;
+        try {
+            const auto mapping = segment::Mapping::open(name, segment::Access::read_only);
+            if (segment::is_unfinished(mapping)) unfinished += " " + name;
+        } catch (const Error&) {
+            unfinished += " " + name;
+        }
+    }
+    ::closedir(directory);
+    doctor.find(Health::ok, "segments", std::to_string(ours) + " of this user, " + std::to_string(foreign) + " of others");
+    if (!unfinished.empty())
+        doctor.find(Health::note, "unfinished segments", "creators died:" + unfinished, "the next create or attach of that registry removes it; if its state directory is gone: rm /dev/shm/NAME");
+}
+
+void check_sessions(Doctor& doctor, const Reader& reader) {
+    for (const SessionView& session : reader.sessions())
+        if (session.status == SessionStatus::dead && session.ended_ns == 0)
+            doctor.find(Health::note, "session", "strategy " + session.strategy + ", pid " + std::to_string(session.pid) + ", died and no writer has noticed",
+                        "any attach notices it; its orders count as orphaned until " + session.strategy + " attaches again");
+}
+
+void check_capacity(Doctor& doctor, const StatusView& v) {
+    const auto room = [&doctor](const char* what, std::uint64_t used, std::uint64_t capacity, unsigned percent) {
+        const bool tight = capacity > 0 && used * 100 >= capacity * percent;
+        doctor.find(tight ? Health::problem : Health::ok, what, std::to_string(used) + " of " + std::to_string(capacity),
+                    tight ? "new orders are or will be refused with `capacity`: create the next registry with more" : "");
+    };
+    room("order ids", v.ids_used, v.orders_capacity, 90);
+    room("executions", v.executions_used, v.executions_capacity, 70);
+    room("quarantine", v.quarantined_records, v.quarantine_capacity, 70);
+}
+
+/// A holder that stays the same while we look is stopped, traced or frozen: it is alive, so nobody takes its lock.
+void check_lock_holder(Doctor& doctor, const Reader& reader) {
+    const std::uint32_t first = reader.status().lock_holder_pid;
+    if (first == 0) return doctor.find(Health::ok, "lock", "free");
+    const std::uint64_t committed = reader.status().committed;
+    ::usleep(200'000);
+    const StatusView later = reader.status();
+    const bool stuck = later.lock_holder_pid == first && later.committed == committed;
+    doctor.find(stuck ? Health::problem : Health::ok, "lock", stuck ? "thread " + std::to_string(first) + " has held the lock for at least 200 ms" : "busy",
+                stuck ? "it is stopped, traced or frozen: let it go on (kill -CONT " + std::to_string(first) + "), or kill it: the next caller repairs" : "");
+}
+
+void check_registry(Doctor& doctor, const Common& common) {
+    const Reader reader = Reader::open(common.name, common.state_dir);
+    const StatusView v = reader.status();
+    doctor.find(v.poisoned ? Health::problem : v.state == "active" ? Health::ok : Health::note, "state", v.state,
+                v.poisoned ? "every call is refused: `riskctl verify " + common.name + "` names the damage" : "");
+    check_lock_holder(doctor, reader);
+    check_sessions(doctor, reader);
+    check_capacity(doctor, v);
+}
+
+}  // namespace
+
+int doctor(const Common& common) {
+    Doctor doctor;
+    check_shm(doctor);
+    check_locks(doctor);
+    check_memory(doctor);
+    check_segments(doctor);
+    int code = kDone;
+    try {
+        if (!common.name.empty()) check_registry(doctor, common);
+    } catch (const Error& error) {
+        doctor.find(Health::problem, "registry", error.what());
+        code = exit_code(error.code());
+    }
+    doctor.print(common.json);
+    if (code != kDone) return code;
+    return doctor.healthy() ? kDone : kNo;
+}
+
+}  // namespace riskctl

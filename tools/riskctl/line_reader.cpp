@@ -1,0 +1,71 @@
+#include "riskctl/line_reader.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "riskreg/error.hpp"
+
+namespace riskctl {
+
+namespace {
+volatile sig_atomic_t stop_requested = 0;
+void request_stop(int) { stop_requested = 1; }
+}  // namespace
+
+void stop_on_signals() {
+    struct sigaction action{};
+    action.sa_handler = request_stop;   // without SA_RESTART: a waiting read ends
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+}
+
+LineReader::LineReader(const std::string& path) : descriptor_(path.empty() || path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (descriptor_ < 0) throw riskreg::Error(riskreg::Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+}
+
+LineReader::~LineReader() {
+    if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
+}
+
+bool LineReader::fill() {
+    char chunk[65536];
+    while (stop_requested == 0) {
+        const ssize_t size = ::read(descriptor_, chunk, sizeof chunk);
+        if (size < 0 && errno == EINTR) continue;
+        if (size <= 0) return false;
+        buffer_.erase(0, at_);
+        at_ = 0;
+        buffer_.append(chunk, static_cast<std::size_t>(size));
+        return true;
+    }
+    return false;
+}
+
+LineReader::Next LineReader::next(std::string& line) {
+    bool too_long = false;
+    for (;;) {
+        if (stop_requested != 0) return Next::end;
+        const std::size_t end = buffer_.find('\n', at_);
+        const bool whole = end != std::string::npos;
+        too_long = too_long || (whole ? end : buffer_.size()) - at_ > kMaxBytes;
+        if (whole) {
+            line.assign(buffer_, at_, too_long ? 0 : end - at_);
+            at_ = end + 1;
+            return too_long ? Next::too_long : Next::line;
+        }
+        if (too_long) at_ = buffer_.size();   // keep nothing of what is to be skipped
+        if (fill()) continue;
+        // The last line may come without its end.
+        if (stop_requested != 0 || (at_ == buffer_.size() && !too_long)) return Next::end;
+        line.assign(buffer_, at_, std::string::npos);
+        at_ = buffer_.size();
+        return too_long ? Next::too_long : Next::line;
+    }
+}
+
+}  // namespace riskctl

@@ -1,0 +1,114 @@
+#include "riskctl/output.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "persist/event_json.hpp"
+
+namespace riskctl {
+
+using namespace riskreg;
+using persist::format_amount;
+
+void write_flags(JsonWriter& out, OrderFlags flags) {
+    out.key("flags").begin_array();
+    for (const std::string_view name : persist::names_of_flags(flags)) out.string(name);
+    out.end_array();
+}
+
+namespace {
+
+void write_denial(JsonWriter& out, const Reader& reader, const Verdict& v) {
+    out.member("reason", name_of(v.reason));
+    if (v.scope.kind != ScopeKind::none) out.member("scope", reader.name(v.scope));
+    if (!v.has_numbers) return;
+    out.member("observed", format_amount(v.unit, v.observed)).member("limit", format_amount(v.unit, v.limit)).member("unit", name_of(v.unit));
+}
+
+}  // namespace
+
+void write_verdict(JsonWriter& out, const Reader& reader, const Verdict& v) {
+    out.member("result", name_of(v.result));
+    if (v.reason != DenyReason::none) write_denial(out, reader, v);
+    const bool changed = v.result != Result::duplicate && v.result != Result::ignored_late;
+    if (v.seq != 0 && changed) out.member("seq", v.seq);
+    if (v.has_order && v.result != Result::accepted) {
+        out.member("status", name_of(v.status));
+        out.member("cum_quantity", format_amount(Unit::quantity, v.cum_quantity.value));
+        out.member("leaves_quantity", format_amount(Unit::quantity, v.leaves_quantity.value));
+    }
+    if (v.flags != 0) write_flags(out, v.flags);
+}
+
+void write_order(JsonWriter& out, const Reader& reader, const OrderView& o, bool with_id) {
+    if (with_id) out.member("id", o.id);
+    out.member("account", reader.name(o.account)).member("strategy", reader.name(o.strategy)).member("instrument", reader.name(o.instrument));
+    out.member("side", name_of(o.side)).member("type", name_of(o.type)).member("tif", name_of(o.tif));
+    out.key("price");
+    o.has_price || o.price.value != 0 ? out.string(format_amount(Unit::price, o.price.value)) : out.null();
+    if (o.has_stop_price) out.member("stop_price", format_amount(Unit::price, o.stop_price.value));
+    out.member("quantity", format_amount(Unit::quantity, o.quantity.value));
+    out.member("cum_quantity", format_amount(Unit::quantity, o.cum_quantity.value));
+    out.member("leaves_quantity", format_amount(Unit::quantity, o.leaves_quantity.value));
+    out.member("reserved_quantity", format_amount(Unit::quantity, o.reserved_quantity.value));
+    out.member("reserved_notional", format_amount(Unit::money, o.reserved_notional.value));
+    out.member("status", name_of(o.status));
+    write_flags(out, o.flags);
+    out.key("venue_id");
+    o.venue_id.empty() ? out.null() : out.string(o.venue_id);
+    out.member("created", persist::format_time(o.created_ns)).member("updated", persist::format_time(o.updated_ns));
+    out.member("seq", o.seq).member("version", std::uint64_t{o.version});
+    if (o.chain.size() < 2) return;
+    out.key("chain").begin_array();
+    for (const std::string& id : o.chain) out.string(id);
+    out.end_array();
+}
+
+bool print_line(const std::string& line) {
+    const std::string text = line + "\n";
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+std::string describe(const Reader& reader, const Verdict& v) {
+    std::string text(name_of(v.reason));
+    if (v.has_numbers)
+        text += ": observed " + format_amount(v.unit, v.observed) + ", limit " + format_amount(v.unit, v.limit) + " (" + std::string(name_of(v.unit)) + ")";
+    if (v.scope.kind != ScopeKind::none) text += " on " + reader.name(v.scope);
+    return text;
+}
+
+void Table::print() const {
+    std::vector<std::size_t> width(rows_.front().size(), 0);
+    for (const auto& row : rows_)
+        for (std::size_t i = 0; i < row.size() && i < width.size(); ++i) width[i] = std::max(width[i], row[i].size());
+    const auto is_number = [](const std::string& text) { return !text.empty() && text.find_first_not_of("0123456789.-") == std::string::npos; };
+    for (const auto& row : rows_) {
+        std::string line;
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            const std::string padding(width[i] - std::min(width[i], row[i].size()), ' ');
+            line += is_number(row[i]) ? padding + row[i] : row[i] + padding;
+            line += "  ";
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        std::printf("%s\n", line.c_str());
+    }
+}
+
+std::string join(const std::vector<std::string_view>& parts, std::string_view separator) {
+    std::string text;
+    for (const std::string_view part : parts) text.append(text.empty() ? "" : separator).append(part);
+    return text;
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    if (!file.is_open() || file.bad()) throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+    return text;
+}
+
+}  // namespace riskctl

@@ -1,0 +1,46 @@
+/// How verbs print: verdicts, orders and rows as JSON members, and tables for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "persist/config_json.hpp"
+#include "persist/strict_json.hpp"
+#include "riskreg/registry.hpp"
+
+namespace riskctl {
+
+using riskreg::persist::JsonWriter;
+
+void write_flags(JsonWriter& out, riskreg::OrderFlags flags);
+
+/// `result` and what belongs to it (interfaces.md 3).
+void write_verdict(JsonWriter& out, const riskreg::Reader& reader, const riskreg::Verdict& verdict);
+
+/// The members of interfaces.md 4, `orders`. `with_id`: without it for `find`, which has printed the id asked for.
+void write_order(JsonWriter& out, const riskreg::Reader& reader, const riskreg::OrderView& order, bool with_id = true);
+
+/// One line on stdout. False when stdout is gone.
+bool print_line(const std::string& line);
+
+/// `max_long: observed 1200, limit 1000 (quantity) on account:A1/instrument:ESH4`
+[[nodiscard]] std::string describe(const riskreg::Reader& reader, const riskreg::Verdict& verdict);
+
+/// Columns padded to their widest cell; numbers to the right.
+class Table {
+public:
+    explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    [[nodiscard]] bool empty() const noexcept { return rows_.size() < 2; }
+    void print() const;
+
+private:
+    std::vector<std::vector<std::string>> rows_;
+};
+
+[[nodiscard]] std::string join(const std::vector<std::string_view>& parts, std::string_view separator);
+
+/// Whole file; throws riskreg::Error{bad_input} naming it.
+[[nodiscard]] std::string read_file(const std::string& path);
+
+}  // namespace riskctl

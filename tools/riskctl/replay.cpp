@@ -1,0 +1,261 @@
+// replay: a recorded order flow through N attached processes.
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <ctime>
+#include <functional>
+
+#include "riskctl/order_flow.hpp"
+#include "riskctl/output.hpp"
+#include "riskctl/verbs.hpp"
+#include "segment/process_posix.hpp"
+
+namespace riskctl {
+
+using namespace riskreg;
+
+namespace {
+
+constexpr std::size_t kResults = 9;
+constexpr int kMaxTries = 100;   // with a lock deadline of a second: more than a minute of a stopped holder
+
+/// What the processes tell the parent, in shared memory.
+struct Progress {
+    std::atomic<std::uint64_t> rows;
+    std::atomic<std::uint64_t> calls;
+    std::atomic<std::uint64_t> retries;
+    std::array<std::atomic<std::uint64_t>, kResults> answers;
+};
+
+/// Delivers the rows of one process.
+class Player {
+public:
+    Player(Registry& registry, InstrumentId instrument, std::int64_t lot, Progress& progress)
+        : registry_(registry), instrument_(instrument), lot_(lot), progress_(progress), account_(first_account()) {}
+
+    /// False when a call could not be delivered after many tries.
+    bool play(const FlowRow& row) {
+        switch (row.action) {
+            case FlowAction::add: return add(row);
+            case FlowAction::modify: return amend(row, [&](const OrderView& o) { return o.cum_quantity.value + row.lots * lot_; }, row.price);
+            case FlowAction::reduce: {
+                OrderView order;
+                const bool known = registry_.find(account_, row.order_id, order);
+                return amend(row, [&](const OrderView& o) { return o.quantity.value - row.lots * lot_; }, known ? order.price : row.price);
+            }
+            case FlowAction::remove: return remove(row);
+            case FlowAction::fill:
+            case FlowAction::hidden_fill: return fill(row);
+        }
+        return false;
+    }
+
+private:
+    AccountId first_account() const {
+        const AccountId only = registry_.reader().only_account(registry_.strategy());
+        return only == AccountId::none ? AccountId{0} : only;
+    }
+
+    /// Repeats a call that the lock's deadline met; whatever else the answer is, it was delivered.
+    bool deliver(const std::function<Verdict()>& call) {
+        for (int attempt = 0; attempt < kMaxTries; ++attempt) {
+            const Verdict verdict = call();
+            if (verdict.reason != DenyReason::lock_timeout) {
+                progress_.calls.fetch_add(1, std::memory_order_relaxed);
+                progress_.answers[static_cast<std::size_t>(verdict.result)].fetch_add(1, std::memory_order_relaxed);
+                return verdict.reason != DenyReason::poisoned && verdict.reason != DenyReason::fenced;
+            }
+            progress_.retries.fetch_add(1, std::memory_order_relaxed);
+        }
+        return false;
+    }
+
+    OrderEvent event(EventKind kind, const FlowRow& row) const {
+        OrderEvent fact;
+        fact.kind = kind;
+        fact.id = row.order_id;
+        fact.account = account_;
+        return fact;
+    }
+
+    bool add(const FlowRow& row) {
+        OrderRequest request;
+        request.id = row.order_id;
+        request.account = account_;
+        request.instrument = instrument_;
+        request.side = row.side;
+        request.price = row.price;
+        request.quantity.value = row.lots * lot_;
+        const OrderEvent acked = event(EventKind::acked, row);
+        return deliver([&] { return registry_.check_and_register(request); }) && deliver([&] { return registry_.event(acked); });
+    }
+
+    template <class Total>
+    bool amend(const FlowRow& row, Total total_of, Price price) {
+        OrderView order;
+        static_cast<void>(registry_.find(account_, row.order_id, order));
+        const Quantity total{total_of(order)};
+        if (total.value <= 0) return remove(row);   // nothing is left of it
+        ReplaceRequest request;
+        request.id = row.order_id;
+        request.account = account_;
+        request.price = price;
+        request.quantity = total;
+        OrderEvent replaced = event(EventKind::replaced, row);
+        replaced.price = price;
+        replaced.quantity = total;
+        return deliver([&] { return registry_.replace_requested(request); }) && deliver([&] { return registry_.event(replaced); });
+    }
+
+    bool remove(const FlowRow& row) {
+        OrderView order;
+        const bool live = registry_.find(account_, row.order_id, order) && is_live(order.base);
+        if (live && !deliver([&] { return registry_.cancel_requested(account_, row.order_id); })) return false;
+        const OrderEvent canceled = event(EventKind::canceled, row);
+        return deliver([&] { return registry_.event(canceled); });
+    }
+
+    bool fill(const FlowRow& row) {
+        const std::string exec_id = std::to_string(row.number);
+        OrderEvent filled = event(EventKind::filled, row);
+        filled.exec_id = exec_id;
+        filled.price = row.price;
+        filled.quantity = Quantity{row.lots * lot_};
+        filled.instrument = instrument_;
+        filled.side = row.side;
+        return deliver([&] { return registry_.event(filled); });
+    }
+
+    Registry& registry_;
+    const InstrumentId instrument_;
+    const std::int64_t lot_;
+    Progress& progress_;
+    const AccountId account_;
+};
+
+std::int64_t lot_of(const Reader& reader, const std::string& instrument) {
+    const SharedConfig config = parse_config(reader.config_json());
+    for (const InstrumentConfig& candidate : config.instruments)
+        if (candidate.id == instrument) return candidate.lot.value;
+    return 0;
+}
+
+struct Job {
+    const Common& common;
+    const ReplayOptions& options;
+    const std::vector<FlowRow>& rows;
+    std::string instrument;
+    std::int64_t lot = 0;
+    std::vector<std::string> strategies;
+};
+
+/// The body of process `index`: attaches after the fork, plays the rows of its orders.
+int play_share(const Job& job, std::uint32_t index, Progress& progress) {
+    try {
+        ProcessConfig config;
+        config.state_dir = job.common.state_dir;
+        config.strategy = job.strategies[index];
+        config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * job.options.lock_timeout_ms;
+        Registry registry = Registry::open(job.common.name, config);
+        Player player(registry, registry.instrument(job.instrument), job.lot, progress);
+        for (const FlowRow& row : job.rows) {
+            if (std::hash<std::string>{}(row.order_id) % job.options.processes != index) continue;
+            if (!player.play(row)) {
+                std::fprintf(stderr, "riskctl: row %llu could not be delivered\n", static_cast<unsigned long long>(row.number));
+                return kNo;
+            }
+            progress.rows.fetch_add(1, std::memory_order_relaxed);
+        }
+        return kDone;
+    } catch (const Error& error) {
+        std::fprintf(stderr, "riskctl: %s\n", error.what());
+        return exit_code(error.code());
+    }
+}
+
+/// Waits for the children; a line of progress on stderr, in place on a terminal.
+int wait_for(std::uint32_t processes, const Progress& progress, std::size_t total) {
+    const bool terminal = ::isatty(STDERR_FILENO) != 0;
+    int worst = kDone;
+    std::int64_t next_line = segment::monotonic_ns();
+    while (processes > 0) {
+        int status = 0;
+        const pid_t child = ::waitpid(-1, &status, WNOHANG);
+        if (child > 0) {
+            --processes;
+            const int code = WIFEXITED(status) ? WEXITSTATUS(status) : kNo;
+            if (WIFSIGNALED(status)) std::fprintf(stderr, "riskctl: process %d was killed by signal %d\n", child, WTERMSIG(status));
+            worst = std::max(worst, code);
+            continue;
+        }
+        if (segment::monotonic_ns() >= next_line) {
+            const std::uint64_t rows = progress.rows.load(std::memory_order_relaxed);
+            std::fprintf(stderr, "%sreplay: %llu of %zu rows%s", terminal ? "\r" : "", static_cast<unsigned long long>(rows), total, terminal ? "   " : "\n");
+            next_line += terminal ? 200'000'000 : 2'000'000'000;
+        }
+        const timespec pause{0, 2'000'000};
+        ::nanosleep(&pause, nullptr);
+    }
+    if (terminal) std::fprintf(stderr, "\r");
+    return worst;
+}
+
+void report(const Common& common, const ReplayOptions& options, const Progress& progress, double seconds) {
+    const auto rows = progress.rows.load();
+    const auto rate = static_cast<std::uint64_t>(static_cast<double>(progress.calls.load()) / (seconds > 0 ? seconds : 1));
+    if (!common.json) {
+        std::printf("replayed %llu rows as %llu calls in %.2f s with %u processes: %llu calls/s\n", static_cast<unsigned long long>(rows),
+                    static_cast<unsigned long long>(progress.calls.load()), seconds, options.processes, static_cast<unsigned long long>(rate));
+        for (std::size_t i = 1; i < kResults; ++i)
+            if (progress.answers[i] != 0)
+                std::printf("  %-14s %llu\n", std::string(name_of(static_cast<Result>(i))).c_str(), static_cast<unsigned long long>(progress.answers[i].load()));
+        return;
+    }
+    JsonWriter out;
+    out.begin_object().member("rows", std::uint64_t{rows}).member("calls", std::uint64_t{progress.calls.load()});
+    out.member("processes", std::uint64_t{options.processes}).member("calls_per_s", rate).member("retries", std::uint64_t{progress.retries.load()});
+    out.key("answers").begin_object();
+    for (std::size_t i = 1; i < kResults; ++i) out.member(name_of(static_cast<Result>(i)), std::uint64_t{progress.answers[i].load()});
+    print_line(out.end_object().end_object().text());
+}
+
+Job make_job(const Common& common, const ReplayOptions& options, const std::vector<FlowRow>& rows) {
+    const Reader reader = Reader::open(common.name, common.state_dir);
+    Job job{common, options, rows, options.instrument, 0, reader.strategies()};
+    if (job.instrument.empty()) job.instrument = reader.instruments().front();
+    if (reader.instrument(job.instrument) == InstrumentId::none)
+        throw Error(Errc::bad_input, "--instrument: seen '" + job.instrument + "', allowed: a configured instrument");
+    if (options.processes > job.strategies.size())
+        throw Error(Errc::bad_input, "--processes: seen " + std::to_string(options.processes) + ", allowed: at most " + std::to_string(job.strategies.size()) +
+                                         ", one for each configured strategy");
+    job.lot = lot_of(reader, job.instrument);
+    for (const FlowRow& row : rows)
+        if (row.lots > 0x7FFFFFFFFFFFFFFFLL / job.lot) throw Error(Errc::bad_input, "row " + std::to_string(row.number) + ": size: larger than a quantity can be");
+    return job;
+}
+
+}  // namespace
+
+int replay(const Common& common, const ReplayOptions& options) {
+    const std::vector<FlowRow> rows = options.format == "lobster" ? read_lobster(options.file) : read_order_flow(options.file);
+    const Job job = make_job(common, options, rows);
+    void* memory = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw Error(Errc::system, "cannot map memory for progress");
+    auto& progress = *new (memory) Progress{};
+    const std::int64_t start = segment::monotonic_ns();
+    std::fflush(nullptr);
+    for (std::uint32_t index = 0; index < options.processes; ++index) {
+        const pid_t child = ::fork();
+        if (child < 0) throw Error(Errc::system, "cannot start a process");
+        if (child == 0) ::_exit(play_share(job, index, progress));
+    }
+    const int code = wait_for(options.processes, progress, rows.size());
+    report(common, options, progress, static_cast<double>(segment::monotonic_ns() - start) / 1e9);
+    return code;
+}
+
+}  // namespace riskctl

@@ -1,0 +1,70 @@
+/// The verbs of riskctl. main.cpp parses the command line, each verb returns the exit code of interfaces.md 2.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "riskreg/registry.hpp"
+
+namespace riskctl {
+
+enum ExitCode : int { kDone = 0, kNo = 1, kUsage = 2, kCannotAttach = 3, kDamaged = 4 };
+
+/// What every verb knows.
+struct Common {
+    std::string name;
+    std::string state_dir;
+    bool json = false;
+};
+
+struct ExecOptions {
+    std::string strategy;
+    std::string durability = "memory";
+    std::string file;   ///< empty or "-": stdin
+    bool takeover = false;
+    std::uint32_t lock_timeout_ms = 1000;
+    std::uint32_t durable_timeout_ms = 5000;
+};
+
+struct OrderFilter {
+    bool live = false;
+    bool kill_list = false;
+    std::string strategy, account, instrument;
+};
+
+struct StateOptions {
+    std::string scope, reason, state;
+    bool unreconciled = false;
+};
+
+struct ReplayOptions {
+    std::string file;
+    std::uint32_t processes = 1;
+    std::string instrument;
+    std::string format = "riskreg";
+    std::uint32_t lock_timeout_ms = 1000;
+};
+
+int create(const Common& common, const std::string& config_file);
+int exec(const Common& common, const ExecOptions& options);
+int status(const Common& common);
+int orders(const Common& common, const OrderFilter& filter);
+int order(const Common& common, const std::string& id, const std::string& account);
+int exposure(const Common& common, const std::string& scope);
+int limits(const Common& common, const std::string& scope);
+int sessions(const Common& common);
+int events(const Common& common, std::uint64_t from, bool follow);
+int halt(const Common& common, const StateOptions& options);
+int resume(const Common& common, const StateOptions& options);
+int limit(const Common& common, const std::string& scope, const std::string& reason, const std::vector<std::string>& assignments);
+int verify(const Common& common);
+int replay(const Common& common, const ReplayOptions& options);
+int doctor(const Common& common);
+int destroy(const Common& common, bool keep_files, bool force);
+
+/// Exit code of an error of the library.
+[[nodiscard]] int exit_code(riskreg::Errc code) noexcept;
+
+}  // namespace riskctl
