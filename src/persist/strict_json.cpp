@@ -37,7 +37,7 @@ struct TreeHandler {
     static constexpr std::size_t max_string_size = 1U << 20;
 
     JsonValue root;
-    std::string problem;
+    std::string duplicate_key;
     std::vector<JsonValue*> open;
     std::string part;
     std::string pending_key;
@@ -86,7 +86,7 @@ struct TreeHandler {
     bool on_key(json::string_view text, std::size_t, json::error_code& error) {
         pending_key = take(text);
         if (open.back()->find(pending_key) == nullptr) return true;
-        problem = "duplicate key '" + pending_key + "'";
+        duplicate_key = pending_key;
         error = json::make_error_code(json::error::extra_data);
         return false;
     }
@@ -105,16 +105,17 @@ struct TreeHandler {
 }  // namespace
 
 JsonResult parse_json(std::string_view text, std::size_t max_bytes) {
-    if (text.size() > max_bytes) return {{}, "longer than " + std::to_string(max_bytes) + " bytes"};
+    if (text.size() > max_bytes) return {{}, "longer than " + std::to_string(max_bytes) + " bytes", {}};
     json::parse_options options;
     options.max_depth = kMaxJsonDepth;
     json::basic_parser<TreeHandler> parser(options);
     json::error_code error;
     const std::size_t used = parser.write_some(false, text.data(), text.size(), error);
     if (!error && used < text.size()) error = json::make_error_code(json::error::extra_data);
-    if (!error) return {std::move(parser.handler().root), {}};
-    const std::string& problem = parser.handler().problem;
-    return {{}, (problem.empty() ? error.message() : problem) + " at byte " + std::to_string(used)};
+    if (!error) return {std::move(parser.handler().root), {}, {}};
+    const std::string& key = parser.handler().duplicate_key;
+    const std::string problem = key.empty() ? error.message() : "key '" + key + "' is given twice";
+    return {{}, problem + " at byte " + std::to_string(used), key};
 }
 
 void JsonWriter::separate() {

@@ -28,7 +28,8 @@ struct JsonValue {
 
 struct JsonResult {
     JsonValue value;
-    std::string error;   ///< empty when parsed
+    std::string error;           ///< empty when parsed
+    std::string duplicate_key;   ///< the key, when that is the error
 };
 
 inline constexpr std::size_t kMaxJsonDepth = 16;

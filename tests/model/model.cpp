@@ -24,6 +24,13 @@ constexpr bool kAbortJudgesOwnerFirst = true;
 // says that of `register` alone.
 constexpr bool kAmendNeedsExecutions = true;
 
+// SWITCH: the core judges the age of the reference at the caller's clock when a `replaced` brings a new price, not
+// at the event's time (semantics.md 10: event time is monotone).
+constexpr bool kReplacedReadsCallerTime = true;
+
+// SWITCH: where the quarantine is full, the core answers `anomaly` about a known order without saying why in `flags`.
+constexpr bool kFullQuarantineHidesFlag = true;
+
 bool legal_id(std::string_view id) {
     return !id.empty() && id.size() <= 39 && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
@@ -93,6 +100,7 @@ struct Model::Work {
     Order& real;
     Order order;                    // the copy that the event changes
     std::int64_t now_ns = 0;
+    std::int64_t reference_ns = 0;  // when the age of a reference is judged
     Result result = Result::ok;
     OrderFlags remarks = 0;         // flags of this answer only
     std::int64_t position = 0;
@@ -245,7 +253,7 @@ std::optional<std::int64_t> Model::notional(InstrumentId instrument, std::int64_
 std::optional<std::int64_t> Model::fresh_reference(InstrumentId instrument, std::int64_t now_ns) const {
     const auto found = references_.find(instrument);
     if (found == references_.end()) return std::nullopt;
-    const Big age = Big(event_time(now_ns)) - found->second.time_ns;
+    const Big age = Big(now_ns) - found->second.time_ns;
     if (age > Big(config_of(instrument).reference_max_age_ms) * 1'000'000) return std::nullopt;
     return found->second.price;
 }
@@ -504,7 +512,7 @@ Verdict Model::register_order(const Caller& caller, const OrderRequest& request)
     if (auto no = refuse_price(priced)) return *no;
 
     Order order;
-    if (auto no = refuse_reference(priced, caller.now_ns, order.reserve_price)) return *no;
+    if (auto no = refuse_reference(priced, event_time(caller.now_ns), order.reserve_price)) return *no;
     const auto value = notional(request.instrument, order.reserve_price, q);
     if (auto no = refuse_no_limit(scopes, request.side)) return *no;
     if (auto no = refuse_order_quantity(scopes, q)) return *no;
@@ -539,6 +547,22 @@ Verdict Model::register_order(const Caller& caller, const OrderRequest& request)
     Verdict verdict = taken(Result::accepted);
     report(order, verdict);
     return verdict;
+}
+
+std::vector<Verdict> Model::register_all_or_none(const Caller& caller, const std::vector<OrderRequest>& requests) {
+    Model trial = *this;
+    std::vector<Verdict> answers;
+    bool refused = requests.empty();
+    for (const OrderRequest& request : requests) {
+        Verdict verdict = trial.register_order(caller, request);
+        // A member that repeats an earlier member is no retry: that one is not registered yet.
+        if (verdict.reason == DenyReason::already_registered && find(request.account, request.id) == nullptr)
+            verdict = deny(DenyReason::duplicate_order_id);
+        refused = refused || !verdict.accepted();
+        answers.push_back(verdict);
+    }
+    if (!refused) *this = trial;
+    return answers;
 }
 
 // ---- requests about an order ------------------------------------------------------------------------
@@ -620,7 +644,7 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
     const Scopes scopes = scopes_of(order->account, order->strategy, order->instrument);
     if (auto no = refuse_state(scopes, order->side, 0, true, down)) return denied_with(*order, *no);
     if (auto no = refuse_new_id(*order, request.new_id)) return denied_with(*order, *no);
-    if (auto no = refuse_amend_terms(*order, wanted, down, same_price, caller.now_ns, wanted.reserve_price))
+    if (auto no = refuse_amend_terms(*order, wanted, down, same_price, event_time(caller.now_ns), wanted.reserve_price))
         return denied_with(*order, *no);
     if (auto no = refuse_growth_limits(*order, scopes, wanted)) return denied_with(*order, *no);
     if (auto no = refuse_exposure_growth(*order, scopes, wanted)) return denied_with(*order, *no);
@@ -632,7 +656,7 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
         wanted.new_id = std::string(request.new_id);
         ids_[{order->account, wanted.new_id}] = static_cast<std::size_t>(order - orders_.data());
     }
-    Work work{*order, *order, caller.now_ns};
+    Work work{*order, *order, event_time(caller.now_ns)};
     work.order.pending = wanted;
     return finish(caller, work);
 }
@@ -642,7 +666,7 @@ Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view 
     Order* order = order_named(account, id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
-    Work work{*order, *order, caller.now_ns};
+    Work work{*order, *order, event_time(caller.now_ns)};
     work.set(kPendingCancel);
     return finish(caller, work);
 }
@@ -656,7 +680,7 @@ Verdict Model::abort(const Caller& caller, AccountId account, std::string_view i
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
     if (!owner) return denied_with(*order, deny(DenyReason::not_owner));
     if (order->base != OrderBase::pending_new) return denied_with(*order, deny(DenyReason::not_allowed));
-    Work work{*order, *order, caller.now_ns};
+    Work work{*order, *order, event_time(caller.now_ns)};
     work.end(OrderBase::aborted);
     return finish(caller, work);
 }
@@ -739,10 +763,12 @@ Verdict Model::fact(const Caller& caller, const OrderEvent& fact) {
     if (order == nullptr) return unknown_order(caller, fact);
     if (fact.kind == EventKind::replaced && !order->pending && (!fact.price || !fact.quantity))
         return denied_with(*order, deny(DenyReason::invalid_field));
-    Work work{*order, *order, event_time(caller.now_ns)};
+    Work work{*order, *order, event_time(caller.now_ns), kReplacedReadsCallerTime ? caller.now_ns : event_time(caller.now_ns)};
     if (!dispatch(work, fact)) {
         Verdict verdict = unknown_order(caller, fact);
+        const OrderFlags why = kFullQuarantineHidesFlag ? OrderFlags{0} : verdict.flags;
         report(*order, verdict);
+        verdict.flags = static_cast<OrderFlags>(verdict.flags | why);
         return verdict;
     }
     compare_cum(work, fact);
@@ -881,7 +907,7 @@ void Model::replaced(Work& work, const OrderEvent& fact) {
     if (order.pending && price == order.pending->price) {
         order.reserve_price = order.pending->reserve_price;
     } else if (price != order.price && takes_price(order.type)) {
-        const auto reference = fresh_reference(order.instrument, work.now_ns);
+        const auto reference = fresh_reference(order.instrument, work.reference_ns);
         Big reserve_at = magnitude(price);
         if (reference && config_.reserve_price == ReservePrice::max_limit_reference)
             reserve_at = std::max(reserve_at, magnitude(*reference));

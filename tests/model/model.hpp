@@ -94,6 +94,8 @@ public:
     explicit Model(const SharedConfig& config);
 
     Verdict register_order(const Caller& caller, const OrderRequest& request);
+    /// Each member is decided as if those before it stood; all of them stand, or none.
+    std::vector<Verdict> register_all_or_none(const Caller& caller, const std::vector<OrderRequest>& requests);
     Verdict replace(const Caller& caller, const ReplaceRequest& request);
     Verdict cancel(const Caller& caller, AccountId account, std::string_view id);
     Verdict abort(const Caller& caller, AccountId account, std::string_view id);

@@ -56,7 +56,7 @@ std::optional<std::int64_t> CommandReader::decimal(std::string_view key, int dig
     const std::string allowed = "a decimal as a string, at most " + std::to_string(digits) + " fractional digits, no exponent";
     if (!value->is(Kind::string)) invalid(key, value->shown(), {allowed});
     const auto [parsed, error] = base::parse_decimal(value->text, digits);
-    if (error != base::DecimalError::none) invalid(key, value->text, {allowed, std::string("seen: ") + std::string(base::describe(error))});
+    if (error != base::DecimalError::none) invalid(key, value->text, {allowed});
     return parsed;
 }
 

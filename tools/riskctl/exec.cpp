@@ -28,6 +28,7 @@ public:
         try {
             if (too_long) throw FieldError{"invalid_json", {}, "a line of more than " + std::to_string(LineReader::kMaxBytes) + " bytes", {}};
             const persist::JsonResult parsed = persist::parse_json(text, LineReader::kMaxBytes);
+            if (!parsed.duplicate_key.empty()) throw FieldError{"invalid_field", parsed.duplicate_key, "given twice", {"once"}};
             if (!parsed.error.empty()) throw FieldError{"invalid_json", {}, parsed.error, {}};
             if (!parsed.value.is(Kind::object)) throw FieldError{"invalid_json", {}, parsed.value.shown(), {"an object"}};
             run(parsed.value, out);
