@@ -1,0 +1,145 @@
+#include "support/child.hpp"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace riskreg::test {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+[[noreturn]] void run(const std::function<void()>& body, pid_t parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(98);
+    try {
+        body();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "child: %s\n", error.what());
+        ::_exit(99);
+    }
+    ::_exit(0);
+}
+
+/// Until the process has ended; false when kPatience is over.
+bool ends(pid_t pid) {
+    const int descriptor = ::pidfd_open(pid, 0);
+    if (descriptor < 0) return true;
+    pollfd wanted{descriptor, POLLIN, 0};
+    const int ready = ::poll(&wanted, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count()));
+    ::close(descriptor);
+    return ready == 1;
+}
+
+}  // namespace
+
+bool Ending::was_killed() const noexcept { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
+bool Ending::left_with(int code) const noexcept { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
+bool Ending::stopped_by(int signal) const noexcept { return WIFSTOPPED(status) && WSTOPSIG(status) == signal; }
+
+Child::Child(const std::function<void()>& body) {
+    std::fflush(nullptr);
+    const pid_t parent = ::getpid();
+    pid_ = ::fork();
+    if (pid_ == 0) run(body, parent);
+    if (pid_ < 0) throw std::runtime_error("fork failed");
+}
+
+Child::~Child() { kill_and_reap(); }
+
+Child::Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
+
+Ending Child::wait() {
+    if (!ends(pid_)) throw std::runtime_error("a child hangs");
+    Ending ending;
+    ::waitpid(std::exchange(pid_, -1), &ending.status, 0);
+    return ending;
+}
+
+Ending Child::wait_for_stop() {
+    Ending ending;
+    wait_until([&] { return ::waitpid(pid_, &ending.status, WUNTRACED | WNOHANG) == pid_; });
+    if (!WIFSTOPPED(ending.status)) pid_ = -1;
+    return ending;
+}
+
+void Child::kill_and_reap() {
+    if (pid_ < 0) return;
+    ::kill(pid_, SIGKILL);
+    int status = 0;
+    // A traced child reports its stops first.
+    do ::waitpid(pid_, &status, 0);
+    while (WIFSTOPPED(status));
+    pid_ = -1;
+}
+
+void die() {
+    ::kill(::getpid(), SIGKILL);
+    for (;;) ::pause();
+}
+
+void wait_until(const std::function<bool()>& condition) {
+    const auto deadline = Clock::now() + kPatience;
+    while (!condition()) {
+        if (Clock::now() > deadline) throw std::runtime_error("what was waited for did not happen");
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+}
+
+bool is_asleep(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t at = text.rfind(')');
+    return at != std::string::npos && at + 2 < text.size() && text[at + 2] == 'S';
+}
+
+TracedChild::TracedChild(const std::function<void()>& body) : child_(body) {
+    int status = 0;
+    ::waitpid(child_.pid(), &status, 0);
+    if (!WIFSTOPPED(status)) throw std::runtime_error("a child ended before it could be traced");
+    ::ptrace(PTRACE_SETOPTIONS, child_.pid(), nullptr, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
+}
+
+void TracedChild::hand_over() {
+    static bool traced = false;
+    if (!std::exchange(traced, true)) ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    ::raise(SIGSTOP);
+}
+
+bool TracedChild::advance(int request) {
+    int status = 0;
+    if (::ptrace(static_cast<__ptrace_request>(request), child_.pid(), nullptr, nullptr) != 0) return false;
+    if (::waitpid(child_.pid(), &status, 0) != child_.pid()) return false;
+    return WIFSTOPPED(status) && WSTOPSIG(status) != SIGSTOP;
+}
+
+bool TracedChild::step() { return advance(PTRACE_SINGLESTEP); }
+bool TracedChild::step_to_system_call() { return advance(PTRACE_SYSCALL); }
+
+bool may_trace() {
+    Child child([] {
+        if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(1);
+    });
+    return child.wait().left_with(0);
+}
+
+bool long_form() {
+    const char* wish = std::getenv("RISKREG_LONG");
+    return wish != nullptr && std::string_view(wish) == "1";
+}
+
+}  // namespace riskreg::test
