@@ -228,6 +228,7 @@ class Generator {
 public:
     Generator(Random& random, const SharedConfig& config, const model::Model& model, bool huge)
         : random_(random), config_(config), model_(model), huge_(huge), attached_(config.strategies.size(), true) {
+        if (random_.percent(10)) unknown_share_ = 45;  // fills the quarantine
         for (std::size_t i = 0; i < config_.instruments.size(); ++i) centre_.push_back(random_.pick({100, 40, -3, 0, 2000}));
         if (huge_) centre_.back() = 5;
     }
@@ -269,7 +270,7 @@ private:
         if (n <= 800) now_ns_ += random_.between(0, 2 * kMillisecond);
         if (n > 800 && n <= 803) now_ns_ += 150 * kMillisecond;  // exactly the age that is still fresh
         if (n > 803 && n <= 805) now_ns_ += 500 * kMillisecond;  // everything is stale
-        if (n > 805 && n <= 815) now_ns_ -= 5 * kMillisecond;    // a clock that went backwards
+        if (n > 805 && n <= 830) now_ns_ -= random_.between(0, 20 * kMillisecond);  // a clock that went backwards
     }
 
     Command simple(Op op) {
@@ -385,6 +386,7 @@ private:
             c.members.push_back(alike ? c.members.front() : register_order());
             if (alike && !random_.percent(1)) c.members.back().id = fresh_id();
         }
+        for (Command& member : c.members) member.now_ns = now_ns_;
         return c;
     }
 
@@ -500,7 +502,7 @@ private:
         Command c = simple(Op::fact);
         c.session = reporter();
         const model::Order* order = some_order(random_.percent(70));
-        if (order == nullptr || random_.percent(5)) return unknown_fact(c), c;
+        if (order == nullptr || random_.percent(unknown_share_)) return unknown_fact(c), c;
         name(c, *order);
         c.kind = kind_for(*order);
         fill_fact(c, *order);
@@ -670,7 +672,7 @@ private:
         if (!is_huge(i)) middle += random_.between(-3, 3);
         c.price = middle * config_of(i).tick.value + (random_.percent(10) ? config_of(i).tick.value / 3 : 0);
         c.now_ns = now_ns_;
-        c.time_ns = now_ns_ + random_.pick<std::int64_t>({0, 0, 0, -10 * kMillisecond, -150 * kMillisecond, 5 * kMillisecond});
+        c.time_ns = now_ns_ + random_.pick<std::int64_t>({0, 0, 0, -10, -140, -150, 5}) * kMillisecond;
         return c;
     }
 
@@ -679,6 +681,7 @@ private:
     const model::Model& model_;
     bool huge_;
     std::vector<bool> attached_;
+    std::int64_t unknown_share_ = 5;    // percent of the facts
     std::vector<std::int64_t> centre_;  // of prices, in ticks
     std::int64_t now_ns_ = kStart;
     std::uint64_t ids_ = 0, executions_ = 0;

@@ -34,7 +34,7 @@ namespace {
 std::vector<std::string> chain_of(const State& state, std::uint32_t head, std::uint32_t last) {
     std::vector<std::string> ids;
     for (std::uint32_t slot = last, steps = 0; slot < state.geometry.orders && steps < state.geometry.orders; ++steps) {
-        OrderIdentity identity;
+        OrderIdentity identity{};
         copy_words_out(identity, state.orders[slot].identity);
         ids.emplace_back(identity.id.view());
         if (slot == head) break;
@@ -48,14 +48,14 @@ std::vector<std::string> chain_of(const State& state, std::uint32_t head, std::u
 
 OrderView view_order(const State& state, std::uint32_t slot) {
     const OrderSlot& shared = state.orders[slot];
-    OrderIdentity identity;
+    OrderIdentity identity{};
     copy_words_out(identity, shared.identity);
     const OrderState order = shared.state.read();
     OrderView view;
     view.id = identity.id.view();
     view.chain = chain_of(state, slot, order.last_alias);
     if (load_acquire(shared.venue.seq) != 0) {
-        VenueId venue;
+        VenueId venue{};
         copy_words_out(venue, shared.venue);
         view.venue_id = venue.id.view();
     }

@@ -171,9 +171,10 @@ StrategyId Registry::strategy() const noexcept { return StrategyId{impl_->caller
 
 Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
     if (!impl_->in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
-    const core::Caller who = impl_->now();
-    const core::NewOrder order = core::prepare(impl_->state, who, request);
+    // The loads start first; reading the clock hides a part of their way.
+    const core::NewOrder order = core::prepare(impl_->state, impl_->caller, request);
     core::prefetch(impl_->state, order);
+    const core::Caller who = impl_->now();
     return impl_->locked(impl_->config.request_timeout_ns, Refused::denied, [&] { return impl_->register_locked(who, order); });
 }
 

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +37,8 @@ using Clock = std::chrono::steady_clock;
 
 /// Until the process has ended; false when kPatience is over.
 bool ends(pid_t pid) {
-    const int descriptor = ::pidfd_open(pid, 0);
+    // By number: glibc 2.36 declares pidfd_open without extern "C".
+    const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     if (descriptor < 0) return true;
     pollfd wanted{descriptor, POLLIN, 0};
     const int ready = ::poll(&wanted, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count()));

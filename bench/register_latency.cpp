@@ -1,0 +1,214 @@
+// Latency of an uncontended check_and_register over six scope rows, beside an empty lock/unlock pair of the very
+// same mutex, in one run. Percentiles per call; the cost of reading the clock is measured and taken off, openly.
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "registry/attachment.hpp"
+#include "riskreg/registry.hpp"
+#include "segment/process_posix.hpp"
+#include "segment/robust_mutex_posix.hpp"
+#include "segment/state_lock.hpp"
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+namespace {
+
+using namespace riskreg;
+
+constexpr int kInstruments = 500, kAccounts = 8, kStrategies = 16;   // 12,525 rows with `external`
+
+/// Fenced, so that neither what is measured nor its surroundings slip across the reading.
+std::uint64_t ticks() noexcept {
+#if defined(__x86_64__)
+    _mm_lfence();
+    const std::uint64_t now = __rdtsc();
+    _mm_lfence();
+    return now;
+#else
+    return static_cast<std::uint64_t>(segment::monotonic_ns());
+#endif
+}
+
+/// Ticks of a nanosecond, measured over 100 ms.
+double ticks_per_ns() {
+    const std::int64_t start_ns = segment::monotonic_ns();
+    const std::uint64_t start = ticks();
+    while (segment::monotonic_ns() - start_ns < 100'000'000) {}
+    return static_cast<double>(ticks() - start) / static_cast<double>(segment::monotonic_ns() - start_ns);
+}
+
+struct Percentiles {
+    double p50, p99, p999, max;
+};
+
+class Samples {
+public:
+    explicit Samples(std::size_t n) { values_.reserve(n); }
+    void add(std::uint64_t value) { values_.push_back(value); }
+    Percentiles in_ns(double per_ns, double timer_ns) {
+        std::sort(values_.begin(), values_.end());
+        const auto at = [&](double q) {
+            const auto index = static_cast<std::size_t>(q * static_cast<double>(values_.size() - 1));
+            return static_cast<double>(values_[index]) / per_ns - timer_ns;
+        };
+        return {at(0.5), at(0.99), at(0.999), at(1.0)};
+    }
+
+private:
+    std::vector<std::uint64_t> values_;
+};
+
+template <class Call>
+Percentiles measure(std::size_t n, double per_ns, double timer_ns, Call call) {
+    Samples samples(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::uint64_t start = ticks();
+        call(i);
+        samples.add(ticks() - start);
+    }
+    return samples.in_ns(per_ns, timer_ns);
+}
+
+SharedConfig bench_config(std::uint32_t orders) {
+    SharedConfig config;
+    config.persistence_mode = PersistenceMode::none;
+    config.allow_limit_without_reference = true;
+    config.capacity.orders = orders;
+    config.capacity.executions = 65536;
+    for (int i = 0; i < kInstruments; ++i) {
+        InstrumentConfig instrument;
+        instrument.id = "I" + std::to_string(i);
+        instrument.tick = Price{10'000'000};
+        config.instruments.push_back(instrument);
+    }
+    for (int a = 0; a < kAccounts; ++a) config.accounts.push_back({"A" + std::to_string(a), ""});
+    for (int s = 0; s < kStrategies; ++s) {
+        StrategyConfig strategy;
+        strategy.id = "S" + std::to_string(s);
+        for (int a = 0; a < kAccounts; ++a) strategy.accounts.push_back("A" + std::to_string(a));
+        config.strategies.push_back(strategy);
+    }
+    // Every limit of the first release set on every kind of scope, wide enough to pass.
+    Limits wide;
+    const auto value = [](std::int64_t v) { return LimitValue{LimitValue::Kind::value, v}; };
+    wide.max_order_quantity = value(1'000'000LL * 100'000'000);
+    wide.max_long = wide.max_short = value(10'000'000'000LL * 100'000'000);
+    wide.max_order_notional = wide.max_open_notional = value(9'000'000'000'000'000'000);
+    wide.max_working_orders = wide.max_working_buy = wide.max_working_sell = value(100'000'000);
+    config.limits.push_back({"firm", wide});
+    for (int a = 0; a < kAccounts; ++a) config.limits.push_back({"account:A" + std::to_string(a), wide});
+    for (int s = 0; s < kStrategies; ++s) config.limits.push_back({"strategy:S" + std::to_string(s), wide});
+    for (int i = 0; i < kInstruments; ++i) config.limits.push_back({"instrument:I" + std::to_string(i), wide});
+    return config;
+}
+
+std::string order_id(std::size_t i) {
+    char text[40];
+    std::snprintf(text, sizeof text, "STRAT7-20261122-%012zu", i);
+    return text;
+}
+
+OrderRequest request_for(const std::string& id, std::size_t i) {
+    OrderRequest request;
+    request.id = id;
+    request.account = AccountId{static_cast<std::uint16_t>(i / 3 % kAccounts)};
+    request.instrument = InstrumentId{static_cast<std::uint32_t>(i * 7 % kInstruments)};
+    request.side = i % 2 == 0 ? Side::buy : Side::sell;
+    request.price = Price{100'000'000'000 + static_cast<std::int64_t>(i % 100) * 10'000'000};
+    request.quantity = Quantity{(1 + static_cast<std::int64_t>(i % 9)) * 100'000'000};
+    return request;
+}
+
+void print(const char* name, const Percentiles& p, const Percentiles& pair, std::size_t n) {
+    std::printf("%-24s p50 %7.0f  p99 %7.0f  p99.9 %7.0f  max %9.0f ns   x pair: p50 %5.2f  p99 %6.2f   n=%zu\n", name, p.p50, p.p99, p.p999, p.max,
+                p.p50 / pair.p50, p.p99 / pair.p50, n);
+}
+
+/// Registers with `live` orders standing; each timed order is canceled 1000 orders later, so that the number stays.
+void run(const std::string& state_dir, std::size_t live, std::size_t n, double per_ns, double timer_ns) {
+    const std::string name = "bench" + std::to_string(live);
+    Registry::create(name, bench_config(static_cast<std::uint32_t>(live + 2 * n + 1000)), state_dir);
+    ProcessConfig process;
+    process.state_dir = state_dir;
+    process.strategy = "S3";
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < live + 2 * n; ++i) ids.push_back(order_id(i));
+    {
+        Registry registry = Registry::open(name, process);
+        const auto fail_unless = [](bool ok, const char* what) {
+            if (!ok) std::fprintf(stderr, "bench: %s was refused\n", what), std::exit(1);
+        };
+        for (std::size_t i = 0; i < live; ++i) fail_unless(registry.check_and_register(request_for(ids[i], i)).accepted(), "prefill");
+
+        auto second = registry::attach(name, state_dir, 1'000'000'000);
+        segment::RobustMutex mutex(segment::mutex_memory(second.state));
+        const auto empty_pair = [&](std::size_t) {
+            static_cast<void>(mutex.lock(1'000'000));
+            static_cast<void>(mutex.unlock());
+        };
+        measure(n, per_ns, timer_ns, empty_pair);   // warm up
+        const Percentiles pair = measure(n, per_ns, timer_ns, empty_pair);
+
+        Samples registers(n);
+        std::size_t cancel_at = live;
+        for (std::size_t i = 0; i < 2 * n; ++i) {
+            const OrderRequest request = request_for(ids[live + i], live + i);
+            const std::uint64_t start = ticks();
+            const Verdict verdict = registry.check_and_register(request);
+            const std::uint64_t end = ticks();
+            fail_unless(verdict.accepted(), "register");
+            if (i >= n) registers.add(end - start);   // the first half warms up
+            if (i < 1000) continue;
+            OrderEvent canceled;
+            canceled.kind = EventKind::canceled;
+            canceled.id = ids[cancel_at];
+            canceled.account = request_for(ids[cancel_at], cancel_at).account;
+            ++cancel_at;
+            fail_unless(registry.event(canceled).result == Result::ok, "cancel");
+        }
+        const Percentiles registered = registers.in_ns(per_ns, timer_ns);
+        OrderView view;
+        const Percentiles found = measure(n, per_ns, timer_ns, [&](std::size_t i) {
+            const OrderRequest request = request_for(ids[live + i], live + i);
+            static_cast<void>(registry.find(request.account, request.id, view));
+        });
+        std::printf("%zu live orders, %d rows\n", live, 1 + kAccounts + kStrategies + 1 + kInstruments * (1 + kAccounts + kStrategies + 1));
+        print("lock_pair", pair, pair, n);
+        print("register", registered, pair, n);
+        print("find", found, pair, n);
+    }
+    // Every benchmark ends by auditing the state it made.
+    const AuditView audit = Reader::open(name, state_dir).audit();
+    std::printf("audit: %s, %llu orders\n\n", audit.violations.empty() ? "clean" : audit.violations.front().c_str(), static_cast<unsigned long long>(audit.orders));
+    Registry::destroy(name, state_dir, false, true);
+    if (!audit.violations.empty()) std::exit(1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::size_t n = argc > 1 && std::strcmp(argv[1], "--quick") == 0 ? 20'000 : 200'000;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(0, &cpus);
+    ::sched_setaffinity(0, sizeof cpus, &cpus);
+    const double per_ns = ticks_per_ns();
+    const double timer_ns = measure(100'000, per_ns, 0, [](std::size_t) {}).p50;
+    std::printf("timer pair %.0f ns (taken off), %.2f ticks/ns, pinned to CPU 0 of %ld\n\n", timer_ns, per_ns, ::sysconf(_SC_NPROCESSORS_ONLN));
+    std::string state_dir = (std::filesystem::temp_directory_path() / "riskreg-bench-XXXXXX").string();
+    if (::mkdtemp(state_dir.data()) == nullptr) return 1;
+    run(state_dir, 1'000, n, per_ns, timer_ns);
+    run(state_dir, n >= 200'000 ? 1'000'000 : 100'000, n, per_ns, timer_ns);
+    std::filesystem::remove_all(state_dir);
+    return 0;
+}
