@@ -290,7 +290,7 @@ TEST_CASE(CONTROL "a process killed at any instruction of a call leaves it whole
           "[crash][step][inv-2][inv-3][inv-5][inv-10]") {
     if (!can_step()) return;
     // A prime, so that the points are spread evenly over loops.
-    const std::uint64_t stride = long_form() ? 1 : 37;
+    const std::uint64_t stride = kMustFindDamage ? 509 : long_form() ? 1 : 127;
     Count sum;
     for (const char* name : kKilledForReal) {
         const Count count = kill_at_instructions(operation(name), stride);

@@ -1,14 +1,21 @@
 #include "base/wide.hpp"
 
+#include <array>
+
 namespace riskreg::base {
 
 namespace {
 
-constexpr Uint128 power_of_ten(std::uint32_t exponent) noexcept {
-    Uint128 power = 1;
-    for (std::uint32_t i = 0; i < exponent; ++i) power *= 10;
-    return power;
-}
+constexpr std::uint32_t kMaxScale = 29;   // of a NotionalFactor
+
+constexpr auto kPowersOfTen = [] {
+    std::array<Uint128, kMaxScale + 1> powers{};
+    powers[0] = 1;
+    for (std::size_t i = 1; i < powers.size(); ++i) powers[i] = powers[i - 1] * 10;
+    return powers;
+}();
+
+Uint128 power_of_ten(std::uint32_t exponent) noexcept { return kPowersOfTen[exponent]; }
 
 /// ceil(high·2^64 + low over divisor) for a 192-bit dividend; nullopt when above int64.
 std::optional<std::int64_t> divide_192(Uint128 high, std::uint64_t low, Uint128 divisor) noexcept {
@@ -38,7 +45,7 @@ std::optional<std::int64_t> divide_up(Uint128 dividend, Uint128 divisor) noexcep
 std::optional<NotionalFactor> notional_factor(std::int64_t multiplier_e9, std::int64_t fx_e9) noexcept {
     if (multiplier_e9 <= 0 || fx_e9 <= 0) return std::nullopt;
     Uint128 product = static_cast<Uint128>(multiplier_e9) * static_cast<Uint128>(fx_e9);
-    std::uint32_t scale = 11 + 18;
+    std::uint32_t scale = kMaxScale;
     for (; scale > 0 && product % 10 == 0; --scale) product /= 10;
     if (product > std::numeric_limits<std::uint64_t>::max()) return std::nullopt;
     return NotionalFactor{static_cast<std::uint64_t>(product), scale};

@@ -16,19 +16,18 @@ RowSet rows_of_event(const State& state, const EventHeader& header) noexcept {
 
 void apply_counters(State& state, const EventHeader& header, const RowDelta& delta) noexcept {
     const bool buy = header.side == Side::buy;
+    const auto working_delta = static_cast<std::uint32_t>(static_cast<std::int32_t>(header.working_delta));
     for (const std::uint32_t row : rows_of_event(state, header)) {
-        Versioned<RowCounters>& record = state.rows[row].counters;
-        RowCounters next = record.newest();
-        bool saturated = false;
-        next.position = base::add_saturating(next.position, delta.position, saturated);
-        auto& quantity = buy ? next.open_buy_quantity : next.open_sell_quantity;
-        auto& notional = buy ? next.open_buy_notional : next.open_sell_notional;
-        auto& working = buy ? next.working_buy : next.working_sell;
-        quantity = base::add_saturating(quantity, delta.open_quantity, saturated);
-        notional = base::add_saturating(notional, delta.open_notional, saturated);
-        working += static_cast<std::uint32_t>(static_cast<std::int32_t>(header.working_delta));
-        if (saturated) next.flags |= kRowSaturated;
-        record.store(header.seq, next);
+        state.rows[row].counters.update(header.seq, [&](RowCounters& next) {
+            bool saturated = false;
+            auto& quantity = buy ? next.open_buy_quantity : next.open_sell_quantity;
+            auto& notional = buy ? next.open_buy_notional : next.open_sell_notional;
+            next.position = base::add_saturating(next.position, delta.position, saturated);
+            quantity = base::add_saturating(quantity, delta.open_quantity, saturated);
+            notional = base::add_saturating(notional, delta.open_notional, saturated);
+            (buy ? next.working_buy : next.working_sell) += working_delta;
+            if (saturated) next.flags |= kRowSaturated;
+        });
         CRASH_POINT("row counters");
     }
 }
@@ -36,15 +35,14 @@ void apply_counters(State& state, const EventHeader& header, const RowDelta& del
 void apply_day(State& state, const EventHeader& header, const RowDelta& delta) noexcept {
     const bool buy = header.side == Side::buy;
     for (const std::uint32_t row : rows_of_event(state, header)) {
-        Versioned<RowDay>& record = state.rows_cold[row].day;
-        RowDay next = record.newest();
-        bool saturated = false;
-        auto& quantity = buy ? next.bought_quantity : next.sold_quantity;
-        auto& notional = buy ? next.bought_notional : next.sold_notional;
-        quantity = base::add_saturating(quantity, buy ? delta.position : -delta.position, saturated);
-        notional = base::add_saturating(notional, delta.traded_notional, saturated);
-        if (saturated) next.flags |= kRowSaturated;
-        record.store(header.seq, next);
+        state.rows_cold[row].day.update(header.seq, [&](RowDay& next) {
+            bool saturated = false;
+            auto& quantity = buy ? next.bought_quantity : next.sold_quantity;
+            auto& notional = buy ? next.bought_notional : next.sold_notional;
+            quantity = base::add_saturating(quantity, buy ? delta.position : -delta.position, saturated);
+            notional = base::add_saturating(notional, delta.traded_notional, saturated);
+            if (saturated) next.flags |= kRowSaturated;
+        });
         CRASH_POINT("row day");
     }
 }
@@ -67,21 +65,18 @@ struct StateChange {
 };
 
 void apply_state(State& state, const EventHeader& header, const StateChange& change) noexcept {
-    Versioned<RowControl>& control = state.rows[change.row].control;
-    RowControl next = control.newest();
-    next.state = change.state;
-    next.flags = static_cast<std::uint8_t>((next.flags | change.set_flags) & ~change.clear_flags);
-    control.store(header.seq, next);
+    state.rows[change.row].control.update(header.seq, [&](RowControl& next) {
+        next.state = change.state;
+        next.flags = static_cast<std::uint8_t>((next.flags | change.set_flags) & ~change.clear_flags);
+    });
     CRASH_POINT("row control");
-    Versioned<RowLatch>& latch = state.rows_cold[change.row].latch;
-    RowLatch why = latch.newest();
-    const bool newly_halted = change.state == TradingState::halted;
-    why.halted_seq = newly_halted ? header.seq : why.halted_seq;
-    why.changed_ns = header.time_ns;
-    why.uid = change.uid;
-    why.previous = change.previous;
-    why.reason = *change.reason;
-    latch.store(header.seq, why);
+    state.rows_cold[change.row].latch.update(header.seq, [&](RowLatch& why) {
+        if (change.state == TradingState::halted) why.halted_seq = header.seq;
+        why.changed_ns = header.time_ns;
+        why.uid = change.uid;
+        why.previous = change.previous;
+        why.reason = *change.reason;
+    });
     CRASH_POINT("row latch");
     store_release(state.status->state_epoch, header.seq);
 }
@@ -225,17 +220,16 @@ void apply_new_execution(State& state, const LifeEvent& event) noexcept {
 /// A bust or a correction changes the execution that it names; a correction under the same id keeps it booked.
 void apply_execution_change(State& state, const LifeEvent& event) noexcept {
     const EventHeader& h = event.header;
-    Versioned<ExecutionState>& record = state.executions[h.execution_ref].state;
-    ExecutionState next = record.newest();
-    if (h.type == EventType::bust) {
-        next.status = ExecutionStatus::busted;
-    } else if (h.execution_slot != kNoSlot) {
-        next.status = ExecutionStatus::corrected;
-    } else {
-        next.price = event.last_price;
-        next.quantity = event.last_quantity;
-    }
-    record.store(h.seq, next);
+    state.executions[h.execution_ref].state.update(h.seq, [&](ExecutionState& next) {
+        if (h.type == EventType::bust) {
+            next.status = ExecutionStatus::busted;
+        } else if (h.execution_slot != kNoSlot) {
+            next.status = ExecutionStatus::corrected;
+        } else {
+            next.price = event.last_price;
+            next.quantity = event.last_quantity;
+        }
+    });
     CRASH_POINT("execution change");
 }
 
@@ -296,12 +290,12 @@ void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
 }
 
 void apply_limits(State& state, const LimitsEvent& event) noexcept {
-    Versioned<RowControl>& record = state.rows[event.row].control;
-    RowControl next = event.after;
-    const RowControl& now = record.newest();
-    next.state = now.state;
-    next.flags = now.flags;
-    record.store(event.header.seq, next);
+    state.rows[event.row].control.update(event.header.seq, [&](RowControl& next) {
+        const RowControl now = next;
+        next = event.after;
+        next.state = now.state;
+        next.flags = now.flags;
+    });
     CRASH_POINT("limits");
 }
 

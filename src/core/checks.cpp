@@ -25,6 +25,14 @@ constexpr std::int64_t clamp(Int128 value) noexcept {
 
 constexpr bool exceeds(Int128 observed, std::int64_t limit) noexcept { return limit != kUnlimited && observed > limit; }
 
+/// a + b + c > limit, in 64 bits where they do; a sum beyond 64 bits is decided by its sign.
+bool sum_exceeds(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t limit) noexcept {
+    std::int64_t sum = 0;
+    const bool beyond = __builtin_add_overflow(a, b, &sum) || __builtin_add_overflow(sum, c, &sum);
+    if (beyond) [[unlikely]] return exceeds(static_cast<Int128>(a) + b + c, limit);
+    return (sum > limit) & (limit != kUnlimited);
+}
+
 /// Position if every working order of this side fills, and `quantity` more.
 Int128 worst_case(const RowCounters& counters, Side side, std::int64_t quantity) noexcept {
     const Int128 position = counters.position;
@@ -233,8 +241,11 @@ bool deny_position(const State& state, const RowsNow& now, const Growth& growth,
     const bool buy = growth.side == Side::buy;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         const std::int64_t limit = buy ? now.control[k]->max_long : now.control[k]->max_short;
-        const Int128 observed = worst_case(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
-        if (!exceeds(observed, limit) || passes_as_reducing(now, k, growth)) [[likely]] continue;
+        const RowCounters& c = *now.counters[kQuantityRow[k]];
+        const std::int64_t position = buy ? c.position : -std::max(c.position, -base::kMaxInt64);
+        const bool exceeded = sum_exceeds(position, buy ? c.open_buy_quantity : c.open_sell_quantity, growth.quantity, limit);
+        if (!exceeded || passes_as_reducing(now, k, growth)) [[likely]] continue;
+        const Int128 observed = worst_case(c, growth.side, growth.quantity);
         const DenyReason reason = buy ? DenyReason::max_long : DenyReason::max_short;
         return deny(state, reason, {now.rows[k], clamp(observed), limit, Unit::quantity}, out), true;
     }
@@ -245,8 +256,9 @@ bool deny_open_notional(const State& state, const RowsNow& now, const Growth& gr
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         const RowCounters& c = *now.counters[k];
         const std::int64_t limit = now.control[k]->max_open_notional;
+        const bool exceeded = sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, limit);
+        if (!exceeded || passes_as_reducing(now, k, growth)) [[likely]] continue;
         const Int128 observed = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
-        if (!exceeds(observed, limit) || passes_as_reducing(now, k, growth)) [[likely]] continue;
         return deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), limit, Unit::money}, out), true;
     }
     return false;

@@ -26,13 +26,20 @@ struct Versioned {
 
     /// Writes `value` as the version of event `seq`, unless this record has that version or a later one.
     void store(std::uint64_t seq, T value) noexcept {
+        update(seq, [&value](T& next) { next = value; });
+    }
+
+    /// The same with the version before as the starting point: `change` gets a copy of it.
+    template <class Change>
+    void update(std::uint64_t seq, Change change) noexcept {
         const unsigned latest = newer();
         if (load_relaxed(copy[latest].seq) >= seq) return;
+        T next = copy[latest];
+        change(next);
         T& older = copy[latest ^ 1U];
         store_relaxed(older.seq, kBeingWritten);
         fence_release();
-        value.seq = seq;
-        copy_words_in(older, value, 1);
+        copy_words_in(older, next, 1);
         store_release(older.seq, seq);
     }
 

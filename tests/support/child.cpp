@@ -26,6 +26,8 @@ using Clock = std::chrono::steady_clock;
 [[noreturn]] void run(const std::function<void()>& body, pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(98);
+    // A child that crashes is the parent's to report, not the test framework's in the child.
+    for (const int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM}) ::signal(signal_number, SIG_DFL);
     try {
         body();
     } catch (const std::exception& error) {

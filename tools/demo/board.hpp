@@ -22,8 +22,18 @@ inline constexpr std::size_t kVictim = 1;      ///< the strategy that is killed 
 inline constexpr std::uint32_t kMaxAnswers = 1U << 20;
 
 enum class MessageKind : std::uint8_t {
-    new_order, cancel, replace, query,                                                    // strategy to venue
-    acked, rejected, filled, canceled, cancel_rejected, replaced, replace_rejected, unknown_order,  // venue to strategy
+    new_order,
+    cancel,
+    replace,
+    query,                                                    // strategy to venue
+    acked,
+    rejected,
+    filled,
+    canceled,
+    cancel_rejected,
+    replaced,
+    replace_rejected,
+    unknown_order,  // venue to strategy
 };
 
 struct Message {
@@ -97,7 +107,8 @@ struct Board {
 /// The number in an id of this strategy; 0 when it is none.
 [[nodiscard]] inline std::uint32_t number_of(std::string_view id) noexcept {
     std::uint32_t number = 0;
-    for (const char c : id.substr(std::min(id.find('-'), id.size() - 1) + 1)) number = number * 10 + static_cast<std::uint32_t>(c - '0');
+    for (const char c : id.substr(std::min(id.find('-'), id.size() - 1) + 1))
+        number = number * 10 + static_cast<std::uint32_t>(c - '0');
     return number;
 }
 

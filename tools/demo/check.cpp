@@ -28,7 +28,8 @@ const char* exceeded_limit(const ExposureView& row) {
     const Limits& limits = row.limits;
     if (above(row.position.value + row.open_buy_quantity.value, limits.max_long)) return "max_long";
     if (above(row.open_sell_quantity.value - row.position.value, limits.max_short)) return "max_short";
-    if (above(static_cast<std::int64_t>(row.working_buy) + row.working_sell, limits.max_working_orders)) return "max_working_orders";
+    if (above(static_cast<std::int64_t>(row.working_buy) + row.working_sell, limits.max_working_orders))
+        return "max_working_orders";
     if (above(limited_notional(row), limits.max_open_notional)) return "max_open_notional";
     return nullptr;
 }
@@ -51,7 +52,9 @@ void look_up_acknowledged(const Board& board, const Reader& reader, Findings& fi
         for (std::uint32_t i = 0; i < answers; ++i) {
             OrderView view;
             if (reader.find(account, order_id(s, strategy.answered[i]), view)) continue;
-            if (++findings.lost == 1) findings.failures.push_back("lost: order " + order_id(s, strategy.answered[i]) + " was accepted and is not there");
+            if (++findings.lost == 1)
+                findings.failures.push_back("lost: order " + order_id(s, strategy.answered[i]) +
+                                            " was accepted and is not there");
         }
     }
 }
@@ -82,7 +85,8 @@ void count_unrecorded(const Board& board, const Reader& reader, Findings& findin
         return true;
     });
     if (findings.unrecorded > findings.kills)
-        findings.failures.push_back(std::to_string(findings.unrecorded) + " order ids that nobody was told of, allowed: one for each of " +
+        findings.failures.push_back(std::to_string(findings.unrecorded) +
+                                    " order ids that nobody was told of, allowed: one for each of " +
                                     std::to_string(findings.kills) + " kills");
 }
 

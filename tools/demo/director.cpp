@@ -99,7 +99,8 @@ private:
 };
 
 pid_t Director::start_strategy(std::size_t index, bool take_over) {
-    return children_.start("strategy " + strategy_name(index), [this, index, take_over] { return run_strategy(board_, state_dir_, index, take_over); });
+    return children_.start("strategy " + strategy_name(index),
+                           [this, index, take_over] { return run_strategy(board_, state_dir_, index, take_over); });
 }
 
 void Director::start() {
@@ -140,7 +141,8 @@ void Director::trade_until(std::int64_t end_ns) {
 void Director::trade() {
     trade_until(begin_ns_ + options_.seconds * kSecond * 2 / 5);
     progress_.end_line();
-    const KillReport report = kill_one(board_, children_, reader_, state_dir_, victim_, [this] { return start_strategy(kVictim, true); });
+    const KillReport report =
+        kill_one(board_, children_, reader_, state_dir_, victim_, [this] { return start_strategy(kVictim, true); });
     findings_.kills = 1;
     look_after_children();
     print_kill(report);

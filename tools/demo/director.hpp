@@ -35,7 +35,7 @@ struct KillReport {
 struct Findings {
     std::vector<std::string> failures;      ///< empty: everything is as it should be
     std::uint64_t acknowledged = 0, lost = 0, unrecorded = 0;
-    std::uint32_t kills = 0, unrecorded_allowed = 0;
+    std::uint32_t kills = 0;
     std::uint64_t orphans = 0;
     std::uint64_t limits_checked = 0, exceeded = 0;   ///< rows × samples, while trading and at the end
     riskreg::StatusView status;
@@ -51,8 +51,8 @@ void recover_and_check(const Board& board, const std::string& state_dir, Finding
 
 /// Kills the victim inside its critical section if it can be caught there; then shows that the rest went on, and has
 /// an operator and a new incarnation take over. `restart` starts that incarnation.
-KillReport kill_one(Board& board, Children& children, const riskreg::Reader& reader, const std::string& state_dir,
-                    pid_t victim, const std::function<pid_t()>& restart);
+KillReport kill_one(Board& board, Children& children, const riskreg::Reader& reader, const std::string& state_dir, pid_t victim,
+                    const std::function<pid_t()>& restart);
 
 /// The whole demonstration; its exit status.
 int run(const Options& options);

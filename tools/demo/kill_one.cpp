@@ -40,7 +40,8 @@ void hunt(Children& children, const Reader& reader, pid_t victim, KillReport& re
 
 bool is_dead(const Reader& reader, pid_t pid) {
     for (const SessionView& session : reader.sessions())
-        if (session.pid == static_cast<std::uint32_t>(pid)) return session.status == SessionStatus::dead && session.ended_ns != 0;
+        if (session.pid == static_cast<std::uint32_t>(pid))
+            return session.status == SessionStatus::dead && session.ended_ns != 0;
     return false;
 }
 
@@ -89,7 +90,8 @@ KillReport kill_one(Board& board, Children& children, const Reader& reader, cons
     const std::int64_t killed = monotonic_ns();
     children.kill(victim);
     strategy.hurried.store(false);
-    if (!wait_until(kNoticeTimeout, [&] { return is_dead(reader, victim) && reader.exposure(scope).state == TradingState::halted; }))
+    if (!wait_until(kNoticeTimeout,
+                    [&] { return is_dead(reader, victim) && reader.exposure(scope).state == TradingState::halted; }))
         give_up("nobody noticed the death of process " + std::to_string(victim));
     report.noticed_ns = monotonic_ns() - killed;
     report.orphans = count_orphans(reader, reader.strategy(strategy_name(kVictim)));
@@ -104,7 +106,8 @@ KillReport kill_one(Board& board, Children& children, const Reader& reader, cons
     resume_by_operator(state_dir, scope);
     const std::uint32_t incarnations = strategy.attached.load();
     restart();
-    if (!wait_until(kAttachTimeout, [&] { return strategy.attached.load(std::memory_order_acquire) > incarnations || interrupted(); }))
+    if (!wait_until(kAttachTimeout,
+                    [&] { return strategy.attached.load(std::memory_order_acquire) > incarnations || interrupted(); }))
         give_up("the new incarnation did not attach");
     report.take_over = strategy.take_over;
     return report;

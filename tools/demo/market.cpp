@@ -37,7 +37,8 @@ constexpr const char* kRest = R"(
 std::string config_json(std::uint32_t seconds) {
     // Two seconds more than asked for: starting, the hunt, a slow machine. Replacements use ids too.
     const std::uint32_t ids = (seconds + 2) * kOrdersPerSecond * static_cast<std::uint32_t>(kStrategies) * 5 / 4;
-    return R"({"capacity": {"orders": )" + std::to_string(ids) + R"(, "instruments": 2, "accounts": 1, "strategies": 5, "sessions": 8, )" +
+    return R"({"capacity": {"orders": )" + std::to_string(ids) +
+           R"(, "instruments": 2, "accounts": 1, "strategies": 5, "sessions": 8, )" +
            R"("ring_events": 16384, "executions": )" + std::to_string(ids * 2) + "}," + kRest;
 }
 

@@ -33,7 +33,7 @@ void become_child(pid_t parent) {
 bool interrupted() noexcept { return interrupt_seen != 0; }
 
 void watch_for_interruption() {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = on_interrupt;
     for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal_number, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);   // a reader that went away must not keep us from cleaning up
@@ -91,7 +91,7 @@ std::string Children::deserter() {
         if (::waitpid(child.pid, &status, WNOHANG) != child.pid) continue;
         const std::string how = WIFSIGNALED(status) ? "was killed by signal " + std::to_string(WTERMSIG(status))
                                                     : "ended with status " + std::to_string(WEXITSTATUS(status));
-        const std::string text = child.what + " " + how;
+        std::string text = child.what + " " + how;
         std::erase_if(children_, [pid = child.pid](const Child& c) { return c.pid == pid; });
         return text;
     }

@@ -80,34 +80,43 @@ void print_latency(const Board& board) {
     std::printf("\nLatency of check_and_register, %s samples, waiting for the lock included\n", grouped(all.samples()).c_str());
     const auto text = [](std::uint64_t ns) { return duration(static_cast<std::int64_t>(ns)); };
     std::printf("  p50 %s   p90 %s   p99 %s   p99.9 %s   max %s\n", text(all.percentile(500)).c_str(),
-                text(all.percentile(900)).c_str(), text(all.percentile(990)).c_str(),
-                text(all.percentile(999)).c_str(), text(all.max()).c_str());
-    std::printf("  this machine: %u cores, %zu processes at once (%zu strategies, the venue, this one); each strategy is held to\n"
-                "  %u orders/s, so caches are cold and this is no measurement of throughput. Waiting for the stopped holder counts.\n",
-                std::max(1U, std::thread::hardware_concurrency()), kStrategies + 2, kStrategies, kOrdersPerSecond);
+                text(all.percentile(900)).c_str(), text(all.percentile(990)).c_str(), text(all.percentile(999)).c_str(),
+                text(all.max()).c_str());
+    std::printf(
+        "  this machine: %u cores, %zu processes at once (%zu strategies, the venue, this one); each strategy is held to\n"
+        "  %u orders/s, so caches are cold and this is no measurement of throughput. Waiting for the stopped holder counts.\n",
+        std::max(1U, std::thread::hardware_concurrency()), kStrategies + 2, kStrategies, kOrdersPerSecond);
 }
 
 void print_orders(const Board& board, const Findings& findings) {
     const std::uint64_t accepted = sum(board, &StrategyBoard::registered);
     const std::uint64_t denied = sum(board, &StrategyBoard::denied_orders);
-    std::printf("\nOrders: %.1f s of trading, %zu strategies against one account, %.0f orders/s\n", findings.seconds, kStrategies,
-                static_cast<double>(accepted + denied) / std::max(findings.seconds, 0.001));
+    std::printf("\nOrders: %.1f s of trading, %zu strategies against one account, %.0f orders/s\n", findings.seconds,
+                kStrategies, static_cast<double>(accepted + denied) / std::max(findings.seconds, 0.001));
     line("asked", grouped(accepted + denied), "check_and_register, before anything is sent");
     line("accepted", grouped(accepted), "exposure reserved for every process, then sent");
     line("denied", grouped(denied), "nothing reserved, nothing sent");
     std::printf("\nFacts from the venue, booked by the session that got them\n");
     line("acks", sum_text(board, &StrategyBoard::acked));
     line("fills", grouped(sum(board, &StrategyBoard::filled_part) + sum(board, &StrategyBoard::filled_all)),
-         sum_text(board, &StrategyBoard::filled_part) + " partial, " + sum_text(board, &StrategyBoard::filled_all) + " to the end");
-    line("cancels", sum_text(board, &StrategyBoard::canceled), sum_text(board, &StrategyBoard::cancel_rejected) + " came too late");
-    line("replaces", sum_text(board, &StrategyBoard::replaced), sum_text(board, &StrategyBoard::replace_rejected) + " refused by the venue");
+         sum_text(board, &StrategyBoard::filled_part) + " partial, " + sum_text(board, &StrategyBoard::filled_all) +
+             " to the end");
+    line("cancels", sum_text(board, &StrategyBoard::canceled),
+         sum_text(board, &StrategyBoard::cancel_rejected) + " came too late");
+    line("replaces", sum_text(board, &StrategyBoard::replaced),
+         sum_text(board, &StrategyBoard::replace_rejected) + " refused by the venue");
     line("rejects", sum_text(board, &StrategyBoard::rejected), "by the venue; their reservations are released");
     if (sum(board, &StrategyBoard::duplicates) != 0)
-        line("delivered twice", sum_text(board, &StrategyBoard::duplicates), "fills, recognised by their exec id and booked once");
-    if (sum(board, &StrategyBoard::aborted) != 0) line("never sent", sum_text(board, &StrategyBoard::aborted), "aborted by their owner");
-    if (sum(board, &StrategyBoard::anomalies) != 0) line("anomalies", sum_text(board, &StrategyBoard::anomalies), "booked, but someone should look");
-    if (sum(board, &StrategyBoard::quarantined) != 0) line("quarantined", sum_text(board, &StrategyBoard::quarantined), "facts about unknown orders");
-    if (sum(board, &StrategyBoard::not_booked) != 0) line("sent again", sum_text(board, &StrategyBoard::not_booked), "facts that met a busy lock");
+        line("delivered twice", sum_text(board, &StrategyBoard::duplicates),
+             "fills, recognised by their exec id and booked once");
+    if (sum(board, &StrategyBoard::aborted) != 0)
+        line("never sent", sum_text(board, &StrategyBoard::aborted), "aborted by their owner");
+    if (sum(board, &StrategyBoard::anomalies) != 0)
+        line("anomalies", sum_text(board, &StrategyBoard::anomalies), "booked, but someone should look");
+    if (sum(board, &StrategyBoard::quarantined) != 0)
+        line("quarantined", sum_text(board, &StrategyBoard::quarantined), "facts about unknown orders");
+    if (sum(board, &StrategyBoard::not_booked) != 0)
+        line("sent again", sum_text(board, &StrategyBoard::not_booked), "facts that met a busy lock");
 }
 
 void print_result(const Findings& f) {
@@ -115,13 +124,16 @@ void print_result(const Findings& f) {
     std::snprintf(digest, sizeof digest, "%016llx", static_cast<unsigned long long>(f.audit.digest));
     std::printf("\nAfter %u kills with SIGKILL\n", f.kills);
     line("orders lost", grouped(f.lost), "of " + grouped(f.acknowledged) + " ids that were acknowledged; each was looked up");
-    line("unanswered", grouped(f.unrecorded), "registered, but the process died before it saw the answer: at most one for each kill");
+    line("unanswered", grouped(f.unrecorded),
+         "registered, but the process died before it saw the answer: at most one for each kill");
     line("limits exceeded", grouped(f.exceeded), grouped(f.limits_checked) + " comparisons, while trading and at the end");
-    line("repairs", grouped(f.status.repairs), "of a lock whose owner had died; half-made changes finished: " + grouped(f.status.redone));
-    line("orphaned orders", grouped(f.orphans), "live, owner dead: their exposure stays reserved until somebody claims or ends them");
+    line("repairs", grouped(f.status.repairs),
+         "of a lock whose owner had died; half-made changes finished: " + grouped(f.status.redone));
+    line("orphaned orders", grouped(f.orphans),
+         "live, owner dead: their exposure stays reserved until somebody claims or ends them");
     line("audit", f.audit.violations.empty() ? "clean" : grouped(f.audit.violations.size()) + " errors",
-         grouped(f.audit.orders) + " orders (" + grouped(f.audit.live) + " live), " + grouped(f.audit.executions) + " executions, " +
-             grouped(f.audit.rows) + " rows at sequence " + grouped(f.audit.seq));
+         grouped(f.audit.orders) + " orders (" + grouped(f.audit.live) + " live), " + grouped(f.audit.executions) +
+             " executions, " + grouped(f.audit.rows) + " rows at sequence " + grouped(f.audit.seq));
     line("digest", digest);
 }
 
@@ -129,45 +141,54 @@ void print_result(const Findings& f) {
 
 void print_created(const SharedConfig& config, const StatusView& status, const std::string& state_dir) {
     std::printf("riskreg demonstration: one book of orders and pre-trade risk, shared by every process on this host\n\n");
-    std::printf("created '%s': %zu instruments, %zu account, %zu strategies; room for %s orders; %llu MiB in /dev/shm/%s\n", kRegistryName,
-                config.instruments.size(), config.accounts.size(), config.strategies.size(), grouped(config.capacity.orders).c_str(),
-                static_cast<unsigned long long>(status.size_bytes >> 20), status.segment.c_str());
+    std::printf("created '%s': %zu instruments, %zu account, %zu strategies; room for %s orders; %llu MiB in /dev/shm/%s\n",
+                kRegistryName, config.instruments.size(), config.accounts.size(), config.strategies.size(),
+                grouped(config.capacity.orders).c_str(), static_cast<unsigned long long>(status.size_bytes >> 20),
+                status.segment.c_str());
     std::printf("files in %s\n\n", state_dir.c_str());
 }
 
 void print_kill(const KillReport& r) {
     std::printf("\n");
     if (r.inside)
-        std::printf("  %s (process %d) was stopped while it held the registry's lock (attempt %u) and killed with SIGKILL there.\n",
-                    strategy_name(kVictim).c_str(), r.pid, r.attempts);
+        std::printf(
+            "  %s (process %d) was stopped while it held the registry's lock (attempt %u) and killed with SIGKILL there.\n",
+            strategy_name(kVictim).c_str(), r.pid, r.attempts);
     else
-        std::printf("  %s (process %d) was never caught inside its critical section in %u attempts, and was killed outside of it.\n",
-                    strategy_name(kVictim).c_str(), r.pid, r.attempts);
+        std::printf(
+            "  %s (process %d) was never caught inside its critical section in %u attempts, and was killed outside of it.\n",
+            strategy_name(kVictim).c_str(), r.pid, r.attempts);
     if (r.inside)
         std::printf("    stopped, it sat on the lock for %s; then the next caller took the lock over: repairs + %llu, %s\n",
                     duration(r.held_ns).c_str(), static_cast<unsigned long long>(r.repairs),
                     r.redone != 0 ? "its half-made change finished" : "no half-made change to finish");
-    std::printf("    the other strategies went on; longest wait of any of them between two answers: %s\n", duration(r.survivors_gap_ns).c_str());
-    std::printf("    its session was dead for everyone after %s; %u of its orders are orphaned, their exposure stays reserved\n",
-                duration(r.noticed_ns).c_str(), r.orphans);
+    std::printf("    the other strategies went on; longest wait of any of them between two answers: %s\n",
+                duration(r.survivors_gap_ns).c_str());
+    std::printf(
+        "    its session was dead for everyone after %s; %u of its orders are orphaned, their exposure stays reserved\n",
+        duration(r.noticed_ns).c_str(), r.orphans);
     std::printf("    strategy:%s was halted by its on_death policy (\"%s\"); an operator resumed it with a reason\n",
                 strategy_name(kVictim).c_str(), r.halt_reason.c_str());
     const TakeOver& t = r.take_over;
-    std::printf("    a new incarnation claimed %u orders: %u went on, %u with a pending request are taken back, %u the venue is asked about\n",
-                t.claimed, t.claimed - t.queried - t.canceled, t.canceled, t.queried);
+    std::printf(
+        "    a new incarnation claimed %u orders: %u went on, %u with a pending request are taken back, %u the venue is asked "
+        "about\n",
+        t.claimed, t.claimed - t.queried - t.canceled, t.canceled, t.queried);
     const std::string id = order_id(kVictim, t.in_doubt);
     if (t.in_doubt == 0)
-        std::printf("    it was not asking for an order when it died; a fact that it was booking is delivered to its successor again\n\n");
+        std::printf(
+            "    it was not asking for an order when it died; a fact that it was booking is delivered to its successor "
+            "again\n\n");
     else if (t.in_doubt_found)
-        std::printf("    the call that it died in was about %s: find says it is registered, %s\n\n", id.c_str(), std::string(name_of(t.in_doubt_status)).c_str());
-    else
-        std::printf("    the call that it died in was about %s: find says it was never registered\n\n", id.c_str());
+        std::printf("    the call that it died in was about %s: find says it is registered, %s\n\n", id.c_str(),
+                    std::string(name_of(t.in_doubt_status)).c_str());
+    else std::printf("    the call that it died in was about %s: find says it was never registered\n\n", id.c_str());
 }
 
 void print_recovery(const Findings& f) {
     std::printf("\n  all strategies and the venue were killed with SIGKILL while they traded; nobody is attached.\n");
-    std::printf("    adopted again: state %s, sequence %s, %s orders still live\n\n", f.status.state.c_str(), grouped(f.status.committed).c_str(),
-                grouped(f.status.orders_live).c_str());
+    std::printf("    adopted again: state %s, sequence %s, %s orders still live\n\n", f.status.state.c_str(),
+                grouped(f.status.committed).c_str(), grouped(f.status.orders_live).c_str());
 }
 
 void print_table(const Board& board, const Reader& reader, const Findings& findings) {
@@ -180,15 +201,18 @@ void print_table(const Board& board, const Reader& reader, const Findings& findi
 void print_next(const std::string& state_dir, bool kept) {
     std::error_code ignored;
     const std::string folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
-    std::printf("\nWhere to look next\n  README.md         what this is, and ten lines of C++ that use it\n"
-                "  tools/README.md   riskctl: every verb, every key of the configuration\n");
+    std::printf(
+        "\nWhere to look next\n  README.md         what this is, and ten lines of C++ that use it\n"
+        "  tools/README.md   riskctl: every verb, every key of the configuration\n");
     if (!kept) {
         std::printf("  riskreg-demo --keep leaves the registry of this run in place, for riskctl to look at\n");
         return;
     }
     std::printf("The registry was kept (it holds shared memory until it is destroyed):\n");
-    for (const char* verb : {"status demo", "sessions demo", "orders demo --live", "exposure demo", "verify demo", "destroy demo"})
+    for (const char* verb :
+         {"status demo", "sessions demo", "orders demo --live", "exposure demo", "verify demo", "destroy demo"})
         std::printf("  %s/riskctl %s --state-dir %s\n", folder.c_str(), verb, state_dir.c_str());
+    std::printf("  rm -r %s\n", state_dir.c_str());
 }
 
 Progress::Progress() : in_place_(::isatty(STDOUT_FILENO) != 0) {}

@@ -22,8 +22,12 @@ constexpr std::uint32_t kHurry = 25;   // times as many orders a second, and no 
 class Strategy {
 public:
     Strategy(Registry registry, Board& board, std::size_t index)
-        : registry_(std::move(registry)), board_(board), mine_(board.strategies[index]), index_(index),
-          chance_(index + 1 + 16ULL * mine_.attached.load()), account_(registry_.account(kAccount)) {
+        : registry_(std::move(registry)),
+          board_(board),
+          mine_(board.strategies[index]),
+          index_(index),
+          chance_(index + 1 + 16ULL * mine_.attached.load()),
+          account_(registry_.account(kAccount)) {
         for (std::size_t i = 0; i < kInstruments; ++i) {
             instruments_[i] = registry_.instrument(kMarkets[i].id);
             rows_[i] = registry_.reader().scope(std::string("account:") + kAccount + "/instrument:" + kMarkets[i].id);
@@ -225,7 +229,8 @@ void Strategy::cancel_one() {
 void Strategy::request_cancel(Working& order) {
     const Verdict verdict = registry_.cancel_requested(account_, id(order.number));
     if (verdict.result == Result::denied) return mine_.requests_denied.add(), note_denial(verdict);
-    order.pending = mine_.to_venue.push({MessageKind::cancel, order.side, order.instrument, order.number, 0, order.price, order.quantity, 0});
+    order.pending = mine_.to_venue.push(
+        {MessageKind::cancel, order.side, order.instrument, order.number, 0, order.price, order.quantity, 0});
 }
 
 void Strategy::replace_one() {
@@ -249,7 +254,8 @@ void Strategy::replace_one() {
     if (verdict.result != Result::denied) note_answer(number);
     begin_asking(0);
     if (verdict.result == Result::denied) return mine_.requests_denied.add(), note_denial(verdict);
-    order.pending = mine_.to_venue.push({MessageKind::replace, order.side, order.instrument, order.number, number, price, quantity, 0});
+    order.pending =
+        mine_.to_venue.push({MessageKind::replace, order.side, order.instrument, order.number, number, price, quantity, 0});
 }
 
 // ---- records in shared memory ----
@@ -300,7 +306,7 @@ bool Strategy::read_venue() {
             if (message.kind == MessageKind::filled) fact.exec_id = execution;
             const Verdict verdict = registry_.event(fact);
             if (verdict.reason == DenyReason::poisoned || verdict.reason == DenyReason::fenced) return false;
-            if (verdict.result == Result::not_booked) return mine_.not_booked.add(), true;   // the next turn delivers it again
+            if (verdict.result == Result::not_booked) return mine_.not_booked.add(), true;  // the next turn delivers it again
             book(message, verdict);
         }
         mine_.from_venue.pop();
@@ -313,7 +319,10 @@ OrderEvent Strategy::fact_of(const Message& message) const {
     fact.account = account_;
     switch (message.kind) {
         case MessageKind::acked: fact.kind = EventKind::acked; break;
-        case MessageKind::rejected: fact.kind = EventKind::rejected; fact.text = "not today"; break;
+        case MessageKind::rejected:
+            fact.kind = EventKind::rejected;
+            fact.text = "not today";
+            break;
         case MessageKind::canceled: fact.kind = EventKind::canceled; break;
         case MessageKind::cancel_rejected: fact.kind = EventKind::cancel_rejected; break;
         case MessageKind::replace_rejected: fact.kind = EventKind::replace_rejected; break;
@@ -336,7 +345,11 @@ void Strategy::book(const Message& message, const Verdict& verdict) {
     order->acked = true;
     switch (message.kind) {
         case MessageKind::filled: order->cum = verdict.cum_quantity.value; break;
-        case MessageKind::replaced: order->price = message.price; order->quantity = message.quantity; order->pending = false; break;
+        case MessageKind::replaced:
+            order->price = message.price;
+            order->quantity = message.quantity;
+            order->pending = false;
+            break;
         case MessageKind::cancel_rejected:
         case MessageKind::replace_rejected: order->pending = false; break;
         default: break;
@@ -418,7 +431,8 @@ int run_strategy(Board& board, const std::string& state_dir, std::size_t strateg
         Strategy self(Registry::open(kRegistryName, config), board, strategy);
         if (take_over) self.take_over();
         self.announce();
-        while (self.trade()) {}
+        while (self.trade()) {
+        }
         std::fprintf(stderr, "\nriskreg-demo: %s: the registry refuses every further call\n", config.strategy.c_str());
     } catch (const std::exception& error) {
         std::fprintf(stderr, "\nriskreg-demo: %s: %s\n", strategy_name(strategy).c_str(), error.what());

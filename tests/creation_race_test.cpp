@@ -1,0 +1,275 @@
+// A creator, or an adopter, dies anywhere while others are at the door. Afterwards the registry can be created or
+// opened, nobody hangs, and nothing has to be deleted by hand.
+
+#include <catch2/catch.hpp>
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/crash_point.hpp"
+#include "riskreg/error.hpp"
+#include "segment/state_lock.hpp"
+#include "support/child.hpp"
+#include "support/operations.hpp"
+
+namespace {
+
+using namespace riskreg;
+using namespace riskreg::test;
+
+/// A registry that nobody has made yet, with a name that no other has.
+class Plot {
+public:
+    Plot() : name_("plot-" + std::to_string(::getpid()) + "-" + std::to_string(++count_)) {}
+    ~Plot() {
+        try {
+            Registry::destroy(name_, directory_.path(), false, true);
+        } catch (const Error&) {
+            // It was never finished; require_one_segment has said so where that is wrong.
+        }
+    }
+    Plot(const Plot&) = delete;
+    Plot& operator=(const Plot&) = delete;
+
+    void create() const { Registry::create(name_, config_, directory_.path()); }
+    [[nodiscard]] Registry open(std::int64_t attach_timeout_ns, const std::string& strategy = {}) const {
+        ProcessConfig config;
+        config.state_dir = directory_.path();
+        config.strategy = strategy;
+        config.attach_timeout_ns = attach_timeout_ns;
+        config.request_timeout_ns = 2'000'000'000;
+        return Registry::open(name_, config);
+    }
+    [[nodiscard]] int segments() const {
+        int found = 0;
+        for (const auto& entry : std::filesystem::directory_iterator("/dev/shm"))
+            found += entry.path().filename().string().ends_with("." + name_) ? 1 : 0;
+        return found;
+    }
+
+private:
+    static inline int count_ = 0;
+    TempDir directory_;
+    std::string name_;
+    SharedConfig config_ = tiny_config();
+};
+
+constexpr std::int64_t kShort_ns = 2'000'000;
+constexpr std::int64_t kAmple_ns = 10'000'000'000;
+
+/// Looks in again and again, with little patience, until told to go.
+Child visitor(const Plot& plot, const std::atomic<bool>& leave) {
+    return Child([&plot, &leave] {
+        while (!leave) {
+            try {
+                const Registry registry = plot.open(kShort_ns);
+            } catch (const Error& error) {
+                // Not there yet, or somebody is at work: the two answers that an honest race allows.
+                if (error.code() != Errc::missing && error.code() != Errc::busy) throw;
+            }
+        }
+    });
+}
+
+/// Creates the registry, unless the dead creator had got so far that it is there.
+void make_sure_it_exists(const Plot& plot) {
+    wait_until([&] {
+        try {
+            plot.create();
+            return true;
+        } catch (const Error& error) {
+            if (error.code() == Errc::bad_input) return true;
+            // A visitor is inside for a moment.
+            if (error.code() != Errc::busy) throw;
+            return false;
+        }
+    });
+}
+
+/// One death of a creator among two visitors, and then life goes on. `kill_creator` returns when it is dead.
+template <class KillCreator>
+void survive(const Plot& plot, KillCreator kill_creator) {
+    Shared<std::atomic<bool>> leave;
+    Child first = visitor(plot, *leave), second = visitor(plot, *leave);
+    kill_creator();
+    make_sure_it_exists(plot);
+    const Registry registry = plot.open(kAmple_ns, "s1");
+    *leave = true;
+    REQUIRE(first.wait().left_with(0));
+    REQUIRE(second.wait().left_with(0));
+    REQUIRE(registry.reader().audit().violations.empty());
+    REQUIRE(plot.segments() == 1);
+}
+
+/// Kills the creator at the n-th entry or exit of a system call; false when it had finished before.
+bool kill_at_system_call(const Plot& plot, std::uint64_t nth) {
+    TracedChild creator([&] {
+        TracedChild::hand_over();
+        plot.create();
+        TracedChild::hand_over();
+    });
+    bool inside = true;
+    for (std::uint64_t i = 0; inside && i < nth; ++i) inside = creator.step_to_system_call();
+    creator.process().kill_and_reap();
+    return inside;
+}
+
+/// Kills the creator at its n-th crash point; false when it had finished before.
+bool kill_at_crash_point(const Plot& plot, std::uint64_t nth) {
+    Child creator([&] {
+        base::arm_crash_point(nth);
+        plot.create();
+    });
+    return creator.wait().was_killed();
+}
+
+}  // namespace
+
+TEST_CASE("a creator killed at any crash point leaves the door open", "[crash][attach][inv-10]") {
+    std::uint64_t points = 0;
+    for (bool killed = true; killed; points += killed ? 1 : 0) {
+        INFO("crash point " << points + 1);
+        const Plot plot;
+        survive(plot, [&] { killed = kill_at_crash_point(plot, points + 1); });
+    }
+    CHECK(points >= 4);
+    std::cout << "creators killed at crash points: " << points << "\n";
+}
+
+TEST_CASE("a creator killed at any system call leaves the door open", "[crash][attach][inv-10]") {
+    if (RISKREG_SANITIZED || !may_trace()) {
+        std::cout << "SKIPPED: needs ptrace, and no sanitizer\n";
+        return;
+    }
+    std::uint64_t points = 0;
+    for (bool killed = true; killed; points += killed ? 1 : 0) {
+        INFO("system call stop " << points + 1);
+        const Plot plot;
+        survive(plot, [&] { killed = kill_at_system_call(plot, points + 1); });
+    }
+    CHECK(points > 40);
+    std::cout << "creators killed at system calls: " << points << "\n";
+}
+
+TEST_CASE("a creator killed at any crash point can be cleared away by destroy", "[crash][attach]") {
+    for (std::uint64_t point = 1;; ++point) {
+        INFO("crash point " << point);
+        const Plot plot;
+        if (!kill_at_crash_point(plot, point)) break;
+        if (plot.segments() == 0) continue;
+        // Whoever gives up on the registry must not be told to use rm.
+        CHECK_NOTHROW([&] { plot.create(); }());
+        CHECK(plot.segments() == 1);
+    }
+}
+
+// ---- adopters ---------------------------------------------------------------------------------
+
+namespace {
+
+/// A registry that was left by a process which died under its lock.
+void leave_behind(const TempRegistry& place) {
+    Child owner([&] {
+        Desk desk(place);
+        desk.attach("s1");
+        base::arm_crash_point(3);   // committed, nothing applied
+        desk.place_order("O-1");
+    });
+    REQUIRE(owner.wait().was_killed());
+}
+
+/// Whether any mutex of the segment has lost the mark of a robust one: the kernel would not tell of a dead owner.
+bool has_a_mutex_that_is_not_robust(core::State& state) {
+    // A byte of zeroes in the middle of `initialise`: between clearing the memory and naming its kind.
+    const auto kind = [](const void* mutex) { return static_cast<const pthread_mutex_t*>(mutex)->__data.__kind; };
+    if (kind(segment::mutex_memory(state)) == 0) return true;
+    for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot)
+        if (kind(state.sessions[slot].mutex) == 0) return true;
+    return false;
+}
+
+/// Holds the lock and dies: what the next locker must be told by the mutex.
+void die_under_the_lock(const TempRegistry& place) {
+    Child owner([&] {
+        Desk desk(place);
+        desk.attach("");
+        base::arm_crash_point(1);
+        static_cast<void>(knock(desk.registry()));
+    });
+    REQUIRE(owner.wait().was_killed());
+}
+
+}  // namespace
+
+TEST_CASE("an adopter killed at any crash point leaves the adoption to the next", "[crash][attach][inv-2][inv-3]") {
+    std::uint64_t points = 0;
+    for (std::uint64_t point = 1;; ++point) {
+        INFO("crash point " << point);
+        const TempRegistry place;
+        leave_behind(place);
+        Child adopter([&] {
+            base::arm_crash_point(point);
+            const Registry registry = place.attach();
+            base::arm_crash_point(0);
+        });
+        const bool killed = adopter.wait().was_killed();
+        Desk desk(place);
+        desk.attach("s1");
+        OrderView order;
+        REQUIRE(desk.registry().find(desk.account(), "O-1", order));
+        REQUIRE(desk.registry().reader().audit().violations.empty());
+        if (!killed) break;
+        ++points;
+    }
+    CHECK(points > 5);
+    std::cout << "adopters killed at crash points: " << points << "\n";
+}
+
+TEST_CASE("who waited for an adopter that died in the middle adopts himself: all mutexes are whole", "[crash][attach][inv-10]") {
+    if (RISKREG_SANITIZED || !may_trace()) {
+        std::cout << "SKIPPED: needs ptrace, and no sanitizer\n";
+        return;
+    }
+    const TempRegistry place;
+    leave_behind(place);
+    LiveSegment live(place, segment::Access::read_write);
+    TracedChild adopter([&] {
+        TracedChild::hand_over();
+        const Registry registry = place.attach();
+        TracedChild::hand_over();
+    });
+    // Into the middle of making a mutex anew.
+    bool inside = true;
+    while (inside && !has_a_mutex_that_is_not_robust(live.state())) inside = adopter.step();
+    if (!inside) SUCCEED("this build makes a mutex without such a moment");
+    Shared<std::atomic<bool>> attached, leave;
+    Child waiting([&] {
+        const Registry registry = place.attach();   // not alone: waits for the adopter
+        *attached = true;
+        wait_until([&] { return leave->load(); });
+    });
+    wait_until([&] { return is_asleep(waiting.pid()); });
+    adopter.process().kill_and_reap();
+    wait_until([&] { return attached->load(); });
+
+    CHECK_FALSE(has_a_mutex_that_is_not_robust(live.state()));
+    die_under_the_lock(place);
+    ProcessConfig patient = place.process();
+    patient.request_timeout_ns = 1'000'000'000;
+    {
+        Registry next = Registry::open(place.name(), patient);
+        CHECK(knock(next));
+        CHECK(next.reader().audit().violations.empty());
+    }
+    *leave = true;
+    CHECK(waiting.wait().left_with(0));
+}

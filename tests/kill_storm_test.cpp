@@ -1,0 +1,238 @@
+// Four strategies trade at random while a killer SIGKILLs one of them every few milliseconds and starts it again. A
+// survivor must always be answered within its deadline, and every sum must be right all along.
+//
+// RISKREG_LONG=1: ten minutes, in rounds with a fresh registry each.
+
+#include <catch2/catch.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <iostream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "riskreg/error.hpp"
+#include "support/child.hpp"
+#include "support/operations.hpp"
+
+namespace {
+
+using namespace riskreg;
+using namespace riskreg::test;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::array kStrategies = {"s1", "s2", "s3", "s4"};
+constexpr std::size_t kTraders = kStrategies.size();
+
+/// Room for a round; a ring so large that an audit is not outrun.
+SharedConfig storm_config() {
+    SharedConfig config = tiny_config();
+    config.capacity.orders = 65536;
+    config.capacity.executions = 65536;
+    config.capacity.ring_events = 262144;
+    return config;
+}
+
+/// What a trader tells the world, across its deaths.
+struct Diary {
+    char accepted[kMaxIdBytes + 1];   // the last order that was answered `accepted`
+    std::uint64_t lives;
+    std::uint64_t calls;
+    std::uint64_t lost;               // accepted orders that the next life did not find
+    std::uint64_t attached;
+};
+
+/// One life of a strategy: orders in all states, facts in any order, no end.
+class Trader {
+public:
+    Trader(const TempRegistry& place, std::size_t number, Diary& diary)
+        : desk_(place), diary_(diary), random_(static_cast<unsigned>(diary.lives * kTraders + number)) {
+        desk_.attach(kStrategies[number]);
+        prefix_ = std::string(kStrategies[number]) + "-" + std::to_string(diary.lives) + "-";
+        ++diary_.attached;
+    }
+
+    /// An answer that was given is kept, whoever died since.
+    void check_last_answer() {
+        OrderView order;
+        if (diary_.accepted[0] != '\0' && !desk_.registry().find(desk_.account(), diary_.accepted, order)) ++diary_.lost;
+    }
+
+    void act() {
+        ++diary_.calls;
+        const unsigned dice = below(100);
+        if (ids_.empty() || dice < 5) return place_order();
+        const std::string& id = ids_[below(static_cast<unsigned>(ids_.size()))];
+        if (dice < 8) return fill(id);
+        if (dice < 9) return replace_by_id(id);
+        if (dice < 30) return say(EventKind::acked, id);
+        if (dice < 50) return static_cast<void>(desk_.registry().cancel_requested(desk_.account(), id));
+        if (dice < 65) return say(EventKind::cancel_rejected, id);
+        if (dice < 80) return replace(id);
+        if (dice < 90) return say(EventKind::replace_rejected, id);
+        if (dice < 97) return say(EventKind::replaced, id);
+        say(dice < 99 ? EventKind::canceled : EventKind::rejected, id);
+    }
+
+private:
+    unsigned below(unsigned end) { return std::uniform_int_distribution<unsigned>(0, end - 1)(random_); }
+
+    void place_order() {
+        const std::string id = prefix_ + std::to_string(++last_);
+        if (!desk_.registry().check_and_register(desk_.order(id, below(2) == 0 ? Side::buy : Side::sell)).accepted()) return;
+        // A kill may come between the two bytes of the id: its end is stored first.
+        std::array<char, sizeof diary_.accepted> text{};
+        std::copy(id.begin(), id.end(), text.begin());
+        diary_.accepted[0] = '\0';
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::memcpy(diary_.accepted + 1, text.data() + 1, text.size() - 1);
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        diary_.accepted[0] = text[0];
+        ids_.push_back(id);
+        if (ids_.size() > 64) ids_.erase(ids_.begin());
+    }
+
+    void say(EventKind kind, const std::string& id) { static_cast<void>(desk_.registry().event(desk_.fact(kind, id))); }
+
+    void fill(const std::string& id) {
+        const std::string exec_id = prefix_ + "E" + std::to_string(++last_);
+        OrderEvent fact = desk_.fact(EventKind::filled, id);
+        fact.exec_id = exec_id;
+        fact.price = points(4800);
+        fact.quantity = lots(1 + static_cast<int>(below(3)));
+        static_cast<void>(desk_.registry().event(fact));
+    }
+
+    void replace(const std::string& id, const std::string& new_id = {}) {
+        ReplaceRequest request;
+        request.id = id;
+        request.account = desk_.account();
+        request.new_id = new_id;
+        request.price = points(4790 + static_cast<int>(below(20)));
+        request.quantity = lots(5 + static_cast<int>(below(20)));
+        static_cast<void>(desk_.registry().replace_requested(request));
+    }
+    void replace_by_id(const std::string& id) { replace(id, prefix_ + "R" + std::to_string(++last_)); }
+
+    Desk desk_;
+    Diary& diary_;
+    std::mt19937 random_;
+    std::string prefix_;
+    std::vector<std::string> ids_;
+    std::uint64_t last_ = 0;
+};
+
+Child start(const TempRegistry& place, std::size_t number, Diary& diary) {
+    ++diary.lives;
+    return Child([&place, number, &diary] {
+        Trader trader(place, number, diary);
+        trader.check_last_answer();
+        for (;;) trader.act();
+    });
+}
+
+struct Tally {
+    std::uint64_t kills = 0, calls = 0, audits = 0, audits_outrun = 0, repairs = 0, redone = 0, generations = 0;
+    Clock::duration slowest{};
+};
+
+/// A survivor's calls, each timed: an answer, whatever it is, must come.
+class Survivor {
+public:
+    Survivor(const TempRegistry& place, Tally& tally) : place_(place), tally_(tally), registry_(place.attach()) {}
+
+    void call() {
+        const auto begin = Clock::now();
+        const bool answered = knock(registry_);
+        tally_.slowest = std::max(tally_.slowest, Clock::now() - begin);
+        REQUIRE(answered);
+    }
+
+    /// Over running writers it may be outrun; at rest it may not.
+    void audit(bool at_rest) {
+        try {
+            const AuditView audit = registry_.reader().audit();
+            CAPTURE(audit.violations);
+            REQUIRE(audit.violations.empty());
+            ++tally_.audits;
+        } catch (const Error& error) {
+            if (at_rest || error.code() != Errc::busy) throw;
+            ++tally_.audits_outrun;
+        }
+    }
+
+    void close_round() {
+        call();
+        audit(true);
+        const StatusView status = registry_.reader().status();
+        REQUIRE(status.committed == status.applied);
+        REQUIRE_FALSE(status.poisoned);
+        tally_.repairs += status.repairs;
+        tally_.redone += status.redone;
+        std::uint32_t newest = 0;
+        for (const SessionView& session : registry_.reader().sessions()) newest = std::max(newest, session.generation);
+        tally_.generations += newest;
+        REQUIRE(registry_.reader().sessions().size() <= place_.look().status().sessions_capacity);
+    }
+
+private:
+    const TempRegistry& place_;
+    Tally& tally_;
+    Registry registry_;
+};
+
+void storm(std::chrono::milliseconds length, unsigned seed, Tally& tally) {
+    const TempRegistry place(storm_config());
+    Survivor survivor(place, tally);
+    Shared<std::array<Diary, kTraders>> diaries;
+    std::vector<Child> traders;
+    for (std::size_t i = 0; i < kTraders; ++i) traders.push_back(start(place, i, (*diaries)[i]));
+    std::mt19937 random(seed);
+    auto next_audit = Clock::now();
+    for (const auto end = Clock::now() + length; Clock::now() < end;) {
+        // The pace of the killer; nothing waits for it.
+        std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<>(500, 6000)(random)));
+        const std::size_t victim = std::uniform_int_distribution<std::size_t>(0, kTraders - 1)(random);
+        traders[victim].send(SIGKILL);
+        survivor.call();
+        REQUIRE(traders[victim].wait().was_killed());   // a trader that ended by itself could not attach
+        ++tally.kills;
+        Child again = start(place, victim, (*diaries)[victim]);
+        std::destroy_at(&traders[victim]);
+        std::construct_at(&traders[victim], std::move(again));
+        survivor.call();
+        if (Clock::now() < next_audit) continue;
+        survivor.audit(false);
+        next_audit = Clock::now() + std::chrono::milliseconds(200);
+    }
+    for (Child& trader : traders) trader.kill_and_reap();
+    survivor.close_round();
+    for (const Diary& diary : *diaries) {
+        CHECK(diary.lost == 0);
+        CHECK(diary.attached > 1);
+        tally.calls += diary.calls;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a storm of kills leaves every sum right and nobody waiting", "[crash][storm][inv-2][inv-3][inv-5][inv-8][inv-10]") {
+    const int rounds = long_form() ? 120 : 1;
+    Tally tally;
+    for (int round = 0; round < rounds; ++round) storm(std::chrono::seconds(5), static_cast<unsigned>(::getpid() + round), tally);
+    const auto slowest = std::chrono::duration_cast<std::chrono::microseconds>(tally.slowest).count();
+    std::cout << "kill storm: " << tally.kills << " kills, " << tally.calls << " calls of traders, " << tally.repairs << " repairs, " << tally.redone
+              << " events redone, " << tally.audits << " audits (" << tally.audits_outrun << " outrun), " << tally.generations
+              << " sessions, slowest call of the survivor " << slowest << " us\n";
+    CHECK(tally.repairs > 0);
+    CHECK(tally.audits > 0);
+    CHECK(tally.generations > storm_config().capacity.sessions);   // so slots were used again
+    CHECK(tally.slowest < std::chrono::seconds(11));               // its deadline is 10 s; a hang would be for ever
+}
