@@ -31,12 +31,12 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array kStrategies = {"s1", "s2", "s3", "s4"};
 constexpr std::size_t kTraders = kStrategies.size();
 
-/// Room for a round; a ring so large that an audit is not outrun.
+/// Room for a round: ids and executions do not run out, and an audit copies the tables before the ring is lapped.
 SharedConfig storm_config() {
     SharedConfig config = tiny_config();
     config.capacity.orders = 65536;
-    config.capacity.executions = 65536;
-    config.capacity.ring_events = 262144;
+    config.capacity.executions = 32768;
+    config.capacity.ring_events = 65536;
     return config;
 }
 
@@ -67,18 +67,19 @@ public:
 
     void act() {
         ++diary_.calls;
-        const unsigned dice = below(100);
-        if (ids_.empty() || dice < 5) return place_order();
+        const unsigned dice = below(1000);
+        if (ids_.size() < 8 || dice < 10) return place_order();
         const std::string& id = ids_[below(static_cast<unsigned>(ids_.size()))];
-        if (dice < 8) return fill(id);
-        if (dice < 9) return replace_by_id(id);
-        if (dice < 30) return say(EventKind::acked, id);
-        if (dice < 50) return static_cast<void>(desk_.registry().cancel_requested(desk_.account(), id));
-        if (dice < 65) return say(EventKind::cancel_rejected, id);
-        if (dice < 80) return replace(id);
-        if (dice < 90) return say(EventKind::replace_rejected, id);
-        if (dice < 97) return say(EventKind::replaced, id);
-        say(dice < 99 ? EventKind::canceled : EventKind::rejected, id);
+        // New ids and executions take room for the day, and an order that has ended changes no more: rare, all three.
+        if (dice < 15) return fill(id);
+        if (dice < 20) return replace_by_id(id);
+        if (dice < 22) return say(EventKind::canceled, id);
+        if (dice < 24) return say(EventKind::rejected, id);
+        if (dice < 100) return say(EventKind::acked, id);
+        if (dice < 350) return static_cast<void>(desk_.registry().cancel_requested(desk_.account(), id));
+        if (dice < 600) return say(EventKind::cancel_rejected, id);
+        if (dice < 800) return replace(id);
+        say(dice < 900 ? EventKind::replace_rejected : EventKind::replaced, id);
     }
 
 private:
@@ -87,7 +88,7 @@ private:
     void place_order() {
         const std::string id = prefix_ + std::to_string(++last_);
         if (!desk_.registry().check_and_register(desk_.order(id, below(2) == 0 ? Side::buy : Side::sell)).accepted()) return;
-        // A kill may come between the two bytes of the id: its end is stored first.
+        // A kill may come between two bytes of the id: the first one is stored last.
         std::array<char, sizeof diary_.accepted> text{};
         std::copy(id.begin(), id.end(), text.begin());
         diary_.accepted[0] = '\0';

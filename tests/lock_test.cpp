@@ -116,7 +116,7 @@ TEST_CASE("the death of the owner is told by trylock, and by a wait that has beg
     REQUIRE(mutex.unlock());
 }
 
-TEST_CASE("a mutex that was unlocked without make_consistent refuses everybody", "[lock]") {
+TEST_CASE("a mutex that was unlocked without make_consistent is nobody's ever after", "[lock]") {
     Shared<MutexPage> page;
     RobustMutex mutex = mutex_of(*page);
     mutex.initialise();
@@ -124,7 +124,11 @@ TEST_CASE("a mutex that was unlocked without make_consistent refuses everybody",
     REQUIRE(mutex.try_lock() == LockResult::owner_died);
     REQUIRE(mutex.unlock());
     REQUIRE(mutex.try_lock() == LockResult::unrecoverable);
-    REQUIRE(mutex.lock(kAmple_ns) == LockResult::unrecoverable);
+    // glibc's trylock leaves the word taken when it gives that answer: later ones may time out instead.
+    for (int again = 0; again < 3; ++again) {
+        const LockResult later = mutex.lock(1'000'000);
+        REQUIRE((later == LockResult::unrecoverable || later == LockResult::timed_out));
+    }
 }
 
 TEST_CASE("a thread that holds the mutex and asks again is not made to wait for itself", "[lock][inv-10]") {
@@ -213,6 +217,18 @@ void die_inside(const TempRegistry& place) {
     REQUIRE(child.wait().was_killed());
 }
 
+/// A child that is stopped while it holds the lock.
+Child stopped_holder(const TempRegistry& place) {
+    Child holder([&place] {
+        LiveSegment live(place, segment::Access::read_write);
+        const segment::StateLock lock(live.state(), kAmple_ns, layout::kNoSlot);
+        if (!lock.inside()) throw std::runtime_error("the lock was not free");
+        ::raise(SIGSTOP);
+    });
+    REQUIRE(holder.wait_for_stop().stopped_by(SIGSTOP));
+    return holder;
+}
+
 bool is_poisoned(const TempRegistry& place) { return place.look().status().poisoned; }
 
 std::optional<Errc> refusal_of_open(const TempRegistry& place) {
@@ -267,17 +283,11 @@ TEST_CASE("a registry whose mutex was given up as unrecoverable is poisoned for 
 
 TEST_CASE("a stopped lock owner costs others their deadline and no more; when it goes on, so do they", "[lock][inv-8][inv-10][inv-12]") {
     const TempRegistry place;
-    Child holder([&] {
-        LiveSegment live(place, segment::Access::read_write);
-        const segment::StateLock lock(live.state(), kAmple_ns, layout::kNoSlot);
-        if (!lock.inside()) throw std::runtime_error("the lock was not free");
-        ::raise(SIGSTOP);
-    });
-    REQUIRE(holder.wait_for_stop().stopped_by(SIGSTOP));
     ProcessConfig config = place.process();
     config.request_timeout_ns = 20'000'000;
     config.fact_timeout_ns = 50'000'000;
     Registry bystander = Registry::open(place.name(), config);
+    Child holder = stopped_holder(place);
     OrderEvent fact;
     fact.kind = EventKind::acked;
     fact.id = "O-1";
@@ -303,38 +313,31 @@ TEST_CASE("a stopped lock owner costs others their deadline and no more; when it
 
 TEST_CASE("a request of a strategy meets a stopped lock owner: denied lock_timeout, and accepted afterwards", "[lock][inv-6][inv-10][inv-12]") {
     const TempRegistry place;
-    Shared<std::atomic<bool>> attached;
-    Child holder([&] {
-        LiveSegment live(place, segment::Access::read_write);
-        wait_until([&] { return attached->load(); });
-        const segment::StateLock lock(live.state(), kAmple_ns, layout::kNoSlot);
-        ::raise(SIGSTOP);
-    });
     ProcessConfig config = place.process("s1");
     config.request_timeout_ns = 20'000'000;
-    std::optional<Registry> trader(Registry::open(place.name(), config));
-    *attached = true;
-    REQUIRE(holder.wait_for_stop().stopped_by(SIGSTOP));
+    Registry trader = Registry::open(place.name(), config);
+    Child holder = stopped_holder(place);
     OrderRequest order;
     order.id = "O-1";
-    order.account = trader->account("A1");
-    order.instrument = trader->instrument("ES");
+    order.account = trader.account("A1");
+    order.instrument = trader.instrument("ES");
     order.side = Side::buy;
     order.price = points(4800);
     order.quantity = lots(1);
     const auto begin = Clock::now();
-    CHECK(trader->check_and_register(order).reason == DenyReason::lock_timeout);
+    CHECK(trader.check_and_register(order).reason == DenyReason::lock_timeout);
     CHECK(Clock::now() - begin < std::chrono::seconds(5));
     OrderView view;
-    CHECK_FALSE(trader->find(order.account, "O-1", view));   // reading waits for nobody
+    CHECK_FALSE(trader.find(order.account, "O-1", view));   // reading waits for nobody
     holder.send(SIGCONT);
     REQUIRE(holder.wait().left_with(0));
-    CHECK(trader->check_and_register(order).accepted());
+    CHECK(trader.check_and_register(order).accepted());
 }
 
 TEST_CASE("an owner whose lock was taken from it poisons the registry at unlock", "[lock][inv-12]") {
     const TempRegistry place;
     Desk desk(place);
+    desk.attach("");
     Shared<std::atomic<int>> step;
     Child owner([&] {
         LiveSegment live(place, segment::Access::read_write);
@@ -349,7 +352,7 @@ TEST_CASE("an owner whose lock was taken from it poisons the registry at unlock"
         ::_exit(is_poisoned(place) ? 0 : 1);
     });
     wait_until([&] { return step->load() == 1; });
-    desk.attach("s1");                                  // takes the lock from the live owner
+    REQUIRE(knock(desk.registry()));                    // takes the lock from the live owner
     *step = 2;
     REQUIRE(owner.wait().left_with(0));
     require_poisoned(place, desk);

@@ -95,7 +95,8 @@ struct AuditView {
 };
 
 /// Looking only: maps the segment read-only, takes no lock, never delays a writer or a recovery.
-/// Cost: wait-free; a copy of one record each, except `audit` and `orders`, which are linear.
+/// Cost: wait-free; a copy of one record each, except `audit`, `orders` and `status`, which are linear in the ids
+/// of the day, and `exposures`, linear in the rows.
 class Reader {
 public:
     /// Throws Error: missing, foreign, permission, damaged.

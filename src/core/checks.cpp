@@ -137,7 +137,21 @@ bool is_reducing(const RowCounters& counters, Side side, std::int64_t quantity) 
     return worst_case(counters, side, quantity) <= 0;
 }
 
+namespace {
+
+/// Some covering scope is in a state that may refuse. The everyday answer is no, so this is all that it costs.
+bool any_state_refuses(const RowsNow& now) noexcept {
+    unsigned refuses = now.control[kFirmRow]->flags & kUnreconciled;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        refuses |= static_cast<unsigned>(now.control[k]->state > TradingState::warn) |
+                   static_cast<unsigned>(now.counters[k]->flags & kRowSaturated);
+    return refuses != 0;
+}
+
+}  // namespace
+
 bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity, Decision& out) noexcept {
+    if (!any_state_refuses(now)) [[likely]] return false;
     struct Refusal {
         int severity = 0;
         DenyReason reason = DenyReason::none;
@@ -150,7 +164,6 @@ bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side
         const RowControl& control = *now.control[k];
         const bool saturated = (now.counters[k]->flags & kRowSaturated) != 0;
         const bool unreconciled = k == kFirmRow && (control.flags & kUnreconciled) != 0;
-        if (control.state <= TradingState::warn && !saturated && !unreconciled) [[likely]] continue;
         const bool of_strategy = k == kStrategyRow || k == kStrategyInstrumentRow;
         const RowCounters& judge = *now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow];
         const bool reducing = intent == Intent::new_order && is_reducing(judge, side, quantity);
@@ -212,22 +225,29 @@ bool deny_single_order(const State& state, const RowsNow& now, const Growth& gro
 
 namespace {
 
-bool deny_working(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+/// What growing an order would break on one row; one bit for each reason.
+enum Breach : unsigned { kTooMany = 1, kTooManyOfSide = 2, kPosition = 4, kOpenNotional = 8, kOverflow = 16 };
+
+/// Branch-free: six rows are judged for every order, and almost always nothing is broken.
+unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
     const bool buy = growth.side == Side::buy;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const RowCounters& c = *now.counters[k];
-        const RowControl& l = *now.control[k];
-        const std::uint64_t side_count = static_cast<std::uint64_t>(buy ? c.working_buy : c.working_sell) + growth.orders;
-        const std::uint64_t count = static_cast<std::uint64_t>(c.working_buy) + c.working_sell + growth.orders;
-        const std::uint32_t side_limit = buy ? l.max_working_buy : l.max_working_sell;
-        const bool too_many = l.max_working_orders != kUnlimitedCount && count > l.max_working_orders;
-        const bool too_many_of_side = side_limit != kUnlimitedCount && side_count > side_limit;
-        if (!too_many && !too_many_of_side) [[likely]] continue;
-        const Compared compared{now.rows[k], static_cast<std::int64_t>(too_many ? count : side_count),
-                                static_cast<std::int64_t>(too_many ? l.max_working_orders : side_limit), Unit::orders};
-        return deny(state, DenyReason::max_working_orders, compared, out), true;
-    }
-    return false;
+    const RowCounters& c = *now.counters[k];
+    const RowCounters& q = *now.counters[kQuantityRow[k]];
+    const RowControl& l = *now.control[k];
+    const std::uint64_t side_count = static_cast<std::uint64_t>(buy ? c.working_buy : c.working_sell) + growth.orders;
+    const std::uint64_t count = static_cast<std::uint64_t>(c.working_buy) + c.working_sell + growth.orders;
+    const std::uint32_t side_limit = buy ? l.max_working_buy : l.max_working_sell;
+    const std::int64_t position = buy ? q.position : -std::max(q.position, -base::kMaxInt64);
+    const std::int64_t open = buy ? c.open_buy_quantity : c.open_sell_quantity;
+    const std::int64_t open_notional = buy ? c.open_buy_notional : c.open_sell_notional;
+    std::int64_t ignored = 0;
+    const auto bit = [](bool broken, Breach breach) { return broken ? static_cast<unsigned>(breach) : 0U; };
+    return bit((growth.orders > 0) & (l.max_working_orders != kUnlimitedCount) & (count > l.max_working_orders), kTooMany) |
+           bit((growth.orders > 0) & (side_limit != kUnlimitedCount) & (side_count > side_limit), kTooManyOfSide) |
+           bit((growth.quantity > 0) & sum_exceeds(position, buy ? q.open_buy_quantity : q.open_sell_quantity, growth.quantity,
+                                                   buy ? l.max_long : l.max_short), kPosition) |
+           bit((growth.notional > 0) & sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional), kOpenNotional) |
+           bit(__builtin_add_overflow(open, growth.quantity, &ignored) | __builtin_add_overflow(open_notional, growth.notional, &ignored), kOverflow);
 }
 
 /// Sections 6 and 7 let reducing orders pass: judged on account × instrument, for limits of a strategy on
@@ -237,54 +257,54 @@ bool passes_as_reducing(const RowsNow& now, std::size_t k, const Growth& growth)
     return is_reducing(*now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow], growth.side, growth.quantity);
 }
 
-bool deny_position(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+void deny_working(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, bool of_side, Decision& out) noexcept {
     const bool buy = growth.side == Side::buy;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const std::int64_t limit = buy ? now.control[k]->max_long : now.control[k]->max_short;
-        const RowCounters& c = *now.counters[kQuantityRow[k]];
-        const std::int64_t position = buy ? c.position : -std::max(c.position, -base::kMaxInt64);
-        const bool exceeded = sum_exceeds(position, buy ? c.open_buy_quantity : c.open_sell_quantity, growth.quantity, limit);
-        if (!exceeded || passes_as_reducing(now, k, growth)) [[likely]] continue;
-        const Int128 observed = worst_case(c, growth.side, growth.quantity);
-        const DenyReason reason = buy ? DenyReason::max_long : DenyReason::max_short;
-        return deny(state, reason, {now.rows[k], clamp(observed), limit, Unit::quantity}, out), true;
-    }
-    return false;
+    const RowCounters& c = *now.counters[k];
+    const RowControl& l = *now.control[k];
+    const std::int64_t side_count = buy ? c.working_buy : c.working_sell;
+    const std::int64_t count = of_side ? side_count : static_cast<std::int64_t>(c.working_buy) + c.working_sell;
+    const std::int64_t limit = of_side ? (buy ? l.max_working_buy : l.max_working_sell) : l.max_working_orders;
+    deny(state, DenyReason::max_working_orders, {now.rows[k], count + growth.orders, limit, Unit::orders}, out);
 }
 
-bool deny_open_notional(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const RowCounters& c = *now.counters[k];
-        const std::int64_t limit = now.control[k]->max_open_notional;
-        const bool exceeded = sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, limit);
-        if (!exceeded || passes_as_reducing(now, k, growth)) [[likely]] continue;
-        const Int128 observed = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
-        return deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), limit, Unit::money}, out), true;
-    }
-    return false;
+void deny_position(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, Decision& out) noexcept {
+    const bool buy = growth.side == Side::buy;
+    const Int128 observed = worst_case(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
+    const std::int64_t limit = buy ? now.control[k]->max_long : now.control[k]->max_short;
+    deny(state, buy ? DenyReason::max_long : DenyReason::max_short, {now.rows[k], clamp(observed), limit, Unit::quantity}, out);
 }
 
-bool deny_counter_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
-    const bool buy = growth.side == Side::buy;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const RowCounters& c = *now.counters[k];
-        std::int64_t ignored = 0;
-        const bool overflows =
-            __builtin_add_overflow(buy ? c.open_buy_quantity : c.open_sell_quantity, growth.quantity, &ignored) ||
-            __builtin_add_overflow(buy ? c.open_buy_notional : c.open_sell_notional, growth.notional, &ignored);
-        if (overflows) [[unlikely]]
+void deny_open_notional(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, Decision& out) noexcept {
+    const RowCounters& c = *now.counters[k];
+    const Int128 observed = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
+    deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), now.control[k]->max_open_notional, Unit::money}, out);
+}
+
+using RowBreaches = std::array<unsigned, kRowsPerOrder>;
+
+/// The first broken check, reason by reason and in each reason scope by scope.
+bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth, Decision& out) noexcept {
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((broken[k] & (kTooMany | kTooManyOfSide)) != 0)
+            return deny_working(state, now, k, growth, (broken[k] & kTooMany) == 0, out), true;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((broken[k] & kPosition) != 0 && !passes_as_reducing(now, k, growth)) return deny_position(state, now, k, growth, out), true;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((broken[k] & kOpenNotional) != 0 && !passes_as_reducing(now, k, growth)) return deny_open_notional(state, now, k, growth, out), true;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((broken[k] & kOverflow) != 0)
             return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;
-    }
     return false;
 }
 
 }  // namespace
 
 bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
-    if (growth.orders > 0 && deny_working(state, now, growth, out)) return true;
-    if (growth.quantity > 0 && deny_position(state, now, growth, out)) return true;
-    if (growth.notional > 0 && deny_open_notional(state, now, growth, out)) return true;
-    return deny_counter_overflow(state, now, growth, out);
+    RowBreaches broken;
+    unsigned any = 0;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) any |= broken[k] = breaches(now, k, growth);
+    if (any == 0) [[likely]] return false;
+    return deny_first_breach(state, now, broken, growth, out);
 }
 
 bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept {

@@ -77,10 +77,10 @@ struct PricedOrder {
 /// The six rows of an order, each loaded once: pointers to the newest copies. Where an entity is unknown a
 /// neutral row stands in; with a batch overlay the counters are private sums.
 struct RowsNow {
-    RowSet rows{};
-    std::array<const layout::RowCounters*, kRowsPerOrder> counters{};
-    std::array<const layout::RowControl*, kRowsPerOrder> control{};
-    std::array<layout::RowCounters, kRowsPerOrder> with_batch{};
+    RowSet rows;
+    std::array<const layout::RowCounters*, kRowsPerOrder> counters;
+    std::array<const layout::RowControl*, kRowsPerOrder> control;
+    std::array<layout::RowCounters, kRowsPerOrder> with_batch;   // only with an overlay
 };
 void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overlay, RowsNow& now) noexcept;
 

@@ -747,13 +747,13 @@ Model::Refusal Model::malformed(const OrderEvent& fact) const {
     if (money && !legal_id(fact.exec_id)) return deny(DenyReason::invalid_field);
     if (fact.kind == EventKind::correct && !fact.new_exec_id.empty() && !legal_id(fact.new_exec_id))
         return deny(DenyReason::invalid_field);
+    const bool may_name_venue = fact.kind == EventKind::acked || fact.kind == EventKind::replaced;
+    if (may_name_venue && !fact.venue_id.empty() && !legal_id(fact.venue_id)) return deny(DenyReason::invalid_field);
     if (priced && !fact.price) return deny(DenyReason::invalid_price);
     if (priced && (!fact.quantity || fact.quantity->value <= 0)) return deny(DenyReason::invalid_quantity);
     if (fact.kind == EventKind::replaced && fact.quantity && fact.quantity->value <= 0)
         return deny(DenyReason::invalid_quantity);
     if (fact.cum_quantity && fact.cum_quantity->value < 0) return deny(DenyReason::invalid_quantity);
-    const bool may_name_venue = fact.kind == EventKind::acked || fact.kind == EventKind::replaced;
-    if (may_name_venue && !fact.venue_id.empty() && !legal_id(fact.venue_id)) return deny(DenyReason::invalid_field);
     return std::nullopt;
 }
 

@@ -46,9 +46,8 @@ void Desk::require_taken(const Verdict& verdict) const {
 }
 
 bool knock(Registry& registry) {
-    // A firm that is active cannot be stepped down further: refused, and an operator's refusals write no event.
-    const Verdict verdict = registry.resume({ScopeKind::firm}, TradingState::active, "knock");
-    return verdict.result == Result::denied && verdict.reason == DenyReason::not_allowed;
+    const Verdict verdict = registry.cancel_requested(registry.account("A1"), "nobody-has-this-id");
+    return verdict.result == Result::denied && verdict.reason == DenyReason::unknown_order;
 }
 
 namespace {
