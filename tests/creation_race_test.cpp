@@ -316,3 +316,15 @@ TEST_CASE("who waited for an adopter that died in the middle adopts himself: all
     *leave = true;
     CHECK(waiting.wait().left_with(0));
 }
+
+TEST_CASE("a takeover that finds no free slot leaves the session that it would have fenced", "[attach]") {
+    SharedConfig config = tiny_config();
+    config.capacity.sessions = 1;
+    const TempRegistry place(config);
+    Desk desk(place);
+    desk.attach("s1");
+    ProcessConfig newcomer = place.process("s1");
+    newcomer.takeover = true;
+    CHECK_THROWS_AS(Registry::open(place.name(), newcomer), Error);
+    CHECK(desk.registry().check_and_register(desk.order("O-1")).accepted());
+}

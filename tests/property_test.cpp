@@ -37,9 +37,13 @@ public:
     }
     bool percent(std::int64_t chance) { return between(1, 100) <= chance; }
     template <class Container>
-    auto& one_of(Container& from) { return *std::next(from.begin(), between(0, static_cast<std::int64_t>(from.size()) - 1)); }
+    auto& one_of(Container& from) {
+        return *std::next(from.begin(), between(0, static_cast<std::int64_t>(from.size()) - 1));
+    }
     template <class T>
-    T pick(std::initializer_list<T> from) { return *std::next(from.begin(), between(0, static_cast<std::int64_t>(from.size()) - 1)); }
+    T pick(std::initializer_list<T> from) {
+        return *std::next(from.begin(), between(0, static_cast<std::int64_t>(from.size()) - 1));
+    }
 
 private:
     std::uint64_t state_;
@@ -48,13 +52,25 @@ private:
 // ---- commands -----------------------------------------------------------------------------------
 
 enum class Op : std::uint8_t {
-    register_order, batch, replace, cancel, abort, fact, halt, resume, release, limits, die, attach, reference,
+    register_order,
+    batch,
+    replace,
+    cancel,
+    abort,
+    fact,
+    halt,
+    resume,
+    release,
+    limits,
+    die,
+    attach,
+    reference,
 };
-constexpr const char* kOpNames[] = {"register", "batch", "replace", "cancel", "abort", "fact", "halt", "resume", "release",
-                                    "limits", "die", "attach", "reference"};
-constexpr const char* kKindNames[] = {"none", "acked", "rejected", "canceled", "cancel_rejected", "replaced",
-                                      "replace_rejected", "expired", "done_for_day", "suspended", "resumed", "timed_out",
-                                      "filled", "bust", "correct"};
+constexpr const char* kOpNames[] = {"register", "batch",   "replace", "cancel", "abort",  "fact",     "halt",
+                                    "resume",   "release", "limits",  "die",    "attach", "reference"};
+constexpr const char* kKindNames[] = {
+    "none",         "acked",     "rejected", "canceled",  "cancel_rejected", "replaced", "replace_rejected", "expired",
+    "done_for_day", "suspended", "resumed",  "timed_out", "filled",          "bust",     "correct"};
 
 struct Command {
     Op op = Op::fact;
@@ -84,13 +100,25 @@ std::optional<T> wrap(const std::optional<std::int64_t>& value) {
 }
 
 OrderRequest order_request(const Command& c) {
-    return {.id = c.id, .account = c.account, .instrument = c.instrument, .side = c.side, .type = c.type, .tif = c.tif,
-            .price = wrap<Price>(c.price), .quantity = Quantity{c.quantity.value_or(0)}, .stop_price = wrap<Price>(c.stop_price)};
+    return {.id = c.id,
+            .account = c.account,
+            .instrument = c.instrument,
+            .side = c.side,
+            .type = c.type,
+            .tif = c.tif,
+            .price = wrap<Price>(c.price),
+            .quantity = Quantity{c.quantity.value_or(0)},
+            .stop_price = wrap<Price>(c.stop_price)};
 }
 
 ReplaceRequest replace_request(const Command& c) {
-    return {.id = c.id, .account = c.account, .new_id = c.new_id, .price = wrap<Price>(c.price),
-            .quantity = wrap<Quantity>(c.quantity), .stop_price = wrap<Price>(c.stop_price), .expected_version = c.version};
+    return {.id = c.id,
+            .account = c.account,
+            .new_id = c.new_id,
+            .price = wrap<Price>(c.price),
+            .quantity = wrap<Quantity>(c.quantity),
+            .stop_price = wrap<Price>(c.stop_price),
+            .expected_version = c.version};
 }
 
 OrderEvent order_event(const Command& c) {
@@ -134,9 +162,14 @@ std::string text_of(const Command& c) {
     out << kOpNames[int(c.op)];
     if (c.op == Op::fact) out << ' ' << kKindNames[int(c.kind)];
     out << " t+" << (c.now_ns - kStart) / 1000 << "us session " << int(c.session);
-    const auto text = [&](const char* name, const std::string& value) { if (!value.empty()) out << ' ' << name << " '" << value << '\''; };
-    const auto number = [&](const char* name, const std::optional<std::int64_t>& v) { if (v) out << ' ' << name << ' ' << *v; };
-    text("id", c.id), text("new_id", c.new_id), text("exec", c.exec_id), text("new_exec", c.new_exec_id), text("venue", c.venue_id);
+    const auto text = [&](const char* name, const std::string& value) {
+        if (!value.empty()) out << ' ' << name << " '" << value << '\'';
+    };
+    const auto number = [&](const char* name, const std::optional<std::int64_t>& v) {
+        if (v) out << ' ' << name << ' ' << *v;
+    };
+    text("id", c.id), text("new_id", c.new_id), text("exec", c.exec_id), text("new_exec", c.new_exec_id),
+        text("venue", c.venue_id);
     if (c.account != AccountId::none) out << " account " << int(c.account);
     if (c.instrument != InstrumentId::none) out << " instrument " << std::int64_t(c.instrument);
     if (c.side != Side::none) out << " side " << int(c.side);
@@ -201,7 +234,8 @@ LimitConfig open_limits(std::string scope) {
 
 SharedConfig world(Random& random, bool huge) {
     SharedConfig config;
-    config.capacity = {.orders = 600, .instruments = 8, .accounts = 4, .strategies = 4, .sessions = 8, .ring_events = 256, .executions = 512};
+    config.capacity = {
+        .orders = 600, .instruments = 8, .accounts = 4, .strategies = 4, .sessions = 8, .ring_events = 256, .executions = 512};
     if (random.percent(20)) config.capacity.orders = static_cast<std::uint32_t>(random.between(8, 40));
     if (random.percent(20)) config.capacity.executions = static_cast<std::uint32_t>(random.between(4, 40));
     config.require_limits = random.percent(60);
@@ -212,9 +246,10 @@ SharedConfig world(Random& random, bool huge) {
     if (huge) config.instruments.push_back(huge_instrument());
     config.accounts = {{.id = "A1", .currency = ""}, {.id = "A2", .currency = ""}};
     const auto on_death = [&] { return random.pick({OnDeath::halt_strategy, OnDeath::leave, OnDeath::list_for_cancel}); };
-    config.strategies = {{.id = "mm", .accounts = {"A1"}, .instruments = {}, .on_death = on_death()},
-                         {.id = "arb", .accounts = {"A1", "A2"}, .instruments = {"ESH4", "XBT", "DUST"}, .on_death = on_death()},
-                         {.id = "trend", .accounts = {"A2"}, .instruments = {}, .on_death = on_death()}};
+    config.strategies = {
+        {.id = "mm", .accounts = {"A1"}, .instruments = {}, .on_death = on_death()},
+        {.id = "arb", .accounts = {"A1", "A2"}, .instruments = {"ESH4", "XBT", "DUST"}, .on_death = on_death()},
+        {.id = "trend", .accounts = {"A2"}, .instruments = {}, .on_death = on_death()}};
     if (random.percent(90)) config.limits.push_back(open_limits("firm"));
     if (random.percent(50)) config.limits.push_back(open_limits("account:A1/instrument:ESH4"));
     if (random.percent(30)) config.limits.push_back(open_limits("instrument:XBT"));
@@ -280,9 +315,13 @@ private:
     }
 
     InstrumentId any_instrument() {
-        return InstrumentId{static_cast<std::uint32_t>(random_.between(0, static_cast<std::int64_t>(config_.instruments.size()) - 1))};
+        return InstrumentId{
+            static_cast<std::uint32_t>(random_.between(0, static_cast<std::int64_t>(config_.instruments.size()) - 1))};
     }
-    AccountId any_account() { return AccountId{static_cast<std::uint16_t>(random_.between(0, static_cast<std::int64_t>(config_.accounts.size()) - 1))}; }
+    AccountId any_account() {
+        return AccountId{
+            static_cast<std::uint16_t>(random_.between(0, static_cast<std::int64_t>(config_.accounts.size()) - 1))};
+    }
     const InstrumentConfig& config_of(InstrumentId i) const { return config_.instruments[static_cast<std::size_t>(i)]; }
 
     bool is_huge(InstrumentId i) const { return huge_ && static_cast<std::size_t>(i) + 1 == config_.instruments.size(); }
@@ -319,7 +358,8 @@ private:
 
     std::string fresh_id() { return "O-" + std::to_string(++ids_); }
     std::string strange_id() {
-        return random_.pick<std::string>({"", "two words", std::string(40, 'x'), std::string(39, 'y'), "caf\xc3\xa9", "O-1", "O-2"});
+        return random_.pick<std::string>(
+            {"", "two words", std::string(40, 'x'), std::string(39, 'y'), "caf\xc3\xa9", "O-1", "O-2"});
     }
 
     /// A price near the middle, at the edge of the collar, far off, or off the tick.
@@ -366,8 +406,9 @@ private:
         c.instrument = random_.percent(98) ? any_instrument() : random_.pick({InstrumentId::none, InstrumentId{77}});
         c.id = random_.percent(95) ? fresh_id() : strange_id();
         c.side = random_.percent(50) ? Side::buy : Side::sell;
-        c.type = random_.percent(60) ? OrderType::limit
-                                     : random_.pick({OrderType::market, OrderType::stop, OrderType::stop_limit, OrderType::pegged});
+        c.type = random_.percent(60)
+                     ? OrderType::limit
+                     : random_.pick({OrderType::market, OrderType::stop, OrderType::stop_limit, OrderType::pegged});
         c.tif = random_.pick({TimeInForce::day, TimeInForce::ioc, TimeInForce::fok, TimeInForce::gtc, TimeInForce::gtd});
         const bool known = static_cast<std::size_t>(c.instrument) < config_.instruments.size();
         const InstrumentId i = known ? c.instrument : InstrumentId{0};
@@ -410,7 +451,9 @@ private:
     Command register_again() {
         const model::Order& order = *some_order(false);
         Command c = simple(Op::register_order);
-        c.session = static_cast<std::uint32_t>(order.strategy) < attached_.size() && random_.percent(90) ? static_cast<std::uint32_t>(order.strategy) : trader();
+        c.session = static_cast<std::uint32_t>(order.strategy) < attached_.size() && random_.percent(90)
+                        ? static_cast<std::uint32_t>(order.strategy)
+                        : trader();
         if (c.session != core::kNoSlot && !attached_[c.session]) c.session = core::kNoSlot;
         c.account = order.account;
         c.instrument = order.instrument;
@@ -450,7 +493,8 @@ private:
         name(c, *order);
         const std::int64_t lot = config_of(order->instrument).lot.value;
         if (order->type != OrderType::stop ? random_.percent(60) : random_.percent(4)) c.price = new_price(*order);
-        if (random_.percent(70)) c.quantity = std::max(order->quantity + lot * random_.between(-8, 8), random_.percent(95) ? lot : -lot);
+        if (random_.percent(70))
+            c.quantity = std::max(order->quantity + lot * random_.between(-8, 8), random_.percent(95) ? lot : -lot);
         if (random_.percent(6)) c.quantity = order->cum + random_.between(-1, 1) * lot;
         if (random_.percent(2)) c.quantity = quantity(order->instrument);
         if (random_.percent(50)) c.new_id = random_.percent(90) ? fresh_id() : strange_id();
@@ -486,7 +530,8 @@ private:
     }
 
     EventKind kind_for(const model::Order& order) {
-        if (order.pending && random_.percent(35)) return random_.percent(70) ? EventKind::replaced : EventKind::replace_rejected;
+        if (order.pending && random_.percent(35))
+            return random_.percent(70) ? EventKind::replaced : EventKind::replace_rejected;
         if (order.base == OrderBase::pending_new && random_.percent(55)) return EventKind::acked;
         const std::int64_t n = random_.between(1, 100);
         if (n <= 40) return EventKind::filled;
@@ -520,7 +565,9 @@ private:
         if (money || !kExecIdIsAlwaysRead) c.exec_id = "E-" + std::to_string(random_.between(1, 3));
         c.price = price(random_.percent(50) ? InstrumentId{0} : InstrumentId{1});
         c.quantity = random_.between(1, 300'000'000);
-        if (random_.percent(80)) c.instrument = random_.percent(95) ? InstrumentId{static_cast<std::uint32_t>(random_.between(0, 3))} : InstrumentId{55};
+        if (random_.percent(80))
+            c.instrument =
+                random_.percent(95) ? InstrumentId{static_cast<std::uint32_t>(random_.between(0, 3))} : InstrumentId{55};
         if (random_.percent(90)) c.side = random_.percent(50) ? Side::buy : Side::sell;
     }
 
@@ -544,7 +591,8 @@ private:
     void fill_execution(Command& c, const model::Order& order) {
         const std::int64_t lot = config_of(order.instrument).lot.value;
         const std::int64_t leaves = std::max(order.quantity - order.cum, std::int64_t{0});
-        c.exec_id = !order.executions.empty() && random_.percent(10) ? random_.one_of(order.executions).id : "E" + std::to_string(++executions_);
+        c.exec_id = !order.executions.empty() && random_.percent(10) ? random_.one_of(order.executions).id
+                                                                     : "E" + std::to_string(++executions_);
         c.price = fill_price(order);
         c.quantity = random_.percent(60) ? lot : random_.percent(60) ? leaves : leaves + lot * random_.between(-2, 2);
         if (random_.percent(5)) c.quantity = *c.quantity / 2 + 1;
@@ -583,7 +631,9 @@ private:
     void spoil_fact(Command& c) {
         switch (random_.between(0, 5)) {
             case 0: c.id = strange_id(); break;
-            case 1: if (!c.exec_id.empty()) c.exec_id = strange_id(); break;
+            case 1:
+                if (!c.exec_id.empty()) c.exec_id = strange_id();
+                break;
             case 2: c.quantity.reset(); break;
             case 3: c.price.reset(); break;
             case 4: c.quantity = spoiled_quantity(c); break;
@@ -603,7 +653,8 @@ private:
         scope.kind = ScopeKind(static_cast<std::uint8_t>(random_.between(0, 5)));
         if (scope.kind == ScopeKind::account || scope.kind == ScopeKind::account_instrument) scope.account = any_account();
         if (scope.kind == ScopeKind::strategy || scope.kind == ScopeKind::strategy_instrument)
-            scope.strategy = StrategyId{static_cast<std::uint16_t>(random_.between(0, static_cast<std::int64_t>(config_.strategies.size()) - 1))};
+            scope.strategy = StrategyId{
+                static_cast<std::uint16_t>(random_.between(0, static_cast<std::int64_t>(config_.strategies.size()) - 1))};
         if (scope.kind >= ScopeKind::instrument) scope.instrument = any_instrument();
         return scope;
     }
@@ -628,7 +679,9 @@ private:
         if (n <= 45) return {LimitValue::Kind::unset, 0};
         if (n <= 60) return {LimitValue::Kind::unlimited, 0};
         if (n <= 85) return {LimitValue::Kind::value, std::max<std::int64_t>(in_use + step * random_.between(0, 12), 0)};
-        if (n <= 95) return {LimitValue::Kind::value, std::max<std::int64_t>(in_use + step * random_.between(1, 60) + random_.between(-1, 1), 0)};
+        if (n <= 95)
+            return {LimitValue::Kind::value,
+                    std::max<std::int64_t>(in_use + step * random_.between(1, 60) + random_.between(-1, 1), 0)};
         return {LimitValue::Kind::value, 0};
     }
 
@@ -640,13 +693,15 @@ private:
         if (random_.percent(30)) return c.limits = open_limits("").limits, c;
         const InstrumentId i = c.scope.instrument == InstrumentId::none ? any_instrument() : c.scope.instrument;
         const std::int64_t lot = config_of(i).lot.value;
-        const std::int64_t one = model_.notional(i, centre_[static_cast<std::size_t>(i)] * config_of(i).tick.value, lot).value_or(1);
+        const std::int64_t one =
+            model_.notional(i, centre_[static_cast<std::size_t>(i)] * config_of(i).tick.value, lot).value_or(1);
         const model::Row& row = model_.row(c.scope);
         c.limits.max_order_quantity = limit(0, lot);
         c.limits.max_order_notional = limit(0, std::max<std::int64_t>(one, 1));
         c.limits.max_long = limit(row.position + row.open_buy_quantity, lot);
         c.limits.max_short = limit(row.open_sell_quantity - row.position, lot);
-        c.limits.max_open_notional = limit(row.open_buy_notional / 2 + row.open_sell_notional / 2, std::max<std::int64_t>(one, 1));
+        c.limits.max_open_notional =
+            limit(row.open_buy_notional / 2 + row.open_sell_notional / 2, std::max<std::int64_t>(one, 1));
         c.limits.max_working_orders = limit(row.working_buy + row.working_sell, 1);
         c.limits.max_working_buy = limit(row.working_buy, 1);
         c.limits.max_working_sell = limit(row.working_sell, 1);
@@ -657,7 +712,8 @@ private:
         Command c;
         const auto s = static_cast<std::uint32_t>(random_.between(0, static_cast<std::int64_t>(attached_.size()) - 1));
         const auto dead = std::find(attached_.begin(), attached_.end(), false);
-        const std::uint32_t which = dead != attached_.end() && random_.percent(80) ? static_cast<std::uint32_t>(dead - attached_.begin()) : s;
+        const std::uint32_t which =
+            dead != attached_.end() && random_.percent(80) ? static_cast<std::uint32_t>(dead - attached_.begin()) : s;
         c.op = attached_[which] ? Op::die : Op::attach;
         attached_[which] = !attached_[which];
         c.session = which;
@@ -761,7 +817,8 @@ private:
 
 std::string differences(const Verdict& core, const Verdict& model) {
     Differences d("answer");
-    if (core.result == Result::denied || model.result == Result::denied) d.compare("scope", text_of(core.scope), text_of(model.scope));
+    if (core.result == Result::denied || model.result == Result::denied)
+        d.compare("scope", text_of(core.scope), text_of(model.scope));
     d.compare("result", std::string(name_of(core.result)), std::string(name_of(model.result)));
     d.compare("reason", std::string(name_of(core.reason)), std::string(name_of(model.reason)));
     d.compare("has_numbers", core.has_numbers, model.has_numbers);
@@ -840,10 +897,14 @@ std::string differences(const core::State& state, const model::Model& model, std
 std::string differences(const core::State& state, const model::Model& model) {
     Differences d("log");
     d.compare("next_order", static_cast<std::int64_t>(state.log->next_order), static_cast<std::int64_t>(model.ids_used()));
-    d.compare("next_execution", static_cast<std::int64_t>(state.log->next_execution), static_cast<std::int64_t>(model.executions_used()));
-    d.compare("next_quarantine", static_cast<std::int64_t>(state.log->next_quarantine), static_cast<std::int64_t>(model.quarantine_used()));
-    d.compare("quarantined_events", static_cast<std::int64_t>(state.log->quarantined_events), static_cast<std::int64_t>(model.quarantined_events()));
-    if (model.last_time_ns() != 0) d.compare("last_time", static_cast<std::int64_t>(state.log->last_time_ns), model.last_time_ns());
+    d.compare("next_execution", static_cast<std::int64_t>(state.log->next_execution),
+              static_cast<std::int64_t>(model.executions_used()));
+    d.compare("next_quarantine", static_cast<std::int64_t>(state.log->next_quarantine),
+              static_cast<std::int64_t>(model.quarantine_used()));
+    d.compare("quarantined_events", static_cast<std::int64_t>(state.log->quarantined_events),
+              static_cast<std::int64_t>(model.quarantined_events()));
+    if (model.last_time_ns() != 0)
+        d.compare("last_time", static_cast<std::int64_t>(state.log->last_time_ns), model.last_time_ns());
     std::string text = d.text();
     for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) text += differences(state, model, row);
     return text;
@@ -868,7 +929,8 @@ std::string history_of(const std::vector<std::string>& log, const model::Model& 
     std::vector<std::string> ids = order != nullptr ? order->chain : std::vector<std::string>{c.id};
     std::string text;
     for (const std::string& line : log)
-        if (std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return line.find('\'' + id + '\'') != std::string::npos; }))
+        if (std::any_of(ids.begin(), ids.end(),
+                        [&](const std::string& id) { return line.find('\'' + id + '\'') != std::string::npos; }))
             text += "    " + line + '\n';
     return text;
 }

@@ -174,32 +174,38 @@ Count kill_the_repairer(const core::State& damaged, std::size_t size) {
 /// How often the repairer is killed as well: at each n-th state that needs a redo.
 constexpr std::uint64_t kRepairerStride = 16;
 
-Count snapshot_every_instruction(const Operation& operation, bool also_the_repairer) {
-    const TempRegistry place;
-    const Registry witness = place.attach();   // so that the child attaches and does not adopt
-    const LiveSegment live(place, segment::Access::read_only);
-    Snapshot last(live), scratch(live);
-    std::vector<Recovery> recoveries;
-    Count count;
-    TracedChild child([&] {
+/// A child that performs `operation` step by step.
+TracedChild stepped(const TempRegistry& place, const Operation& operation) {
+    return TracedChild([&place, &operation] {
         Desk desk(place);
         operation.prepare(desk);
         TracedChild::hand_over();
         operation.perform(desk);
         TracedChild::hand_over();
     });
+}
+
+Count snapshot_every_instruction(const Operation& operation, bool also_the_repairer) {
+    const TempRegistry place;
+    const Registry witness = place.attach();   // so that the child attaches and does not adopt
+    const LiveSegment live(place, segment::Access::read_only);
+    Snapshot last(live), scratch(live);
+    std::vector<Recovery> recoveries;
+    Count count, repairers;
+    TracedChild child = stepped(place, operation);
     do {
         ++count.points;
         if (!last.take(live.state().base)) continue;
         ++count.states;
         scratch.take(live.state().base);
         const bool unfinished = scratch.state().log->committed != scratch.state().log->applied;
-        if (unfinished && also_the_repairer && ++count.redone % kRepairerStride == 1)
-            count.add(kill_the_repairer(scratch.state(), live.size_bytes()));
+        if (unfinished && also_the_repairer && count.redone % kRepairerStride == 0)
+            repairers.add(kill_the_repairer(scratch.state(), live.size_bytes()));
         recoveries.push_back(recover(scratch.state()));
-        count.redone += recoveries.back().redone && !also_the_repairer ? 1 : 0;
+        count.redone += recoveries.back().redone ? 1 : 0;
     } while (child.step());
     require_one_step(recoveries, count);
+    count.add(repairers);
     return count;
 }
 
@@ -207,13 +213,7 @@ Count snapshot_every_instruction(const Operation& operation, bool also_the_repai
 
 /// Whether the child was killed, or had finished before instruction `nth`.
 bool kill_at_instruction(const TempRegistry& place, const Operation& operation, std::uint64_t nth) {
-    TracedChild child([&] {
-        Desk desk(place);
-        operation.prepare(desk);
-        TracedChild::hand_over();
-        operation.perform(desk);
-        TracedChild::hand_over();
-    });
+    TracedChild child = stepped(place, operation);
     bool inside = true;
     for (std::uint64_t i = 0; inside && i < nth; ++i) inside = child.step();
     child.process().kill_and_reap();

@@ -37,9 +37,7 @@ bool legal_id(std::string_view id) {
 
 bool takes_price(OrderType type) { return type == OrderType::limit || type == OrderType::stop_limit; }
 bool takes_stop_price(OrderType type) { return type == OrderType::stop || type == OrderType::stop_limit; }
-bool is_money(EventKind kind) {
-    return kind == EventKind::filled || kind == EventKind::bust || kind == EventKind::correct;
-}
+bool is_money(EventKind kind) { return kind == EventKind::filled || kind == EventKind::bust || kind == EventKind::correct; }
 bool live(const Order& order) { return is_live(order.base); }
 
 std::int64_t clamp_to_64(const Big& value) {
@@ -116,12 +114,8 @@ struct Model::Work {
     [[nodiscard]] std::int64_t reachable() const {
         return order.pending ? std::max(order.quantity, order.pending->total) : order.quantity;
     }
-    [[nodiscard]] OrderBase base_by_cum() const {
-        return order.cum > 0 ? OrderBase::partially_filled : OrderBase::new_;
-    }
-    [[nodiscard]] OrderBase revived_base() const {
-        return order.cum >= order.quantity ? OrderBase::filled : base_by_cum();
-    }
+    [[nodiscard]] OrderBase base_by_cum() const { return order.cum > 0 ? OrderBase::partially_filled : OrderBase::new_; }
+    [[nodiscard]] OrderBase revived_base() const { return order.cum >= order.quantity ? OrderBase::filled : base_by_cum(); }
     void end(OrderBase base) {
         order.base = base;
         order.pending.reset();
@@ -165,12 +159,8 @@ Scope Model::scope_named(const std::string& text) const {
 StrategyId Model::external() const { return StrategyId{static_cast<std::uint16_t>(config_.strategies.size())}; }
 
 bool Model::known(AccountId account) const { return static_cast<std::size_t>(account) < config_.accounts.size(); }
-bool Model::known(InstrumentId instrument) const {
-    return static_cast<std::size_t>(instrument) < config_.instruments.size();
-}
-bool Model::known_strategy(StrategyId strategy) const {
-    return static_cast<std::size_t>(strategy) < config_.strategies.size();
-}
+bool Model::known(InstrumentId instrument) const { return static_cast<std::size_t>(instrument) < config_.instruments.size(); }
+bool Model::known_strategy(StrategyId strategy) const { return static_cast<std::size_t>(strategy) < config_.strategies.size(); }
 
 const InstrumentConfig& Model::config_of(InstrumentId instrument) const {
     return config_.instruments.at(static_cast<std::size_t>(instrument));
@@ -194,9 +184,7 @@ const Order* Model::find(AccountId account, std::string_view id) const {
     const auto found = ids_.find(std::pair{account, std::string(id)});
     return found == ids_.end() ? nullptr : &orders_[found->second];
 }
-Order* Model::order_named(AccountId account, std::string_view id) {
-    return const_cast<Order*>(find(account, id));
-}
+Order* Model::order_named(AccountId account, std::string_view id) { return const_cast<Order*>(find(account, id)); }
 
 std::int64_t Model::event_time(std::int64_t now_ns) const { return std::max(now_ns, last_time_ns_); }
 
@@ -313,15 +301,11 @@ Model::Refusal Model::refuse_id(const Caller& caller, const OrderRequest& reques
     if (!legal_id(request.id)) return deny(DenyReason::invalid_order_id);
     const Order* order = find(request.account, request.id);
     if (order == nullptr) return std::nullopt;
-    const auto value_of = [](const std::optional<Price>& price) {
-        return price ? std::optional(price->value) : std::nullopt;
-    };
+    const auto value_of = [](const std::optional<Price>& price) { return price ? std::optional(price->value) : std::nullopt; };
     const bool same = order->chain.front() == request.id && order->strategy == caller.strategy &&
-                      order->instrument == request.instrument && order->side == request.side &&
-                      order->type == request.type && order->tif == request.tif &&
-                      order->registered_quantity == request.quantity.value &&
-                      order->registered_price == value_of(request.price) &&
-                      order->stop_price == value_of(request.stop_price);
+                      order->instrument == request.instrument && order->side == request.side && order->type == request.type &&
+                      order->tif == request.tif && order->registered_quantity == request.quantity.value &&
+                      order->registered_price == value_of(request.price) && order->stop_price == value_of(request.stop_price);
     if (!same) return deny(DenyReason::duplicate_order_id);
     return denied_with(*order, deny(DenyReason::already_registered));
 }
@@ -330,9 +314,7 @@ Model::Refusal Model::refuse_quantity(const Priced& order) const {
     const InstrumentConfig& i = config_of(order.instrument);
     const std::int64_t q = order.quantity;
     const std::int64_t least = i.min_quantity.value_or(i.lot).value;
-    const auto no = [&](std::int64_t limit) {
-        return deny(DenyReason::invalid_quantity, Scope{}, q, limit, Unit::quantity);
-    };
+    const auto no = [&](std::int64_t limit) { return deny(DenyReason::invalid_quantity, Scope{}, q, limit, Unit::quantity); };
     if (q <= 0) return no(least);
     if (q % i.lot.value != 0) return no(i.lot.value);
     if (q < least) return no(least);
@@ -449,7 +431,8 @@ Model::Refusal Model::refuse_position(const Scopes& scopes, Side side, std::int6
         const Big worst = buy ? Big(held.position) + held.open_buy_quantity : Big(held.open_sell_quantity) - held.position;
         const LimitValue limit = buy ? limits.max_long : limits.max_short;
         if (!breaks(limit, worst + quantity) || reducing_for(scopes, k, side, quantity)) continue;
-        return deny(buy ? DenyReason::max_long : DenyReason::max_short, scopes[k], worst + quantity, limit.value, Unit::quantity);
+        return deny(buy ? DenyReason::max_long : DenyReason::max_short, scopes[k], worst + quantity, limit.value,
+                    Unit::quantity);
     }
     return std::nullopt;
 }
@@ -467,8 +450,7 @@ Model::Refusal Model::refuse_open_notional(const Scopes& scopes, Side side, std:
     return std::nullopt;
 }
 
-Model::Refusal Model::refuse_row_overflow(const Scopes& scopes, Side side, std::int64_t quantity,
-                                          std::int64_t notional) const {
+Model::Refusal Model::refuse_row_overflow(const Scopes& scopes, Side side, std::int64_t quantity, std::int64_t notional) const {
     for (const Scope& scope : scopes) {
         const Row& r = row(scope);
         const bool buy = side == Side::buy;
@@ -846,9 +828,7 @@ void Model::acked(Work& work, const OrderEvent& fact) {
     switch (order.base) {
         case OrderBase::canceled:
         case OrderBase::expired:
-        case OrderBase::done_for_day:
-            work.result = Result::ignored_late;
-            return;
+        case OrderBase::done_for_day: work.result = Result::ignored_late; return;
         case OrderBase::filled:
             if (!order.venue_id.empty() || fact.venue_id.empty()) work.result = Result::ignored_late;
             break;
@@ -857,11 +837,8 @@ void Model::acked(Work& work, const OrderEvent& fact) {
             work.anomaly(kContradiction);
             order.base = work.revived_base();
             break;
-        case OrderBase::pending_new:
-            order.base = OrderBase::new_;
-            break;
-        default:
-            break;
+        case OrderBase::pending_new: order.base = OrderBase::new_; break;
+        default: break;
     }
     work.clear(kUnknown);
     take_venue_id(work, fact);
@@ -1003,19 +980,16 @@ void Model::filled(Work& work, const OrderEvent& fact) {
     (void)remember(work, {id, fact.price->value, fact.quantity->value, ExecutionStatus::booked});
 
     switch (order.base) {
-        case OrderBase::filled:
-            return work.anomaly(kOverfill);
+        case OrderBase::filled: return work.anomaly(kOverfill);
         case OrderBase::canceled:
         case OrderBase::expired:
-        case OrderBase::done_for_day:
-            return work.anomaly(kLateFill);
+        case OrderBase::done_for_day: return work.anomaly(kLateFill);
         case OrderBase::rejected:
         case OrderBase::aborted:
             work.anomaly(kContradiction);
             order.base = OrderBase::new_;  // revived; what is filled decides below
             break;
-        default:
-            break;
+        default: break;
     }
     work.clear(kUnknown);
     if (order.cum > work.reachable()) work.anomaly(kOverfill);

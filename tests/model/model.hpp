@@ -167,8 +167,7 @@ private:
                                               std::int64_t notional) const;
     [[nodiscard]] Refusal refuse_capacity(bool new_order) const;
     [[nodiscard]] Refusal refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
-    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes,
-                                                 const PendingReplace& wanted) const;
+    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
     [[nodiscard]] Refusal refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const;
     [[nodiscard]] Refusal refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
                                              std::int64_t now_ns, std::int64_t& reserve_price) const;

@@ -75,8 +75,7 @@ Verdict PlainRegistry::register_order(const core::Caller& caller, const OrderReq
     return execute(decision);
 }
 
-std::vector<Verdict> PlainRegistry::register_all_or_none(const core::Caller& caller,
-                                                         std::span<const OrderRequest> requests) {
+std::vector<Verdict> PlainRegistry::register_all_or_none(const core::Caller& caller, std::span<const OrderRequest> requests) {
     core::BatchOverlay overlay;
     overlay.reset();
     std::vector<core::Decision> decisions(requests.size());
@@ -137,8 +136,8 @@ Verdict PlainRegistry::halt(const core::Caller& caller, const Scope& scope, Trad
 
 Verdict PlainRegistry::resume(const core::Caller& caller, const Scope& scope, TradingState to) {
     core::Decision decision;
-    core::decide_state(state(), caller,
-                       {.row = state().geometry.row_of(scope), .state = to, .resume = true, .reason = kReason}, decision);
+    core::decide_state(state(), caller, {.row = state().geometry.row_of(scope), .state = to, .resume = true, .reason = kReason},
+                       decision);
     return execute(decision);
 }
 
