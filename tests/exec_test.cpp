@@ -374,3 +374,65 @@ TEST_CASE("the death of a strategy halts its scope, lists its orders, and the ne
     CHECK(cli.run("resume r --scope strategy:s1 --reason 'restarted'").code == 0);
     CHECK(brief(answers(cli, order("O-1", "2"))[0]) == "denied already_registered");
 }
+
+TEST_CASE("a venue that corrects a trade again under its first id is understood, and a repeated correction books nothing", "[cli][inv-8]") {
+    const Cli cli;
+    cli.create("r", es_config(kLimits));
+    const auto correct = [](const std::string& old_id, const std::string& new_id, const std::string& quantity) {
+        return event("correct", "O-1", R"(,"exec_id":")" + old_id + R"(","new_exec_id":")" + new_id + R"(","price":"4799","quantity":")" + quantity + "\"");
+    };
+    const auto a = answers(cli, order("O-1", "10") + fill("O-1", "E1", "2") + correct("E1", "E2", "3") + correct("E1", "E2", "3") + correct("E1", "E3", "5") +
+                                    event("bust", "O-1", R"(,"exec_id":"E1")") + event("bust", "O-1", R"(,"exec_id":"E3")") + fill("O-1", "E2", "3"));
+    CHECK(text_of(a[2], "cum_quantity") == "3");
+    CHECK(brief(a[3]) == "duplicate");
+    CHECK(text_of(a[4], "cum_quantity") == "5");
+    CHECK(brief(a[5]) == "ok");
+    CHECK(text_of(a[5], "cum_quantity") == "0");
+    CHECK(brief(a[6]) == "duplicate");
+    CHECK(brief(a[7]) == "duplicate");
+    CHECK(cli.run("verify r").code == 0);
+}
+
+TEST_CASE("a fill that came before its order was registered is not booked a second time", "[cli][inv-8]") {
+    const Cli cli;
+    cli.create("r", es_config(kLimits));
+    const std::string early = event("filled", "O-1", R"(,"exec_id":"E1","price":"4799.25","quantity":"2","instrument":"ESH4","side":"buy")");
+    const auto a = answers(cli, early + order("O-1", "10") + early + early);
+    CHECK(brief(a[0]) == "quarantined");
+    CHECK(brief(a[1]) == "accepted");
+    CHECK(brief(a[2]) == "duplicate");
+    CHECK(brief(a[3]) == "duplicate");
+    CHECK(text_of(cli.run("exposure r --scope firm --json").lines().at(0), "position") == "2");
+    CHECK(cli.run("verify r").code == 0);
+}
+
+TEST_CASE("an absurd cumulative quantity is flagged and reserves no more than the order", "[cli][inv-4]") {
+    const Cli cli;
+    cli.create("r", es_config(kLimits));
+    const auto a = answers(cli, order("O-1", "10") + event("canceled", "O-1", R"(,"cum_quantity":"90000000000")") + event("find", "O-1") + order("O-2", "10"));
+    CHECK(brief(a[1]) == "anomaly");
+    CHECK(a[1].find("flags")->items.at(0).text == "gap");
+    CHECK(text_of(a[2], "reserved_quantity") == "10");
+    CHECK(brief(a[3]) == "accepted");
+    CHECK(cli.run("verify r").code == 0);
+}
+
+TEST_CASE("an input that cannot be read is an error, not an end", "[cli][input]") {
+    const Cli cli;
+    cli.create("r", es_config());
+    CHECK(cli.run("exec r --strategy s1 '" + cli.directory() + "'").code == 2);
+    CHECK(cli.run("exec r --strategy s1 /does/not/exist").code == 2);
+    CHECK(text_of(cli.run("sessions r --json").lines().at(0), "status") == "detached");
+}
+
+TEST_CASE("two operators who change different limits of one scope do not undo each other", "[cli]") {
+    const Cli cli;
+    cli.create("r", es_config(kLimits));
+    const std::string scope = "--scope account:A1/instrument:ESH4 ";
+    const std::string both = "limit r " + scope + "max_long=10 & '" RISKREG_BIN_DIR "/riskctl' limit r " + scope + "max_short=20; wait";
+    CHECK(cli.run(both).code == 0);
+    const auto row = cli.run("limits r --json " + scope).lines().at(0);
+    CHECK(text_of(row, "max_long") == "10");
+    CHECK(text_of(row, "max_short") == "20");
+    CHECK(text_of(row, "max_order_quantity") == "50");
+}

@@ -190,3 +190,20 @@ TEST_CASE("one owner writes a reference price; its end frees the cell for the ne
     CHECK(second.reference_price(InstrumentId{0}, Price{3}).result == Result::ok);
     CHECK(second.reference_price(InstrumentId{9}, Price{3}).reason == DenyReason::unknown_instrument);
 }
+
+TEST_CASE("limits that make no sense are refused by the API, and nothing changes", "[processes][input][inv-12]") {
+    const Cli cli;
+    cli.create("r", testing::es_config(R"({"scope":"firm","max_working_orders":5})"));
+    Registry registry = Registry::open("r", process_of(cli, "s1"));
+    Limits limits;
+    limits.max_working_orders = {LimitValue::Kind::value, -1};
+    CHECK(registry.set_limits({ScopeKind::firm}, limits, "x").reason == DenyReason::invalid_field);
+    CHECK(registry.set_limits({}, limits, "x").reason == DenyReason::invalid_field);
+    CHECK(registry.reader().exposure({ScopeKind::firm}).limits.max_working_orders.value == 5);
+    SharedConfig config = parse_config(testing::es_config());
+    config.instruments[0].tick = Price{0};
+    CHECK_THROWS_AS(Registry::create("other", config, cli.directory() + "/state"), Error);
+    config.instruments[0].tick = Price{1};
+    config.capacity.ring_events = 1000;
+    CHECK_THROWS_AS(Registry::create("other", config, cli.directory() + "/state"), Error);
+}

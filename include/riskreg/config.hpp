@@ -33,6 +33,10 @@ struct Limits {
     friend constexpr bool operator==(const Limits&, const Limits&) = default;
 };
 
+/// A set of the members of Limits: bit i is the i-th.
+using LimitMask = std::uint16_t;
+inline constexpr LimitMask kAllLimits = 0xFF;
+
 struct InstrumentConfig {
     std::string id;
     Price tick{};                            ///< > 0

@@ -199,7 +199,7 @@ public:
     [[nodiscard]] Verdict event(const OrderEvent& fact) noexcept;
 
     /// Shared reference price. The first writer of an instrument owns it until it detaches or dies; others are
-    /// denied `not_owner`. Updates after the first take no lock and write no event.
+    /// denied `not_owner`. Updates after the first write no event.
     [[nodiscard]] Verdict reference_price(InstrumentId instrument, Price price) noexcept;
 
     /// Kill switch: raises the state of a scope; latched. Denied `not_allowed` when it would lower it.
@@ -208,8 +208,10 @@ public:
     [[nodiscard]] Verdict resume(const Scope& scope, TradingState state, std::string_view reason) noexcept;
     /// Releases `unreconciled` after a recovery, by an operator's word.
     [[nodiscard]] Verdict release_unreconciled(std::string_view reason) noexcept;
-    /// Replaces the limits of a scope. A limit below the present use refuses only what increases risk.
-    [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason) noexcept;
+    /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below
+    /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
+    [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,
+                                     LimitMask fields = kAllLimits) noexcept;
 
     struct Impl;
 

@@ -16,7 +16,8 @@ struct FixedId {
 
     [[nodiscard]] std::string_view view() const noexcept {
         const char* bytes = reinterpret_cast<const char*>(words.data());
-        return {bytes + 1, static_cast<std::size_t>(static_cast<unsigned char>(bytes[0]))};
+        const auto size = static_cast<std::size_t>(static_cast<unsigned char>(bytes[0]));
+        return {bytes + 1, size < kMaxIdBytes ? size : kMaxIdBytes};   // never beyond the field, whatever the byte says
     }
     [[nodiscard]] bool empty() const noexcept { return (words[0] & 0xFFU) == 0; }
     friend bool operator==(const FixedId&, const FixedId&) = default;

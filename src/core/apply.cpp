@@ -225,6 +225,7 @@ void apply_execution_change(State& state, const LifeEvent& event) noexcept {
             next.status = ExecutionStatus::busted;
         } else if (h.execution_slot != kNoSlot) {
             next.status = ExecutionStatus::corrected;
+            next.successor = h.execution_slot;
         } else {
             next.price = event.last_price;
             next.quantity = event.last_quantity;
@@ -396,6 +397,12 @@ void apply(State& state, const Event& event) noexcept {
     CRASH_POINT("records applied");
     store_release(state.log->applied, event.header.seq);
     CRASH_POINT("applied");
+}
+
+void execute(State& state, Event& event) noexcept {
+    write_event(state, event);
+    commit(state, event.header.seq);
+    apply(state, event);
 }
 
 RepairCase repair(State& state) noexcept {

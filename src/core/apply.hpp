@@ -16,6 +16,9 @@ void commit(State& state, std::uint64_t seq) noexcept;
 /// version of the one record that it writes (INV-11); applying again changes nothing.
 void apply(State& state, const layout::Event& event) noexcept;
 
+/// All three for one event: write, commit, apply.
+void execute(State& state, layout::Event& event) noexcept;
+
 /// What a repairer found (architecture.md, table R1–R3).
 enum class RepairCase : std::uint8_t { r1_nothing_to_do, r2_redone, r3_damaged };
 

@@ -98,7 +98,7 @@ private:
         if (!live && (order.flags & (kPendingCancel | kPendingReplace)) != 0) wrong("terminal with a pending request");
         if (!pending && order.pending_alias != kNoSlot) wrong("a pending id without a pending replace");
         const std::int64_t total =
-            live ? (pending ? std::max(order.quantity, order.pending_quantity) : order.quantity) : order.reported_cum;
+            live ? (pending ? std::max(order.quantity, order.pending_quantity) : order.quantity) : std::min(order.reported_cum, order.quantity);
         const Int128 can_execute = std::max<Int128>(static_cast<Int128>(total) - order.cum_quantity, 0);
         if (order.reserved_quantity != can_execute) wrong("INV-4: reserved quantity is not what can still execute");
         const std::int64_t price = pending ? std::max(order.reserved_price, order.pending_reserved_price) : order.reserved_price;

@@ -189,6 +189,7 @@ bool deny_reference(const State& state, const PricedOrder& order, std::int64_t n
     const Reference reference = reference_of(state, order.instrument, now_ns);
     if (!reference.fresh) {
         const bool collared = i.collar_bps != 0 || i.collar_ticks != 0;
+        // What cannot be judged is refused (INV-12): the exception must be configured.
         const bool may_do_without = price_required(order.type) && !collared && state.has_setting(kAllowLimitWithoutReference);
         if (!may_do_without) {
             const DenyReason reason = reference.known ? DenyReason::reference_price_stale : DenyReason::reference_price_unknown;
@@ -299,6 +300,7 @@ bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches
 
 }  // namespace
 
+/// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
 bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
     RowBreaches broken;
     unsigned any = 0;
@@ -307,19 +309,28 @@ bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth,
     return deny_first_breach(state, now, broken, growth, out);
 }
 
-bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
-    const auto refuse = [&](std::uint64_t used, std::uint64_t limit) {
-        const Compared compared{kNoSlot, static_cast<std::int64_t>(used), static_cast<std::int64_t>(limit), Unit::slots};
-        return deny(state, DenyReason::capacity, compared, out), true;
-    };
+namespace {
+
+bool deny_full(const State& state, std::uint64_t used, std::uint64_t limit, Decision& out) noexcept {
+    const Compared compared{kNoSlot, static_cast<std::int64_t>(used), static_cast<std::int64_t>(limit), Unit::slots};
+    return deny(state, DenyReason::capacity, compared, out), true;
+}
+
+}  // namespace
+
+bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
     const std::uint64_t orders = load_relaxed(state.log->next_order) + order_slots;
-    if (orders > state.geometry.orders) return refuse(orders, state.geometry.orders);
+    return orders > state.geometry.orders && deny_full(state, orders, state.geometry.orders, out);
+}
+
+bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
+    if (deny_order_slots(state, order_slots, out)) return true;
     // Facts keep a reserve: a quarter of these tables is theirs.
     const auto above_reserve = [](std::uint64_t used, std::uint64_t size) { return used * 4 > size * 3; };
     const std::uint64_t executions = load_relaxed(state.log->next_execution);
-    if (above_reserve(executions, state.geometry.executions)) return refuse(executions, state.geometry.executions);
+    if (above_reserve(executions, state.geometry.executions)) return deny_full(state, executions, state.geometry.executions, out);
     const std::uint64_t quarantined = load_relaxed(state.log->next_quarantine);
-    return above_reserve(quarantined, state.geometry.quarantine) && refuse(quarantined, state.geometry.quarantine);
+    return above_reserve(quarantined, state.geometry.quarantine) && deny_full(state, quarantined, state.geometry.quarantine, out);
 }
 
 void write_denied(const State& state, const Caller& caller, EventType request, const NewOrder& order, Decision& out) noexcept {

@@ -51,7 +51,7 @@ void copy_static(State& to, const State& from) noexcept {
 
 void copy_orders(State& to, const State& from) noexcept {
     // Slots taken after next_order was read are written whole by their events, which follow.
-    for (std::uint64_t i = 0; i < to.log->next_order; ++i) {
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_order, from.geometry.orders); ++i) {
         const OrderSlot& slot = from.orders[i];
         copy_newest(to.orders[i].state, slot.state);
         copy_words_out(to.orders[i].identity, slot.identity);
@@ -60,7 +60,7 @@ void copy_orders(State& to, const State& from) noexcept {
 }
 
 void copy_executions(State& to, const State& from) noexcept {
-    for (std::uint64_t i = 0; i < to.log->next_execution; ++i) {
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_execution, from.geometry.executions); ++i) {
         copy_newest(to.executions[i].state, from.executions[i].state);
         copy_words_out(to.executions[i].identity, from.executions[i].identity);
     }
@@ -128,7 +128,7 @@ bool try_copy(State& to, const State& from) noexcept {
     // Up to committed, not applied: a writer may be in the middle of apply, or dead there. Every version that
     // the copy met is of a committed event.
     const std::uint64_t last = load_acquire(from.log->committed);
-    if (last - first >= from.geometry.ring_events) return false;
+    if (last < first || last - first >= from.geometry.ring_events) return false;
     if (!catch_up(to, from, first, last)) return false;
     to.log->committed = last;
     return true;
@@ -174,16 +174,17 @@ std::uint64_t digest(const State& state) noexcept {
         d.record(state.rows_cold[i].day.newest());
         d.record(state.rows_cold[i].latch.newest());
     }
-    for (std::uint64_t i = 0; i < log.next_order; ++i) {
+    // Clamped: a digest is also asked of memory that may be damaged.
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_order, state.geometry.orders); ++i) {
         d.record(state.orders[i].identity);
         d.record(state.orders[i].state.newest());
         d.record(state.orders[i].venue);
     }
-    for (std::uint64_t i = 0; i < log.next_execution; ++i) {
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_execution, state.geometry.executions); ++i) {
         d.record(state.executions[i].identity);
         d.record(state.executions[i].state.newest());
     }
-    for (std::uint64_t i = 0; i < log.next_quarantine; ++i) d.record(state.quarantine[i]);
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_quarantine, state.geometry.quarantine); ++i) d.record(state.quarantine[i]);
     for (std::uint32_t i = 0; i < state.geometry.strategies; ++i) d.record(state.strategies[i].state.newest());
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) d.record(state.references[i].owner.newest());
     return d.value();

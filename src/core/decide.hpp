@@ -76,9 +76,14 @@ struct StateRequest {
 };
 void decide_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept;
 
-/// `limits` replaces all limits of the row.
-void decide_limits(const State& state, const Caller& caller, std::uint32_t row, const Limits& limits,
-                   std::string_view reason, Decision& out) noexcept;
+/// Only the members of `limits` that `fields` names change; merged here, so that two operators never undo each other.
+struct LimitsRequest {
+    std::uint32_t row = kNoSlot;
+    Limits limits;
+    LimitMask fields = kAllLimits;
+    std::string_view reason;
+};
+void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out) noexcept;
 
 struct SessionRequest {
     layout::EventType type = layout::EventType::none;

@@ -114,7 +114,7 @@ bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Targ
     growth.order_notional = new_total && old_total && *new_total > *old_total ? *new_total : 0;
     const bool denied = deny_single_order(state, rows, growth, out) ||
                         (!(fits && new_total) && (deny(state, DenyReason::arithmetic_overflow, out), true)) ||
-                        deny_exposure(state, rows, growth, out) || (takes_slot && deny_capacity(state, 1, out));
+                        deny_exposure(state, rows, growth, out) || (takes_slot && deny_order_slots(state, 1, out));
     if (denied) report(state, begin_life(state, life.slot), out.verdict);
     return denied;
 }
@@ -163,8 +163,8 @@ void decide_cancel(const State& state, const Caller& caller, std::uint32_t accou
 void decide_abort(const State& state, const Caller& caller, std::uint32_t account, std::string_view id, Decision& out) noexcept {
     Life life;
     if (deny_unknown(state, account, id, life, out)) return;
-    if (life.identity->strategy != caller.strategy) return deny_order(state, life, DenyReason::not_owner, out);
     if (!is_live(life.now->base)) return deny_order(state, life, DenyReason::terminal, out);
+    if (life.identity->strategy != caller.strategy) return deny_order(state, life, DenyReason::not_owner, out);
     if (life.now->base != OrderBase::pending_new) return deny_order(state, life, DenyReason::not_allowed, out);
     life.end(OrderBase::aborted);
     set_reservation(life, factor_of(state, life.identity->instrument));

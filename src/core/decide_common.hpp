@@ -97,7 +97,9 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
     return {record.factor_numerator, record.factor_scale};
 }
 
-/// Order slots and executions that are left; executions keep a reserve for facts (architecture.md).
+/// Check 12: order slots that are left. True when it denied.
+[[nodiscard]] bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& out) noexcept;
+/// The same for new orders, which leave a reserve of executions and quarantine records to facts (architecture.md).
 [[nodiscard]] bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept;
 
 /// By how much one order's reservation is to grow (checks 7 and 11).

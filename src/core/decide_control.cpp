@@ -83,15 +83,31 @@ RowControl control_of(const Limits& limits) noexcept {
     return c;
 }
 
-void decide_limits(const State& state, const Caller& caller, std::uint32_t row, const Limits& limits, std::string_view reason,
-                   Decision& out) noexcept {
-    if (row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
+namespace {
+
+constexpr std::array<LimitValue Limits::*, 8> kLimitMembers = {
+    &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,        &Limits::max_short,
+    &Limits::max_open_notional,  &Limits::max_working_orders, &Limits::max_working_buy, &Limits::max_working_sell,
+};
+
+}  // namespace
+
+void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out) noexcept {
+    if (request.row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
+    Limits limits = limits_of(state.rows[request.row].control.newest());
+    for (std::size_t i = 0; i < kLimitMembers.size(); ++i) {
+        if ((request.fields >> i & 1U) == 0) continue;
+        const LimitValue& wanted = request.limits.*kLimitMembers[i];
+        const bool negative = wanted.kind == LimitValue::Kind::value && wanted.value < 0;
+        if (negative) return deny(state, DenyReason::invalid_field, {request.row, 0, 0, Unit::none}, out);
+        limits.*kLimitMembers[i] = wanted;
+    }
     LimitsEvent& event = out.event.limits;
     event.header = timed_header(state, EventType::limits_changed, caller);
-    event.row = row;
+    event.row = request.row;
     event.uid = caller.uid;
     event.after = control_of(limits);
-    event.reason = reason_of(reason);
+    event.reason = reason_of(request.reason);
     accept(out);
 }
 

@@ -109,7 +109,7 @@ std::int64_t replaced_reserve_price(const Fact& fact, const Life& life, std::int
     const bool by_limit = type == OrderType::limit || type == OrderType::stop_limit;
     if (price == life.now->price || !by_limit) return life.now->reserved_price;
     const auto size = [](std::int64_t value) { return value == base::kMinInt64 ? base::kMaxInt64 : value < 0 ? -value : value; };
-    const Reference reference = reference_of(fact.state, life.identity->instrument, fact.caller.now_ns);
+    const Reference reference = reference_of(fact.state, life.identity->instrument, event_time(fact.state, fact.caller.now_ns));
     const bool use_reference = reference.fresh && !fact.state.has_setting(kReserveAtLimit);
     return use_reference ? std::max(size(price), size(reference.price)) : size(price);
 }
@@ -212,6 +212,13 @@ void settle_live(Life& life) noexcept {
     life.end(OrderBase::filled);
 }
 
+bool was_booked_in_quarantine(const Fact& fact) noexcept {
+    if (load_relaxed(fact.state.log->next_quarantine) == 0) return false;
+    const auto account = static_cast<std::uint16_t>(fact.input.account);
+    const std::uint32_t slot = find_quarantined(fact.state, account, base::make_id(fact.input.id), fact.id, EventType::filled).slot;
+    return slot != kNoSlot && fact.state.quarantine[slot].booked != 0;
+}
+
 void on_filled(Fact& fact, Life& life) noexcept {
     const OrderEvent& input = fact.input;
     fact.last_price = input.price->value;
@@ -223,6 +230,13 @@ void on_filled(Fact& fact, Life& life) noexcept {
         const bool differs = booked.price != fact.last_price || booked.quantity != fact.last_quantity;
         if (differs) life.remarks |= kExecDiffers;
         fact.header.execution_ref = known.slot;
+        life.result = Result::duplicate;
+        life.changed = false;
+        return;
+    }
+    // It came before its order was registered, and was booked under `external` then (INV-8).
+    if (was_booked_in_quarantine(fact)) {
+        life.remarks |= kExternal;
         life.result = Result::duplicate;
         life.changed = false;
         return;
@@ -257,15 +271,26 @@ void recompute(const Fact& fact, Life& life, std::int64_t change) noexcept {
     life.after.base = life.live_base_by_cum();
 }
 
-/// The booked execution that a bust or correction names; kNoSlot when there is none that still counts.
-std::uint32_t booked_execution(const Fact& fact, const Life& life, bool& repeated) noexcept {
-    const base::FixedId id = base::make_id(fact.input.exec_id);
-    const Found found = find_execution(fact.state, life.slot, id);
-    if (found.slot == kNoSlot) return kNoSlot;
-    const ExecutionStatus status = fact.state.executions[found.slot].state.newest().status;
-    const auto wanted = fact.input.kind == EventKind::bust ? ExecutionStatus::busted : ExecutionStatus::corrected;
-    repeated = status == wanted;
-    return status == ExecutionStatus::booked ? found.slot : kNoSlot;
+/// The execution that a bust or correction means; kNoSlot when the order has none of that id. Venues go on naming the
+/// first id of a trade that was corrected: what was booked in its place is meant.
+std::uint32_t meant_execution(const Fact& fact, const Life& life) noexcept {
+    std::uint32_t slot = find_execution(fact.state, life.slot, base::make_id(fact.input.exec_id)).slot;
+    while (slot != kNoSlot) {
+        const ExecutionState& execution = fact.state.executions[slot].state.newest();
+        // A successor is always a later slot, so this ends.
+        if (execution.status != ExecutionStatus::corrected || execution.successor <= slot) return slot;
+        slot = execution.successor;
+    }
+    return slot;
+}
+
+/// The same correction or bust once more.
+bool is_repeated(const Fact& fact, const Life& life, std::uint32_t execution) noexcept {
+    const OrderEvent& input = fact.input;
+    const bool busted = execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::busted;
+    if (input.kind == EventKind::bust) return busted;
+    const bool new_id = !input.new_exec_id.empty() && input.new_exec_id != input.exec_id;
+    return new_id && find_execution(fact.state, life.slot, base::make_id(input.new_exec_id)).slot != kNoSlot;
 }
 
 bool never_executed(OrderBase base) noexcept {
@@ -300,17 +325,15 @@ enum class Taken : std::uint8_t { yes, quarantine, missing_values };
 
 /// Bust and correct: what they name decides.
 Taken on_trade_change(Fact& fact, Life& life) noexcept {
-    bool repeated = false;
-    const std::uint32_t execution = booked_execution(fact, life, repeated);
+    const std::uint32_t execution = meant_execution(fact, life);
     const bool is_bust = fact.input.kind == EventKind::bust;
-    if (!is_bust && !repeated && !fact.input.new_exec_id.empty() && fact.input.new_exec_id != fact.input.exec_id)
-        repeated = find_execution(fact.state, life.slot, base::make_id(fact.input.new_exec_id)).slot != kNoSlot;
-    if (repeated) {
+    if (is_repeated(fact, life, execution)) {
         life.result = Result::duplicate;
         life.changed = false;
         return Taken::yes;
     }
-    if (execution == kNoSlot) {
+    const bool counts = execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::booked;
+    if (!counts) {
         if (!never_executed(life.now->base)) return Taken::quarantine;
         life.anomaly(kContradiction);
         return Taken::yes;
@@ -404,9 +427,10 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
     event.header.side = input.side;
     event.header.result = Result::quarantined;
     event.order_id = base::make_id(input.id);
-    event.exec_id = base::make_id(input.exec_id);
-    event.price = input.price.value_or(Price{}).value;
-    event.quantity = input.quantity.value_or(Quantity{}).value;
+    if (money) event.exec_id = base::make_id(input.exec_id);
+    const bool valued = input.kind == EventKind::filled || input.kind == EventKind::correct || input.kind == EventKind::replaced;
+    if (valued) event.price = input.price.value_or(Price{}).value;
+    if (valued) event.quantity = input.quantity.value_or(Quantity{}).value;
     event.reported = type_of(input.kind);
     event.count_after = load_relaxed(state.log->quarantined_events) + 1;
     Verdict& v = out.verdict;
@@ -423,7 +447,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
         event.firm_previous = firm_state(state);
     }
     const bool named = input.kind == EventKind::filled && event.header.account < g.accounts &&
-                       event.header.instrument < g.instruments && input.side != Side::none;
+                       event.header.instrument < g.instruments && (input.side == Side::buy || input.side == Side::sell);
     if (named && !known) {
         event.booked = 1;
         event.delta.position = input.side == Side::buy ? event.quantity : -event.quantity;
@@ -440,12 +464,15 @@ bool deny_malformed(const State& state, const OrderEvent& input, Decision& out) 
     if (!base::is_valid_id(input.id)) return refuse(DenyReason::invalid_order_id);
     if (type_of(input.kind) == EventType::none) return refuse(DenyReason::invalid_field);
     if (moves_money(input.kind) && !base::is_valid_id(input.exec_id)) return refuse(DenyReason::invalid_field);
-    if (!input.new_exec_id.empty() && !base::is_valid_id(input.new_exec_id)) return refuse(DenyReason::invalid_field);
-    if (!input.venue_id.empty() && !base::is_valid_id(input.venue_id)) return refuse(DenyReason::invalid_field);
+    const bool names_new = input.kind == EventKind::correct && !input.new_exec_id.empty();
+    if (names_new && !base::is_valid_id(input.new_exec_id)) return refuse(DenyReason::invalid_field);
+    const bool names_venue = (input.kind == EventKind::acked || input.kind == EventKind::replaced) && !input.venue_id.empty();
+    if (names_venue && !base::is_valid_id(input.venue_id)) return refuse(DenyReason::invalid_field);
     const bool needs_values = input.kind == EventKind::filled || input.kind == EventKind::correct;
     if (needs_values && !input.price) return refuse(DenyReason::invalid_price);
     if (needs_values && !input.quantity) return refuse(DenyReason::invalid_quantity);
-    if (input.quantity && input.quantity->value <= 0) return refuse(DenyReason::invalid_quantity);
+    const bool reads_quantity = needs_values || input.kind == EventKind::replaced;
+    if (reads_quantity && input.quantity && input.quantity->value <= 0) return refuse(DenyReason::invalid_quantity);
     return input.cum_quantity && input.cum_quantity->value < 0 && refuse(DenyReason::invalid_quantity);
 }
 
@@ -468,7 +495,9 @@ void decide_fact(const State& state, const Caller& caller, const OrderEvent& inp
             return report(state, begin_life(state, head), out.verdict);
         case Taken::quarantine:
             quarantine(state, caller, input, out);
-            return report(state, begin_life(state, head), out.verdict);
+            report(state, begin_life(state, head), out.verdict);
+            out.verdict.flags = static_cast<OrderFlags>(out.verdict.flags | out.event.quarantine.header.answer_flags);
+            return;
     }
 }
 

@@ -91,6 +91,7 @@ bool deny_enumerations(const State& state, const NewOrder& order, Decision& out)
     return !legal && (deny(state, DenyReason::invalid_field, out), true);
 }
 
+/// Every check has passed at this sequence: only now is there an event to commit (INV-6).
 void accept(const State& state, const Caller& caller, const NewOrder& order, std::uint64_t slot, std::int64_t reserved_price,
             std::int64_t reserved_notional, Decision& out) noexcept {
     RegisterEvent& event = out.event.registered;

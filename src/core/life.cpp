@@ -34,7 +34,8 @@ Life begin_life(const State& state, std::uint32_t slot) noexcept {
 bool set_reservation(Life& life, const base::NotionalFactor& factor) noexcept {
     OrderAfter& after = life.after;
     const bool pending = life.has(kPendingReplace);
-    const std::int64_t total = life.live() ? life.greatest_total() : after.reported_cum;
+    // A gap reserves no more than the order: a report of any greater number must not lock the firm.
+    const std::int64_t total = life.live() ? life.greatest_total() : std::min(after.reported_cum, after.quantity);
     after.reserved_quantity = std::max<std::int64_t>(total - after.cum_quantity, 0);
     const std::int64_t price = pending ? std::max(after.reserved_price, after.pending_reserved_price) : after.reserved_price;
     const auto notional = base::notional(price, after.reserved_quantity, factor);

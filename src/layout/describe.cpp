@@ -87,7 +87,7 @@ void describe_rows(std::string& text) {
 
 void describe_executions(std::string& text) {
     DESCRIBE(ExecutionIdentity, id, order_slot, previous, time_ns, seq);
-    DESCRIBE(ExecutionState, seq, price, quantity, status, reserved_bytes);
+    DESCRIBE(ExecutionState, seq, price, quantity, status, reserved_bytes, successor);
     DESCRIBE(ExecutionSlot, identity, state);
     DESCRIBE(QuarantineSlot, seq, order_id, exec_id, price, quantity, time_ns, instrument, account, event_type, side, booked,
              reserved_bytes);
@@ -139,7 +139,7 @@ void describe_segment(std::string& text) {
              permissions, config, size_bytes);
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
-             page_options, reserved_word, name_begin, name_end);
+             page_options, adopting, name_begin, name_end);
     DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
              quarantined_events);
     DESCRIBE(StatusWords, journaled, durable, checkpointed, state_epoch, repairs, redone, gaps, owner_session);

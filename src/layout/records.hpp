@@ -199,7 +199,8 @@ struct ExecutionState {
     std::int64_t price;
     std::int64_t quantity;
     ExecutionStatus status;
-    std::uint8_t reserved_bytes[7];
+    std::uint8_t reserved_bytes[3];
+    std::uint32_t successor;              // corrected: the execution booked in its place; otherwise 0
 };
 RISKREG_RECORD(ExecutionState, 32, 8);
 

@@ -82,7 +82,7 @@ struct Header {
     std::uint32_t settings;               // SettingFlag
     std::uint64_t layout_hash;            // of the record sizes this build was made with
     std::uint64_t config_hash;
-    std::uint64_t state;                  // SegmentState; only ever grows, except by recovery
+    std::uint64_t state;                  // SegmentState; only ever grows
     Geometry geometry;
     std::uint8_t boot_id[16];
     std::uint64_t lock_device;            // of the LOCK file: two state directories never share a segment
@@ -95,7 +95,7 @@ struct Header {
     std::uint32_t checkpoint_interval_s;
     std::uint32_t keep_checkpoints;
     std::uint32_t page_options;           // 1 huge pages, 2 lock memory
-    std::uint32_t reserved_word;
+    std::uint32_t adopting;               // 1 while the mutexes are being made anew; left so by a dead adopter
     FixedId name_begin;                   // the registry's name, up to 64 bytes, in two parts
     FixedId name_end;
 };

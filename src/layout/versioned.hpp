@@ -44,10 +44,11 @@ struct Versioned {
     }
 
     /// Wait-free against a dead writer and against a single running update: repeats only when two
-    /// further events hit this same record during the copy.
+    /// further events hit this same record during the copy. Bounded all the same (INV-10): memory whose sequences were
+    /// destroyed reads as a zero record after kMaxReads tries.
     [[nodiscard]] T read() const noexcept {
-        T value;
-        for (;;) {
+        T value{};
+        for (std::uint32_t attempt = 0; attempt < kMaxReads; ++attempt) {
             const std::uint64_t first = load_acquire(copy[0].seq);
             const std::uint64_t second = load_acquire(copy[1].seq);
             if (first == kBeingWritten && second == kBeingWritten) continue;
@@ -57,7 +58,9 @@ struct Versioned {
             fence_acquire();
             if (load_relaxed(latest.seq) == seq && value.seq == seq) return value;
         }
+        return T{};
     }
+    static constexpr std::uint32_t kMaxReads = 1U << 20;
 
     /// Creation only: copy 1 is whole with the genesis sequence, copy 0 is to be written first.
     void make_genesis(T value) noexcept {

@@ -81,7 +81,10 @@ public:
     }
     std::string currency() {
         const JsonValue* value = take("currency");
-        return value == nullptr ? std::string() : text("currency", *value);
+        if (value == nullptr) return {};
+        std::string code = text("currency", *value);
+        if (!base::is_valid_id(code)) refuse(at("currency"), quoted(code), "1 to 39 printable ASCII characters without spaces");
+        return code;
     }
     std::int64_t decimal(std::string_view key, const JsonValue& value, int digits, bool positive) const {
         if (!value.is(Kind::string)) refuse(at(key), "the " + std::string(value.is(Kind::number) ? "number " : "value ") + value.shown(), "a decimal as a string");
@@ -198,6 +201,8 @@ StrategyConfig read_strategy(const JsonValue& value, const std::string& path) {
         out.accounts.push_back(in.text("account", account));
     }
     if (out.accounts.empty()) refuse(in.at("account"), "an empty list", "at least one account");
+    if (std::set<std::string>(out.accounts.begin(), out.accounts.end()).size() != out.accounts.size())
+        refuse(in.at("account"), "an account twice", "each account once");
     in.each("instruments", [&](const JsonValue& item, const std::string& at) {
         if (!item.is(Kind::string)) refuse(at, item.shown(), "the id of an instrument");
         out.instruments.push_back(item.text);

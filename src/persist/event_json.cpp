@@ -1,5 +1,7 @@
 #include "persist/event_json.hpp"
 
+#include <algorithm>
+
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
 #include "persist/config_json.hpp"
@@ -109,7 +111,7 @@ void write_quarantined(JsonWriter& out, const QuarantineEvent& e) {
     out.member_bool("booked", e.booked != 0);
 }
 
-std::string_view text_of(const Reason& reason) noexcept { return {reason.text, reason.size}; }
+std::string_view text_of(const Reason& reason) noexcept { return {reason.text, std::min<std::size_t>(reason.size, sizeof reason.text)}; }
 
 void write_state(JsonWriter& out, const core::State& state, const StateEvent& e) {
     out.member("scope", core::format_scope(state, state.geometry.scope_of(e.row)));

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <ctime>
 #include <limits>
+#include <unordered_set>
 
 namespace riskreg::persist {
 
@@ -39,6 +40,7 @@ struct TreeHandler {
     JsonValue root;
     std::string duplicate_key;
     std::vector<JsonValue*> open;
+    std::vector<std::unordered_set<std::string>> keys;   // of each open object
     std::string part;
     std::string pending_key;
 
@@ -60,10 +62,12 @@ struct TreeHandler {
         JsonValue value;
         value.kind = kind;
         open.push_back(&place(std::move(value)));
+        keys.emplace_back();
         return true;
     }
     bool end() {
         open.pop_back();
+        keys.pop_back();
         return true;
     }
     std::string take(json::string_view last) {
@@ -85,7 +89,7 @@ struct TreeHandler {
     bool on_key_part(json::string_view text, std::size_t, json::error_code&) { return keep(text); }
     bool on_key(json::string_view text, std::size_t, json::error_code& error) {
         pending_key = take(text);
-        if (open.back()->find(pending_key) == nullptr) return true;
+        if (keys.back().insert(pending_key).second) return true;
         duplicate_key = pending_key;
         error = json::make_error_code(json::error::extra_data);
         return false;

@@ -1,6 +1,7 @@
 #include "registry/attachment.hpp"
 
 #include <cstring>
+#include <optional>
 
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
@@ -81,6 +82,9 @@ void adopt(core::State& state, const std::string& name) {
                                         "` names the damage, `riskctl destroy " + name + "` removes it");
     };
     if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready)) throw poisoned("it was marked so before");
+    // Who gets a shared lock after we died in the middle must not use half-made mutexes: it sees this word.
+    state.header->adopting = 1;
+    fence_release();
     make_mutexes(state);
     CRASH_POINT("mutexes made");
     const core::RepairCase repaired = core::repair(state);
@@ -89,6 +93,8 @@ void adopt(core::State& state, const std::string& name) {
     const core::AuditReport report = core::audit(state);
     if (!report.clean()) throw poisoned("the audit found: " + report.violations.front());
     bury_dead_sessions(state);
+    fence_release();
+    state.header->adopting = 0;
     CRASH_POINT("adopted");
 }
 
@@ -98,8 +104,10 @@ Error other_attached(const std::string& name, const std::string& what) {
 
 }  // namespace
 
-void create_segment(const std::string& name, const SharedConfig& config, const std::string& state_dir) {
+void create_segment(const std::string& name, const SharedConfig& given, const std::string& state_dir) {
     segment::require_valid_name(name);
+    // Whoever filled the structure by hand gets the same checks as a file.
+    const SharedConfig config = parse_config(config_to_json(given));
     segment::self_test_robust_mutex();
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, true);
     if (!lock.try_exclusive()) throw other_attached(name, "it exists already; choose another name or destroy it first");
@@ -115,13 +123,11 @@ void create_segment(const std::string& name, const SharedConfig& config, const s
     fill_segment(mapping, geometry, config, json, lock, name);
 }
 
-Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns) {
-    segment::require_valid_name(name);
-    LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
-    const bool alone = lock.try_exclusive();
-    CRASH_POINT("lifecycle");
-    if (!alone && !lock.wait_shared(timeout_ns))
-        throw Error(Errc::busy, "registry '" + name + "' is being created, recovered or destroyed by another process; try again");
+namespace {
+
+/// One attempt under the lifecycle lock that was granted; false when a dead adopter left the segment half adopted and
+/// it has to be taken exclusively.
+bool try_attach(LifecycleLock& lock, bool alone, const std::string& name, std::optional<Attachment>& out) {
     const segment::LockIdentity identity = lock.identity();
     const std::string segment_name = segment::segment_name(identity, name);
     if (alone && !usable_segment_exists(lock, segment_name))
@@ -130,15 +136,38 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
     segment::require_fitting(mapping, identity, name, alone);
     if (!mapping.is_current()) throw Error(Errc::missing, "the segment of '" + name + "' was removed while attaching; try again");
     core::State state = state_of(mapping);
-    mapping.advise((state.header->page_options & 1U) != 0, (state.header->page_options & 2U) != 0);
+    if (!alone && state.header->adopting != 0) return false;
+    const bool lock_memory = (state.header->page_options & 2U) != 0;
+    if (!mapping.advise((state.header->page_options & 1U) != 0, lock_memory) && lock_memory)
+        throw Error(Errc::permission, "lock_memory: the host refused to lock " + std::to_string(mapping.size_bytes() >> 20) + " MiB: raise `ulimit -l`, or set lock_memory to false");
     if (alone) {
         adopt(state, name);
-        static_cast<void>(lock.try_shared());
+        if (!lock.try_shared()) throw Error(Errc::system, "cannot keep the lifecycle lock of '" + name + "'");
     }
     if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
         throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name + "` names the damage, `riskctl destroy " + name + " --force` removes it");
+    out.emplace(Attachment{std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch()});
+    return true;
+}
+
+}  // namespace
+
+Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns) {
+    segment::require_valid_name(name);
+    const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
+    LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
+    std::optional<Attachment> attached;
+    for (;;) {
+        const LifecycleLock::Granted granted = lock.wait_any(deadline);
+        CRASH_POINT("lifecycle");
+        if (granted == LifecycleLock::Granted::none)
+            throw Error(Errc::busy, "registry '" + name + "' is being created, recovered or destroyed by another process; try again");
+        if (try_attach(lock, granted == LifecycleLock::Granted::exclusive, name, attached)) break;
+        lock.release();
+        if (segment::monotonic_ns() >= deadline) throw Error(Errc::busy, "registry '" + name + "' was left half adopted by a process that died, and others hold it; try again");
+    }
     segment::install_crash_handler();
-    return {std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch()};
+    return std::move(*attached);
 }
 
 Attachment attach_reader(const std::string& name, const std::string& state_dir) {
@@ -153,6 +182,17 @@ Attachment attach_reader(const std::string& name, const std::string& state_dir) 
     return {std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch()};
 }
 
+namespace {
+
+void refuse_the_attached(const std::string& segment_name) {
+    const Mapping mapping = Mapping::open(segment_name, segment::Access::read_write);
+    if (segment::is_unfinished(mapping)) return;
+    auto& header = *reinterpret_cast<Header*>(mapping.base());
+    store_release(header.state, static_cast<std::uint64_t>(SegmentState::destroyed));
+}
+
+}  // namespace
+
 void destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
@@ -160,9 +200,7 @@ void destroy_segment(const std::string& name, const std::string& state_dir, bool
     if (!alone && !force) throw other_attached(name, "stop them first, or use --force: they are then refused every further call");
     const std::string segment_name = segment::segment_name(lock.identity(), name);
     if (segment::segment_exists(segment_name)) {
-        Mapping mapping = Mapping::open(segment_name, segment::Access::read_write);
-        auto& header = *reinterpret_cast<Header*>(mapping.base());
-        if (!alone) store_release(header.state, static_cast<std::uint64_t>(SegmentState::destroyed));
+        if (!alone) refuse_the_attached(segment_name);
         segment::remove_segment(segment_name);
     } else if (keep_files) {
         throw Error(Errc::missing, "registry '" + name + "' has no segment, and its files are to be kept: nothing to destroy");
@@ -197,9 +235,7 @@ void commit_death(core::State& state, std::uint32_t slot, const SessionRecord& r
     core::Decision decision;
     core::decide_session(state, request, decision);
     decision.event.header.time_ns = std::max(decision.event.header.time_ns, segment::realtime_ns());
-    core::write_event(state, decision.event);
-    core::commit(state, decision.event.header.seq);
-    core::apply(state, decision.event);
+    core::execute(state, decision.event);
 }
 
 }  // namespace

@@ -44,9 +44,15 @@ std::string name_at(const Records* records, std::uint32_t count, std::uint32_t i
 
 }  // namespace
 
-InstrumentId Reader::instrument(std::string_view id) const noexcept { return core::find_instrument(impl_->state(), id); }
-AccountId Reader::account(std::string_view id) const noexcept { return core::find_account(impl_->state(), id); }
-StrategyId Reader::strategy(std::string_view id) const noexcept { return core::find_strategy(impl_->state(), id); }
+InstrumentId Reader::instrument(std::string_view id) const noexcept {
+    return impl_->usable() ? core::find_instrument(impl_->state(), id) : InstrumentId::none;
+}
+AccountId Reader::account(std::string_view id) const noexcept {
+    return impl_->usable() ? core::find_account(impl_->state(), id) : AccountId::none;
+}
+StrategyId Reader::strategy(std::string_view id) const noexcept {
+    return impl_->usable() ? core::find_strategy(impl_->state(), id) : StrategyId::none;
+}
 
 std::string Reader::name(InstrumentId id) const {
     return name_at(impl_->state().instrument_records, impl_->state().geometry.instruments, static_cast<std::uint32_t>(id));
@@ -62,17 +68,20 @@ std::vector<std::string> Reader::accounts() const { return names_of(impl_->state
 std::vector<std::string> Reader::strategies() const {
     return names_of(impl_->state().strategy_records, impl_->state().geometry.strategies - 1);
 }
-Scope Reader::scope(std::string_view text) const noexcept { return core::parse_scope(impl_->state(), text); }
+Scope Reader::scope(std::string_view text) const noexcept {
+    return impl_->usable() ? core::parse_scope(impl_->state(), text) : Scope{};
+}
 std::string Reader::name(const Scope& scope) const { return core::format_scope(impl_->state(), scope); }
 
 AccountId Reader::only_account(StrategyId strategy) const noexcept {
     const auto index = static_cast<std::uint32_t>(strategy);
-    if (index >= impl_->state().external_strategy()) return AccountId::none;
+    if (!impl_->usable() || index >= impl_->state().external_strategy()) return AccountId::none;
     const StrategyRecord& record = impl_->state().strategy_records[index];
     return record.account_count == 1 ? AccountId{record.only_account} : AccountId::none;
 }
 
 bool Reader::find(AccountId account, std::string_view id, OrderView& out) const {
+    if (!impl_->usable()) return false;
     const std::uint32_t head = core::find_head(impl_->state(), static_cast<std::uint16_t>(account), id);
     if (head == kNoSlot) return false;
     out = core::view_order(impl_->state(), head);
@@ -216,6 +225,8 @@ StatusView Reader::status() const {
 
 AuditView Reader::audit() const {
     const auto copy = core::copy_consistent(impl_->state());
+    const bool poisoned = load_acquire(impl_->state().header->state) == static_cast<std::uint64_t>(SegmentState::poisoned);
+    if (!copy && poisoned) throw Error(Errc::damaged, "the log is damaged (R3): there is no consistent copy to audit; the bytes are kept for inspection");
     if (!copy) throw Error(Errc::busy, "writers outran every attempt to copy the tables: audit again when it is quieter, or give the ring more events");
     core::AuditReport report = core::audit(copy->state);
     AuditView view;
@@ -247,7 +258,8 @@ std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::u
         const bool there = load_acquire(slot.header.seq) == seq;
         for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
         fence_acquire();
-        if (!there || load_relaxed(slot.header.seq) != seq) {   // overwritten while we looked
+        const bool whole = there && load_relaxed(slot.header.seq) == seq && event.header.checksum == checksum_of(event, seq);
+        if (!whole) {   // overwritten while we looked, or damaged
             if (lost != nullptr) ++*lost;
             continue;
         }

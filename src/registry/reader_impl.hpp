@@ -5,6 +5,7 @@
 
 #include "registry/attachment.hpp"
 #include "riskreg/registry.hpp"
+#include "segment/process_posix.hpp"
 
 namespace riskreg {
 
@@ -17,7 +18,12 @@ struct Reader::Impl {
     explicit Impl(const registry::Attachment& shared) : attachment(&shared) {}
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
-    [[nodiscard]] const core::State& state() const noexcept { return attachment->state; }
+    /// False in a child that was forked after the attach: the mapping of a Registry is not inherited.
+    [[nodiscard]] bool usable() const noexcept { return own || attachment->fork_epoch == segment::fork_epoch(); }
+    [[nodiscard]] const core::State& state() const {
+        if (!usable()) throw Error(Errc::foreign, "not attached: this process was forked after the registry was opened; open it here");
+        return attachment->state;
+    }
 };
 
 }  // namespace riskreg

@@ -2,7 +2,6 @@
 #include "riskreg/registry.hpp"
 
 #include <algorithm>
-#include <mutex>
 
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
@@ -43,7 +42,6 @@ struct Registry::Impl {
     core::Caller caller;                 // without the time
     std::unique_ptr<registry::Session> session;
     registry::DenialGate gate;           // under the registry's lock
-    std::mutex reference_mutex;          // one writer per reference cell: threads of this process take turns
 
     Impl(ProcessConfig process, registry::Attachment attached)
         : config(std::move(process)), attachment(std::move(attached)), reader(std::make_unique<Reader::Impl>(attachment)) {
@@ -71,10 +69,8 @@ struct Registry::Impl {
 
     /// Append and apply what was decided. The commit point is inside.
     void perform(core::Decision& decision) noexcept {
-        core::write_event(state, decision.event);
-        core::commit(state, decision.event.header.seq);
+        core::execute(state, decision.event);
         decision.verdict.seq = decision.event.header.seq;
-        core::apply(state, decision.event);
     }
 
     /// Runs `critical` under the lock, or says why not.
@@ -116,8 +112,12 @@ struct Registry::Impl {
     /// Requests about an order, and control: decide, then perform or refuse.
     template <class Decide>
     Verdict request(EventType type, std::string_view id, AccountId account, Decide decide) noexcept {
+        return request_within(config.request_timeout_ns, type, id, account, decide);
+    }
+    template <class Decide>
+    Verdict request_within(std::int64_t timeout_ns, EventType type, std::string_view id, AccountId account, Decide decide) noexcept {
         const core::Caller who = now();
-        return locked(config.request_timeout_ns, Refused::denied, [&] {
+        return locked(timeout_ns, Refused::denied, [&] {
             core::Decision decision;
             decide(who, decision);
             if (decision.commit) {
@@ -272,34 +272,30 @@ Verdict Registry::event(const OrderEvent& fact) noexcept {
 
 Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept {
     Impl& impl = *impl_;
-    if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
     const auto index = static_cast<std::uint32_t>(instrument);
+    if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
     if (index >= impl.state.geometry.instruments) return refusal(Refused::denied, DenyReason::unknown_instrument);
     if (!impl.session) return refusal(Refused::denied, DenyReason::unknown_strategy);
-    const std::lock_guard turn(impl.reference_mutex);
-    ReferenceCell& cell = impl.state.references[index];
-    const ReferenceOwner owner = cell.owner.read();
-    Verdict verdict;
-    verdict.result = Result::ok;
-    const bool ours = owner.session == impl.caller.session && owner.generation == impl.caller.generation && impl.is_current_session();
-    if (!ours) {
-        verdict = impl.request(EventType::reference_owner, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
-            core::decide_reference_owner(impl.state, who, index, out);
-        });
-        if (verdict.result != Result::ok) return verdict;
-    }
-    ReferencePrice next{};
-    next.price = price.value;
-    next.time_ns = segment::realtime_ns();
-    next.writer = impl.caller.generation;
-    cell.price.store(cell.price.newest().seq + 1, next);
-    return verdict;
+    const core::Caller who = impl.now();
+    // Under the lock: a writer that was stopped, fenced and replaced must never meet its successor in the cell.
+    return impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
+        core::Decision decision;
+        ReferenceCell& cell = impl.state.references[index];
+        const ReferenceOwner& owner = cell.owner.newest();
+        const bool ours = owner.session == who.session && owner.generation == who.generation;
+        decision.verdict.result = Result::ok;
+        if (!ours) core::decide_reference_owner(impl.state, who, index, decision);
+        if (decision.commit) impl.perform(decision);
+        if (decision.verdict.result == Result::ok) cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.now_ns, who.generation});
+        return decision.verdict;
+    });
 }
 
 namespace {
 
+/// The kill switch has the deadline of facts (protocol.md 4).
 Verdict change_state(Registry::Impl& impl, core::StateRequest request) noexcept {
-    return impl.request(EventType::state_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
+    return impl.request_within(impl.config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
         core::decide_state(impl.state, who, request, out);
     });
 }
@@ -318,9 +314,9 @@ Verdict Registry::release_unreconciled(std::string_view reason) noexcept {
     return change_state(*impl_, {impl_->state.geometry.firm_row(), TradingState::active, true, true, reason});
 }
 
-Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason) noexcept {
+Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields) noexcept {
     return impl_->request(EventType::limits_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
-        core::decide_limits(impl_->state, who, impl_->state.geometry.row_of(scope), limits, reason, out);
+        core::decide_limits(impl_->state, who, {impl_->state.geometry.row_of(scope), limits, fields, reason}, out);
     });
 }
 

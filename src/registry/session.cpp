@@ -22,9 +22,7 @@ void commit_session(core::State& state, const core::SessionRequest& request) noe
     core::Decision decision;
     core::decide_session(state, request, decision);
     decision.event.header.time_ns = std::max(decision.event.header.time_ns, segment::realtime_ns());
-    core::write_event(state, decision.event);
-    core::commit(state, decision.event.header.seq);
-    core::apply(state, decision.event);
+    core::execute(state, decision.event);
 }
 
 core::SessionRequest request_for(const core::State& state, EventType type, std::uint32_t slot) noexcept {
@@ -44,7 +42,11 @@ core::SessionRequest request_for(const core::State& state, EventType type, std::
 
 Session::Session(core::State& state, std::uint16_t strategy, const ProcessConfig& config)
     : state_(state), strategy_(strategy), config_(config) {
-    thread_ = std::thread([this] { live(); });
+    {
+        // The application's signals are for its own threads.
+        const segment::SignalsBlocked blocked;
+        thread_ = std::thread([this] { live(); });
+    }
     std::unique_lock guard(mutex_);
     changed_.wait(guard, [this] { return attached_ || failure_; });
     if (!failure_) return;
@@ -92,35 +94,49 @@ std::uint32_t Session::take_free_slot() noexcept {
 }
 
 void Session::attach() {
+    // What is slow comes before the lock.
+    core::SessionRequest request;
+    request.type = EventType::session_attached;
+    request.strategy = strategy_;
+    request.pid = segment::process_id();
+    request.pid_start = segment::process_start();
+    request.uid = segment::user_id();
+    switch (attach_under_lock(request)) {
+        case Attached::yes: return;
+        case Attached::poisoned: throw Error(Errc::damaged, "the registry is poisoned");
+        case Attached::timed_out:
+            throw Error(Errc::busy, "the registry's lock is held by thread " +
+                                        std::to_string(segment::RobustMutex::holder_hint(segment::mutex_memory(state_))) + " and did not come free");
+        case Attached::strategy_taken:
+            throw Error(Errc::busy, "strategy '" + config_.strategy + "' has a live session, pid " + std::to_string(other_pid_) +
+                                        ": stop it, or take over with --takeover");
+        case Attached::no_slot:
+            throw Error(Errc::busy, "all " + std::to_string(state_.geometry.sessions) + " session slots are taken: raise capacity.sessions");
+    }
+}
+
+Session::Attached Session::attach_under_lock(core::SessionRequest& request) noexcept {
     const segment::StateLock lock(state_, config_.attach_timeout_ns, kNoSlot);
-    if (lock.entry() == segment::Entry::timed_out)
-        throw Error(Errc::busy, "the registry's lock is held by thread " +
-                                    std::to_string(segment::RobustMutex::holder_hint(segment::mutex_memory(state_))) + " and did not come free");
-    if (!lock.inside()) throw Error(Errc::damaged, "the registry is poisoned");
+    if (!lock.inside()) return lock.entry() == segment::Entry::timed_out ? Attached::timed_out : Attached::poisoned;
     bury_dead_sessions(state_);
     const StrategyState latest = state_.strategies[strategy_].state.newest();
-    if (latest.status == SessionStatus::attached) {
-        if (!config_.takeover)
-            throw Error(Errc::busy, "strategy '" + config_.strategy + "' has a live session, pid " +
-                                        std::to_string(state_.sessions[latest.session].record.newest().pid) + ": stop it, or take over with --takeover");
-        commit_session(state_, request_for(state_, EventType::session_fenced, latest.session));
+    const bool taken = latest.status == SessionStatus::attached;
+    if (taken && !config_.takeover) {
+        other_pid_ = state_.sessions[latest.session].record.newest().pid;
+        return Attached::strategy_taken;
     }
+    // The slot first: a take-over that finds no room must not have fenced the running session.
     slot_ = take_free_slot();
-    if (slot_ == kNoSlot)
-        throw Error(Errc::busy, "all " + std::to_string(state_.geometry.sessions) + " session slots are taken: raise capacity.sessions");
+    if (slot_ == kNoSlot) return Attached::no_slot;
+    if (taken) commit_session(state_, request_for(state_, EventType::session_fenced, latest.session));
     CRASH_POINT("liveness held");
     generation_ = static_cast<std::uint32_t>(load_relaxed(state_.log->next_generation));
     SessionSlot& slot = state_.sessions[slot_];
     for (std::uint64_t* counter : {&slot.accepted, &slot.denied, &slot.denied_unlogged, &slot.facts}) store_relaxed(*counter, 0);
-    core::SessionRequest request;
-    request.type = EventType::session_attached;
     request.session = slot_;
-    request.strategy = strategy_;
     request.generation = generation_;
-    request.pid = segment::process_id();
-    request.pid_start = segment::process_start();
-    request.uid = segment::user_id();
     commit_session(state_, request);
+    return Attached::yes;
 }
 
 void Session::watch() noexcept {
@@ -130,13 +146,13 @@ void Session::watch() noexcept {
 }
 
 void Session::detach() noexcept {
+    const segment::StateLock lock(state_, config_.fact_timeout_ns, slot_);
+    const bool ours = load_relaxed(state_.sessions[slot_].word) == session_word(generation_, SessionStatus::attached);
+    // Without the lock, or fenced: the thread ends holding its mutex, which the kernel then marks. So the session
+    // counts as dead and is buried like any other, instead of looking alive for ever.
+    if (!lock.inside() || !ours) return;
+    commit_session(state_, request_for(state_, EventType::session_detached, slot_));
     segment::RobustMutex mutex(state_.sessions[slot_].mutex);
-    {
-        const segment::StateLock lock(state_, config_.fact_timeout_ns, slot_);
-        const bool ours = load_relaxed(state_.sessions[slot_].word) == session_word(generation_, SessionStatus::attached);
-        // Without the lock the session ends as a death; a fenced one has nothing to say any more.
-        if (lock.inside() && ours) commit_session(state_, request_for(state_, EventType::session_detached, slot_));
-    }
     static_cast<void>(mutex.unlock());
 }
 

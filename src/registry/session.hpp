@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/decide.hpp"
 #include "core/state.hpp"
 #include "riskreg/config.hpp"
 
@@ -28,7 +29,9 @@ public:
 
 private:
     void live() noexcept;
+    enum class Attached : std::uint8_t { yes, timed_out, poisoned, strategy_taken, no_slot };
     void attach();
+    [[nodiscard]] Attached attach_under_lock(core::SessionRequest& request) noexcept;
     void watch() noexcept;
     void detach() noexcept;
     [[nodiscard]] std::uint32_t take_free_slot() noexcept;
@@ -38,6 +41,7 @@ private:
     const ProcessConfig& config_;
     std::uint32_t slot_ = layout::kNoSlot;
     std::uint32_t generation_ = 0;
+    std::uint32_t other_pid_ = 0;   // who has the strategy, for the message
     std::mutex mutex_;
     std::condition_variable changed_;
     bool attached_ = false;

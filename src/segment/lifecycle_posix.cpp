@@ -83,18 +83,18 @@ std::string resolve_state_dir(const std::string& configured) {
 }
 
 LifecycleLock::LifecycleLock(const std::string& state_dir, const std::string& name, bool create)
-    : directory_(state_dir + "/" + name), descriptor_(open_lock(state_dir, name, create)) {
+    : directory_(state_dir + "/" + name), descriptor_(open_lock(state_dir, name, create)), fork_epoch_(fork_epoch()) {
     close_in_children(descriptor_);
 }
 
 LifecycleLock::~LifecycleLock() {
-    if (descriptor_ < 0) return;
+    if (descriptor_ < 0 || fork_epoch_ != fork_epoch()) return;
     forget_descriptor(descriptor_);
     ::close(descriptor_);
 }
 
 LifecycleLock::LifecycleLock(LifecycleLock&& other) noexcept
-    : directory_(std::move(other.directory_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : directory_(std::move(other.directory_)), descriptor_(std::exchange(other.descriptor_, -1)), fork_epoch_(other.fork_epoch_) {}
 
 bool LifecycleLock::set_lock(int type) noexcept {
     struct flock range{};
@@ -109,11 +109,11 @@ bool LifecycleLock::try_exclusive() noexcept { return set_lock(F_WRLCK); }
 bool LifecycleLock::try_shared() noexcept { return set_lock(F_RDLCK); }
 void LifecycleLock::release() noexcept { static_cast<void>(set_lock(F_UNLCK)); }
 
-bool LifecycleLock::wait_shared(std::int64_t timeout_ns) noexcept {
-    const std::int64_t deadline = monotonic_ns() + timeout_ns;
+LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) noexcept {
     for (;;) {
-        if (try_shared()) return true;
-        if (monotonic_ns() >= deadline) return false;
+        if (try_exclusive()) return Granted::exclusive;
+        if (try_shared()) return Granted::shared;
+        if (monotonic_ns() >= deadline_ns) return Granted::none;
         const timespec step{0, 1'000'000};
         ::nanosleep(&step, nullptr);
     }

@@ -31,11 +31,14 @@ public:
     LifecycleLock(LifecycleLock&& other) noexcept;
     LifecycleLock& operator=(LifecycleLock&&) = delete;
 
+    enum class Granted : std::uint8_t { none, shared, exclusive };
+
     [[nodiscard]] bool try_exclusive() noexcept;
     /// Also turns an exclusive lock into a shared one, without a moment in between.
     [[nodiscard]] bool try_shared() noexcept;
-    /// Waits in steps of a millisecond; false when the deadline passed.
-    [[nodiscard]] bool wait_shared(std::int64_t timeout_ns) noexcept;
+    /// Exclusive when nobody else holds the lock, else shared. Waits in steps of a millisecond; `none` when the
+    /// deadline passed.
+    [[nodiscard]] Granted wait_any(std::int64_t deadline_ns) noexcept;
     void release() noexcept;
 
     /// Writes the token into a new LOCK file; only under the exclusive lock.
@@ -47,6 +50,7 @@ private:
     [[nodiscard]] bool set_lock(int type) noexcept;
     std::string directory_;
     int descriptor_ = -1;
+    std::uint64_t fork_epoch_ = 0;   // a forked child has the number of our descriptor, and no right to close it
 };
 
 /// Removes the registry's files except LOCK.

@@ -108,6 +108,16 @@ void forget_descriptor(int descriptor) noexcept {
     std::erase(descriptors(), descriptor);
 }
 
+static_assert(sizeof(sigset_t) <= 128);
+
+SignalsBlocked::SignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, reinterpret_cast<sigset_t*>(before_));
+}
+
+SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, reinterpret_cast<sigset_t*>(before_), nullptr); }
+
 void enter_critical_section() noexcept { ++critical_depth; }
 void leave_critical_section() noexcept { --critical_depth; }
 

@@ -29,6 +29,18 @@ namespace riskreg::segment {
 void close_in_children(int descriptor);
 void forget_descriptor(int descriptor) noexcept;
 
+/// Blocks every signal in the calling thread for its lifetime; threads started meanwhile inherit that.
+class SignalsBlocked {
+public:
+    SignalsBlocked() noexcept;
+    ~SignalsBlocked();
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+private:
+    alignas(8) unsigned char before_[128];   // sigset_t
+};
+
 /// Marks the calling thread as inside the critical section. A crash handler that is installed with the first
 /// attach then forgoes the core dump: a dump would hold the lock for 0.6 ms per MB of memory (probe e3).
 void enter_critical_section() noexcept;

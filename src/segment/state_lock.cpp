@@ -12,6 +12,10 @@ namespace {
 
 void count(std::uint64_t& word) noexcept { layout::store_relaxed(word, layout::load_relaxed(word) + 1); }
 
+bool is_ready(const core::State& state) noexcept {
+    return layout::load_relaxed(state.header->state) == static_cast<std::uint64_t>(SegmentState::ready);
+}
+
 /// We hold the mutex. True when the tables are whole (again).
 bool make_whole(core::State& state, RobustMutex& mutex, LockResult result) noexcept {
     const bool unfinished = layout::load_acquire(state.log->committed) != layout::load_relaxed(state.log->applied);
@@ -35,9 +39,14 @@ void poison(core::State& state) noexcept {
 
 StateLock::StateLock(core::State& state, std::int64_t timeout_ns, std::uint32_t session) noexcept
     : state_(state), mutex_(mutex_memory(state)), entry_(Entry::timed_out) {
-    const LockResult result = mutex_.lock(timeout_ns);
-    if (result == LockResult::timed_out) return;
     entry_ = Entry::poisoned;
+    // Before the mutex: glibc's trylock of an unrecoverable one keeps the word, and then everybody would wait in vain.
+    if (!is_ready(state)) return;
+    const LockResult result = mutex_.lock(timeout_ns);
+    if (result == LockResult::timed_out) {
+        if (is_ready(state)) entry_ = Entry::timed_out;
+        return;
+    }
     if (result == LockResult::unrecoverable) {
         poison(state);
         return;
@@ -45,8 +54,7 @@ StateLock::StateLock(core::State& state, std::int64_t timeout_ns, std::uint32_t 
     enter_critical_section();
     const bool whole = make_whole(state, mutex_, result);
     if (!whole) poison(state);
-    const bool ready = layout::load_relaxed(state.header->state) == static_cast<std::uint64_t>(SegmentState::ready);
-    if (whole && ready) [[likely]] {
+    if (whole && is_ready(state)) [[likely]] {
         entry_ = Entry::inside;
         layout::store_relaxed(state.status->owner_session, session + 1ULL);
         CRASH_POINT("locked");

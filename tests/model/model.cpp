@@ -17,20 +17,6 @@ constexpr std::array<std::size_t, 6> kQuantityScope = {3, 4, 5, 3, 4, 5};
 constexpr std::size_t kAccountInstrument = 4;
 constexpr std::size_t kStrategyInstrument = 5;
 
-// SWITCH: the core answers `not_owner` before `terminal` to an abort; the order of reasons says the reverse.
-constexpr bool kAbortJudgesOwnerFirst = true;
-
-// SWITCH: the core refuses an amend with a new id, too, when a quarter of the executions is left; architecture.md
-// says that of `register` alone.
-constexpr bool kAmendNeedsExecutions = true;
-
-// SWITCH: the core judges the age of the reference at the caller's clock when a `replaced` brings a new price, not
-// at the event's time (semantics.md 10: event time is monotone).
-constexpr bool kReplacedReadsCallerTime = true;
-
-// SWITCH: where the quarantine is full, the core answers `anomaly` about a known order without saying why in `flags`.
-constexpr bool kFullQuarantineHidesFlag = true;
-
 bool legal_id(std::string_view id) {
     return !id.empty() && id.size() <= 39 && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
@@ -632,7 +618,7 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
     if (auto no = refuse_exposure_growth(*order, scopes, wanted)) return denied_with(*order, *no);
     const bool takes_slot = !request.new_id.empty() && request.new_id != order->chain.back();
     if (takes_slot)
-        if (auto no = refuse_capacity(kAmendNeedsExecutions)) return denied_with(*order, *no);
+        if (auto no = refuse_capacity(false)) return denied_with(*order, *no);
 
     if (takes_slot) {
         wanted.new_id = std::string(request.new_id);
@@ -658,7 +644,6 @@ Verdict Model::abort(const Caller& caller, AccountId account, std::string_view i
     Order* order = order_named(account, id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     const bool owner = caller.strategy == order->strategy;
-    if (kAbortJudgesOwnerFirst && !owner) return denied_with(*order, deny(DenyReason::not_owner));
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
     if (!owner) return denied_with(*order, deny(DenyReason::not_owner));
     if (order->base != OrderBase::pending_new) return denied_with(*order, deny(DenyReason::not_allowed));
@@ -672,7 +657,7 @@ Verdict Model::abort(const Caller& caller, AccountId account, std::string_view i
 /// Section 14: what can still execute, at the higher of the prices that may be live; a gap of an ended order.
 void Model::reserve(Order& order) {
     std::int64_t price = order.reserve_price;
-    std::int64_t quantity = order.reported_cum - order.cum;
+    std::int64_t quantity = std::min(order.reported_cum, order.quantity) - order.cum;  // a gap is no greater than the order
     if (live(order)) {
         const std::int64_t total = order.pending ? std::max(order.quantity, order.pending->total) : order.quantity;
         quantity = total - order.cum;
@@ -745,10 +730,10 @@ Verdict Model::fact(const Caller& caller, const OrderEvent& fact) {
     if (order == nullptr) return unknown_order(caller, fact);
     if (fact.kind == EventKind::replaced && !order->pending && (!fact.price || !fact.quantity))
         return denied_with(*order, deny(DenyReason::invalid_field));
-    Work work{*order, *order, event_time(caller.now_ns), kReplacedReadsCallerTime ? caller.now_ns : event_time(caller.now_ns)};
+    Work work{*order, *order, event_time(caller.now_ns), event_time(caller.now_ns)};
     if (!dispatch(work, fact)) {
         Verdict verdict = unknown_order(caller, fact);
-        const OrderFlags why = kFullQuarantineHidesFlag ? OrderFlags{0} : verdict.flags;
+        const OrderFlags why = verdict.flags;
         report(*order, verdict);
         verdict.flags = static_cast<OrderFlags>(verdict.flags | why);
         return verdict;
@@ -808,7 +793,10 @@ Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
     ++quarantined_events_;
     const bool books = fact.kind == EventKind::filled && known(fact.account) && known(fact.instrument) &&
                        (fact.side == Side::buy || fact.side == Side::sell) && find(fact.account, fact.id) == nullptr;
-    if (books) book_external(fact);
+    if (books && first) {
+        book_external(fact);
+        if (quarantined_.size() > before) booked_outside_.insert({fact.account, std::string(fact.id), std::string(fact.exec_id)});
+    }
     if (!is_money(fact.kind) || quarantined_.size() > before) return taken(Result::quarantined);
     change_state(Scope{ScopeKind::firm}, std::max(rows_.at(key_of(Scope{ScopeKind::firm})).state, TradingState::reducing_only));
     Verdict verdict = taken(Result::anomaly);
@@ -973,6 +961,12 @@ void Model::filled(Work& work, const OrderEvent& fact) {
         if (known.price != fact.price->value || known.quantity != fact.quantity->value) work.remarks |= kExecDiffers;
         return;
     }
+    // Booked under `external` before its order was registered: never twice.
+    if (booked_outside_.count({fact.account, std::string(fact.id), id}) != 0) {
+        work.result = Result::duplicate;
+        work.remarks |= kExternal;
+        return;
+    }
     if ((fact.side != Side::none && fact.side != order.side) ||
         (fact.instrument != InstrumentId::none && fact.instrument != order.instrument))
         work.anomaly(kContradiction);
@@ -1023,14 +1017,21 @@ Execution* find_execution(Order& order, std::string_view id) {
         if (execution.id == id) return &execution;
     return nullptr;
 }
+/// The execution that is meant: what was booked in place of a corrected one.
+Execution* find_meant(Order& order, std::string_view id) {
+    Execution* execution = find_execution(order, id);
+    while (execution != nullptr && execution->status == ExecutionStatus::corrected)
+        execution = find_execution(order, execution->successor);
+    return execution;
+}
 bool never_traded(OrderBase base) {
     return base == OrderBase::pending_new || base == OrderBase::new_ || base == OrderBase::aborted;
 }
 }  // namespace
 
 bool Model::busted(Work& work, const OrderEvent& fact) {
-    Execution* execution = find_execution(work.order, fact.exec_id);
-    if (execution == nullptr || execution->status == ExecutionStatus::corrected) {
+    Execution* execution = find_meant(work.order, fact.exec_id);
+    if (execution == nullptr) {
         if (!never_traded(work.order.base)) return false;
         work.anomaly(kContradiction);
         return true;
@@ -1047,11 +1048,9 @@ bool Model::busted(Work& work, const OrderEvent& fact) {
 }
 
 bool Model::corrected(Work& work, const OrderEvent& fact) {
-    Execution* execution = find_execution(work.order, fact.exec_id);
+    Execution* execution = find_meant(work.order, fact.exec_id);
     const bool new_id = !fact.new_exec_id.empty() && fact.new_exec_id != fact.exec_id;
-    const bool repeated = (execution != nullptr && execution->status == ExecutionStatus::corrected) ||
-                          (new_id && find_execution(work.order, fact.new_exec_id) != nullptr);
-    if (repeated) {
+    if (new_id && find_execution(work.order, fact.new_exec_id) != nullptr) {
         work.result = Result::duplicate;
         return true;
     }
@@ -1064,8 +1063,11 @@ bool Model::corrected(Work& work, const OrderEvent& fact) {
     trade(work, execution->price, -execution->quantity);
     trade(work, fact.price->value, fact.quantity->value);
     const Execution after{std::string(fact.new_exec_id), fact.price->value, fact.quantity->value, ExecutionStatus::booked};
+    const std::string replaced_id = execution->id;
     if (new_id && remember(work, after)) {
-        find_execution(work.order, fact.exec_id)->status = ExecutionStatus::corrected;
+        Execution* replaced = find_execution(work.order, replaced_id);
+        replaced->status = ExecutionStatus::corrected;
+        replaced->successor = after.id;
     } else {  // in place: the same id, or no slot for the new one
         execution->price = after.price;
         execution->quantity = after.quantity;

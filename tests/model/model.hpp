@@ -44,6 +44,7 @@ struct Execution {
     std::int64_t price = 0;
     std::int64_t quantity = 0;
     ExecutionStatus status = ExecutionStatus::booked;
+    std::string successor{};        ///< corrected: id of the execution booked in its place
 };
 
 /// A replace that waits for the venue's answer.
@@ -217,6 +218,7 @@ private:
     std::map<InstrumentId, Reference> references_;
     std::set<StrategyId> dead_;
     std::set<std::tuple<AccountId, std::string, std::string, EventKind>> quarantined_;
+    std::set<std::tuple<AccountId, std::string, std::string>> booked_outside_;   ///< (account, order id, exec id) of fills under `external`
     std::uint64_t quarantined_events_ = 0;
     std::size_t executions_used_ = 0;
     std::int64_t last_time_ns_ = 0;

@@ -61,7 +61,7 @@ std::string Cli::file(const std::string& name, const std::string& content) const
 
 CliResult Cli::run(const std::string& arguments, const std::string& input) const {
     const std::string in = file("stdin", input);
-    const std::string command = "RISKREG_STATE_DIR='" + directory_ + "/state' '" RISKREG_BIN_DIR "/riskctl' " + arguments + " <'" + in + "' >'" +
+    const std::string command = "export RISKREG_STATE_DIR='" + directory_ + "/state'; '" RISKREG_BIN_DIR "/riskctl' " + arguments + " <'" + in + "' >'" +
                                 directory_ + "/stdout' 2>'" + directory_ + "/stderr'";
     const int status = std::system(command.c_str());
     CliResult result;

@@ -150,7 +150,7 @@ Verdict PlainRegistry::release_unreconciled(const core::Caller& caller) {
 
 Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits) {
     core::Decision decision;
-    core::decide_limits(state(), caller, state().geometry.row_of(scope), limits, kReason, decision);
+    core::decide_limits(state(), caller, {state().geometry.row_of(scope), limits, kAllLimits, kReason}, decision);
     return execute(decision);
 }
 

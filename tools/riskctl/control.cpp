@@ -111,14 +111,16 @@ int resume(const Common& common, const StateOptions& options) {
 
 namespace {
 
-void assign(Limits& limits, const std::string& assignment) {
+void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
     const std::size_t equals = assignment.find('=');
     const std::string name = assignment.substr(0, equals);
     std::vector<std::string_view> known;
-    for (const persist::LimitField& field : persist::kLimitFields) {
+    for (std::size_t i = 0; i < persist::kLimitFields.size(); ++i) {
+        const persist::LimitField& field = persist::kLimitFields[i];
         known.push_back(field.name);
         if (field.name != name || equals == std::string::npos) continue;
         limits.*field.member = persist::parse_limit(field, assignment.substr(equals + 1));
+        fields = static_cast<LimitMask>(fields | 1U << i);
         return;
     }
     for (const std::string_view later : persist::kLimitsNotBuilt)
@@ -132,9 +134,10 @@ int limit(const Common& common, const std::string& scope_text, const std::string
     if (!reason.empty()) require_reason(reason);
     Registry registry = open_operator(common);
     const Scope scope = require_scope(registry.reader(), scope_text);
-    Limits limits = registry.reader().exposure(scope).limits;
-    for (const std::string& assignment : assignments) assign(limits, assignment);
-    const Verdict verdict = registry.set_limits(scope, limits, reason);
+    Limits limits;
+    LimitMask fields = 0;
+    for (const std::string& assignment : assignments) assign(limits, fields, assignment);
+    const Verdict verdict = registry.set_limits(scope, limits, reason, fields);
     return report(common, registry, scope_text, verdict, scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")");
 }
 

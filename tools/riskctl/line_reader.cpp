@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,11 +16,21 @@ namespace riskctl {
 namespace {
 volatile sig_atomic_t stop_requested = 0;
 void request_stop(int) { stop_requested = 1; }
+sigset_t while_waiting;   // set by stop_on_signals
 }  // namespace
 
 void stop_on_signals() {
+    // Blocked everywhere but in the wait for input: no answer is cut off, and no signal is lost between the test and
+    // the wait.
+    sigset_t ending;
+    ::sigemptyset(&ending);
+    ::sigaddset(&ending, SIGINT);
+    ::sigaddset(&ending, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &ending, &while_waiting);
+    ::sigdelset(&while_waiting, SIGINT);
+    ::sigdelset(&while_waiting, SIGTERM);
     struct sigaction action{};
-    action.sa_handler = request_stop;   // without SA_RESTART: a waiting read ends
+    action.sa_handler = request_stop;
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
@@ -35,9 +47,12 @@ LineReader::~LineReader() {
 bool LineReader::fill() {
     char chunk[65536];
     while (stop_requested == 0) {
+        pollfd input{descriptor_, POLLIN, 0};
+        if (::ppoll(&input, 1, nullptr, &while_waiting) < 0) continue;   // a signal: looked at above
         const ssize_t size = ::read(descriptor_, chunk, sizeof chunk);
         if (size < 0 && errno == EINTR) continue;
-        if (size <= 0) return false;
+        if (size < 0) throw riskreg::Error(riskreg::Errc::bad_input, std::string("cannot read the commands: ") + std::strerror(errno));
+        if (size == 0) return false;
         buffer_.erase(0, at_);
         at_ = 0;
         buffer_.append(chunk, static_cast<std::size_t>(size));

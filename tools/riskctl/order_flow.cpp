@@ -119,9 +119,11 @@ FlowRow parse_lobster(const std::vector<std::string_view>& fields, std::uint64_t
 std::vector<FlowRow> read_order_flow(const std::string& path) {
     static constexpr std::string_view header = "ts_ns,action,side,order_id,price,size";
     std::vector<FlowRow> rows;
+    bool has_header = false;
     each_line(path, [&](std::string_view text, std::uint64_t line) {
         if (line == 1) {
             if (text != header) refuse(line, "header", text, header);
+            has_header = true;
             return;
         }
         if (text.empty()) return;
@@ -129,6 +131,7 @@ std::vector<FlowRow> read_order_flow(const std::string& path) {
         if (fields.size() != 6) refuse(line, "fields", std::to_string(fields.size()), "6");
         rows.push_back(parse_row(fields, line));
     });
+    if (!has_header) refuse(1, "header", "nothing", header);
     return rows;
 }
 
