@@ -43,7 +43,8 @@ std::uint64_t ticks() noexcept {
 double ticks_per_ns() {
     const std::int64_t start_ns = segment::monotonic_ns();
     const std::uint64_t start = ticks();
-    while (segment::monotonic_ns() - start_ns < 100'000'000) {}
+    while (segment::monotonic_ns() - start_ns < 100'000'000) {
+    }
     return static_cast<double>(ticks() - start) / static_cast<double>(segment::monotonic_ns() - start_ns);
 }
 
@@ -130,8 +131,8 @@ OrderRequest request_for(const std::string& id, std::size_t i) {
 }
 
 void print(const char* name, const Percentiles& p, const Percentiles& pair, std::size_t n) {
-    std::printf("%-24s p50 %7.0f  p99 %7.0f  p99.9 %7.0f  max %9.0f ns   x pair: p50 %5.2f  p99 %6.2f   n=%zu\n", name, p.p50, p.p99, p.p999, p.max,
-                p.p50 / pair.p50, p.p99 / pair.p50, n);
+    std::printf("%-24s p50 %7.0f  p99 %7.0f  p99.9 %7.0f  max %9.0f ns   x pair: p50 %5.2f  p99 %6.2f   n=%zu\n", name, p.p50,
+                p.p99, p.p999, p.max, p.p50 / pair.p50, p.p99 / pair.p50, n);
 }
 
 /// Registers with `live` orders standing; each timed order is canceled 1000 orders later, so that the number stays.
@@ -148,7 +149,8 @@ void run(const std::string& state_dir, std::size_t live, std::size_t n, double p
         const auto fail_unless = [](bool ok, const char* what) {
             if (!ok) std::fprintf(stderr, "bench: %s was refused\n", what), std::exit(1);
         };
-        for (std::size_t i = 0; i < live; ++i) fail_unless(registry.check_and_register(request_for(ids[i], i)).accepted(), "prefill");
+        for (std::size_t i = 0; i < live; ++i)
+            fail_unless(registry.check_and_register(request_for(ids[i], i)).accepted(), "prefill");
 
         auto second = registry::attach(name, state_dir, 1'000'000'000);
         segment::RobustMutex mutex(segment::mutex_memory(second.state));
@@ -182,14 +184,16 @@ void run(const std::string& state_dir, std::size_t live, std::size_t n, double p
             const OrderRequest request = request_for(ids[live + i], live + i);
             static_cast<void>(registry.find(request.account, request.id, view));
         });
-        std::printf("%zu live orders, %d rows\n", live, 1 + kAccounts + kStrategies + 1 + kInstruments * (1 + kAccounts + kStrategies + 1));
+        std::printf("%zu live orders, %d rows\n", live,
+                    1 + kAccounts + kStrategies + 1 + kInstruments * (1 + kAccounts + kStrategies + 1));
         print("lock_pair", pair, pair, n);
         print("register", registered, pair, n);
         print("find", found, pair, n);
     }
     // Every benchmark ends by auditing the state it made.
     const AuditView audit = Reader::open(name, state_dir).audit();
-    std::printf("audit: %s, %llu orders\n\n", audit.violations.empty() ? "clean" : audit.violations.front().c_str(), static_cast<unsigned long long>(audit.orders));
+    std::printf("audit: %s, %llu orders\n\n", audit.violations.empty() ? "clean" : audit.violations.front().c_str(),
+                static_cast<unsigned long long>(audit.orders));
     Registry::destroy(name, state_dir, false, true);
     if (!audit.violations.empty()) std::exit(1);
 }
@@ -204,7 +208,8 @@ int main(int argc, char** argv) {
     ::sched_setaffinity(0, sizeof cpus, &cpus);
     const double per_ns = ticks_per_ns();
     const double timer_ns = measure(100'000, per_ns, 0, [](std::size_t) {}).p50;
-    std::printf("timer pair %.0f ns (taken off), %.2f ticks/ns, pinned to CPU 0 of %ld\n\n", timer_ns, per_ns, ::sysconf(_SC_NPROCESSORS_ONLN));
+    std::printf("timer pair %.0f ns (taken off), %.2f ticks/ns, pinned to CPU 0 of %ld\n\n", timer_ns, per_ns,
+                ::sysconf(_SC_NPROCESSORS_ONLN));
     std::string state_dir = (std::filesystem::temp_directory_path() / "riskreg-bench-XXXXXX").string();
     if (::mkdtemp(state_dir.data()) == nullptr) return 1;
     run(state_dir, 1'000, n, per_ns, timer_ns);

@@ -45,7 +45,8 @@ TEST_CASE("every value survives being written and read", "[base]") {
 namespace {
 
 /// The definition, in integers of any size: |price| · quantity · multiplier · fx, up to the next unit.
-std::optional<std::int64_t> notional_by_definition(std::int64_t price, std::int64_t quantity, std::int64_t multiplier, std::int64_t fx) {
+std::optional<std::int64_t> notional_by_definition(std::int64_t price, std::int64_t quantity, std::int64_t multiplier,
+                                                   std::int64_t fx) {
     const Big product = abs(Big(price)) * quantity * multiplier * fx;
     const Big unit = pow(Big(10), 9 + 8 + 9 + 9 - 6);
     const Big result = (product + unit - 1) / unit;
@@ -57,7 +58,9 @@ std::optional<std::int64_t> notional_by_definition(std::int64_t price, std::int6
 
 TEST_CASE("a notional is exact and rounded away from zero, or overflows with an answer", "[base][inv-12]") {
     std::mt19937_64 random(2);
-    const auto draw = [&](int keep) { return static_cast<std::int64_t>(random() >> (1 + random() % static_cast<unsigned>(keep))); };
+    const auto draw = [&](int keep) {
+        return static_cast<std::int64_t>(random() >> (1 + random() % static_cast<unsigned>(keep)));
+    };
     int overflows = 0, exact = 0;
     for (int i = 0; i < 200000; ++i) {
         const std::int64_t multiplier = i % 3 == 0 ? 50'000'000'000 : 1 + draw(40) % 10'000'000'000;

@@ -115,8 +115,8 @@ void kill_every_operation(Witness witness) {
         INFO(operation.name);
         CHECK(count.points > 5);
         CHECK(count.after > 0);
-        std::cout << "  " << operation.name << ": " << count.points << " points, " << count.before << " not at all, " << count.after
-                  << " wholly, " << count.repairs << " repairs\n";
+        std::cout << "  " << operation.name << ": " << count.points << " points, " << count.before << " not at all, "
+                  << count.after << " wholly, " << count.repairs << " repairs\n";
         sum.points += count.points;
         sum.repairs += count.repairs;
     }

@@ -130,11 +130,12 @@ private:
 /// A creator under ptrace, stopped at the n-th entry or exit of a system call.
 class StoppedCreator {
 public:
-    StoppedCreator(const Plot& plot, std::uint64_t nth) : child_([&plot] {
-        TracedChild::hand_over();
-        plot.create();
-        TracedChild::hand_over();
-    }) {
+    StoppedCreator(const Plot& plot, std::uint64_t nth)
+        : child_([&plot] {
+              TracedChild::hand_over();
+              plot.create();
+              TracedChild::hand_over();
+          }) {
         for (std::uint64_t i = 0; inside_ && i < nth; ++i) inside_ = child_.step_to_system_call();
     }
     /// False when it had finished before.
@@ -276,7 +277,8 @@ TEST_CASE("an adopter killed at any crash point leaves the adoption to the next"
     std::cout << "adopters killed at crash points: " << points << "\n";
 }
 
-TEST_CASE("who waited for an adopter that died in the middle adopts himself: all mutexes are whole", "[crash][attach][inv-10]") {
+TEST_CASE("who waited for an adopter that died in the middle adopts himself: all mutexes are whole",
+          "[crash][attach][inv-10]") {
     if (RISKREG_SANITIZED || !may_trace()) {
         std::cout << "SKIPPED: needs ptrace, and no sanitizer\n";
         return;

@@ -9,11 +9,13 @@ using riskreg::persist::JsonValue;
 
 namespace {
 
-const std::string kLimits = R"({"scope":"account:A1/instrument:ESH4","max_order_quantity":"50","max_long":"100","max_short":"100","max_working_orders":500})";
+const std::string kLimits =
+    R"({"scope":"account:A1/instrument:ESH4","max_order_quantity":"50","max_long":"100","max_short":"100","max_working_orders":500})";
 
-std::string order(const std::string& id, const std::string& quantity, const std::string& side = "buy", const std::string& price = "4799.25") {
-    return R"({"op":"register","id":")" + id + R"(","instrument":"ESH4","side":")" + side + R"(","type":"limit","tif":"day","price":")" + price +
-           R"(","quantity":")" + quantity + "\"}\n";
+std::string order(const std::string& id, const std::string& quantity, const std::string& side = "buy",
+                  const std::string& price = "4799.25") {
+    return R"({"op":"register","id":")" + id + R"(","instrument":"ESH4","side":")" + side +
+           R"(","type":"limit","tif":"day","price":")" + price + R"(","quantity":")" + quantity + "\"}\n";
 }
 
 std::string event(const std::string& op, const std::string& id, const std::string& more = {}) {
@@ -34,7 +36,8 @@ std::vector<JsonValue> answers(const Cli& cli, const std::string& input, const s
 
 std::string brief(const JsonValue& answer) {
     const std::string reason = text_of(answer, "reason");
-    return text_of(answer, "result") + (reason.empty() ? "" : " " + reason) + (text_of(answer, "field").empty() ? "" : " " + text_of(answer, "field"));
+    return text_of(answer, "result") + (reason.empty() ? "" : " " + reason) +
+           (text_of(answer, "field").empty() ? "" : " " + text_of(answer, "field"));
 }
 
 }  // namespace
@@ -42,10 +45,12 @@ std::string brief(const JsonValue& answer) {
 TEST_CASE("one order lives its whole life and every answer says how it stands", "[cli][inv-6]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
-    const auto a = answers(cli, order("O-1", "2") + event("acked", "O-1", R"(,"venue_id":"64")") + fill("O-1", "E1", "1") + fill("O-1", "E1", "1") +
-                                    event("replace_requested", "O-1", R"(,"new_id":"O-2","price":"4799.50","quantity":"3")") + event("replaced", "O-2") +
-                                    event("find", "O-2") + event("cancel_requested", "O-2") + event("canceled", "O-1") + event("canceled", "O-2") +
-                                    event("cancel_requested", "O-1") + fill("O-2", "E2", "1"));
+    const auto a = answers(cli, order("O-1", "2") + event("acked", "O-1", R"(,"venue_id":"64")") + fill("O-1", "E1", "1") +
+                                    fill("O-1", "E1", "1") +
+                                    event("replace_requested", "O-1", R"(,"new_id":"O-2","price":"4799.50","quantity":"3")") +
+                                    event("replaced", "O-2") + event("find", "O-2") + event("cancel_requested", "O-2") +
+                                    event("canceled", "O-1") + event("canceled", "O-2") + event("cancel_requested", "O-1") +
+                                    fill("O-2", "E2", "1"));
     CHECK(brief(a[0]) == "accepted");
     CHECK(text_of(a[0], "line") == "1");
     CHECK(text_of(a[0], "seq") == "3");
@@ -71,7 +76,8 @@ TEST_CASE("one order lives its whole life and every answer says how it stands", 
 TEST_CASE("a retry after a crash is recognised, any other use of the id is refused", "[cli][inv-6]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
-    const auto a = answers(cli, order("O-1", "2") + order("O-1", "2") + order("O-1", "3") + event("replace_requested", "O-1", R"(,"new_id":"O-2")"));
+    const auto a = answers(cli, order("O-1", "2") + order("O-1", "2") + order("O-1", "3") +
+                                    event("replace_requested", "O-1", R"(,"new_id":"O-2")"));
     CHECK(brief(a[1]) == "denied already_registered");
     CHECK(text_of(a[1], "status") == "pending_new");
     CHECK(brief(a[2]) == "denied duplicate_order_id");
@@ -95,7 +101,8 @@ TEST_CASE("a limit lets its exact value pass and names scope, observed and limit
 TEST_CASE("a line that is no command names field, seen and allowed, and the session goes on", "[cli][input]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
-    const std::string good = R"("id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1")";
+    const std::string good =
+        R"("id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1")";
     struct Case {
         std::string line, answer;
     };
@@ -116,17 +123,28 @@ TEST_CASE("a line that is no command names field, seen and allowed, and the sess
         {R"({"op":"find","id":5})", "error invalid_field id"},
         {R"({"op":"find","id":"a","id":"b"})", "error invalid_field id"},
         {R"({"op":"find","id":"a","extra":1})", "error unknown_field extra"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"bye","type":"limit","tif":"day","price":"1","quantity":"1"})", "error invalid_field side"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"lim","tif":"day","price":"1","quantity":"1"})", "error invalid_field type"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"now","price":"1","quantity":"1"})", "error invalid_field tif"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":1.25,"quantity":"1"})", "error invalid_field price"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":1})", "error invalid_field quantity"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1.0000000001","quantity":"1"})", "error invalid_field price"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1.000000001"})", "error invalid_field quantity"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1e3","quantity":"1"})", "error invalid_field price"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"99999999999","quantity":"1"})", "error invalid_field price"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","quantity":"1"})", "error missing_field price"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1"})", "error missing_field quantity"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"bye","type":"limit","tif":"day","price":"1","quantity":"1"})",
+         "error invalid_field side"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"lim","tif":"day","price":"1","quantity":"1"})",
+         "error invalid_field type"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"now","price":"1","quantity":"1"})",
+         "error invalid_field tif"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":1.25,"quantity":"1"})",
+         "error invalid_field price"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":1})",
+         "error invalid_field quantity"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1.0000000001","quantity":"1"})",
+         "error invalid_field price"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1.000000001"})",
+         "error invalid_field quantity"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1e3","quantity":"1"})",
+         "error invalid_field price"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"99999999999","quantity":"1"})",
+         "error invalid_field price"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","quantity":"1"})",
+         "error missing_field price"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1"})",
+         "error missing_field quantity"},
         {R"({"op":"register",)" + good + R"(,"account":7})", "error invalid_field account"},
         {R"({"op":"filled","id":"O-1","exec_id":"","price":"1","quantity":"1"})", "error invalid_field exec_id"},
         {R"({"op":"filled","id":"O-1","exec_id":"E","price":"1","quantity":"0"})", "error invalid_field quantity"},
@@ -137,16 +155,25 @@ TEST_CASE("a line that is no command names field, seen and allowed, and the sess
         {R"({"op":"register_batch","all_or_none":true,"orders":[]})", "error invalid_field orders"},
         {R"({"op":"register_batch","all_or_none":true,"orders":[{"id":"x"}]})", "error missing_field orders[0].instrument"},
         // well-formed, and refused
-        {R"({"op":"register","id":"","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})", "denied invalid_order_id"},
-        {R"({"op":"register","id":"O 9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})", "denied invalid_order_id"},
-        {R"({"op":"register","id":"1234567890123456789012345678901234567890","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})", "denied invalid_order_id"},
-        {R"({"op":"register","id":"O-9","instrument":"NQ","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})", "denied unknown_instrument"},
+        {R"({"op":"register","id":"","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})",
+         "denied invalid_order_id"},
+        {R"({"op":"register","id":"O 9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})",
+         "denied invalid_order_id"},
+        {R"({"op":"register","id":"1234567890123456789012345678901234567890","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})",
+         "denied invalid_order_id"},
+        {R"({"op":"register","id":"O-9","instrument":"NQ","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})",
+         "denied unknown_instrument"},
         {R"({"op":"register",)" + good + R"(,"account":"A7"})", "denied unknown_account"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1.10","quantity":"1"})", "denied invalid_price"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"0"})", "denied invalid_quantity"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"-1"})", "denied invalid_quantity"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1.5"})", "denied invalid_quantity"},
-        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"market","tif":"ioc","quantity":"1"})", "denied reference_price_unknown"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1.10","quantity":"1"})",
+         "denied invalid_price"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"0"})",
+         "denied invalid_quantity"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"-1"})",
+         "denied invalid_quantity"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1.5"})",
+         "denied invalid_quantity"},
+        {R"({"op":"register","id":"O-9","instrument":"ESH4","side":"buy","type":"market","tif":"ioc","quantity":"1"})",
+         "denied reference_price_unknown"},
         {R"({"op":"cancel_requested","id":"nobody"})", "denied unknown_order"},
         {R"({"op":"canceled","id":"nobody"})", "quarantined"},
     };
@@ -178,10 +205,12 @@ TEST_CASE("a batch of all or none leaves nothing behind when one member is refus
     const Cli cli;
     cli.create("r", es_config(kLimits));
     const auto member = [](const std::string& id, const std::string& quantity) {
-        return R"({"id":")" + id + R"(","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":")" + quantity + "\"}";
+        return R"({"id":")" + id + R"(","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":")" +
+               quantity + "\"}";
     };
     const auto batch = [&](bool all, const std::string& orders) {
-        return std::string(R"({"op":"register_batch","all_or_none":)") + (all ? "true" : "false") + R"(,"orders":[)" + orders + "]}\n";
+        return std::string(R"({"op":"register_batch","all_or_none":)") + (all ? "true" : "false") + R"(,"orders":[)" + orders +
+               "]}\n";
     };
     // Each alone would pass, together they exceed max_long 100: the batch counts its own members.
     const std::string three = member("B-1", "40") + "," + member("B-2", "40") + "," + member("B-3", "40");
@@ -199,15 +228,17 @@ TEST_CASE("a batch of all or none leaves nothing behind when one member is refus
     CHECK(cli.run("verify r").code == 0);
 }
 
-TEST_CASE("a halt refuses orders, lets cancels and facts pass, and only a resume with a reason releases it", "[cli][inv-8][inv-12]") {
+TEST_CASE("a halt refuses orders, lets cancels and facts pass, and only a resume with a reason releases it",
+          "[cli][inv-8][inv-12]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
     answers(cli, order("O-1", "2") + event("acked", "O-1"));
     CHECK(cli.run("halt r --scope strategy:s1").code == 2);
     CHECK(cli.run("halt r --scope strategy:nobody --reason x").code == 2);
     CHECK(cli.run("halt r --scope strategy:s1 --reason 'fat finger'").code == 0);
-    const auto a = answers(cli, order("O-2", "1") + fill("O-1", "E1", "1") + event("replace_requested", "O-1", R"(,"quantity":"1")") +
-                                    event("cancel_requested", "O-1") + event("canceled", "O-1"));
+    const auto a =
+        answers(cli, order("O-2", "1") + fill("O-1", "E1", "1") + event("replace_requested", "O-1", R"(,"quantity":"1")") +
+                         event("cancel_requested", "O-1") + event("canceled", "O-1"));
     CHECK(brief(a[0]) == "denied halted");
     CHECK(text_of(a[0], "scope") == "strategy:s1");
     CHECK(brief(a[1]) == "ok");
@@ -246,10 +277,15 @@ TEST_CASE("reference prices feed market orders and collars, and have one writer"
     cli.create("r", R"({"persistence":{"mode":"none"},"require_limits":false,"self_match":"allow","accounts":[{"id":"A1"}],
       "instruments":[{"id":"ESH4","tick":"0.25","multiplier":"50","collar_bps":100,"reference_max_age_ms":60000}],
       "strategies":[{"id":"s1","account":"A1"},{"id":"s2","account":"A1"}]})");
-    const std::string market = R"({"op":"register","id":"M-1","instrument":"ESH4","side":"buy","type":"market","tif":"ioc","quantity":"1"})" "\n";
-    const auto a = answers(cli, order("O-1", "1", "buy", "4800") + market + R"({"op":"reference_price","instrument":"ESH4","price":"4800"})" "\n" + market +
-                                    order("O-2", "1", "buy", "4848") + order("O-3", "1", "buy", "4848.25") + order("O-4", "1", "sell", "4752") +
-                                    order("O-5", "1", "sell", "4751.75") + event("find", "M-1"));
+    const std::string market =
+        R"({"op":"register","id":"M-1","instrument":"ESH4","side":"buy","type":"market","tif":"ioc","quantity":"1"})"
+        "\n";
+    const auto a =
+        answers(cli, order("O-1", "1", "buy", "4800") + market +
+                         R"({"op":"reference_price","instrument":"ESH4","price":"4800"})"
+                         "\n" +
+                         market + order("O-2", "1", "buy", "4848") + order("O-3", "1", "buy", "4848.25") +
+                         order("O-4", "1", "sell", "4752") + order("O-5", "1", "sell", "4751.75") + event("find", "M-1"));
     CHECK(brief(a[0]) == "denied reference_price_unknown");
     CHECK(brief(a[1]) == "denied reference_price_unknown");
     CHECK(brief(a[2]) == "ok");
@@ -297,7 +333,9 @@ TEST_CASE("a configuration that is wrong is refused by the path of the field", "
         std::string config, path;
     };
     const std::string rest = R"("accounts":[{"id":"A","currency":"USD"}],"strategies":[{"id":"s","account":"A"}])";
-    const auto with = [&](const std::string& instrument, const std::string& more = {}) { return "{\"instruments\":[" + instrument + "]," + rest + more + "}"; };
+    const auto with = [&](const std::string& instrument, const std::string& more = {}) {
+        return "{\"instruments\":[" + instrument + "]," + rest + more + "}";
+    };
     const std::string x = R"({"id":"X","tick":"0.25"})";
     for (const Case& c : std::vector<Case>{
              {"nonsense", "JSON"},
@@ -341,7 +379,9 @@ TEST_CASE("a configuration that is wrong is refused by the path of the field", "
 
 TEST_CASE("switches of checks that come later are accepted where they switch the check off", "[cli][input]") {
     const Cli cli;
-    cli.create("r", R"({"capacity":{"orders":65536,"instruments":1024,"accounts":64,"strategies":256,"sessions":256,"ring_events":65536,"executions":131072},
+    cli.create(
+        "r",
+        R"({"capacity":{"orders":65536,"instruments":1024,"accounts":64,"strategies":256,"sessions":256,"ring_events":65536,"executions":131072},
       "persistence":{"mode":"async","checkpoint_interval_s":30,"keep_checkpoints":3},"require_limits":true,"allow_limit_without_reference":false,
       "self_match":"allow","self_match_group":"firm","four_eyes":false,"amend_before_ack":true,"restricted":[],"reserve_price":"limit","gross_method":"worst_case",
       "mark_threshold_bps":5,"mark_interval_ms":100,"huge_pages":false,"lock_memory":false,
@@ -357,12 +397,18 @@ TEST_CASE("the death of a strategy halts its scope, lists its orders, and the ne
     const Cli cli;
     cli.create("r", es_config(kLimits));
     // The shell kills the process that holds the session while it waits for more input.
-    const std::string script = cli.file("kill.sh", "export RISKREG_STATE_DIR='" + cli.directory() + "/state'\nmkfifo '" + cli.directory() +
-        "/fifo'\n'" RISKREG_BIN_DIR "/riskctl' exec r --strategy s1 '" + cli.directory() + "/fifo' > '" + cli.directory() + "/answers' &\npid=$!\nexec 3> '" +
-        cli.directory() + "/fifo'\ncat '" + cli.file("one", order("O-1", "2")) + "' >&3\nuntil [ -s '" + cli.directory() + "/answers' ]; do :; done\nkill -9 $pid\nwait $pid 2>/dev/null\ntrue\n");
+    const std::string script =
+        cli.file("kill.sh", "export RISKREG_STATE_DIR='" + cli.directory() + "/state'\nmkfifo '" + cli.directory() +
+                                "/fifo'\n'" RISKREG_BIN_DIR "/riskctl' exec r --strategy s1 '" + cli.directory() +
+                                "/fifo' > '" + cli.directory() + "/answers' &\npid=$!\nexec 3> '" + cli.directory() +
+                                "/fifo'\ncat '" + cli.file("one", order("O-1", "2")) + "' >&3\nuntil [ -s '" + cli.directory() +
+                                "/answers' ]; do :; done\nkill -9 $pid\nwait $pid 2>/dev/null\ntrue\n");
     REQUIRE(std::system(("timeout 60 bash '" + script + "' 2>/dev/null").c_str()) == 0);
     CHECK(text_of(cli.run("sessions r --json").lines().at(0), "status") == "dead");
-    const auto other = answers(cli, R"({"op":"find","id":"O-1"})" "\n", "s2");
+    const auto other = answers(cli,
+                               R"({"op":"find","id":"O-1"})"
+                               "\n",
+                               "s2");
     CHECK(text_of(other[0], "status") == "pending_new");
     CHECK(text_of(cli.run("exposure r --scope strategy:s1 --json").lines().at(0), "state") == "halted");
     const auto listed = cli.run("orders r --kill-list --json").lines();
@@ -375,14 +421,19 @@ TEST_CASE("the death of a strategy halts its scope, lists its orders, and the ne
     CHECK(brief(answers(cli, order("O-1", "2"))[0]) == "denied already_registered");
 }
 
-TEST_CASE("a venue that corrects a trade again under its first id is understood, and a repeated correction books nothing", "[cli][inv-8]") {
+TEST_CASE("a venue that corrects a trade again under its first id is understood, and a repeated correction books nothing",
+          "[cli][inv-8]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
     const auto correct = [](const std::string& old_id, const std::string& new_id, const std::string& quantity) {
-        return event("correct", "O-1", R"(,"exec_id":")" + old_id + R"(","new_exec_id":")" + new_id + R"(","price":"4799","quantity":")" + quantity + "\"");
+        return event("correct", "O-1",
+                     R"(,"exec_id":")" + old_id + R"(","new_exec_id":")" + new_id + R"(","price":"4799","quantity":")" +
+                         quantity + "\"");
     };
-    const auto a = answers(cli, order("O-1", "10") + fill("O-1", "E1", "2") + correct("E1", "E2", "3") + correct("E1", "E2", "3") + correct("E1", "E3", "5") +
-                                    event("bust", "O-1", R"(,"exec_id":"E1")") + event("bust", "O-1", R"(,"exec_id":"E3")") + fill("O-1", "E2", "3"));
+    const auto a =
+        answers(cli, order("O-1", "10") + fill("O-1", "E1", "2") + correct("E1", "E2", "3") + correct("E1", "E2", "3") +
+                         correct("E1", "E3", "5") + event("bust", "O-1", R"(,"exec_id":"E1")") +
+                         event("bust", "O-1", R"(,"exec_id":"E3")") + fill("O-1", "E2", "3"));
     CHECK(text_of(a[2], "cum_quantity") == "3");
     CHECK(brief(a[3]) == "duplicate");
     CHECK(text_of(a[4], "cum_quantity") == "5");
@@ -396,7 +447,8 @@ TEST_CASE("a venue that corrects a trade again under its first id is understood,
 TEST_CASE("a fill that came before its order was registered is not booked a second time", "[cli][inv-8]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
-    const std::string early = event("filled", "O-1", R"(,"exec_id":"E1","price":"4799.25","quantity":"2","instrument":"ESH4","side":"buy")");
+    const std::string early =
+        event("filled", "O-1", R"(,"exec_id":"E1","price":"4799.25","quantity":"2","instrument":"ESH4","side":"buy")");
     const auto a = answers(cli, early + order("O-1", "10") + early + early);
     CHECK(brief(a[0]) == "quarantined");
     CHECK(brief(a[1]) == "accepted");
@@ -409,7 +461,8 @@ TEST_CASE("a fill that came before its order was registered is not booked a seco
 TEST_CASE("an absurd cumulative quantity is flagged and reserves no more than the order", "[cli][inv-4]") {
     const Cli cli;
     cli.create("r", es_config(kLimits));
-    const auto a = answers(cli, order("O-1", "10") + event("canceled", "O-1", R"(,"cum_quantity":"90000000000")") + event("find", "O-1") + order("O-2", "10"));
+    const auto a = answers(cli, order("O-1", "10") + event("canceled", "O-1", R"(,"cum_quantity":"90000000000")") +
+                                    event("find", "O-1") + order("O-2", "10"));
     CHECK(brief(a[1]) == "anomaly");
     CHECK(a[1].find("flags")->items.at(0).text == "gap");
     CHECK(text_of(a[2], "reserved_quantity") == "10");
@@ -429,7 +482,8 @@ TEST_CASE("two operators who change different limits of one scope do not undo ea
     const Cli cli;
     cli.create("r", es_config(kLimits));
     const std::string scope = "--scope account:A1/instrument:ESH4 ";
-    const std::string both = "limit r " + scope + "max_long=10 & '" RISKREG_BIN_DIR "/riskctl' limit r " + scope + "max_short=20; wait";
+    const std::string both =
+        "limit r " + scope + "max_long=10 & '" RISKREG_BIN_DIR "/riskctl' limit r " + scope + "max_short=20; wait";
     CHECK(cli.run(both).code == 0);
     const auto row = cli.run("limits r --json " + scope).lines().at(0);
     CHECK(text_of(row, "max_long") == "10");

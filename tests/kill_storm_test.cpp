@@ -227,11 +227,12 @@ void storm(std::chrono::milliseconds length, unsigned seed, Tally& tally) {
 TEST_CASE("a storm of kills leaves every sum right and nobody waiting", "[crash][storm][inv-2][inv-3][inv-5][inv-8][inv-10]") {
     const int rounds = long_form() ? 120 : 1;
     Tally tally;
-    for (int round = 0; round < rounds; ++round) storm(std::chrono::seconds(5), static_cast<unsigned>(::getpid() + round), tally);
+    for (int round = 0; round < rounds; ++round)
+        storm(std::chrono::seconds(5), static_cast<unsigned>(::getpid() + round), tally);
     const auto slowest = std::chrono::duration_cast<std::chrono::microseconds>(tally.slowest).count();
-    std::cout << "kill storm: " << tally.kills << " kills, " << tally.calls << " calls of traders, " << tally.repairs << " repairs, " << tally.redone
-              << " events redone, " << tally.audits << " audits (" << tally.audits_outrun << " outrun), " << tally.generations
-              << " sessions, slowest call of the survivor " << slowest << " us\n";
+    std::cout << "kill storm: " << tally.kills << " kills, " << tally.calls << " calls of traders, " << tally.repairs
+              << " repairs, " << tally.redone << " events redone, " << tally.audits << " audits (" << tally.audits_outrun
+              << " outrun), " << tally.generations << " sessions, slowest call of the survivor " << slowest << " us\n";
     CHECK(tally.repairs > 0);
     CHECK(tally.audits > 0);
     CHECK(tally.generations > storm_config().capacity.sessions);   // so slots were used again

@@ -246,7 +246,8 @@ int exit_code(const std::string& command) {
 }
 
 int riskctl(const TempRegistry& place, const std::string& verb, const std::string& rest = {}) {
-    return exit_code(std::string(RISKREG_BIN_DIR) + "/riskctl " + verb + " " + place.name() + " " + rest + " --state-dir " + place.state_dir());
+    return exit_code(std::string(RISKREG_BIN_DIR) + "/riskctl " + verb + " " + place.name() + " " + rest + " --state-dir " +
+                     place.state_dir());
 }
 
 /// Every call of an attached process is refused, nobody can attach, and the tools say "damaged".
@@ -281,7 +282,8 @@ TEST_CASE("a registry whose mutex was given up as unrecoverable is poisoned for 
     require_poisoned(place, desk);
 }
 
-TEST_CASE("a stopped lock owner costs others their deadline and no more; when it goes on, so do they", "[lock][inv-8][inv-10][inv-12]") {
+TEST_CASE("a stopped lock owner costs others their deadline and no more; when it goes on, so do they",
+          "[lock][inv-8][inv-10][inv-12]") {
     const TempRegistry place;
     ProcessConfig config = place.process();
     config.request_timeout_ns = 20'000'000;
@@ -311,7 +313,8 @@ TEST_CASE("a stopped lock owner costs others their deadline and no more; when it
     CHECK(bystander.reader().audit().violations.empty());
 }
 
-TEST_CASE("a request of a strategy meets a stopped lock owner: denied lock_timeout, and accepted afterwards", "[lock][inv-6][inv-10][inv-12]") {
+TEST_CASE("a request of a strategy meets a stopped lock owner: denied lock_timeout, and accepted afterwards",
+          "[lock][inv-6][inv-10][inv-12]") {
     const TempRegistry place;
     ProcessConfig config = place.process("s1");
     config.request_timeout_ns = 20'000'000;
@@ -414,7 +417,8 @@ TEST_CASE("R3: damaged memory poisons the registry, refuses every call and keeps
                 CHECK(request.reason == DenyReason::poisoned);
                 CHECK(desk.registry().event(desk.fact(EventKind::acked, "O-1")).result == Result::not_booked);
             }
-            CHECK(layout::load_relaxed(live.state().header->state) == static_cast<std::uint64_t>(layout::SegmentState::poisoned));
+            CHECK(layout::load_relaxed(live.state().header->state) ==
+                  static_cast<std::uint64_t>(layout::SegmentState::poisoned));
             CHECK(live.state().log->committed == committed);
             CHECK(refusal_of_open(place) == Errc::damaged);
             CHECK(riskctl(place, "verify") == 4);
@@ -448,13 +452,12 @@ struct Found {
 
 bool fits_r1(const Found& f) { return f.canary_whole && f.ahead == 0; }
 bool fits_r2(const Found& f) { return f.canary_whole && f.ahead >= 1 && f.ahead <= 64 && f.events_whole; }
-bool fits_r3(const Found& f) {
-    return !f.canary_whole || f.ahead < 0 || f.ahead > 64 || (f.ahead > 0 && !f.events_whole);
-}
+bool fits_r3(const Found& f) { return !f.canary_whole || f.ahead < 0 || f.ahead > 64 || (f.ahead > 0 && !f.events_whole); }
 
 core::RepairCase expected_case(const Found& found) {
-    return fits_r1(found) ? core::RepairCase::r1_nothing_to_do
-                          : fits_r2(found) ? core::RepairCase::r2_redone : core::RepairCase::r3_damaged;
+    return fits_r1(found)   ? core::RepairCase::r1_nothing_to_do
+           : fits_r2(found) ? core::RepairCase::r2_redone
+                            : core::RepairCase::r3_damaged;
 }
 
 enum class Harm { none, first_sequence, last_checksum, middle_payload };
@@ -547,7 +550,8 @@ bool every_call_says_not_attached(Desk& desk, const OrderRequest& order, const O
     replace.quantity = lots(3);
     bool all = refused(registry.check_and_register(order)) && refused(registry.event(fact));
     all = all && refused(registry.replace_requested(replace)) && refused(registry.cancel_requested(order.account, order.id));
-    all = all && refused(registry.aborted(order.account, order.id)) && refused(registry.reference_price(order.instrument, points(4800)));
+    all = all && refused(registry.aborted(order.account, order.id)) &&
+          refused(registry.reference_price(order.instrument, points(4800)));
     all = all && refused(registry.halt({ScopeKind::firm}, TradingState::halted, "test"));
     all = all && refused(registry.set_limits({ScopeKind::firm}, {}, "test"));
     for (const Verdict& verdict : registry.register_batch({&order, 1}, true)) all = all && refused(verdict);

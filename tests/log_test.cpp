@@ -43,13 +43,23 @@ public:
         fact.price = Price{100'000'000'000};
         fact.quantity = Quantity{100'000'000 * static_cast<std::int64_t>(1 + draw(3))};
         switch (draw(8)) {
-            case 0: case 1: add(caller); return;
-            case 2: fact.kind = EventKind::acked; fact.venue_id = "venue"; break;
+            case 0:
+            case 1: add(caller); return;
+            case 2:
+                fact.kind = EventKind::acked;
+                fact.venue_id = "venue";
+                break;
             case 3: fact.kind = EventKind::canceled; break;
             case 4: registry_.replace(caller, replacement(id)); return;
             case 5: fact.kind = EventKind::replaced; break;
-            case 6: fact.kind = EventKind::bust; fact.exec_id = exec_ = "E-" + std::to_string(draw(fills_ + 1)); break;
-            default: fact.kind = EventKind::filled; fact.exec_id = exec_ = "E-" + std::to_string(++fills_); break;
+            case 6:
+                fact.kind = EventKind::bust;
+                fact.exec_id = exec_ = "E-" + std::to_string(draw(fills_ + 1));
+                break;
+            default:
+                fact.kind = EventKind::filled;
+                fact.exec_id = exec_ = "E-" + std::to_string(++fills_);
+                break;
         }
         registry_.fact(caller, fact);
     }
@@ -182,7 +192,8 @@ TEST_CASE("a reader never meets a torn record, whatever the writer does", "[core
     std::uint64_t last = 1, torn = 0;
     while (!stop) {
         const Pair seen = record.read();
-        const bool whole = seen.seq == 1 || (seen.a == seen.seq * 3 && seen.b == ~(seen.seq * 3) && seen.filler[12] == seen.seq);
+        const bool whole =
+            seen.seq == 1 || (seen.a == seen.seq * 3 && seen.b == ~(seen.seq * 3) && seen.filler[12] == seen.seq);
         torn += whole && seen.seq >= last ? 0 : 1;
         last = seen.seq;
     }

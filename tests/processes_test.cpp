@@ -68,7 +68,8 @@ int race_for(const Cli& cli, int index, Side side, int tries, bool cancel_some) 
 
 }  // namespace
 
-TEST_CASE("processes that race for a limit get exactly the limit, on both sides, and cancels give room back", "[processes][inv-7]") {
+TEST_CASE("processes that race for a limit get exactly the limit, on both sides, and cancels give room back",
+          "[processes][inv-7]") {
     for (int round = 0; round < 15; ++round) {
         const Side side = round % 2 == 0 ? Side::buy : Side::sell;
         const bool cancel_some = round % 3 == 2;
@@ -94,7 +95,8 @@ TEST_CASE("racing for a number of working orders or an amount of notional ends e
     }
 }
 
-TEST_CASE("threads of one process share a session: every call is decided once and the sums are right", "[processes][threads][inv-5]") {
+TEST_CASE("threads of one process share a session: every call is decided once and the sums are right",
+          "[processes][threads][inv-5]") {
     const Cli cli;
     cli.create("r", testing::es_config(R"({"scope":"account:A1/instrument:ESH4","max_long":"500"})"));
     {

@@ -988,7 +988,8 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
 
 }  // namespace
 
-TEST_CASE("random commands give the same answers and the same state as the reference model", "[core][property][inv-4][inv-5][inv-7]") {
+TEST_CASE("random commands give the same answers and the same state as the reference model",
+          "[core][property][inv-4][inv-5][inv-7]") {
     const std::uint64_t first = setting("RISKREG_SEED", 1);
     const std::uint64_t wanted = setting("RISKREG_STEPS", 200'000);
     std::uint64_t done = 0, failures = 0;

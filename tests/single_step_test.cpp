@@ -58,7 +58,8 @@ struct Count {
 };
 
 std::ostream& operator<<(std::ostream& out, const Count& count) {
-    out << count.points << " instructions, " << count.states << " states, " << count.redone << " redone, " << count.violations << " violations";
+    out << count.points << " instructions, " << count.states << " states, " << count.redone << " redone, " << count.violations
+        << " violations";
     return count.first_violation.empty() ? out : out << " (" << count.first_violation << ")";
 }
 
@@ -67,10 +68,8 @@ void judge(const Count& sum, const char* what) {
     INFO(sum.first_violation);
     CHECK(sum.points > 1000);
     CHECK(sum.redone > 0);
-    if (kMustFindDamage)
-        REQUIRE(sum.violations > 0);
-    else
-        REQUIRE(sum.violations == 0);
+    if (kMustFindDamage) REQUIRE(sum.violations > 0);
+    else REQUIRE(sum.violations == 0);
 }
 
 bool can_step() {
@@ -252,7 +251,8 @@ Count kill_at_instructions(const Operation& operation, std::uint64_t stride) {
     const std::uint64_t offset = rotating_offset(stride);
     for (std::uint64_t nth = offset;; nth += stride) {
         const Kill kill = kill_and_examine(operation, nth, count);
-        if (kill.digest != before && kill.digest != after) count.violation("neither wholly nor not at all, instruction " + std::to_string(nth));
+        if (kill.digest != before && kill.digest != after)
+            count.violation("neither wholly nor not at all, instruction " + std::to_string(nth));
         if (kill.finished) {
             count.points = nth;
             return count;
@@ -294,8 +294,8 @@ TEST_CASE(CONTROL "a process killed at any instruction of a call leaves it whole
     Count sum;
     for (const char* name : kKilledForReal) {
         const Count count = kill_at_instructions(operation(name), stride);
-        std::cout << "  " << name << ": killed " << count.states << " times, stride " << stride << " from " << rotating_offset(stride) << "; "
-                  << count << "\n";
+        std::cout << "  " << name << ": killed " << count.states << " times, stride " << stride << " from "
+                  << rotating_offset(stride) << "; " << count << "\n";
         sum.add(count);
     }
     judge(sum, "real kills");

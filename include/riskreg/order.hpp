@@ -37,8 +37,21 @@ struct ReplaceRequest {
 
 /// The kinds of facts a venue (or the owner) reports about an order.
 enum class EventKind : std::uint8_t {
-    none = 0, acked, rejected, canceled, cancel_rejected, replaced, replace_rejected, expired,
-    done_for_day, suspended, resumed, timed_out, filled, bust, correct,
+    none = 0,
+    acked,
+    rejected,
+    canceled,
+    cancel_rejected,
+    replaced,
+    replace_rejected,
+    expired,
+    done_for_day,
+    suspended,
+    resumed,
+    timed_out,
+    filled,
+    bust,
+    correct,
 };
 
 /// One fact about one order. Only the fields that its kind names are read.

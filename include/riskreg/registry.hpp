@@ -42,12 +42,12 @@ struct ExposureView {
     Quantity sold_today{};
     Money bought_notional_today{};
     Money sold_notional_today{};
-    bool saturated = false;            ///< a counter met its end: the scope is treated as halted
+    bool saturated = false;  ///< a counter met its end: the scope is treated as halted
     TradingState state = TradingState::active;
-    bool unreconciled = false;         ///< firm only
+    bool unreconciled = false;  ///< firm only
     std::string state_reason;
     std::uint32_t state_uid = 0;
-    std::int64_t state_changed_ns = 0; ///< 0: never
+    std::int64_t state_changed_ns = 0;  ///< 0: never
     Limits limits;
 };
 
@@ -61,7 +61,7 @@ struct SessionView {
     std::uint32_t pid = 0;
     std::uint32_t uid = 0;
     std::int64_t attached_ns = 0;
-    std::int64_t ended_ns = 0;         ///< 0: not ended, or dead and not yet noticed by a writer
+    std::int64_t ended_ns = 0;  ///< 0: not ended, or dead and not yet noticed by a writer
     std::uint64_t accepted = 0;
     std::uint64_t denied = 0;
     std::uint64_t denied_unlogged = 0;
@@ -70,8 +70,8 @@ struct SessionView {
 
 struct StatusView {
     std::string name;
-    std::string segment;               ///< name under /dev/shm
-    std::string state;                 ///< active … halted of the firm, unreconciled, poisoned
+    std::string segment;  ///< name under /dev/shm
+    std::string state;  ///< active … halted of the firm, unreconciled, poisoned
     bool poisoned = false;
     bool unreconciled = false;
     std::uint64_t committed = 0, applied = 0, journaled = 0, durable = 0, checkpointed = 0;
@@ -83,7 +83,7 @@ struct StatusView {
     PersistenceMode persistence{};
     std::uint64_t size_bytes = 0;
     std::int64_t created_ns = 0;
-    std::uint32_t lock_holder_pid = 0; ///< 0: free; otherwise the thread id that holds the lock now
+    std::uint32_t lock_holder_pid = 0;  ///< 0: free; otherwise the thread id that holds the lock now
 };
 
 /// Result of an audit (INV-3 … INV-8, INV-11).
@@ -170,7 +170,9 @@ public:
     [[nodiscard]] InstrumentId instrument(std::string_view id) const noexcept { return reader().instrument(id); }
     [[nodiscard]] AccountId account(std::string_view id) const noexcept { return reader().account(id); }
     [[nodiscard]] StrategyId strategy() const noexcept;
-    [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const { return reader().find(account, id, out); }
+    [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const {
+        return reader().find(account, id, out);
+    }
 
     /// Decides one new order and, if every check passes, reserves its exposure for every process. Call before sending.
     ///

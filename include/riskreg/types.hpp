@@ -45,20 +45,25 @@ enum class OrderType : std::uint8_t { none = 0, limit = 1, market = 2, stop = 3,
 enum class TimeInForce : std::uint8_t { none = 0, day = 1, ioc = 2, fok = 3, gtc = 4, gtd = 5 };
 
 /// Base state of an order. `pending_new … suspended` are live, the rest terminal.
+// clang-format off
 enum class OrderBase : std::uint8_t {
     none = 0, pending_new = 1, new_ = 2, partially_filled = 3, suspended = 4,
     filled = 10, canceled = 11, rejected = 12, expired = 13, done_for_day = 14, aborted = 15,
 };
+// clang-format on
 
 /// What an order reports: its base, or a pending request where one takes precedence (FIX order).
+// clang-format off
 enum class OrderStatus : std::uint8_t {
     none = 0, pending_new = 1, new_ = 2, partially_filled = 3, suspended = 4,
     filled = 10, canceled = 11, rejected = 12, expired = 13, done_for_day = 14, aborted = 15,
     pending_cancel = 20, pending_replace = 21,
 };
+// clang-format on
 
 /// Flags of an order, a bit set. `orphaned` and `kill_cancel` are derived at reading, never stored.
 /// The bits from `contradiction` on say why an answer was an `anomaly`.
+// clang-format off
 enum OrderFlag : std::uint16_t {
     kPendingCancel = 1U << 0, kPendingReplace = 1U << 1, kUnknown = 1U << 2, kOrphaned = 1U << 3,
     kExternal = 1U << 4, kOverfill = 1U << 5, kLateFill = 1U << 6, kBusted = 1U << 7, kGap = 1U << 8,
@@ -66,6 +71,7 @@ enum OrderFlag : std::uint16_t {
     kExecUnremembered = 1U << 12, kExecDiffers = 1U << 13, kStaleReport = 1U << 14,
     kSaturated = 1U << 15,
 };
+// clang-format on
 using OrderFlags = std::uint16_t;
 
 /// Trading state of a scope, in order of severity.
@@ -76,11 +82,19 @@ enum class OnDeath : std::uint8_t { halt_strategy = 0, leave = 1, list_for_cance
 
 /// The answer to a call. See `tools/README.md` for when each is given.
 enum class Result : std::uint8_t {
-    none = 0, accepted = 1, denied = 2, not_booked = 3, ok = 4, anomaly = 5, ignored_late = 6,
-    duplicate = 7, quarantined = 8,
+    none = 0,
+    accepted = 1,
+    denied = 2,
+    not_booked = 3,
+    ok = 4,
+    anomaly = 5,
+    ignored_late = 6,
+    duplicate = 7,
+    quarantined = 8,
 };
 
 /// Why a call was refused. In checking order; the numbers are on disk: append only, never renumber.
+// clang-format off
 enum class DenyReason : std::uint16_t {
     none = 0,
     poisoned = 1, not_attached = 2, fenced = 3, lock_timeout = 4, journal_backlog = 5, journal_down = 6,
@@ -103,15 +117,18 @@ enum class DenyReason : std::uint16_t {
     not_acknowledged = 1208, not_allowed = 1209,
     batch_member_denied = 1300,
 };
+// clang-format on
 
 /// Unit of the two numbers that a refusal compares.
 enum class Unit : std::uint8_t { none = 0, price = 1, quantity = 2, money = 3, orders = 4, version = 5, slots = 6 };
 
 /// Kind of a limit scope, in the order in which scopes are checked.
+// clang-format off
 enum class ScopeKind : std::uint8_t {
     firm = 0, account = 1, strategy = 2, instrument = 3, account_instrument = 4, strategy_instrument = 5,
     none = 255,
 };
+// clang-format on
 
 /// One limit scope; the fields that its kind does not name are `none`.
 struct Scope {

@@ -14,8 +14,8 @@ namespace riskreg::base {
 
 }  // namespace riskreg::base
 
-#define ENFORCE(condition)                                                              \
-    do {                                                                                \
-        if (!(condition)) [[unlikely]]                                                  \
-            ::riskreg::base::enforce_failed(#condition, __FILE__, __LINE__);            \
+#define ENFORCE(condition)                                                   \
+    do {                                                                     \
+        if (!(condition)) [[unlikely]]                                       \
+            ::riskreg::base::enforce_failed(#condition, __FILE__, __LINE__); \
     } while (false)

@@ -13,9 +13,7 @@ __extension__ using Uint128 = unsigned __int128;
 inline constexpr std::int64_t kMaxInt64 = std::numeric_limits<std::int64_t>::max();
 inline constexpr std::int64_t kMinInt64 = std::numeric_limits<std::int64_t>::min();
 
-[[nodiscard]] constexpr bool fits_int64(Int128 value) noexcept {
-    return value >= kMinInt64 && value <= kMaxInt64;
-}
+[[nodiscard]] constexpr bool fits_int64(Int128 value) noexcept { return value >= kMinInt64 && value <= kMaxInt64; }
 
 /// a + b, or the nearest representable value; `saturated` is set (never cleared) when that happened.
 [[nodiscard]] constexpr std::int64_t add_saturating(std::int64_t a, std::int64_t b, bool& saturated) noexcept {

@@ -213,7 +213,8 @@ void apply_new_execution(State& state, const LifeEvent& event) noexcept {
     slot.state.store(h.seq, booked);
     store_relaxed(state.log->next_execution, h.execution_slot + 1ULL);
     CRASH_POINT("execution");
-    insert_word(state.execution_index, state.geometry.execution_index, execution_hash(h.order_slot, event.id), h.execution_slot);
+    insert_word(state.execution_index, state.geometry.execution_index, execution_hash(h.order_slot, event.id),
+                h.execution_slot);
     CRASH_POINT("execution index");
 }
 
@@ -411,7 +412,7 @@ RepairCase repair(State& state) noexcept {
     const bool canary_bad = load_relaxed(state.header->magic) != kMagic;
     if (canary_bad) return RepairCase::r3_damaged;
     if (committed == applied) return RepairCase::r1_nothing_to_do;
-    if ( committed < applied || committed - applied > kMaxRedo) return RepairCase::r3_damaged;
+    if (committed < applied || committed - applied > kMaxRedo) return RepairCase::r3_damaged;
     for (std::uint64_t seq = applied + 1; seq <= committed; ++seq)
         if (!is_whole(state, seq)) return RepairCase::r3_damaged;
 #ifdef RISKREG_NEGATIVE_CONTROL_NO_REDO

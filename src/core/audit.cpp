@@ -64,8 +64,10 @@ private:
         if (state_.header->magic != kMagic) violation("header: magic is damaged");
         if (log.applied != log.committed) violation("INV-3: applied ", log.applied, " differs from committed ", log.committed);
         if (log.next_order > state_.geometry.orders) violation("next_order ", log.next_order, " beyond the table");
-        if (log.next_execution > state_.geometry.executions) violation("next_execution ", log.next_execution, " beyond the table");
-        if (log.next_quarantine > state_.geometry.quarantine) violation("next_quarantine ", log.next_quarantine, " beyond the table");
+        if (log.next_execution > state_.geometry.executions)
+            violation("next_execution ", log.next_execution, " beyond the table");
+        if (log.next_quarantine > state_.geometry.quarantine)
+            violation("next_quarantine ", log.next_quarantine, " beyond the table");
     }
 
     void check_slot(std::uint32_t slot) {
@@ -82,8 +84,8 @@ private:
     }
 
     void check_alias(std::uint32_t slot, const OrderIdentity& identity) {
-        const bool linked = identity.head < slot && identity.previous < slot &&
-                            state_.orders[identity.head].identity.kind == SlotKind::order;
+        const bool linked =
+            identity.head < slot && identity.previous < slot && state_.orders[identity.head].identity.kind == SlotKind::order;
         if (!linked) violation("order slot ", slot, ": alias ", identity.id.view(), " has no head");
     }
 
@@ -97,13 +99,15 @@ private:
         if (order.cum_quantity < 0) wrong("INV-4: cum below 0");
         if (!live && (order.flags & (kPendingCancel | kPendingReplace)) != 0) wrong("terminal with a pending request");
         if (!pending && order.pending_alias != kNoSlot) wrong("a pending id without a pending replace");
-        const std::int64_t total =
-            live ? (pending ? std::max(order.quantity, order.pending_quantity) : order.quantity) : std::min(order.reported_cum, order.quantity);
+        const std::int64_t total = live ? (pending ? std::max(order.quantity, order.pending_quantity) : order.quantity)
+                                        : std::min(order.reported_cum, order.quantity);
         const Int128 can_execute = std::max<Int128>(static_cast<Int128>(total) - order.cum_quantity, 0);
         if (order.reserved_quantity != can_execute) wrong("INV-4: reserved quantity is not what can still execute");
-        const std::int64_t price = pending ? std::max(order.reserved_price, order.pending_reserved_price) : order.reserved_price;
+        const std::int64_t price =
+            pending ? std::max(order.reserved_price, order.pending_reserved_price) : order.reserved_price;
         const InstrumentRecord& instrument = state_.instrument_records[identity.instrument];
-        const auto notional = base::notional(price, order.reserved_quantity, {instrument.factor_numerator, instrument.factor_scale});
+        const auto notional =
+            base::notional(price, order.reserved_quantity, {instrument.factor_numerator, instrument.factor_scale});
         if (order.reserved_notional != notional.value_or(base::kMaxInt64)) wrong("INV-4: reserved notional is not exact");
         check_fills(slot, identity, order);
         add(identity, order, live);
@@ -121,13 +125,15 @@ private:
                 return violation("order ", identity.id.view(), ": its chain of executions is broken");
             const ExecutionSlot& execution = state_.executions[e];
             if (execution.identity.order_slot != slot)
-                return violation("order ", identity.id.view(), ": execution ", execution.identity.id.view(), " is another order's");
+                return violation("order ", identity.id.view(), ": execution ", execution.identity.id.view(),
+                                 " is another order's");
             const ExecutionState& state = execution.state.newest();
             if (state.status == ExecutionStatus::booked) booked += state.quantity;
             e = execution.identity.previous;
         }
         if (booked != order.cum_quantity)
-            violation("INV-8: order ", identity.id.view(), ": cum is ", static_cast<Int128>(order.cum_quantity), ", its executions sum to ", booked);
+            violation("INV-8: order ", identity.id.view(), ": cum is ", static_cast<Int128>(order.cum_quantity),
+                      ", its executions sum to ", booked);
     }
 
     void add(const OrderIdentity& identity, const OrderState& order, bool live) {
@@ -192,7 +198,8 @@ private:
             const RowSum& s = sums_[row];
             const auto compare = [&](const char* what, Int128 seen, Int128 computed) {
                 if (seen != computed)
-                    violation("INV-5: row ", format_scope(state_, state_.geometry.scope_of(row)), ": ", what, " is ", seen, ", its orders sum to ", computed);
+                    violation("INV-5: row ", format_scope(state_, state_.geometry.scope_of(row)), ": ", what, " is ", seen,
+                              ", its orders sum to ", computed);
             };
             compare("open_buy_quantity", c.open_buy_quantity, s.buy_quantity);
             compare("open_sell_quantity", c.open_sell_quantity, s.sell_quantity);

@@ -12,8 +12,8 @@ namespace {
 constexpr RowCounters kNoCounters{};
 constexpr RowControl kNoControl = [] {
     RowControl control{};
-    control.max_order_quantity = control.max_order_notional = control.max_long = control.max_short =
-        control.max_open_notional = kUnlimited;
+    control.max_order_quantity = control.max_order_notional = control.max_long = control.max_short = control.max_open_notional =
+        kUnlimited;
     control.max_working_orders = control.max_working_buy = control.max_working_sell = kUnlimitedCount;
     return control;
 }();
@@ -29,7 +29,8 @@ constexpr bool exceeds(Int128 observed, std::int64_t limit) noexcept { return li
 bool sum_exceeds(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t limit) noexcept {
     std::int64_t sum = 0;
     const bool beyond = __builtin_add_overflow(a, b, &sum) || __builtin_add_overflow(sum, c, &sum);
-    if (beyond) [[unlikely]] return exceeds(static_cast<Int128>(a) + b + c, limit);
+    if (beyond) [[unlikely]]
+        return exceeds(static_cast<Int128>(a) + b + c, limit);
     return (sum > limit) & (limit != kUnlimited);
 }
 
@@ -150,8 +151,10 @@ bool any_state_refuses(const RowsNow& now) noexcept {
 
 }  // namespace
 
-bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity, Decision& out) noexcept {
-    if (!any_state_refuses(now)) [[likely]] return false;
+bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
+                Decision& out) noexcept {
+    if (!any_state_refuses(now)) [[likely]]
+        return false;
     struct Refusal {
         int severity = 0;
         DenyReason reason = DenyReason::none;
@@ -214,12 +217,15 @@ bool deny_single_order(const State& state, const RowsNow& now, const Growth& gro
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         const std::int64_t limit = now.control[k]->max_order_quantity;
         if (exceeds(growth.order_quantity, limit)) [[unlikely]]
-            return deny(state, DenyReason::max_order_quantity, {now.rows[k], growth.order_quantity, limit, Unit::quantity}, out), true;
+            return deny(state, DenyReason::max_order_quantity, {now.rows[k], growth.order_quantity, limit, Unit::quantity},
+                        out),
+                   true;
     }
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         const std::int64_t limit = now.control[k]->max_order_notional;
         if (exceeds(growth.order_notional, limit)) [[unlikely]]
-            return deny(state, DenyReason::max_order_notional, {now.rows[k], growth.order_notional, limit, Unit::money}, out), true;
+            return deny(state, DenyReason::max_order_notional, {now.rows[k], growth.order_notional, limit, Unit::money}, out),
+                   true;
     }
     return false;
 }
@@ -246,19 +252,26 @@ unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexc
     return bit((growth.orders > 0) & (l.max_working_orders != kUnlimitedCount) & (count > l.max_working_orders), kTooMany) |
            bit((growth.orders > 0) & (side_limit != kUnlimitedCount) & (side_count > side_limit), kTooManyOfSide) |
            bit((growth.quantity > 0) & sum_exceeds(position, buy ? q.open_buy_quantity : q.open_sell_quantity, growth.quantity,
-                                                   buy ? l.max_long : l.max_short), kPosition) |
-           bit((growth.notional > 0) & sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional), kOpenNotional) |
-           bit(__builtin_add_overflow(open, growth.quantity, &ignored) | __builtin_add_overflow(open_notional, growth.notional, &ignored), kOverflow);
+                                                   buy ? l.max_long : l.max_short),
+               kPosition) |
+           bit((growth.notional > 0) &
+                   sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional),
+               kOpenNotional) |
+           bit(__builtin_add_overflow(open, growth.quantity, &ignored) |
+                   __builtin_add_overflow(open_notional, growth.notional, &ignored),
+               kOverflow);
 }
 
 /// Sections 6 and 7 let reducing orders pass: judged on account × instrument, for limits of a strategy on
 /// strategy × instrument.
 bool passes_as_reducing(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
     const bool of_strategy = k == kStrategyRow || k == kStrategyInstrumentRow;
-    return is_reducing(*now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow], growth.side, growth.quantity);
+    return is_reducing(*now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow], growth.side,
+                       growth.quantity);
 }
 
-void deny_working(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, bool of_side, Decision& out) noexcept {
+void deny_working(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, bool of_side,
+                  Decision& out) noexcept {
     const bool buy = growth.side == Side::buy;
     const RowCounters& c = *now.counters[k];
     const RowControl& l = *now.control[k];
@@ -278,20 +291,24 @@ void deny_position(const State& state, const RowsNow& now, std::size_t k, const 
 void deny_open_notional(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, Decision& out) noexcept {
     const RowCounters& c = *now.counters[k];
     const Int128 observed = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
-    deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), now.control[k]->max_open_notional, Unit::money}, out);
+    deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), now.control[k]->max_open_notional, Unit::money},
+         out);
 }
 
 using RowBreaches = std::array<unsigned, kRowsPerOrder>;
 
 /// The first broken check, reason by reason and in each reason scope by scope.
-bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth, Decision& out) noexcept {
+bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth,
+                       Decision& out) noexcept {
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & (kTooMany | kTooManyOfSide)) != 0)
             return deny_working(state, now, k, growth, (broken[k] & kTooMany) == 0, out), true;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        if ((broken[k] & kPosition) != 0 && !passes_as_reducing(now, k, growth)) return deny_position(state, now, k, growth, out), true;
+        if ((broken[k] & kPosition) != 0 && !passes_as_reducing(now, k, growth))
+            return deny_position(state, now, k, growth, out), true;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        if ((broken[k] & kOpenNotional) != 0 && !passes_as_reducing(now, k, growth)) return deny_open_notional(state, now, k, growth, out), true;
+        if ((broken[k] & kOpenNotional) != 0 && !passes_as_reducing(now, k, growth))
+            return deny_open_notional(state, now, k, growth, out), true;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kOverflow) != 0)
             return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;
@@ -305,7 +322,8 @@ bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth,
     RowBreaches broken;
     unsigned any = 0;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) any |= broken[k] = breaches(now, k, growth);
-    if (any == 0) [[likely]] return false;
+    if (any == 0) [[likely]]
+        return false;
     return deny_first_breach(state, now, broken, growth, out);
 }
 
@@ -328,9 +346,11 @@ bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out)
     // Facts keep a reserve: a quarter of these tables is theirs.
     const auto above_reserve = [](std::uint64_t used, std::uint64_t size) { return used * 4 > size * 3; };
     const std::uint64_t executions = load_relaxed(state.log->next_execution);
-    if (above_reserve(executions, state.geometry.executions)) return deny_full(state, executions, state.geometry.executions, out);
+    if (above_reserve(executions, state.geometry.executions))
+        return deny_full(state, executions, state.geometry.executions, out);
     const std::uint64_t quarantined = load_relaxed(state.log->next_quarantine);
-    return above_reserve(quarantined, state.geometry.quarantine) && deny_full(state, quarantined, state.geometry.quarantine, out);
+    return above_reserve(quarantined, state.geometry.quarantine) &&
+           deny_full(state, quarantined, state.geometry.quarantine, out);
 }
 
 void write_denied(const State& state, const Caller& caller, EventType request, const NewOrder& order, Decision& out) noexcept {
@@ -340,7 +360,8 @@ void write_denied(const State& state, const Caller& caller, EventType request, c
     event.header.time_ns = event_time(state, caller.now_ns);
     event.header.account = order.account;
     event.header.strategy = caller.strategy;
-    event.header.instrument = v.scope.instrument != InstrumentId::none ? static_cast<std::uint32_t>(v.scope.instrument) : order.instrument;
+    event.header.instrument =
+        v.scope.instrument != InstrumentId::none ? static_cast<std::uint32_t>(v.scope.instrument) : order.instrument;
     event.header.result = Result::denied;
     event.header.side = order.side;
     event.id = order.id;

@@ -10,9 +10,7 @@ namespace riskreg::core {
 
 using namespace layout;
 
-void PrivateState::Release::operator()(std::byte* bytes) const noexcept {
-    ::operator delete[](bytes, std::align_val_t{kPage});
-}
+void PrivateState::Release::operator()(std::byte* bytes) const noexcept { ::operator delete[](bytes, std::align_val_t{kPage}); }
 
 PrivateState allocate_state(const Geometry& geometry) {
     const Offsets offsets = offsets_of(geometry);
@@ -184,7 +182,8 @@ std::uint64_t digest(const State& state) noexcept {
         d.record(state.executions[i].identity);
         d.record(state.executions[i].state.newest());
     }
-    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_quarantine, state.geometry.quarantine); ++i) d.record(state.quarantine[i]);
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_quarantine, state.geometry.quarantine); ++i)
+        d.record(state.quarantine[i]);
     for (std::uint32_t i = 0; i < state.geometry.strategies; ++i) d.record(state.strategies[i].state.newest());
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) d.record(state.references[i].owner.newest());
     return d.value();

@@ -61,7 +61,8 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
                      Decision& out) noexcept;
 
 void decide_replace(const State& state, const Caller& caller, const ReplaceRequest& request, Decision& out) noexcept;
-void decide_cancel(const State& state, const Caller& caller, std::uint32_t account, std::string_view id, Decision& out) noexcept;
+void decide_cancel(const State& state, const Caller& caller, std::uint32_t account, std::string_view id,
+                   Decision& out) noexcept;
 void decide_abort(const State& state, const Caller& caller, std::uint32_t account, std::string_view id, Decision& out) noexcept;
 
 /// Never refuses what the venue says; what does not fit is booked as an anomaly or quarantined (INV-8).
@@ -106,7 +107,8 @@ void decide_reference_owner(const State& state, const Caller& caller, std::uint3
 }
 
 /// Fills the `denied` event of a refusal.
-void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order, Decision& out) noexcept;
+void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order,
+                  Decision& out) noexcept;
 
 /// Limits of a row, as values.
 [[nodiscard]] Limits limits_of(const layout::RowControl& control) noexcept;

@@ -60,7 +60,8 @@ bool deny_amend(const State& state, const Caller& caller, const ReplaceRequest& 
     if (life.has(kPendingCancel)) return refuse(DenyReason::pending_cancel);
     if (life.has(kPendingReplace)) return refuse(DenyReason::pending_replace);
     if (request.expected_version && *request.expected_version != now.version) {
-        deny_order(state, life, DenyReason::version_mismatch, {kNoSlot, now.version, *request.expected_version, Unit::version}, out);
+        deny_order(state, life, DenyReason::version_mismatch, {kNoSlot, now.version, *request.expected_version, Unit::version},
+                   out);
         return true;
     }
     if (life.identity->strategy != caller.strategy) return refuse(DenyReason::not_owner);
@@ -89,8 +90,9 @@ bool deny_new_id(const State& state, const Life& life, std::string_view new_id, 
 /// Shape and reference price, as far as the amend changes what they judge.
 bool deny_values(const State& state, const Caller& caller, const Life& life, Target& target, Decision& out) noexcept {
     const OrderIdentity& identity = *life.identity;
-    const PricedOrder priced{identity.instrument, identity.side, identity.type, target.has_price,
-                             (identity.flags & kHasStopPrice) != 0, target.price, identity.stop_price, target.quantity};
+    const PricedOrder priced{
+        identity.instrument, identity.side,       identity.type,  target.has_price, (identity.flags & kHasStopPrice) != 0,
+        target.price,        identity.stop_price, target.quantity};
     if (deny_shape(state, priced, out)) return report(state, life, out.verdict), true;
     // An amend that only decreases keeps its reserve price: it must not be locked out by a missing reference.
     if (target.down && !target.price_changes) return false;
@@ -100,7 +102,8 @@ bool deny_values(const State& state, const Caller& caller, const Life& life, Tar
 }
 
 /// Checks 7, 11 and 12 on the growth that the request asks for.
-bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Target& target, bool takes_slot, Decision& out) noexcept {
+bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Target& target, bool takes_slot,
+                 Decision& out) noexcept {
     const OrderState& now = *life.now;
     const base::NotionalFactor factor = factor_of(state, life.identity->instrument);
     const auto old_total = base::notional(now.reserved_price, now.quantity, factor);
@@ -151,7 +154,8 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     if (takes_slot) out.event.life.id = base::make_id(request.new_id);
 }
 
-void decide_cancel(const State& state, const Caller& caller, std::uint32_t account, std::string_view id, Decision& out) noexcept {
+void decide_cancel(const State& state, const Caller& caller, std::uint32_t account, std::string_view id,
+                   Decision& out) noexcept {
     Life life;
     if (deny_unknown(state, account, id, life, out)) return;
     if (!is_live(life.now->base)) return deny_order(state, life, DenyReason::terminal, out);
@@ -160,7 +164,8 @@ void decide_cancel(const State& state, const Caller& caller, std::uint32_t accou
     write_life(state, life, header_of(EventType::cancel_requested, caller), out);
 }
 
-void decide_abort(const State& state, const Caller& caller, std::uint32_t account, std::string_view id, Decision& out) noexcept {
+void decide_abort(const State& state, const Caller& caller, std::uint32_t account, std::string_view id,
+                  Decision& out) noexcept {
     Life life;
     if (deny_unknown(state, account, id, life, out)) return;
     if (!is_live(life.now->base)) return deny_order(state, life, DenyReason::terminal, out);

@@ -57,10 +57,14 @@ Limits limits_of(const RowControl& c) noexcept {
     const auto count = [&](LimitBit bit, std::uint32_t limit) {
         return value(bit, limit == kUnlimitedCount ? kUnlimited : static_cast<std::int64_t>(limit));
     };
-    return {value(kSetMaxOrderQuantity, c.max_order_quantity), value(kSetMaxOrderNotional, c.max_order_notional),
-            value(kSetMaxLong, c.max_long),                    value(kSetMaxShort, c.max_short),
-            value(kSetMaxOpenNotional, c.max_open_notional),   count(kSetMaxWorkingOrders, c.max_working_orders),
-            count(kSetMaxWorkingBuy, c.max_working_buy),       count(kSetMaxWorkingSell, c.max_working_sell)};
+    return {value(kSetMaxOrderQuantity, c.max_order_quantity),
+            value(kSetMaxOrderNotional, c.max_order_notional),
+            value(kSetMaxLong, c.max_long),
+            value(kSetMaxShort, c.max_short),
+            value(kSetMaxOpenNotional, c.max_open_notional),
+            count(kSetMaxWorkingOrders, c.max_working_orders),
+            count(kSetMaxWorkingBuy, c.max_working_buy),
+            count(kSetMaxWorkingSell, c.max_working_sell)};
 }
 
 RowControl control_of(const Limits& limits) noexcept {
@@ -140,8 +144,8 @@ void decide_session(const State& state, const SessionRequest& request, Decision&
 void decide_reference_owner(const State& state, const Caller& caller, std::uint32_t instrument, Decision& out) noexcept {
     if (instrument >= state.geometry.instruments) return deny(state, DenyReason::unknown_instrument, out);
     const ReferenceOwner& owner = state.references[instrument].owner.newest();
-    const bool owned = owner.session < state.geometry.sessions &&
-                       load_acquire(state.sessions[owner.session].word) == session_word(owner.generation, SessionStatus::attached);
+    const bool owned = owner.session < state.geometry.sessions && load_acquire(state.sessions[owner.session].word) ==
+                                                                      session_word(owner.generation, SessionStatus::attached);
     const bool other = owned && (owner.session != caller.session || owner.generation != caller.generation);
     if (other) return deny(state, DenyReason::not_owner, out);
     out.event.reference_owner.header = timed_header(state, EventType::reference_owner, caller);

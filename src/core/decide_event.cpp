@@ -108,7 +108,9 @@ std::int64_t replaced_reserve_price(const Fact& fact, const Life& life, std::int
     if (life.has(kPendingReplace) && price == life.now->pending_price) return life.now->pending_reserved_price;
     const bool by_limit = type == OrderType::limit || type == OrderType::stop_limit;
     if (price == life.now->price || !by_limit) return life.now->reserved_price;
-    const auto size = [](std::int64_t value) { return value == base::kMinInt64 ? base::kMaxInt64 : value < 0 ? -value : value; };
+    const auto size = [](std::int64_t value) {
+        return value == base::kMinInt64 ? base::kMaxInt64 : value < 0 ? -value : value;
+    };
     const Reference reference = reference_of(fact.state, life.identity->instrument, event_time(fact.state, fact.caller.now_ns));
     const bool use_reference = reference.fresh && !fact.state.has_setting(kReserveAtLimit);
     return use_reference ? std::max(size(price), size(reference.price)) : size(price);
@@ -215,7 +217,8 @@ void settle_live(Life& life) noexcept {
 bool was_booked_in_quarantine(const Fact& fact) noexcept {
     if (load_relaxed(fact.state.log->next_quarantine) == 0) return false;
     const auto account = static_cast<std::uint16_t>(fact.input.account);
-    const std::uint32_t slot = find_quarantined(fact.state, account, base::make_id(fact.input.id), fact.id, EventType::filled).slot;
+    const std::uint32_t slot =
+        find_quarantined(fact.state, account, base::make_id(fact.input.id), fact.id, EventType::filled).slot;
     return slot != kNoSlot && fact.state.quarantine[slot].booked != 0;
 }
 
@@ -287,7 +290,8 @@ std::uint32_t meant_execution(const Fact& fact, const Life& life) noexcept {
 /// The same correction or bust once more.
 bool is_repeated(const Fact& fact, const Life& life, std::uint32_t execution) noexcept {
     const OrderEvent& input = fact.input;
-    const bool busted = execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::busted;
+    const bool busted =
+        execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::busted;
     if (input.kind == EventKind::bust) return busted;
     const bool new_id = !input.new_exec_id.empty() && input.new_exec_id != input.exec_id;
     return new_id && find_execution(fact.state, life.slot, base::make_id(input.new_exec_id)).slot != kNoSlot;
@@ -316,8 +320,8 @@ void on_correct(Fact& fact, Life& life, std::uint32_t execution) noexcept {
     const bool same_id = fact.input.new_exec_id.empty() || fact.input.new_exec_id == fact.input.exec_id;
     fact.id = base::make_id(same_id ? fact.input.exec_id : fact.input.new_exec_id);
     if (!same_id) remember_execution(fact, life);
-    life.traded_notional = notional_of(fact, life, fact.last_price, fact.last_quantity) -
-                           notional_of(fact, life, booked.price, booked.quantity);
+    life.traded_notional =
+        notional_of(fact, life, fact.last_price, fact.last_quantity) - notional_of(fact, life, booked.price, booked.quantity);
     recompute(fact, life, fact.last_quantity - booked.quantity);
 }
 
@@ -332,7 +336,8 @@ Taken on_trade_change(Fact& fact, Life& life) noexcept {
         life.changed = false;
         return Taken::yes;
     }
-    const bool counts = execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::booked;
+    const bool counts =
+        execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::booked;
     if (!counts) {
         if (!never_executed(life.now->base)) return Taken::quarantine;
         life.anomaly(kContradiction);
@@ -387,9 +392,7 @@ bool firm_below_reducing(const State& state) noexcept {
     return state.rows[state.geometry.firm_row()].control.newest().state < TradingState::reducing_only;
 }
 
-TradingState firm_state(const State& state) noexcept {
-    return state.rows[state.geometry.firm_row()].control.newest().state;
-}
+TradingState firm_state(const State& state) noexcept { return state.rows[state.geometry.firm_row()].control.newest().state; }
 
 void finish(Fact& fact, Life& life, Decision& out) noexcept {
     compare_cum(fact, life);
@@ -428,14 +431,16 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
     event.header.result = Result::quarantined;
     event.order_id = base::make_id(input.id);
     if (money) event.exec_id = base::make_id(input.exec_id);
-    const bool valued = input.kind == EventKind::filled || input.kind == EventKind::correct || input.kind == EventKind::replaced;
+    const bool valued =
+        input.kind == EventKind::filled || input.kind == EventKind::correct || input.kind == EventKind::replaced;
     if (valued) event.price = input.price.value_or(Price{}).value;
     if (valued) event.quantity = input.quantity.value_or(Quantity{}).value;
     event.reported = type_of(input.kind);
     event.count_after = load_relaxed(state.log->quarantined_events) + 1;
     Verdict& v = out.verdict;
     v.result = Result::quarantined;
-    const bool known = find_quarantined(state, event.header.account, event.order_id, event.exec_id, event.reported).slot != kNoSlot;
+    const bool known =
+        find_quarantined(state, event.header.account, event.order_id, event.exec_id, event.reported).slot != kNoSlot;
     event.slot = known ? kNoSlot : quarantine_slot(state, money);
     if (known && money) {
         v.result = event.header.result = Result::duplicate;

@@ -67,7 +67,8 @@ bool same_content(const OrderIdentity& identity, const Caller& caller, const New
 }
 
 /// Check 4: the id is well-formed and nobody used it today.
-bool deny_identity(const State& state, const Caller& caller, const NewOrder& order, const BatchOverlay* overlay, Decision& out) noexcept {
+bool deny_identity(const State& state, const Caller& caller, const NewOrder& order, const BatchOverlay* overlay,
+                   Decision& out) noexcept {
     if (!order.id_valid) return deny(state, DenyReason::invalid_order_id, out), true;
     const Found found = find_order(state, order.account, order.id, order.hash);
     const bool in_batch = overlay != nullptr && overlay->has_id(order.account, order.id);
@@ -136,7 +137,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     if (deny_identity(state, caller, order, overlay, out)) return;
     // 5 shape, 6 reference price and collar
     if (deny_enumerations(state, order, out)) return;
-    const PricedOrder priced{order.instrument, order.side,  order.type,       order.has_price,
+    const PricedOrder priced{order.instrument,     order.side,  order.type,       order.has_price,
                              order.has_stop_price, order.price, order.stop_price, order.quantity};
     if (deny_shape(state, priced, out)) return;
     std::int64_t reserved_price = 0;

@@ -165,7 +165,8 @@ AccountId find_account(const State& state, std::string_view id) noexcept {
     return static_cast<AccountId>(static_cast<std::uint16_t>(find_named(state.account_records, state.geometry.accounts, id)));
 }
 StrategyId find_strategy(const State& state, std::string_view id) noexcept {
-    return static_cast<StrategyId>(static_cast<std::uint16_t>(find_named(state.strategy_records, state.geometry.strategies, id)));
+    return static_cast<StrategyId>(
+        static_cast<std::uint16_t>(find_named(state.strategy_records, state.geometry.strategies, id)));
 }
 
 Scope parse_scope(const State& state, std::string_view text) noexcept {

@@ -4,9 +4,7 @@ namespace riskreg::core {
 
 namespace {
 
-constexpr std::uint64_t word_of(std::uint64_t hash, std::uint32_t slot) noexcept {
-    return (hash >> 32 << 32) | (slot + 1ULL);
-}
+constexpr std::uint64_t word_of(std::uint64_t hash, std::uint32_t slot) noexcept { return (hash >> 32 << 32) | (slot + 1ULL); }
 
 /// Probes until the key is found or an empty word ends the run. `same(slot)` compares the whole key.
 template <class Same>
@@ -47,10 +45,10 @@ Found find_execution(const State& state, std::uint32_t order_slot, const base::F
                  });
 }
 
-Found find_quarantined(const State& state, std::uint32_t account, const base::FixedId& order_id,
-                       const base::FixedId& exec_id, layout::EventType reported) noexcept {
-    return probe(state.quarantine_index, state.geometry.quarantine_index,
-                 quarantine_hash(account, order_id, exec_id, reported), [&](std::uint32_t slot) {
+Found find_quarantined(const State& state, std::uint32_t account, const base::FixedId& order_id, const base::FixedId& exec_id,
+                       layout::EventType reported) noexcept {
+    return probe(state.quarantine_index, state.geometry.quarantine_index, quarantine_hash(account, order_id, exec_id, reported),
+                 [&](std::uint32_t slot) {
                      if (slot >= state.geometry.quarantine) return false;
                      const layout::QuarantineSlot& record = state.quarantine[slot];
                      return record.account == account && record.event_type == static_cast<std::uint8_t>(reported) &&

@@ -65,7 +65,8 @@ void write_life(const State& state, const Life& life, EventHeader header, Decisi
     header.strategy = life.identity->strategy;
     header.side = life.identity->side;
     header.result = life.result;
-    header.working_delta = static_cast<std::int8_t>(static_cast<int>(is_live(after.base)) - static_cast<int>(is_live(now.base)));
+    header.working_delta =
+        static_cast<std::int8_t>(static_cast<int>(is_live(after.base)) - static_cast<int>(is_live(now.base)));
     header.flags = static_cast<std::uint8_t>(header.flags | (life.changed ? 0 : kNoChange));
     report(state, life, out.verdict);
     header.answer_flags = out.verdict.flags;

@@ -37,9 +37,7 @@ struct State {
     std::uint64_t* permissions = nullptr;
     char* config = nullptr;
 
-    [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept {
-        return ring[seq & (geometry.ring_events - 1U)];
-    }
+    [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept { return ring[seq & (geometry.ring_events - 1U)]; }
     [[nodiscard]] std::uint16_t external_strategy() const noexcept {
         return static_cast<std::uint16_t>(geometry.strategies - 1U);
     }

@@ -8,6 +8,7 @@
 
 namespace riskreg::layout {
 
+// clang-format off
 enum class EventType : std::uint16_t {
     none = 0, registered = 1, acked = 2, filled = 3, cancel_requested = 4, canceled = 5, cancel_rejected = 6,
     replace_requested = 7, replaced = 8, replace_rejected = 9, rejected = 10, expired = 11, done_for_day = 12,
@@ -16,6 +17,7 @@ enum class EventType : std::uint16_t {
     state_changed = 40, limits_changed = 41, reconciled = 42,
     session_attached = 50, session_detached = 51, session_dead = 52, session_fenced = 53, reference_owner = 54,
 };
+// clang-format on
 
 enum EventFlag : std::uint8_t {
     kBatchEnd = 1,        ///< last event of an all-or-none batch

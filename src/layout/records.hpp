@@ -20,9 +20,9 @@ inline constexpr std::uint32_t kUnlimitedCount = 0xFFFFFFFFU;
 
 using base::FixedId;
 
-#define RISKREG_RECORD(type, bytes, alignment)                                                        \
+#define RISKREG_RECORD(type, bytes, alignment)                                                         \
     static_assert(sizeof(type) == (bytes) && alignof(type) == (alignment), #type " changed its size"); \
-    static_assert(std::is_trivially_copyable_v<type> && std::is_standard_layout_v<type>);             \
+    static_assert(std::is_trivially_copyable_v<type> && std::is_standard_layout_v<type>);              \
     static_assert(std::has_unique_object_representations_v<type>, #type " has padding")
 
 /// Text with its length, for reasons of state changes.
@@ -122,10 +122,12 @@ struct RowCounters {
 };
 RISKREG_RECORD(RowCounters, 64, 8);
 
+// clang-format off
 enum LimitBit : std::uint16_t {
     kSetMaxOrderQuantity = 1, kSetMaxOrderNotional = 2, kSetMaxLong = 4, kSetMaxShort = 8,
     kSetMaxOpenNotional = 16, kSetMaxWorkingOrders = 32, kSetMaxWorkingBuy = 64, kSetMaxWorkingSell = 128,
 };
+// clang-format on
 enum ControlFlag : std::uint8_t { kUnreconciled = 1 };
 
 /// Limits and trading state of one scope. An unset or unlimited limit holds kUnlimited; `set` tells them apart.
@@ -340,7 +342,10 @@ struct StrategyRecord {
 RISKREG_RECORD(StrategyRecord, 64, 8);
 
 enum SettingFlag : std::uint32_t {
-    kRequireLimits = 1, kAllowLimitWithoutReference = 2, kAmendBeforeAck = 4, kReserveAtLimit = 8,
+    kRequireLimits = 1,
+    kAllowLimitWithoutReference = 2,
+    kAmendBeforeAck = 4,
+    kReserveAtLimit = 8,
 };
 
 }  // namespace riskreg::layout

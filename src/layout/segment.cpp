@@ -11,10 +11,8 @@ std::uint32_t Geometry::row_of(const Scope& scope) const noexcept {
         case ScopeKind::account: return a < accounts ? account_row(a) : kNoSlot;
         case ScopeKind::strategy: return s < strategies ? strategy_row(s) : kNoSlot;
         case ScopeKind::instrument: return i < instruments ? instrument_row(i) : kNoSlot;
-        case ScopeKind::account_instrument:
-            return a < accounts && i < instruments ? account_instrument_row(a, i) : kNoSlot;
-        case ScopeKind::strategy_instrument:
-            return s < strategies && i < instruments ? strategy_instrument_row(s, i) : kNoSlot;
+        case ScopeKind::account_instrument: return a < accounts && i < instruments ? account_instrument_row(a, i) : kNoSlot;
+        case ScopeKind::strategy_instrument: return s < strategies && i < instruments ? strategy_instrument_row(s, i) : kNoSlot;
         case ScopeKind::none: break;
     }
     return kNoSlot;
@@ -74,11 +72,26 @@ Offsets offsets_of(const Geometry& g) noexcept {
 
 std::uint64_t layout_hash() noexcept {
     std::uint64_t hash = kLayoutVersion;
-    for (const std::size_t part :
-         {sizeof(Header), sizeof(Control), sizeof(OrderSlot), sizeof(OrderState), sizeof(Row), sizeof(RowCold),
-          sizeof(ExecutionSlot), sizeof(QuarantineSlot), sizeof(SessionSlot), sizeof(StrategySlot), sizeof(ReferenceCell),
-          sizeof(Event), sizeof(LifeEvent), sizeof(InstrumentRecord), sizeof(AccountRecord), sizeof(StrategyRecord),
-          offsetof(OrderState, base), offsetof(RowControl, set), offsetof(LifeEvent, id), offsetof(Header, geometry)})
+    for (const std::size_t part : {sizeof(Header),
+                                   sizeof(Control),
+                                   sizeof(OrderSlot),
+                                   sizeof(OrderState),
+                                   sizeof(Row),
+                                   sizeof(RowCold),
+                                   sizeof(ExecutionSlot),
+                                   sizeof(QuarantineSlot),
+                                   sizeof(SessionSlot),
+                                   sizeof(StrategySlot),
+                                   sizeof(ReferenceCell),
+                                   sizeof(Event),
+                                   sizeof(LifeEvent),
+                                   sizeof(InstrumentRecord),
+                                   sizeof(AccountRecord),
+                                   sizeof(StrategyRecord),
+                                   offsetof(OrderState, base),
+                                   offsetof(RowControl, set),
+                                   offsetof(LifeEvent, id),
+                                   offsetof(Header, geometry)})
         hash = base::mix(hash * 0x9E3779B97F4A7C15ULL + part);
     return hash;
 }

@@ -48,7 +48,9 @@ public:
         if (value == nullptr) refuse(at(key), "nothing", "this key is required");
         return *value;
     }
-    [[nodiscard]] std::string at(std::string_view key) const { return path_.empty() ? std::string(key) : path_ + "." + std::string(key); }
+    [[nodiscard]] std::string at(std::string_view key) const {
+        return path_.empty() ? std::string(key) : path_ + "." + std::string(key);
+    }
 
     bool boolean(std::string_view key, bool fallback) {
         const JsonValue* value = take(key);
@@ -87,10 +89,13 @@ public:
         return code;
     }
     std::int64_t decimal(std::string_view key, const JsonValue& value, int digits, bool positive) const {
-        if (!value.is(Kind::string)) refuse(at(key), "the " + std::string(value.is(Kind::number) ? "number " : "value ") + value.shown(), "a decimal as a string");
+        if (!value.is(Kind::string))
+            refuse(at(key), "the " + std::string(value.is(Kind::number) ? "number " : "value ") + value.shown(),
+                   "a decimal as a string");
         const auto [parsed, error] = base::parse_decimal(value.text, digits);
         if (error != base::DecimalError::none)
-            refuse(at(key), quoted(value.text) + " (" + std::string(base::describe(error)) + ")", "a decimal with at most " + std::to_string(digits) + " fractional digits");
+            refuse(at(key), quoted(value.text) + " (" + std::string(base::describe(error)) + ")",
+                   "a decimal with at most " + std::to_string(digits) + " fractional digits");
         if (positive && parsed <= 0) refuse(at(key), quoted(value.text), "a decimal greater than 0");
         return parsed;
     }
@@ -144,8 +149,9 @@ void read_capacity(const JsonValue& value, Capacity& capacity) {
 
 void read_persistence(const JsonValue& value, SharedConfig& config) {
     ObjectReader in(value, "persistence");
-    config.persistence_mode = in.choice("mode", PersistenceMode::async,
-                                        {{"none", PersistenceMode::none}, {"async", PersistenceMode::async}, {"durable", PersistenceMode::durable}});
+    config.persistence_mode =
+        in.choice("mode", PersistenceMode::async,
+                  {{"none", PersistenceMode::none}, {"async", PersistenceMode::async}, {"durable", PersistenceMode::durable}});
     config.checkpoint_interval_s = in.count("checkpoint_interval_s", 30, 1, 86400);
     config.keep_checkpoints = in.count("keep_checkpoints", 3, 1, 1000);
     in.end();
@@ -207,8 +213,9 @@ StrategyConfig read_strategy(const JsonValue& value, const std::string& path) {
         if (!item.is(Kind::string)) refuse(at, item.shown(), "the id of an instrument");
         out.instruments.push_back(item.text);
     });
-    out.on_death = in.choice("on_death", OnDeath::halt_strategy,
-                             {{"halt_strategy", OnDeath::halt_strategy}, {"leave", OnDeath::leave}, {"list_for_cancel", OnDeath::list_for_cancel}});
+    out.on_death = in.choice(
+        "on_death", OnDeath::halt_strategy,
+        {{"halt_strategy", OnDeath::halt_strategy}, {"leave", OnDeath::leave}, {"list_for_cancel", OnDeath::list_for_cancel}});
     in.end();
     return out;
 }
@@ -219,7 +226,11 @@ std::string limit_text(const ObjectReader& in, const persist::LimitField& field,
     const bool unlimited = value.is(Kind::string) && value.text == "unlimited";
     const bool legal = unlimited || value.is(is_count ? Kind::number : Kind::string);
     if (!legal)
-        refuse(in.at(field.name), (value.is(Kind::string) ? "the string " : value.is(Kind::number) ? "the number " : "") + value.shown(),
+        refuse(in.at(field.name),
+               (value.is(Kind::string)   ? "the string "
+                : value.is(Kind::number) ? "the number "
+                                         : "") +
+                   value.shown(),
                is_count ? "a whole number, or \"unlimited\"" : "a decimal as a string, or \"unlimited\"");
     return value.text;
 }
@@ -253,11 +264,15 @@ LimitConfig read_limit(const JsonValue& value, const std::string& path) {
 void read_switches(ObjectReader& in, SharedConfig& config) {
     const JsonValue* self_match = in.take("self_match");
     if (self_match != nullptr && !(self_match->is(Kind::string) && self_match->text == "allow")) {
-        const bool known = self_match->is(Kind::string) && (self_match->text == "refuse_new" || self_match->text == "advise_cancel");
+        const bool known =
+            self_match->is(Kind::string) && (self_match->text == "refuse_new" || self_match->text == "advise_cancel");
         if (!known) refuse("self_match", quoted(self_match->shown()), "refuse_new, advise_cancel, allow");
         not_built("self_match", "set it to \"allow\"");
     }
-    if (self_match == nullptr) config.warnings.emplace_back("self_match: the check is not built yet, orders that cross own orders are accepted; set \"self_match\": \"allow\" to say so");
+    if (self_match == nullptr)
+        config.warnings.emplace_back(
+            "self_match: the check is not built yet, orders that cross own orders are accepted; set \"self_match\": \"allow\" "
+            "to say so");
     in.choice("self_match_group", 0, {{"account", 0}, {"firm", 1}});
     if (in.boolean("four_eyes", false)) not_built("four_eyes", "set it to false");
     in.each("restricted", [](const JsonValue&, const std::string& at) { not_built(at, "leave the list empty"); });
@@ -270,7 +285,8 @@ template <class List>
 void require_unique(const List& list, const std::string& key, std::uint32_t capacity) {
     std::set<std::string> seen;
     for (std::size_t i = 0; i < list.size(); ++i)
-        if (!seen.insert(list[i].id).second) refuse(key + "[" + std::to_string(i) + "].id", quoted(list[i].id) + " a second time", "each id once");
+        if (!seen.insert(list[i].id).second)
+            refuse(key + "[" + std::to_string(i) + "].id", quoted(list[i].id) + " a second time", "each id once");
     if (list.size() > capacity)
         refuse(key, std::to_string(list.size()) + " entries", "at most capacity." + key + " = " + std::to_string(capacity));
     if (list.empty()) refuse(key, "nothing", "at least one entry");
@@ -300,7 +316,8 @@ void validate_currencies(const SharedConfig& config) {
         for (const AccountConfig& account : config.accounts)
             if (!account.currency.empty() && account.currency != instrument.currency)
                 refuse("instruments[" + std::to_string(i) + "].fx_rate", "nothing",
-                       "a rate: " + instrument.id + " is in " + instrument.currency + ", account " + account.id + " in " + account.currency);
+                       "a rate: " + instrument.id + " is in " + instrument.currency + ", account " + account.id + " in " +
+                           account.currency);
     }
 }
 
@@ -311,7 +328,8 @@ bool scope_exists(const SharedConfig& config, std::string_view scope) {
         return part.substr(0, prefix.size()) == prefix && has_id(list, part.substr(prefix.size()));
     };
     const std::string_view first = scope.substr(0, slash);
-    const bool entity = names(first, "account:", config.accounts) || names(first, "strategy:", config.strategies) || first == "strategy:external";
+    const bool entity = names(first, "account:", config.accounts) || names(first, "strategy:", config.strategies) ||
+                        first == "strategy:external";
     if (slash == std::string_view::npos) return entity || names(first, "instrument:", config.instruments);
     return entity && names(scope.substr(slash + 1), "instrument:", config.instruments);
 }
@@ -322,7 +340,9 @@ void validate_limits(const SharedConfig& config) {
         const std::string path = "limits[" + std::to_string(i) + "].scope";
         const std::string& scope = config.limits[i].scope;
         if (!scope_exists(config, scope))
-            refuse(path, quoted(scope), "firm, account:A, strategy:S, instrument:I, account:A/instrument:I or strategy:S/instrument:I of configured ids");
+            refuse(path, quoted(scope),
+                   "firm, account:A, strategy:S, instrument:I, account:A/instrument:I or strategy:S/instrument:I of configured "
+                   "ids");
         if (!seen.insert(scope).second) refuse(path, quoted(scope) + " a second time", "one entry for each scope");
     }
 }
@@ -335,7 +355,8 @@ void validate(const SharedConfig& config) {
     validate_currencies(config);
     validate_limits(config);
     const std::uint64_t rows = (config.accounts.size() + config.strategies.size() + 2ULL) * (config.instruments.size() + 1ULL);
-    if (rows > (1ULL << 28)) refuse("instruments", std::to_string(rows) + " rows in all", "at most 2^28: fewer instruments, accounts or strategies");
+    if (rows > (1ULL << 28))
+        refuse("instruments", std::to_string(rows) + " rows in all", "at most 2^28: fewer instruments, accounts or strategies");
 }
 
 }  // namespace
@@ -352,12 +373,15 @@ SharedConfig parse_config(std::string_view text) {
     config.amend_before_ack = in.boolean("amend_before_ack", false);
     config.huge_pages = in.boolean("huge_pages", false);
     config.lock_memory = in.boolean("lock_memory", false);
-    config.reserve_price = in.choice("reserve_price", ReservePrice::max_limit_reference,
-                                     {{"max_limit_reference", ReservePrice::max_limit_reference}, {"limit", ReservePrice::limit}});
+    config.reserve_price =
+        in.choice("reserve_price", ReservePrice::max_limit_reference,
+                  {{"max_limit_reference", ReservePrice::max_limit_reference}, {"limit", ReservePrice::limit}});
     read_switches(in, config);
-    in.each("instruments", [&](const JsonValue& v, const std::string& at) { config.instruments.push_back(read_instrument(v, at)); });
+    in.each("instruments",
+            [&](const JsonValue& v, const std::string& at) { config.instruments.push_back(read_instrument(v, at)); });
     in.each("accounts", [&](const JsonValue& v, const std::string& at) { config.accounts.push_back(read_account(v, at)); });
-    in.each("strategies", [&](const JsonValue& v, const std::string& at) { config.strategies.push_back(read_strategy(v, at)); });
+    in.each("strategies",
+            [&](const JsonValue& v, const std::string& at) { config.strategies.push_back(read_strategy(v, at)); });
     in.each("limits", [&](const JsonValue& v, const std::string& at) { config.limits.push_back(read_limit(v, at)); });
     in.end();
     validate(config);
@@ -424,7 +448,8 @@ std::string config_to_json(const SharedConfig& config) {
     out.end_array().key("limits").begin_array();
     for (const LimitConfig& limit : config.limits) {
         out.begin_object().member("scope", limit.scope);
-        for (const persist::LimitField& field : persist::kLimitFields) persist::write_limit(out, field, limit.limits.*field.member);
+        for (const persist::LimitField& field : persist::kLimitFields)
+            persist::write_limit(out, field, limit.limits.*field.member);
         out.end_object();
     }
     return out.end_array().end_object().text();
@@ -442,7 +467,9 @@ LimitValue parse_limit(const LimitField& field, std::string_view text) {
     const bool too_large = field.unit == Unit::orders && value > 0xFFFFFFFELL;
     if (error != base::DecimalError::none || value < 0 || too_large)
         throw Error(Errc::bad_input, std::string(field.name) + ": seen '" + std::string(text) + "', allowed: " +
-                                         (field.unit == Unit::orders ? "a whole number from 0 to 4294967294" : "a decimal, 0 or more, with at most " + std::to_string(digits) + " fractional digits") +
+                                         (field.unit == Unit::orders ? "a whole number from 0 to 4294967294"
+                                                                     : "a decimal, 0 or more, with at most " +
+                                                                           std::to_string(digits) + " fractional digits") +
                                          ", or unlimited");
     return {LimitValue::Kind::value, value};
 }

@@ -79,20 +79,26 @@ void write_life_ids(JsonWriter& out, const core::State& state, const LifeEvent& 
     if (e.id.empty()) return;
     const bool trade = h.type == EventType::filled || h.type == EventType::bust || h.type == EventType::correct;
     const bool venue = (h.flags & kVenueIdSet) != 0;
-    out.member(h.type == EventType::replace_requested ? "new_id" : trade ? "exec_id" : venue ? "venue_id" : "text", e.id.view());
+    out.member(h.type == EventType::replace_requested ? "new_id"
+               : trade                                ? "exec_id"
+               : venue                                ? "venue_id"
+                                                      : "text",
+               e.id.view());
 }
 
 void write_life(JsonWriter& out, const core::State& state, const LifeEvent& e) {
     const OrderAfter& a = e.after;
     write_life_ids(out, state, e);
     if (e.last_quantity != 0)
-        out.member("last_price", decimal(Unit::price, e.last_price)).member("last_quantity", decimal(Unit::quantity, e.last_quantity));
+        out.member("last_price", decimal(Unit::price, e.last_price))
+            .member("last_quantity", decimal(Unit::quantity, e.last_quantity));
     out.member("base", riskreg::name_of(static_cast<OrderStatus>(a.base)));
     out.member("quantity", decimal(Unit::quantity, a.quantity)).member("cum_quantity", decimal(Unit::quantity, a.cum_quantity));
     out.member("reserved_quantity", decimal(Unit::quantity, a.reserved_quantity));
     out.member("reserved_notional", decimal(Unit::money, a.reserved_notional));
     if ((a.flags & kPendingReplace) != 0)
-        out.member("pending_price", decimal(Unit::price, a.pending_price)).member("pending_quantity", decimal(Unit::quantity, a.pending_quantity));
+        out.member("pending_price", decimal(Unit::price, a.pending_price))
+            .member("pending_quantity", decimal(Unit::quantity, a.pending_quantity));
     out.key("flags").begin_array();
     for (const std::string_view flag : names_of_flags(e.header.answer_flags)) out.string(flag);
     out.end_array();
@@ -101,17 +107,22 @@ void write_life(JsonWriter& out, const core::State& state, const LifeEvent& e) {
 void write_denied(JsonWriter& out, const DeniedEvent& e) {
     out.member("id", e.id.view()).member("request", name_of(e.request)).member("reason", riskreg::name_of(e.reason));
     if (e.unit == Unit::none) return;
-    out.member("observed", decimal(e.unit, e.observed)).member("limit", decimal(e.unit, e.limit)).member("unit", riskreg::name_of(e.unit));
+    out.member("observed", decimal(e.unit, e.observed))
+        .member("limit", decimal(e.unit, e.limit))
+        .member("unit", riskreg::name_of(e.unit));
 }
 
 void write_quarantined(JsonWriter& out, const QuarantineEvent& e) {
     out.member("id", e.order_id.view()).member("reported", name_of(e.reported));
     if (!e.exec_id.empty()) out.member("exec_id", e.exec_id.view());
-    if (e.quantity != 0) out.member("price", decimal(Unit::price, e.price)).member("quantity", decimal(Unit::quantity, e.quantity));
+    if (e.quantity != 0)
+        out.member("price", decimal(Unit::price, e.price)).member("quantity", decimal(Unit::quantity, e.quantity));
     out.member_bool("booked", e.booked != 0);
 }
 
-std::string_view text_of(const Reason& reason) noexcept { return {reason.text, std::min<std::size_t>(reason.size, sizeof reason.text)}; }
+std::string_view text_of(const Reason& reason) noexcept {
+    return {reason.text, std::min<std::size_t>(reason.size, sizeof reason.text)};
+}
 
 void write_state(JsonWriter& out, const core::State& state, const StateEvent& e) {
     out.member("scope", core::format_scope(state, state.geometry.scope_of(e.row)));

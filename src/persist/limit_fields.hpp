@@ -10,7 +10,7 @@ namespace riskreg::persist {
 
 struct LimitField {
     std::string_view name;
-    LimitValue Limits::* member;
+    LimitValue Limits::*member;
     Unit unit;
 };
 
@@ -27,8 +27,8 @@ inline constexpr std::array<LimitField, 8> kLimitFields = {{
 
 /// Fields of semantics.md whose check is not built yet: "unlimited" is accepted, a value is refused by name.
 inline constexpr std::array<std::string_view, 11> kLimitsNotBuilt = {
-    "max_gross_notional", "max_net_notional", "cash_limit", "max_traded_notional", "daily_loss", "drawdown",
-    "max_messages", "max_all_messages", "max_same_content", "max_same_direction", "max_rejects",
+    "max_gross_notional", "max_net_notional", "cash_limit",       "max_traded_notional", "daily_loss",  "drawdown",
+    "max_messages",       "max_all_messages", "max_same_content", "max_same_direction",  "max_rejects",
 };
 
 /// Parameters of those checks; harmless without them.

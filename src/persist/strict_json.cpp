@@ -95,10 +95,16 @@ struct TreeHandler {
         return false;
     }
     bool on_string_part(json::string_view text, std::size_t, json::error_code&) { return keep(text); }
-    bool on_string(json::string_view text, std::size_t, json::error_code&) { return scalar(JsonValue::Kind::string, take(text)); }
+    bool on_string(json::string_view text, std::size_t, json::error_code&) {
+        return scalar(JsonValue::Kind::string, take(text));
+    }
     bool on_number_part(json::string_view text, json::error_code&) { return keep(text); }
-    bool on_int64(std::int64_t, json::string_view text, json::error_code&) { return scalar(JsonValue::Kind::number, take(text)); }
-    bool on_uint64(std::uint64_t, json::string_view text, json::error_code&) { return scalar(JsonValue::Kind::number, take(text)); }
+    bool on_int64(std::int64_t, json::string_view text, json::error_code&) {
+        return scalar(JsonValue::Kind::number, take(text));
+    }
+    bool on_uint64(std::uint64_t, json::string_view text, json::error_code&) {
+        return scalar(JsonValue::Kind::number, take(text));
+    }
     bool on_double(double, json::string_view text, json::error_code&) { return scalar(JsonValue::Kind::number, take(text)); }
     bool on_bool(bool value, json::error_code&) { return scalar(JsonValue::Kind::boolean, {}, value); }
     bool on_null(json::error_code&) { return scalar(JsonValue::Kind::null, {}); }

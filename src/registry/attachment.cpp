@@ -37,7 +37,8 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     header.created_ns = segment::realtime_ns();
     header.uid = segment::user_id();
     header.name_begin = base::make_id(std::string_view(name).substr(0, kMaxIdBytes));
-    header.name_end = base::make_id(name.size() > kMaxIdBytes ? std::string_view(name).substr(kMaxIdBytes) : std::string_view{});
+    header.name_end =
+        base::make_id(name.size() > kMaxIdBytes ? std::string_view(name).substr(kMaxIdBytes) : std::string_view{});
 }
 
 /// Fresh mutexes; only under the exclusive lifecycle lock, when no process is attached in any namespace.
@@ -78,10 +79,12 @@ void adopt(core::State& state, const std::string& name) {
     store_relaxed(state.header->pid_namespace, segment::pid_namespace());
     const auto poisoned = [&](const std::string& why) {
         segment::poison(state);
-        return Error(Errc::damaged, "registry '" + name + "' is poisoned: " + why + ". Its bytes are kept for inspection; `riskctl verify " + name +
+        return Error(Errc::damaged, "registry '" + name + "' is poisoned: " + why +
+                                        ". Its bytes are kept for inspection; `riskctl verify " + name +
                                         "` names the damage, `riskctl destroy " + name + "` removes it");
     };
-    if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready)) throw poisoned("it was marked so before");
+    if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
+        throw poisoned("it was marked so before");
     // Who gets a shared lock after we died in the middle must not use half-made mutexes: it sees this word.
     state.header->adopting = 1;
     fence_release();
@@ -115,7 +118,8 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
     CRASH_POINT("exclusive");
     const std::string segment_name = segment::segment_name(lock.identity(), name);
     if (usable_segment_exists(lock, segment_name))
-        throw Error(Errc::bad_input, "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
+        throw Error(Errc::bad_input,
+                    "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
     const std::string json = config_to_json(config);
     const Geometry geometry = core::geometry_of(config, json.size());
     Mapping mapping = Mapping::create(segment_name, offsets_of(geometry).size_bytes);
@@ -131,21 +135,27 @@ bool try_attach(LifecycleLock& lock, bool alone, const std::string& name, std::o
     const segment::LockIdentity identity = lock.identity();
     const std::string segment_name = segment::segment_name(identity, name);
     if (alone && !usable_segment_exists(lock, segment_name))
-        throw Error(Errc::missing, "registry '" + name + "' has no segment in shared memory (rebooted, destroyed, or its creator died): create it with `riskctl create " + name + " --config FILE`");
+        throw Error(Errc::missing, "registry '" + name +
+                                       "' has no segment in shared memory (rebooted, destroyed, or its creator died): create "
+                                       "it with `riskctl create " +
+                                       name + " --config FILE`");
     Mapping mapping = Mapping::open(segment_name, segment::Access::read_write);
     segment::require_fitting(mapping, identity, name, alone);
-    if (!mapping.is_current()) throw Error(Errc::missing, "the segment of '" + name + "' was removed while attaching; try again");
+    if (!mapping.is_current())
+        throw Error(Errc::missing, "the segment of '" + name + "' was removed while attaching; try again");
     core::State state = state_of(mapping);
     if (!alone && state.header->adopting != 0) return false;
     const bool lock_memory = (state.header->page_options & 2U) != 0;
     if (!mapping.advise((state.header->page_options & 1U) != 0, lock_memory) && lock_memory)
-        throw Error(Errc::permission, "lock_memory: the host refused to lock " + std::to_string(mapping.size_bytes() >> 20) + " MiB: raise `ulimit -l`, or set lock_memory to false");
+        throw Error(Errc::permission, "lock_memory: the host refused to lock " + std::to_string(mapping.size_bytes() >> 20) +
+                                          " MiB: raise `ulimit -l`, or set lock_memory to false");
     if (alone) {
         adopt(state, name);
         if (!lock.try_shared()) throw Error(Errc::system, "cannot keep the lifecycle lock of '" + name + "'");
     }
     if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
-        throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name + "` names the damage, `riskctl destroy " + name + " --force` removes it");
+        throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name +
+                                       "` names the damage, `riskctl destroy " + name + " --force` removes it");
     out.emplace(Attachment{std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch()});
     return true;
 }
@@ -161,10 +171,13 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
         const LifecycleLock::Granted granted = lock.wait_any(deadline);
         CRASH_POINT("lifecycle");
         if (granted == LifecycleLock::Granted::none)
-            throw Error(Errc::busy, "registry '" + name + "' is being created, recovered or destroyed by another process; try again");
+            throw Error(Errc::busy,
+                        "registry '" + name + "' is being created, recovered or destroyed by another process; try again");
         if (try_attach(lock, granted == LifecycleLock::Granted::exclusive, name, attached)) break;
         lock.release();
-        if (segment::monotonic_ns() >= deadline) throw Error(Errc::busy, "registry '" + name + "' was left half adopted by a process that died, and others hold it; try again");
+        if (segment::monotonic_ns() >= deadline)
+            throw Error(Errc::busy,
+                        "registry '" + name + "' was left half adopted by a process that died, and others hold it; try again");
     }
     segment::install_crash_handler();
     return std::move(*attached);
@@ -197,7 +210,8 @@ void destroy_segment(const std::string& name, const std::string& state_dir, bool
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
     const bool alone = lock.try_exclusive();
-    if (!alone && !force) throw other_attached(name, "stop them first, or use --force: they are then refused every further call");
+    if (!alone && !force)
+        throw other_attached(name, "stop them first, or use --force: they are then refused every further call");
     const std::string segment_name = segment::segment_name(lock.identity(), name);
     if (segment::segment_exists(segment_name)) {
         if (!alone) refuse_the_attached(segment_name);

@@ -63,8 +63,12 @@ std::string Reader::name(AccountId id) const {
 std::string Reader::name(StrategyId id) const {
     return name_at(impl_->state().strategy_records, impl_->state().geometry.strategies, static_cast<std::uint32_t>(id));
 }
-std::vector<std::string> Reader::instruments() const { return names_of(impl_->state().instrument_records, impl_->state().geometry.instruments); }
-std::vector<std::string> Reader::accounts() const { return names_of(impl_->state().account_records, impl_->state().geometry.accounts); }
+std::vector<std::string> Reader::instruments() const {
+    return names_of(impl_->state().instrument_records, impl_->state().geometry.instruments);
+}
+std::vector<std::string> Reader::accounts() const {
+    return names_of(impl_->state().account_records, impl_->state().geometry.accounts);
+}
 std::vector<std::string> Reader::strategies() const {
     return names_of(impl_->state().strategy_records, impl_->state().geometry.strategies - 1);
 }
@@ -226,8 +230,13 @@ StatusView Reader::status() const {
 AuditView Reader::audit() const {
     const auto copy = core::copy_consistent(impl_->state());
     const bool poisoned = load_acquire(impl_->state().header->state) == static_cast<std::uint64_t>(SegmentState::poisoned);
-    if (!copy && poisoned) throw Error(Errc::damaged, "the log is damaged (R3): there is no consistent copy to audit; the bytes are kept for inspection");
-    if (!copy) throw Error(Errc::busy, "writers outran every attempt to copy the tables: audit again when it is quieter, or give the ring more events");
+    if (!copy && poisoned)
+        throw Error(Errc::damaged,
+                    "the log is damaged (R3): there is no consistent copy to audit; the bytes are kept for inspection");
+    if (!copy)
+        throw Error(
+            Errc::busy,
+            "writers outran every attempt to copy the tables: audit again when it is quieter, or give the ring more events");
     core::AuditReport report = core::audit(copy->state);
     AuditView view;
     view.violations = std::move(report.violations);

@@ -21,7 +21,8 @@ struct Reader::Impl {
     /// False in a child that was forked after the attach: the mapping of a Registry is not inherited.
     [[nodiscard]] bool usable() const noexcept { return own || attachment->fork_epoch == segment::fork_epoch(); }
     [[nodiscard]] const core::State& state() const {
-        if (!usable()) throw Error(Errc::foreign, "not attached: this process was forked after the registry was opened; open it here");
+        if (!usable())
+            throw Error(Errc::foreign, "not attached: this process was forked after the registry was opened; open it here");
         return attachment->state;
     }
 };

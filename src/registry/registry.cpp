@@ -64,7 +64,8 @@ struct Registry::Impl {
         return with_time;
     }
     [[nodiscard]] bool is_current_session() const noexcept {
-        return !session || load_relaxed(state.sessions[caller.session].word) == session_word(caller.generation, layout::SessionStatus::attached);
+        return !session || load_relaxed(state.sessions[caller.session].word) ==
+                               session_word(caller.generation, layout::SessionStatus::attached);
     }
 
     /// Append and apply what was decided. The commit point is inside.
@@ -80,7 +81,8 @@ struct Registry::Impl {
         const segment::StateLock lock(state, timeout_ns, caller.session);
         if (!lock.inside()) [[unlikely]]
             return refusal(how, lock.entry() == segment::Entry::timed_out ? DenyReason::lock_timeout : DenyReason::poisoned);
-        if (!is_current_session()) [[unlikely]] return refusal(how, DenyReason::fenced);
+        if (!is_current_session()) [[unlikely]]
+            return refusal(how, DenyReason::fenced);
         return critical();
     }
 
@@ -115,7 +117,8 @@ struct Registry::Impl {
         return request_within(config.request_timeout_ns, type, id, account, decide);
     }
     template <class Decide>
-    Verdict request_within(std::int64_t timeout_ns, EventType type, std::string_view id, AccountId account, Decide decide) noexcept {
+    Verdict request_within(std::int64_t timeout_ns, EventType type, std::string_view id, AccountId account,
+                           Decide decide) noexcept {
         const core::Caller who = now();
         return locked(timeout_ns, Refused::denied, [&] {
             core::Decision decision;
@@ -147,7 +150,8 @@ Registry Registry::open(const std::string& name, const ProcessConfig& config) {
         const StrategyId strategy = impl->reader.strategy(config.strategy);
         if (strategy == StrategyId::none || static_cast<std::uint16_t>(strategy) == impl->state.external_strategy()) {
             std::string allowed;
-            for (const std::string& known : impl->reader.strategies()) allowed.append(allowed.empty() ? "" : ", ").append(known);
+            for (const std::string& known : impl->reader.strategies())
+                allowed.append(allowed.empty() ? "" : ", ").append(known);
             throw Error(Errc::bad_input, "strategy: seen '" + config.strategy + "', allowed: " + allowed);
         }
         impl->caller.strategy = static_cast<std::uint16_t>(strategy);
@@ -193,7 +197,8 @@ void refuse_members(std::vector<Verdict>& answers, std::size_t guilty) {
 std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requests, bool all_or_none) {
     Impl& impl = *impl_;
     if (!impl.in_attached_process()) return {requests.size(), refusal(Refused::denied, DenyReason::not_attached)};
-    if (requests.size() > core::BatchOverlay::kMaxOrders) return {requests.size(), refusal(Refused::denied, DenyReason::capacity)};
+    if (requests.size() > core::BatchOverlay::kMaxOrders)
+        return {requests.size(), refusal(Refused::denied, DenyReason::capacity)};
     const core::Caller who = impl.now();
     std::vector<core::NewOrder> orders;
     for (const OrderRequest& request : requests) orders.push_back(core::prepare(impl.state, who, request));
@@ -239,9 +244,9 @@ std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requ
 }
 
 Verdict Registry::replace_requested(const ReplaceRequest& request) noexcept {
-    return impl_->request(EventType::replace_requested, request.id, request.account, [&](const core::Caller& who, core::Decision& out) {
-        core::decide_replace(impl_->state, who, request, out);
-    });
+    return impl_->request(
+        EventType::replace_requested, request.id, request.account,
+        [&](const core::Caller& who, core::Decision& out) { core::decide_replace(impl_->state, who, request, out); });
 }
 
 Verdict Registry::cancel_requested(AccountId account, std::string_view id) noexcept {
@@ -286,7 +291,8 @@ Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept
         decision.verdict.result = Result::ok;
         if (!ours) core::decide_reference_owner(impl.state, who, index, decision);
         if (decision.commit) impl.perform(decision);
-        if (decision.verdict.result == Result::ok) cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.now_ns, who.generation});
+        if (decision.verdict.result == Result::ok)
+            cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.now_ns, who.generation});
         return decision.verdict;
     });
 }
@@ -295,9 +301,9 @@ namespace {
 
 /// The kill switch has the deadline of facts (protocol.md 4).
 Verdict change_state(Registry::Impl& impl, core::StateRequest request) noexcept {
-    return impl.request_within(impl.config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
-        core::decide_state(impl.state, who, request, out);
-    });
+    return impl.request_within(
+        impl.config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none,
+        [&](const core::Caller& who, core::Decision& out) { core::decide_state(impl.state, who, request, out); });
 }
 
 }  // namespace

@@ -106,12 +106,14 @@ void Session::attach() {
         case Attached::poisoned: throw Error(Errc::damaged, "the registry is poisoned");
         case Attached::timed_out:
             throw Error(Errc::busy, "the registry's lock is held by thread " +
-                                        std::to_string(segment::RobustMutex::holder_hint(segment::mutex_memory(state_))) + " and did not come free");
+                                        std::to_string(segment::RobustMutex::holder_hint(segment::mutex_memory(state_))) +
+                                        " and did not come free");
         case Attached::strategy_taken:
-            throw Error(Errc::busy, "strategy '" + config_.strategy + "' has a live session, pid " + std::to_string(other_pid_) +
-                                        ": stop it, or take over with --takeover");
+            throw Error(Errc::busy, "strategy '" + config_.strategy + "' has a live session, pid " +
+                                        std::to_string(other_pid_) + ": stop it, or take over with --takeover");
         case Attached::no_slot:
-            throw Error(Errc::busy, "all " + std::to_string(state_.geometry.sessions) + " session slots are taken: raise capacity.sessions");
+            throw Error(Errc::busy, "all " + std::to_string(state_.geometry.sessions) +
+                                        " session slots are taken: raise capacity.sessions");
     }
 }
 
@@ -132,7 +134,8 @@ Session::Attached Session::attach_under_lock(core::SessionRequest& request) noex
     CRASH_POINT("liveness held");
     generation_ = static_cast<std::uint32_t>(load_relaxed(state_.log->next_generation));
     SessionSlot& slot = state_.sessions[slot_];
-    for (std::uint64_t* counter : {&slot.accepted, &slot.denied, &slot.denied_unlogged, &slot.facts}) store_relaxed(*counter, 0);
+    for (std::uint64_t* counter : {&slot.accepted, &slot.denied, &slot.denied_unlogged, &slot.facts})
+        store_relaxed(*counter, 0);
     request.session = slot_;
     request.generation = generation_;
     commit_session(state_, request);

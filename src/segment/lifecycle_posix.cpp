@@ -65,9 +65,11 @@ void require_valid_name(const std::string& name) {
     const auto legal = [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
     };
-    const bool valid = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), legal) && name != "." && name != "..";
+    const bool valid =
+        !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), legal) && name != "." && name != "..";
     if (!valid)
-        throw Error(Errc::bad_input, "name: '" + name + "' is not the name of a registry: allowed are 1 to 64 of A-Z a-z 0-9 . _ -");
+        throw Error(Errc::bad_input,
+                    "name: '" + name + "' is not the name of a registry: allowed are 1 to 64 of A-Z a-z 0-9 . _ -");
 }
 
 std::string resolve_state_dir(const std::string& configured) {
@@ -94,10 +96,12 @@ LifecycleLock::~LifecycleLock() {
 }
 
 LifecycleLock::LifecycleLock(LifecycleLock&& other) noexcept
-    : directory_(std::move(other.directory_)), descriptor_(std::exchange(other.descriptor_, -1)), fork_epoch_(other.fork_epoch_) {}
+    : directory_(std::move(other.directory_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      fork_epoch_(other.fork_epoch_) {}
 
 bool LifecycleLock::set_lock(int type) noexcept {
-    struct flock range{};
+    struct flock range {};
     range.l_type = static_cast<short>(type);
     range.l_whence = SEEK_SET;
     range.l_start = 0;
@@ -131,7 +135,7 @@ void LifecycleLock::ensure_token() {
 }
 
 LockIdentity LifecycleLock::identity() const {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(descriptor_, &status) != 0) fail("cannot stat " + directory_ + "/LOCK", errno);
     LockIdentity id{status.st_dev, status.st_ino, {}};
     // A short read is a LOCK whose first creator was killed: no token yet, and so no segment of it either.

@@ -35,11 +35,12 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1U <<
 
 Error translate(const bip::interprocess_exception& error, const std::string& segment) {
     switch (error.get_error_code()) {
-        case bip::not_found_error: return {Errc::missing, "no segment " + segment + ": the host was rebooted or it was destroyed"};
+        case bip::not_found_error:
+            return {Errc::missing, "no segment " + segment + ": the host was rebooted or it was destroyed"};
         case bip::already_exists_error: return {Errc::busy, "segment " + segment + " exists already"};
         case bip::security_error:
-            return {Errc::permission, "no permission for " + shm_path(segment) + ": it belongs to another user (ls -l " + shm_path(segment) +
-                                          "); run as that user, or use a state directory of your own"};
+            return {Errc::permission, "no permission for " + shm_path(segment) + ": it belongs to another user (ls -l " +
+                                          shm_path(segment) + "); run as that user, or use a state directory of your own"};
         default: return {Errc::system, "segment " + segment + ": " + error.what()};
     }
 }
@@ -50,19 +51,20 @@ void reserve(int descriptor, std::size_t size_bytes) {
     do error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size_bytes));
     while (error == EINTR);
     if (error == 0) return;
-    struct statvfs fs{};
+    struct statvfs fs {};
     const std::size_t free_bytes = ::statvfs("/dev/shm", &fs) == 0 ? fs.f_bavail * fs.f_frsize : 0;
     if (error == ENOSPC || error == EFBIG)
-        throw Error(Errc::no_space, "/dev/shm is too small: the registry needs " + megabytes(size_bytes) + ", " + megabytes(free_bytes) +
-                                        " are free. Enlarge it (mount -o remount,size=… /dev/shm; containers: --shm-size=…) or lower "
-                                        "capacity.orders, capacity.executions or capacity.ring_events in the configuration");
+        throw Error(Errc::no_space,
+                    "/dev/shm is too small: the registry needs " + megabytes(size_bytes) + ", " + megabytes(free_bytes) +
+                        " are free. Enlarge it (mount -o remount,size=… /dev/shm; containers: --shm-size=…) or lower "
+                        "capacity.orders, capacity.executions or capacity.ring_events in the configuration");
     throw Error(Errc::system, std::string("cannot reserve shared memory: ") + std::strerror(error));
 }
 
 int descriptor_of(const bip::shared_memory_object& object) { return object.get_mapping_handle().handle; }
 
 struct stat status_of(const bip::shared_memory_object& object) {
-    struct stat status{};
+    struct stat status {};
     ::fstat(descriptor_of(object), &status);
     return status;
 }
@@ -108,7 +110,8 @@ Mapping Mapping::open(const std::string& segment, Access access) {
         impl->name = segment;
         impl->object = bip::shared_memory_object(bip::open_only, segment.c_str(), mode);
         if (status_of(impl->object).st_size < static_cast<off_t>(kPage))
-            throw Error(Errc::missing, "segment " + segment + " is being created, or its creator died: open it again for writing to clean up");
+            throw Error(Errc::missing,
+                        "segment " + segment + " is being created, or its creator died: open it again for writing to clean up");
         impl->region = bip::mapped_region(impl->object, mode, 0, 0, nullptr, access == Access::read_only ? 0 : MAP_POPULATE);
         return Mapping(std::move(impl));
     } catch (const bip::interprocess_exception& error) {
@@ -122,7 +125,7 @@ std::uint32_t Mapping::owner_uid() const { return status_of(impl_->object).st_ui
 unsigned Mapping::mode() const { return status_of(impl_->object).st_mode & 07777U; }
 
 bool Mapping::is_current() const noexcept {
-    struct stat named{};
+    struct stat named {};
     const struct stat mapped = status_of(impl_->object);
     return ::stat(shm_path(impl_->name).c_str(), &named) == 0 && named.st_ino == mapped.st_ino && named.st_dev == mapped.st_dev;
 }
@@ -141,7 +144,7 @@ bool Mapping::advise(bool huge_pages, bool lock_memory) noexcept {
 void Mapping::abandon() noexcept { static_cast<void>(impl_.release()); }
 
 bool segment_exists(const std::string& segment) noexcept {
-    struct stat status{};
+    struct stat status {};
     return ::stat(shm_path(segment).c_str(), &status) == 0;
 }
 
@@ -159,29 +162,37 @@ bool is_stale(const Mapping& mapping, const LockIdentity& lock) noexcept {
 
 void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std::string& name, bool adopting) {
     if (mapping.owner_uid() != user_id())
-        throw Error(Errc::foreign, "the segment of '" + name + "' belongs to user " + std::to_string(mapping.owner_uid()) + ", this process runs as " +
-                                       std::to_string(user_id()) + ": run it as that user");
+        throw Error(Errc::foreign, "the segment of '" + name + "' belongs to user " + std::to_string(mapping.owner_uid()) +
+                                       ", this process runs as " + std::to_string(user_id()) + ": run it as that user");
     if ((mapping.mode() & 077U) != 0)
-        throw Error(Errc::foreign, "the segment of '" + name + "' is open to other users (mode is not 0600): somebody changed it; destroy and create it anew");
+        throw Error(Errc::foreign,
+                    "the segment of '" + name +
+                        "' is open to other users (mode is not 0600): somebody changed it; destroy and create it anew");
     if (is_unfinished(mapping))
-        throw Error(Errc::missing, "the segment of '" + name + "' is not finished: its creator is at work or died; attach again");
+        throw Error(Errc::missing,
+                    "the segment of '" + name + "' is not finished: its creator is at work or died; attach again");
     const auto& header = *reinterpret_cast<const Header*>(mapping.base());
-    if (header.magic != kMagic) throw Error(Errc::damaged, "the segment of '" + name + "' does not begin with riskreg's magic: damaged");
+    if (header.magic != kMagic)
+        throw Error(Errc::damaged, "the segment of '" + name + "' does not begin with riskreg's magic: damaged");
     if (header.layout_version != kLayoutVersion || header.layout_hash != layout_hash())
-        throw Error(Errc::foreign, "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) + ", this build has " +
-                                       std::to_string(kLayoutVersion) + ": use the build that created it, or destroy and create it anew");
+        throw Error(Errc::foreign, "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) +
+                                       ", this build has " + std::to_string(kLayoutVersion) +
+                                       ": use the build that created it, or destroy and create it anew");
     if (offsets_of(header.geometry).size_bytes != mapping.size_bytes())
-        throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) + " bytes, its header says " +
-                                       std::to_string(offsets_of(header.geometry).size_bytes) + ": damaged");
+        throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) +
+                                       " bytes, its header says " + std::to_string(offsets_of(header.geometry).size_bytes) +
+                                       ": damaged");
     if (header.lock_device != lock.device || header.lock_inode != lock.inode)
         throw Error(Errc::foreign, "the segment of '" + name + "' belongs to another state directory");
     if (is_stale(mapping, lock))
-        throw Error(Errc::foreign, "the segment of '" + name + "' is of a state directory that was removed: create the registry anew");
+        throw Error(Errc::foreign,
+                    "the segment of '" + name + "' is of a state directory that was removed: create the registry anew");
     const auto boot = boot_id();
     if (std::memcmp(header.boot_id, boot.data(), boot.size()) != 0)
         throw Error(Errc::foreign, "the segment of '" + name + "' is of an earlier boot of this host");
     if (!adopting && header.pid_namespace != pid_namespace())
-        throw Error(Errc::foreign, "the processes attached to '" + name + "' run in another PID namespace: robust locks do not work across them. "
+        throw Error(Errc::foreign, "the processes attached to '" + name +
+                                       "' run in another PID namespace: robust locks do not work across them. "
                                        "Start this process in the same one (containers: --pid=host)");
 }
 

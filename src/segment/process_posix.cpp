@@ -89,7 +89,7 @@ std::array<std::uint8_t, 16> boot_id() {
 }
 
 std::uint64_t pid_namespace() {
-    struct stat status{};
+    struct stat status {};
     if (::stat("/proc/self/ns/pid", &status) != 0)
         throw Error(Errc::system, "cannot read /proc/self/ns/pid: riskreg needs /proc to tell PID namespaces apart");
     return status.st_ino;
@@ -125,10 +125,10 @@ void install_crash_handler() noexcept {
     static std::once_flag once;
     std::call_once(once, [] {
         for (const int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
-            struct sigaction present{};
+            struct sigaction present {};
             // Whoever has a handler of their own keeps it.
             if (::sigaction(signal_number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
-            struct sigaction ours{};
+            struct sigaction ours {};
             ours.sa_handler = on_crash;
             ours.sa_flags = SA_NODEFER;
             ::sigaction(signal_number, &ours, nullptr);

@@ -137,7 +137,8 @@ void self_test_robust_mutex() {
     ::munmap(memory, 4096);
     if (child < 0) throw Error(Errc::system, std::string("fork failed: ") + std::strerror(errno));
     if (result != LockResult::owner_died || !released)
-        throw Error(Errc::system, "this host does not report the death of a mutex owner (robust futexes): riskreg cannot run here");
+        throw Error(Errc::system,
+                    "this host does not report the death of a mutex owner (robust futexes): riskreg cannot run here");
 }
 
 }  // namespace riskreg::segment

@@ -19,7 +19,8 @@ bool is_ready(const core::State& state) noexcept {
 /// We hold the mutex. True when the tables are whole (again).
 bool make_whole(core::State& state, RobustMutex& mutex, LockResult result) noexcept {
     const bool unfinished = layout::load_acquire(state.log->committed) != layout::load_relaxed(state.log->applied);
-    if (result == LockResult::held && !unfinished) [[likely]] return true;
+    if (result == LockResult::held && !unfinished) [[likely]]
+        return true;
     CRASH_POINT("repair begins");
     if (core::repair(state) == core::RepairCase::r3_damaged) return false;
     if (result == LockResult::owner_died) {

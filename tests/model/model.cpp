@@ -795,7 +795,8 @@ Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
                        (fact.side == Side::buy || fact.side == Side::sell) && find(fact.account, fact.id) == nullptr;
     if (books && first) {
         book_external(fact);
-        if (quarantined_.size() > before) booked_outside_.insert({fact.account, std::string(fact.id), std::string(fact.exec_id)});
+        if (quarantined_.size() > before)
+            booked_outside_.insert({fact.account, std::string(fact.id), std::string(fact.exec_id)});
     }
     if (!is_money(fact.kind) || quarantined_.size() > before) return taken(Result::quarantined);
     change_state(Scope{ScopeKind::firm}, std::max(rows_.at(key_of(Scope{ScopeKind::firm})).state, TradingState::reducing_only));

@@ -218,7 +218,8 @@ private:
     std::map<InstrumentId, Reference> references_;
     std::set<StrategyId> dead_;
     std::set<std::tuple<AccountId, std::string, std::string, EventKind>> quarantined_;
-    std::set<std::tuple<AccountId, std::string, std::string>> booked_outside_;   ///< (account, order id, exec id) of fills under `external`
+    std::set<std::tuple<AccountId, std::string, std::string>>
+        booked_outside_;   ///< (account, order id, exec id) of fills under `external`
     std::uint64_t quarantined_events_ = 0;
     std::size_t executions_used_ = 0;
     std::int64_t last_time_ns_ = 0;

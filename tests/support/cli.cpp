@@ -61,8 +61,8 @@ std::string Cli::file(const std::string& name, const std::string& content) const
 
 CliResult Cli::run(const std::string& arguments, const std::string& input) const {
     const std::string in = file("stdin", input);
-    const std::string command = "export RISKREG_STATE_DIR='" + directory_ + "/state'; '" RISKREG_BIN_DIR "/riskctl' " + arguments + " <'" + in + "' >'" +
-                                directory_ + "/stdout' 2>'" + directory_ + "/stderr'";
+    const std::string command = "export RISKREG_STATE_DIR='" + directory_ + "/state'; '" RISKREG_BIN_DIR "/riskctl' " +
+                                arguments + " <'" + in + "' >'" + directory_ + "/stdout' 2>'" + directory_ + "/stderr'";
     const int status = std::system(command.c_str());
     CliResult result;
     result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -84,7 +84,8 @@ std::string text_of(const persist::JsonValue& object, const std::string& key) {
 
 std::string es_config(const std::string& limits, const std::string& more) {
     std::string strategies;
-    for (int s = 1; s <= 8; ++s) strategies += std::string(s > 1 ? "," : "") + R"({"id":"s)" + std::to_string(s) + R"(","account":"A1"})";
+    for (int s = 1; s <= 8; ++s)
+        strategies += std::string(s > 1 ? "," : "") + R"({"id":"s)" + std::to_string(s) + R"(","account":"A1"})";
     return R"({"persistence":{"mode":"none"},"require_limits":false,"allow_limit_without_reference":true,"self_match":"allow",)"
            R"("instruments":[{"id":"ESH4","tick":"0.25","lot":"1","multiplier":"50","currency":"USD"}],)"
            R"("accounts":[{"id":"A1","currency":"USD"}],"strategies":[)" +

@@ -42,7 +42,8 @@ void Desk::fill(std::string_view id, std::string_view exec_id, int quantity) {
 
 void Desk::require_taken(const Verdict& verdict) const {
     if (verdict.taken()) return;
-    throw std::runtime_error("a call was not taken: " + std::string(name_of(verdict.result)) + " " + std::string(name_of(verdict.reason)));
+    throw std::runtime_error("a call was not taken: " + std::string(name_of(verdict.result)) + " " +
+                             std::string(name_of(verdict.reason)));
 }
 
 bool knock(Registry& registry) {
@@ -160,7 +161,8 @@ void set_strategy_limits(Desk& desk) {
     Limits limits;
     limits.max_working_orders = {LimitValue::Kind::value, 7};
     limits.max_long = {LimitValue::Kind::value, lots(500).value};
-    desk.require_taken(desk.registry().set_limits({ScopeKind::strategy, AccountId::none, desk.registry().strategy()}, limits, "test"));
+    desk.require_taken(
+        desk.registry().set_limits({ScopeKind::strategy, AccountId::none, desk.registry().strategy()}, limits, "test"));
 }
 
 void take_over_price(Desk& desk) { desk.require_taken(desk.registry().reference_price(desk.instrument(), points(4805))); }

@@ -14,7 +14,9 @@ using Kind = JsonValue::Kind;
 
 CommandReader::CommandReader(const JsonValue& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {}
 
-void CommandReader::missing(std::string_view key) const { throw FieldError{"missing_field", prefix_ + std::string(key), {}, {}}; }
+void CommandReader::missing(std::string_view key) const {
+    throw FieldError{"missing_field", prefix_ + std::string(key), {}, {}};
+}
 
 void CommandReader::invalid(std::string_view key, std::string observed, std::vector<std::string> allowed) const {
     throw FieldError{"invalid_field", prefix_ + std::string(key), std::move(observed), std::move(allowed)};
@@ -40,7 +42,9 @@ std::string CommandReader::string(std::string_view key) const {
     return value.text;
 }
 
-std::string CommandReader::string_or(std::string_view key, std::string fallback) const { return has(key) ? string(key) : std::move(fallback); }
+std::string CommandReader::string_or(std::string_view key, std::string fallback) const {
+    return has(key) ? string(key) : std::move(fallback);
+}
 
 std::string CommandReader::id(std::string_view key) const {
     std::string text = string(key);
@@ -91,7 +95,8 @@ std::optional<std::uint32_t> CommandReader::whole(std::string_view key) const {
     std::uint32_t number = 0;
     const char* end = value->text.data() + value->text.size();
     const auto [stop, error] = std::from_chars(value->text.data(), end, number);
-    if (!value->is(Kind::number) || error != std::errc{} || stop != end) invalid(key, value->shown(), {"a whole number from 0 to 4294967295"});
+    if (!value->is(Kind::number) || error != std::errc{} || stop != end)
+        invalid(key, value->shown(), {"a whole number from 0 to 4294967295"});
     return number;
 }
 

@@ -16,13 +16,16 @@ constexpr std::size_t kMaxReasonBytes = 95;
 
 void require_reason(const std::string& reason) {
     if (reason.empty() || reason.size() > kMaxReasonBytes)
-        throw Error(Errc::bad_input, "--reason: seen " + std::to_string(reason.size()) + " bytes, allowed: 1 to " + std::to_string(kMaxReasonBytes));
+        throw Error(Errc::bad_input, "--reason: seen " + std::to_string(reason.size()) + " bytes, allowed: 1 to " +
+                                         std::to_string(kMaxReasonBytes));
 }
 
 Scope require_scope(const Reader& reader, const std::string& text) {
     const Scope scope = reader.scope(text);
     if (scope.kind == ScopeKind::none)
-        throw Error(Errc::bad_input, "--scope: seen '" + text + "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, strategy:S/instrument:I of configured ids");
+        throw Error(Errc::bad_input, "--scope: seen '" + text +
+                                         "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, "
+                                         "strategy:S/instrument:I of configured ids");
     return scope;
 }
 
@@ -34,13 +37,15 @@ Registry open_operator(const Common& common) {
 }
 
 TradingState state_named(const std::string& name, TradingState fallback) {
-    for (const TradingState state : {TradingState::active, TradingState::warn, TradingState::reducing_only, TradingState::cancel_only, TradingState::halted})
+    for (const TradingState state : {TradingState::active, TradingState::warn, TradingState::reducing_only,
+                                     TradingState::cancel_only, TradingState::halted})
         if (name == name_of(state)) return state;
     return fallback;
 }
 
 /// Prints what became of an operator's request.
-int report(const Common& common, const Registry& registry, const std::string& scope, const Verdict& verdict, const std::string& done) {
+int report(const Common& common, const Registry& registry, const std::string& scope, const Verdict& verdict,
+           const std::string& done) {
     if (common.json) {
         JsonWriter out;
         out.begin_object().member("scope", scope);
@@ -52,7 +57,8 @@ int report(const Common& common, const Registry& registry, const std::string& sc
         return kDone;
     }
     const std::string why = verdict.reason == DenyReason::not_allowed
-                                ? "the scope is in state " + std::string(name_of(registry.reader().exposure(registry.reader().scope(scope)).state)) +
+                                ? "the scope is in state " +
+                                      std::string(name_of(registry.reader().exposure(registry.reader().scope(scope)).state)) +
                                       ": a halt never lowers a state, a resume never raises one"
                                 : std::string(name_of(verdict.reason));
     std::fprintf(stderr, "riskctl: %s: %s\n", scope.c_str(), why.c_str());
@@ -65,9 +71,13 @@ int create(const Common& common, const std::string& config_file) {
     const SharedConfig config = parse_config(read_file(config_file));
     for (const std::string& warning : config.warnings) std::fprintf(stderr, "riskctl: warning: %s\n", warning.c_str());
     if (config.persistence_mode == PersistenceMode::durable)
-        throw Error(Errc::not_supported, "configuration: persistence.mode: seen 'durable', allowed in this release: none, async (the journal is not built yet)");
+        throw Error(Errc::not_supported,
+                    "configuration: persistence.mode: seen 'durable', allowed in this release: none, async (the journal is not "
+                    "built yet)");
     if (config.persistence_mode == PersistenceMode::async)
-        std::fprintf(stderr, "riskctl: warning: persistence.mode async: this release keeps no journal, the registry lives in shared memory only\n");
+        std::fprintf(stderr,
+                     "riskctl: warning: persistence.mode async: this release keeps no journal, the registry lives in shared "
+                     "memory only\n");
     Registry::create(common.name, config, common.state_dir);
     const StatusView view = Reader::open(common.name, common.state_dir).status();
     if (common.json) {
@@ -75,8 +85,9 @@ int create(const Common& common, const std::string& config_file) {
         out.begin_object().member("name", common.name).member("segment", view.segment).member("size_bytes", view.size_bytes);
         print_line(out.end_object().text());
     } else {
-        std::printf("created '%s': %zu instruments, %zu accounts, %zu strategies, %llu MiB in /dev/shm/%s\n", common.name.c_str(), config.instruments.size(),
-                    config.accounts.size(), config.strategies.size(), static_cast<unsigned long long>(view.size_bytes >> 20), view.segment.c_str());
+        std::printf("created '%s': %zu instruments, %zu accounts, %zu strategies, %llu MiB in /dev/shm/%s\n",
+                    common.name.c_str(), config.instruments.size(), config.accounts.size(), config.strategies.size(),
+                    static_cast<unsigned long long>(view.size_bytes >> 20), view.segment.c_str());
     }
     return kDone;
 }
@@ -87,7 +98,8 @@ int halt(const Common& common, const StateOptions& options) {
     const Scope scope = require_scope(registry.reader(), options.scope);
     const TradingState state = state_named(options.state, TradingState::halted);
     const Verdict verdict = registry.halt(scope, state, options.reason);
-    return report(common, registry, options.scope, verdict, options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
+    return report(common, registry, options.scope, verdict,
+                  options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
 }
 
 int resume(const Common& common, const StateOptions& options) {
@@ -106,7 +118,8 @@ int resume(const Common& common, const StateOptions& options) {
     const Scope scope = require_scope(registry.reader(), options.scope);
     const TradingState state = state_named(options.state, TradingState::active);
     const Verdict verdict = registry.resume(scope, state, options.reason);
-    return report(common, registry, options.scope, verdict, options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
+    return report(common, registry, options.scope, verdict,
+                  options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
 }
 
 namespace {
@@ -130,7 +143,8 @@ void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
 
 }  // namespace
 
-int limit(const Common& common, const std::string& scope_text, const std::string& reason, const std::vector<std::string>& assignments) {
+int limit(const Common& common, const std::string& scope_text, const std::string& reason,
+          const std::vector<std::string>& assignments) {
     if (!reason.empty()) require_reason(reason);
     Registry registry = open_operator(common);
     const Scope scope = require_scope(registry.reader(), scope_text);
@@ -138,7 +152,8 @@ int limit(const Common& common, const std::string& scope_text, const std::string
     LimitMask fields = 0;
     for (const std::string& assignment : assignments) assign(limits, fields, assignment);
     const Verdict verdict = registry.set_limits(scope, limits, reason, fields);
-    return report(common, registry, scope_text, verdict, scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")");
+    return report(common, registry, scope_text, verdict,
+                  scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")");
 }
 
 int verify(const Common& common) {
@@ -150,20 +165,27 @@ int verify(const Common& common) {
     std::snprintf(digest, sizeof digest, "%016llx", static_cast<unsigned long long>(view.digest));
     if (common.json) {
         JsonWriter out;
-        out.begin_object().member("name", common.name).member_bool("clean", clean && !poisoned).member_bool("poisoned", poisoned);
+        out.begin_object()
+            .member("name", common.name)
+            .member_bool("clean", clean && !poisoned)
+            .member_bool("poisoned", poisoned);
         out.member("seq", view.seq).member("orders", view.orders).member("live", view.live).member("ids", view.ids);
         out.member("executions", view.executions).member("quarantined", view.quarantined).member("rows", view.rows);
         out.member("digest", digest).key("violations").begin_array();
         for (const std::string& violation : view.violations) out.string(violation);
         print_line(out.end_array().end_object().text());
     } else {
-        std::printf("%s: %llu orders (%llu live), %llu executions, %llu quarantined, %llu rows at sequence %llu, digest %s\n", clean ? "clean" : "NOT CLEAN",
-                    static_cast<unsigned long long>(view.orders), static_cast<unsigned long long>(view.live), static_cast<unsigned long long>(view.executions),
-                    static_cast<unsigned long long>(view.quarantined), static_cast<unsigned long long>(view.rows), static_cast<unsigned long long>(view.seq), digest);
+        std::printf("%s: %llu orders (%llu live), %llu executions, %llu quarantined, %llu rows at sequence %llu, digest %s\n",
+                    clean ? "clean" : "NOT CLEAN", static_cast<unsigned long long>(view.orders),
+                    static_cast<unsigned long long>(view.live), static_cast<unsigned long long>(view.executions),
+                    static_cast<unsigned long long>(view.quarantined), static_cast<unsigned long long>(view.rows),
+                    static_cast<unsigned long long>(view.seq), digest);
         for (const std::string& violation : view.violations) std::printf("  %s\n", violation.c_str());
     }
     if (poisoned) {
-        std::fprintf(stderr, "riskctl: '%s' is poisoned: every call is refused; keep what is needed, then `riskctl destroy %s`\n", common.name.c_str(), common.name.c_str());
+        std::fprintf(stderr,
+                     "riskctl: '%s' is poisoned: every call is refused; keep what is needed, then `riskctl destroy %s`\n",
+                     common.name.c_str(), common.name.c_str());
         return kDamaged;
     }
     return clean ? kDone : kNo;

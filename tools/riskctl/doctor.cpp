@@ -48,7 +48,10 @@ void Doctor::print(bool json) const {
     for (const Finding& f : findings_) {
         if (json) {
             JsonWriter out;
-            out.begin_object().member("check", f.check).member("health", names[static_cast<std::size_t>(f.health)]).member("seen", f.seen);
+            out.begin_object()
+                .member("check", f.check)
+                .member("health", names[static_cast<std::size_t>(f.health)])
+                .member("seen", f.seen);
             if (!f.remedy.empty()) out.member("remedy", f.remedy);
             print_line(out.end_object().text());
             continue;
@@ -61,12 +64,15 @@ void Doctor::print(bool json) const {
 std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 
 void check_shm(Doctor& doctor) {
-    struct statvfs fs{};
-    if (::statvfs("/dev/shm", &fs) != 0) return doctor.find(Health::problem, "/dev/shm", "not there", "mount -t tmpfs tmpfs /dev/shm");
+    struct statvfs fs {};
+    if (::statvfs("/dev/shm", &fs) != 0)
+        return doctor.find(Health::problem, "/dev/shm", "not there", "mount -t tmpfs tmpfs /dev/shm");
     const std::uint64_t total = fs.f_blocks * fs.f_frsize, available = fs.f_bavail * fs.f_frsize;
     const bool small = total < (256ULL << 20);
     doctor.find(small ? Health::note : Health::ok, "/dev/shm", mebibytes(available) + " free of " + mebibytes(total),
-                small ? "a registry of default size needs about 60 MiB; enlarge it: mount -o remount,size=1g /dev/shm (containers: --shm-size=1g)" : "");
+                small ? "a registry of default size needs about 60 MiB; enlarge it: mount -o remount,size=1g /dev/shm "
+                        "(containers: --shm-size=1g)"
+                      : "");
 }
 
 void check_locks(Doctor& doctor) {
@@ -91,14 +97,15 @@ std::string first_line(const char* path) {
 }
 
 void check_memory(Doctor& doctor) {
-    struct rlimit limit{};
+    struct rlimit limit {};
     ::getrlimit(RLIMIT_MEMLOCK, &limit);
     const std::string size = limit.rlim_cur == RLIM_INFINITY ? "unlimited" : mebibytes(limit.rlim_cur);
     doctor.find(Health::ok, "locked memory", size + " allowed (needed only with lock_memory; raise it with `ulimit -l`)");
     const std::string huge = first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
     const bool on = huge.find("[never]") == std::string::npos && !huge.empty();
-    doctor.find(on ? Health::ok : Health::note, "huge pages", huge.empty() ? "not known to this kernel" : "shmem_enabled: " + huge,
-                on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+    doctor.find(
+        on ? Health::ok : Health::note, "huge pages", huge.empty() ? "not known to this kernel" : "shmem_enabled: " + huge,
+        on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
 }
 
 /// Segments of this user whose registry is not where their name says, and those of other users.
@@ -126,14 +133,17 @@ void check_segments(Doctor& doctor) {
     ::closedir(directory);
     doctor.find(Health::ok, "segments", std::to_string(ours) + " of this user, " + std::to_string(foreign) + " of others");
     if (!unfinished.empty())
-        doctor.find(Health::note, "unfinished segments", "creators died:" + unfinished, "the next create or attach of that registry removes it; if its state directory is gone: rm /dev/shm/NAME");
+        doctor.find(Health::note, "unfinished segments", "creators died:" + unfinished,
+                    "the next create or attach of that registry removes it; if its state directory is gone: rm /dev/shm/NAME");
 }
 
 void check_sessions(Doctor& doctor, const Reader& reader) {
     for (const SessionView& session : reader.sessions())
         if (session.status == SessionStatus::dead && session.ended_ns == 0)
-            doctor.find(Health::note, "session", "strategy " + session.strategy + ", pid " + std::to_string(session.pid) + ", died and no writer has noticed",
-                        "any attach notices it; its orders count as orphaned until " + session.strategy + " attaches again");
+            doctor.find(
+                Health::note, "session",
+                "strategy " + session.strategy + ", pid " + std::to_string(session.pid) + ", died and no writer has noticed",
+                "any attach notices it; its orders count as orphaned until " + session.strategy + " attaches again");
 }
 
 void check_capacity(Doctor& doctor, const StatusView& v) {
@@ -155,14 +165,20 @@ void check_lock_holder(Doctor& doctor, const Reader& reader) {
     ::usleep(200'000);
     const StatusView later = reader.status();
     const bool stuck = later.lock_holder_pid == first && later.committed == committed;
-    doctor.find(stuck ? Health::problem : Health::ok, "lock", stuck ? "thread " + std::to_string(first) + " has held the lock for at least 200 ms" : "busy",
-                stuck ? "it is stopped, traced or frozen: let it go on (kill -CONT " + std::to_string(first) + "), or kill it: the next caller repairs" : "");
+    doctor.find(stuck ? Health::problem : Health::ok, "lock",
+                stuck ? "thread " + std::to_string(first) + " has held the lock for at least 200 ms" : "busy",
+                stuck ? "it is stopped, traced or frozen: let it go on (kill -CONT " + std::to_string(first) +
+                            "), or kill it: the next caller repairs"
+                      : "");
 }
 
 void check_registry(Doctor& doctor, const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     const StatusView v = reader.status();
-    doctor.find(v.poisoned ? Health::problem : v.state == "active" ? Health::ok : Health::note, "state", v.state,
+    doctor.find(v.poisoned            ? Health::problem
+                : v.state == "active" ? Health::ok
+                                      : Health::note,
+                "state", v.state,
                 v.poisoned ? "every call is refused: `riskctl verify " + common.name + "` names the damage" : "");
     check_lock_holder(doctor, reader);
     check_sessions(doctor, reader);

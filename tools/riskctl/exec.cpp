@@ -19,14 +19,17 @@ namespace {
 /// Runs the commands of one session.
 class Executor {
 public:
-    explicit Executor(Registry& registry) : registry_(registry), only_account_(registry.reader().only_account(registry.strategy())) {}
+    explicit Executor(Registry& registry)
+        : registry_(registry), only_account_(registry.reader().only_account(registry.strategy())) {}
 
     /// The answer to one line.
     std::string answer(std::uint64_t line, const std::string& text, bool too_long) {
         JsonWriter out;
         out.begin_object().member("line", line);
         try {
-            if (too_long) throw FieldError{"invalid_json", {}, "a line of more than " + std::to_string(LineReader::kMaxBytes) + " bytes", {}};
+            if (too_long)
+                throw FieldError{
+                    "invalid_json", {}, "a line of more than " + std::to_string(LineReader::kMaxBytes) + " bytes", {}};
             const persist::JsonResult parsed = persist::parse_json(text, LineReader::kMaxBytes);
             if (!parsed.duplicate_key.empty()) throw FieldError{"invalid_field", parsed.duplicate_key, "given twice", {"once"}};
             if (!parsed.error.empty()) throw FieldError{"invalid_json", {}, parsed.error, {}};
@@ -141,7 +144,8 @@ private:
         in.allow_only({"op", "all_or_none", "orders"});
         const bool all_or_none = in.boolean("all_or_none");
         const JsonValue& array = in.array("orders");
-        if (array.items.empty() || array.items.size() > 64) in.invalid("orders", std::to_string(array.items.size()) + " orders", {"1 to 64 orders"});
+        if (array.items.empty() || array.items.size() > 64)
+            in.invalid("orders", std::to_string(array.items.size()) + " orders", {"1 to 64 orders"});
         std::vector<ParsedOrder> orders(array.items.size());
         std::vector<OrderRequest> requests;
         for (std::size_t i = 0; i < orders.size(); ++i) {
@@ -192,19 +196,24 @@ private:
         request.quantity = in.quantity("quantity");
         request.stop_price = in.price("stop_price");
         request.expected_version = in.whole("expected_version");
-        if (in.has("new_id") && new_id.empty()) in.invalid("new_id", new_id, {"1 to 39 printable ASCII characters without spaces"});
+        if (in.has("new_id") && new_id.empty())
+            in.invalid("new_id", new_id, {"1 to 39 printable ASCII characters without spaces"});
         out.member("id", id);
         write_verdict(out, registry_.reader(), registry_.replace_requested(request));
     }
 
     void allow_fact_fields(const CommandReader& in) const {
         switch (kind_) {
-            case EventKind::filled: return in.allow_only({"op", "id", "account", "exec_id", "price", "quantity", "cum_quantity", "instrument", "side"});
+            case EventKind::filled:
+                return in.allow_only(
+                    {"op", "id", "account", "exec_id", "price", "quantity", "cum_quantity", "instrument", "side"});
             case EventKind::bust: return in.allow_only({"op", "id", "account", "exec_id", "reopened", "cum_quantity"});
             case EventKind::correct:
-                return in.allow_only({"op", "id", "account", "exec_id", "new_exec_id", "price", "quantity", "reopened", "cum_quantity"});
+                return in.allow_only(
+                    {"op", "id", "account", "exec_id", "new_exec_id", "price", "quantity", "reopened", "cum_quantity"});
             case EventKind::acked: return in.allow_only({"op", "id", "account", "venue_id", "cum_quantity"});
-            case EventKind::replaced: return in.allow_only({"op", "id", "account", "venue_id", "price", "quantity", "cum_quantity"});
+            case EventKind::replaced:
+                return in.allow_only({"op", "id", "account", "venue_id", "price", "quantity", "cum_quantity"});
             case EventKind::cancel_rejected: return in.allow_only({"op", "id", "account", "reason", "text", "cum_quantity"});
             default: return in.allow_only({"op", "id", "account", "text", "cum_quantity"});
         }
@@ -236,7 +245,8 @@ private:
         if (valued && !fact.price) in.missing("price");
         if (valued || in.has("quantity")) fact.quantity = in.positive_quantity("quantity");
         fact.cum_quantity = in.quantity("cum_quantity");
-        if (fact.cum_quantity && fact.cum_quantity->value < 0) in.invalid("cum_quantity", in.string("cum_quantity"), {"a decimal, 0 or more"});
+        if (fact.cum_quantity && fact.cum_quantity->value < 0)
+            in.invalid("cum_quantity", in.string("cum_quantity"), {"a decimal, 0 or more"});
         if (in.has("instrument")) fact.instrument = registry_.instrument(in.string("instrument"));
         if (in.has("side")) fact.side = in.side("side");
         fact.reopened = in.boolean_or("reopened", false);
@@ -249,7 +259,8 @@ private:
         const OrderEvent fact = read_fact(in, strings);
         const Verdict verdict = registry_.event(fact);
         // Without a pending request only the event can say what the new values are.
-        const bool lacks_values = kind_ == EventKind::replaced && verdict.result == Result::denied && verdict.reason == DenyReason::invalid_field;
+        const bool lacks_values =
+            kind_ == EventKind::replaced && verdict.result == Result::denied && verdict.reason == DenyReason::invalid_field;
         if (lacks_values) in.missing(fact.price ? "quantity" : "price");
         out.member("id", strings.id);
         write_verdict(out, registry_.reader(), verdict);
@@ -286,9 +297,10 @@ private:
 void require_durability(const Common& common, const ExecOptions& options) {
     if (options.durability == "memory") return;
     const PersistenceMode mode = Reader::open(common.name, common.state_dir).status().persistence;
-    throw Error(Errc::bad_input, mode == PersistenceMode::none
-                                     ? "--durability durable: the registry was created with persistence.mode none; allowed: memory"
-                                     : "--durability durable: this release keeps no journal; allowed: memory");
+    throw Error(Errc::bad_input,
+                mode == PersistenceMode::none
+                    ? "--durability durable: the registry was created with persistence.mode none; allowed: memory"
+                    : "--durability durable: this release keeps no journal; allowed: memory");
 }
 
 bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") == std::string::npos; }

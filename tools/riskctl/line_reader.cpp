@@ -29,14 +29,15 @@ void stop_on_signals() {
     ::pthread_sigmask(SIG_BLOCK, &ending, &while_waiting);
     ::sigdelset(&while_waiting, SIGINT);
     ::sigdelset(&while_waiting, SIGTERM);
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = request_stop;
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
 }
 
-LineReader::LineReader(const std::string& path) : descriptor_(path.empty() || path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+LineReader::LineReader(const std::string& path)
+    : descriptor_(path.empty() || path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (descriptor_ < 0) throw riskreg::Error(riskreg::Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
 }
 
@@ -51,7 +52,8 @@ bool LineReader::fill() {
         if (::ppoll(&input, 1, nullptr, &while_waiting) < 0) continue;   // a signal: looked at above
         const ssize_t size = ::read(descriptor_, chunk, sizeof chunk);
         if (size < 0 && errno == EINTR) continue;
-        if (size < 0) throw riskreg::Error(riskreg::Errc::bad_input, std::string("cannot read the commands: ") + std::strerror(errno));
+        if (size < 0)
+            throw riskreg::Error(riskreg::Errc::bad_input, std::string("cannot read the commands: ") + std::strerror(errno));
         if (size == 0) return false;
         buffer_.erase(0, at_);
         at_ = 0;

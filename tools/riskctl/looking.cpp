@@ -29,12 +29,25 @@ constexpr std::string_view kModes[] = {"none", "async", "durable"};
 void print_status_json(const StatusView& v, const std::string& digest) {
     JsonWriter out;
     out.begin_object().member("name", v.name).member("state", v.state).key("watermarks").begin_object();
-    out.member("committed", v.committed).member("applied", v.applied).member("journaled", v.journaled).member("durable", v.durable);
+    out.member("committed", v.committed)
+        .member("applied", v.applied)
+        .member("journaled", v.journaled)
+        .member("durable", v.durable);
     out.member("checkpointed", v.checkpointed).end_object().key("sessions").begin_object();
-    out.member("live", std::uint64_t{v.sessions_live}).member("dead", std::uint64_t{v.sessions_dead}).member("capacity", std::uint64_t{v.sessions_capacity});
+    out.member("live", std::uint64_t{v.sessions_live})
+        .member("dead", std::uint64_t{v.sessions_dead})
+        .member("capacity", std::uint64_t{v.sessions_capacity});
     out.end_object().key("orders").begin_object();
-    out.member("live", v.orders_live).member("total", v.orders_total).member("capacity", v.orders_capacity).member("ids", v.ids_used).end_object();
-    out.key("executions").begin_object().member("used", v.executions_used).member("capacity", v.executions_capacity).end_object();
+    out.member("live", v.orders_live)
+        .member("total", v.orders_total)
+        .member("capacity", v.orders_capacity)
+        .member("ids", v.ids_used)
+        .end_object();
+    out.key("executions")
+        .begin_object()
+        .member("used", v.executions_used)
+        .member("capacity", v.executions_capacity)
+        .end_object();
     out.key("quarantine").begin_object().member("records", v.quarantined_records).member("events", v.quarantined_events);
     out.member("capacity", v.quarantine_capacity).end_object();
     out.member("repairs", v.repairs).member("redone", v.redone).member("gaps", v.gaps).member("backlog", v.backlog);
@@ -52,10 +65,13 @@ void print_status_table(const StatusView& v, const std::string& digest) {
     table.add({"created", persist::format_time(v.created_ns)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
     table.add({"persistence", std::string(kModes[static_cast<std::size_t>(v.persistence)])});
-    table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " + text_of(v.sessions_capacity)});
-    table.add({"orders", text_of(v.orders_live) + " live of " + text_of(v.orders_total) + "; ids " + text_of(v.ids_used) + " of " + text_of(v.orders_capacity)});
+    table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " +
+                               text_of(v.sessions_capacity)});
+    table.add({"orders", text_of(v.orders_live) + " live of " + text_of(v.orders_total) + "; ids " + text_of(v.ids_used) +
+                             " of " + text_of(v.orders_capacity)});
     table.add({"executions", text_of(v.executions_used) + " of " + text_of(v.executions_capacity)});
-    table.add({"quarantined", text_of(v.quarantined_events) + " events, " + text_of(v.quarantined_records) + " records of " + text_of(v.quarantine_capacity)});
+    table.add({"quarantined", text_of(v.quarantined_events) + " events, " + text_of(v.quarantined_records) + " records of " +
+                                  text_of(v.quarantine_capacity)});
     table.add({"repairs", text_of(v.repairs) + " (" + text_of(v.redone) + " events redone)"});
     table.add({"digest", digest});
     table.print();
@@ -85,7 +101,8 @@ Handle require_named(Handle handle, const char* option, const std::string& text)
     return handle;
 }
 
-bool wanted(const OrderView& order, const OrderFilter& filter, AccountId account, StrategyId strategy, InstrumentId instrument) {
+bool wanted(const OrderView& order, const OrderFilter& filter, AccountId account, StrategyId strategy,
+            InstrumentId instrument) {
     if ((filter.live || filter.kill_list) && !is_live(order.base)) return false;
     if (filter.kill_list && (order.flags & (kKillCancel | kOrphaned)) == 0) return false;
     if (!filter.account.empty() && order.account != account) return false;
@@ -94,12 +111,24 @@ bool wanted(const OrderView& order, const OrderFilter& filter, AccountId account
 }
 
 std::vector<std::string> order_row(const Reader& reader, const OrderView& o) {
-    return {o.id, reader.name(o.account), reader.name(o.strategy), reader.name(o.instrument), std::string(name_of(o.side)), std::string(name_of(o.type)),
-            format_amount(Unit::price, o.price.value), format_amount(Unit::quantity, o.quantity.value), format_amount(Unit::quantity, o.cum_quantity.value),
-            format_amount(Unit::quantity, o.leaves_quantity.value), std::string(name_of(o.status)), join(persist::names_of_flags(o.flags), ",")};
+    return {o.id,
+            reader.name(o.account),
+            reader.name(o.strategy),
+            reader.name(o.instrument),
+            std::string(name_of(o.side)),
+            std::string(name_of(o.type)),
+            format_amount(Unit::price, o.price.value),
+            format_amount(Unit::quantity, o.quantity.value),
+            format_amount(Unit::quantity, o.cum_quantity.value),
+            format_amount(Unit::quantity, o.leaves_quantity.value),
+            std::string(name_of(o.status)),
+            join(persist::names_of_flags(o.flags), ",")};
 }
 
-Table order_table() { return Table({"id", "account", "strategy", "instrument", "side", "type", "price", "quantity", "cum", "leaves", "status", "flags"}); }
+Table order_table() {
+    return Table(
+        {"id", "account", "strategy", "instrument", "side", "type", "price", "quantity", "cum", "leaves", "status", "flags"});
+}
 
 void print_order_json(const Reader& reader, const OrderView& order) {
     JsonWriter out;
@@ -156,7 +185,9 @@ bool use_of(const Reader& reader, const ExposureView& row, std::string_view fiel
     const bool is_long = field == "max_long";
     if (row.scope.instrument != InstrumentId::none) return used = worst(row, is_long), true;
     Scope scope = row.scope;
-    scope.kind = scope.kind == ScopeKind::firm ? ScopeKind::instrument : scope.kind == ScopeKind::account ? ScopeKind::account_instrument : ScopeKind::strategy_instrument;
+    scope.kind = scope.kind == ScopeKind::firm      ? ScopeKind::instrument
+                 : scope.kind == ScopeKind::account ? ScopeKind::account_instrument
+                                                    : ScopeKind::strategy_instrument;
     used = 0;
     for (const std::string& instrument : reader.instruments()) {
         scope.instrument = reader.instrument(instrument);
@@ -168,7 +199,8 @@ bool use_of(const Reader& reader, const ExposureView& row, std::string_view fiel
 bool has_limits(const ExposureView& row) { return !(row.limits == Limits{}); }
 
 bool has_activity(const ExposureView& r) {
-    return (r.position.value | r.open_buy_quantity.value | r.open_sell_quantity.value | r.bought_today.value | r.sold_today.value) != 0 ||
+    return (r.position.value | r.open_buy_quantity.value | r.open_sell_quantity.value | r.bought_today.value |
+            r.sold_today.value) != 0 ||
            r.working_buy + r.working_sell != 0 || r.state != TradingState::active || r.unreconciled;
 }
 
@@ -190,7 +222,9 @@ void print_row_json(const Reader& reader, const ExposureView& r) {
     const auto money = [](Money m) { return format_amount(Unit::money, m.value); };
     out.begin_object().member("scope", reader.name(r.scope)).key("instrument");
     r.scope.instrument == InstrumentId::none ? out.null() : out.string(reader.name(r.scope.instrument));
-    out.member("position", quantity(r.position)).member("open_buy_quantity", quantity(r.open_buy_quantity)).member("open_sell_quantity", quantity(r.open_sell_quantity));
+    out.member("position", quantity(r.position))
+        .member("open_buy_quantity", quantity(r.open_buy_quantity))
+        .member("open_sell_quantity", quantity(r.open_sell_quantity));
     out.member("open_buy_notional", money(r.open_buy_notional)).member("open_sell_notional", money(r.open_sell_notional));
     out.member("working_orders", std::uint64_t{r.working_buy} + r.working_sell);
     out.member("working_buy", std::uint64_t{r.working_buy}).member("working_sell", std::uint64_t{r.working_sell});
@@ -200,7 +234,9 @@ void print_row_json(const Reader& reader, const ExposureView& r) {
     if (r.unreconciled) out.member_bool("unreconciled", true);
     if (r.saturated) out.member_bool("saturated", true);
     if (r.state_changed_ns != 0)
-        out.member("state_reason", r.state_reason).member("state_changed", persist::format_time(r.state_changed_ns)).member("state_uid", std::uint64_t{r.state_uid});
+        out.member("state_reason", r.state_reason)
+            .member("state_changed", persist::format_time(r.state_changed_ns))
+            .member("state_uid", std::uint64_t{r.state_uid});
     for (const persist::LimitField& field : persist::kLimitFields) persist::write_limit(out, field, r.limits.*field.member);
     write_utilisation(out, reader, r);
     print_line(out.end_object().text());
@@ -211,12 +247,15 @@ void each_row(const Reader& reader, const std::string& scope_text, Visit visit) 
     if (scope_text.empty()) return reader.exposures([&](const ExposureView& row) { return visit(row), true; });
     const Scope scope = reader.scope(scope_text);
     if (scope.kind == ScopeKind::none)
-        throw Error(Errc::bad_input, "--scope: seen '" + scope_text + "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, strategy:S/instrument:I of configured ids");
+        throw Error(Errc::bad_input, "--scope: seen '" + scope_text +
+                                         "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, "
+                                         "strategy:S/instrument:I of configured ids");
     visit(reader.exposure(scope));
 }
 
 bool is_idle_external(const Reader& reader, const ExposureView& row) {
-    return row.scope.strategy != StrategyId::none && reader.name(row.scope.strategy) == "external" && !has_activity(row) && !has_limits(row);
+    return row.scope.strategy != StrategyId::none && reader.name(row.scope.strategy) == "external" && !has_activity(row) &&
+           !has_limits(row);
 }
 
 }  // namespace
@@ -227,10 +266,13 @@ int exposure(const Common& common, const std::string& scope) {
     each_row(reader, scope, [&](const ExposureView& r) {
         if (scope.empty() && (common.json ? is_idle_external(reader, r) : !has_activity(r))) return;
         if (common.json) return print_row_json(reader, r);
-        table.add({reader.name(r.scope), format_amount(Unit::quantity, r.position.value), format_amount(Unit::quantity, r.open_buy_quantity.value),
-                   format_amount(Unit::quantity, r.open_sell_quantity.value), format_amount(Unit::money, r.open_buy_notional.value + r.open_sell_notional.value),
+        table.add({reader.name(r.scope), format_amount(Unit::quantity, r.position.value),
+                   format_amount(Unit::quantity, r.open_buy_quantity.value),
+                   format_amount(Unit::quantity, r.open_sell_quantity.value),
+                   format_amount(Unit::money, r.open_buy_notional.value + r.open_sell_notional.value),
                    text_of(std::uint64_t{r.working_buy} + r.working_sell), format_amount(Unit::quantity, r.bought_today.value),
-                   format_amount(Unit::quantity, r.sold_today.value), std::string(name_of(r.state)), r.state == TradingState::active ? "" : r.state_reason});
+                   format_amount(Unit::quantity, r.sold_today.value), std::string(name_of(r.state)),
+                   r.state == TradingState::active ? "" : r.state_reason});
     });
     if (!common.json && table.empty()) std::printf("no exposure, every scope is active\n");
     if (!common.json && !table.empty()) table.print();
@@ -249,8 +291,10 @@ int limits(const Common& common, const std::string& scope) {
             std::int64_t used = 0;
             const bool has_use = use_of(reader, r, field.name, used);
             const bool bounded = limit.kind == LimitValue::Kind::value;
-            table.add({reader.name(r.scope), std::string(field.name), bounded ? format_amount(field.unit, limit.value) : "unlimited",
-                       has_use ? format_amount(field.unit, used) : "-", has_use && bounded ? format_amount(field.unit, limit.value - used) : "-"});
+            table.add({reader.name(r.scope), std::string(field.name),
+                       bounded ? format_amount(field.unit, limit.value) : "unlimited",
+                       has_use ? format_amount(field.unit, used) : "-",
+                       has_use && bounded ? format_amount(field.unit, limit.value - used) : "-"});
         }
     });
     if (!common.json && table.empty()) std::printf("no limit is set\n");
@@ -266,15 +310,22 @@ int sessions(const Common& common) {
         const std::string ended = s.ended_ns == 0 ? "" : persist::format_time(s.ended_ns);
         const char* name = names[static_cast<std::size_t>(s.status)];
         if (!common.json) {
-            table.add({text_of(s.slot), s.strategy, name, text_of(s.pid), text_of(s.generation), persist::format_time(s.attached_ns), ended.empty() ? "-" : ended, text_of(s.accepted), text_of(s.denied), text_of(s.facts)});
+            table.add({text_of(s.slot), s.strategy, name, text_of(s.pid), text_of(s.generation),
+                       persist::format_time(s.attached_ns), ended.empty() ? "-" : ended, text_of(s.accepted), text_of(s.denied),
+                       text_of(s.facts)});
             continue;
         }
         JsonWriter out;
         out.begin_object().member("slot", std::uint64_t{s.slot}).member("strategy", s.strategy).member("status", name);
-        out.member("pid", std::uint64_t{s.pid}).member("uid", std::uint64_t{s.uid}).member("generation", std::uint64_t{s.generation});
+        out.member("pid", std::uint64_t{s.pid})
+            .member("uid", std::uint64_t{s.uid})
+            .member("generation", std::uint64_t{s.generation});
         out.member("attached", persist::format_time(s.attached_ns)).key("ended");
         ended.empty() ? out.null() : out.string(ended);
-        out.member("accepted", s.accepted).member("denied", s.denied).member("denied_unlogged", s.denied_unlogged).member("facts", s.facts);
+        out.member("accepted", s.accepted)
+            .member("denied", s.denied)
+            .member("denied_unlogged", s.denied_unlogged)
+            .member("facts", s.facts);
         print_line(out.end_object().text());
     }
     if (!common.json) table.print();
@@ -295,8 +346,12 @@ int events(const Common& common, std::uint64_t from, bool follow) {
     std::uint64_t next = from;
     while (open && stop_requested == 0) {
         std::uint64_t lost = 0;
-        next = reader.events(next, [&](std::uint64_t, const std::string& line) { return (open = print_line(line)) && stop_requested == 0; }, &lost);
-        if (lost > 0) std::fprintf(stderr, "riskctl: %llu events were overwritten before they could be read\n", static_cast<unsigned long long>(lost));
+        next = reader.events(
+            next, [&](std::uint64_t, const std::string& line) { return (open = print_line(line)) && stop_requested == 0; },
+            &lost);
+        if (lost > 0)
+            std::fprintf(stderr, "riskctl: %llu events were overwritten before they could be read\n",
+                         static_cast<unsigned long long>(lost));
         if (!follow) break;
         const timespec pause{0, 20'000'000};
         ::nanosleep(&pause, nullptr);

@@ -34,74 +34,94 @@ struct Arguments {
 
 using Verb = std::function<int()>;
 
-CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help, Arguments& a, Verb& chosen, Verb run, bool name_required = true) {
+CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help, Arguments& a, Verb& chosen, Verb run,
+                   bool name_required = true) {
     CLI::App* verb = app.add_subcommand(name, help);
     CLI::Option* option = verb->add_option("NAME", a.common.name, "name of the registry");
     if (name_required) option->required();
-    verb->add_option("--state-dir", a.common.state_dir, "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
+    verb->add_option("--state-dir", a.common.state_dir,
+                     "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
     verb->add_flag("--json", a.common.json, "one JSON object a line");
     verb->callback([&chosen, run = std::move(run)] { chosen = run; });
     return verb;
 }
 
 void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
-    CLI::App* create_verb = add_verb(app, "create", "make a new registry, live in shared memory when this returns", a, chosen, [&a] { return create(a.common, a.config); });
+    CLI::App* create_verb = add_verb(app, "create", "make a new registry, live in shared memory when this returns", a, chosen,
+                                     [&a] { return create(a.common, a.config); });
     create_verb->add_option("--config", a.config, "configuration, JSON")->required();
 
-    CLI::App* exec_verb = add_verb(app, "exec", "attach one session and run JSON Lines commands", a, chosen, [&a] { return exec(a.common, a.exec); });
+    CLI::App* exec_verb = add_verb(app, "exec", "attach one session and run JSON Lines commands", a, chosen,
+                                   [&a] { return exec(a.common, a.exec); });
     exec_verb->add_option("FILE", a.exec.file, "commands; default: stdin");
     exec_verb->add_option("--strategy", a.exec.strategy, "strategy to attach as")->required();
-    exec_verb->add_option("--durability", a.exec.durability, "what an answer waits for")->check(CLI::IsMember({"memory", "durable"}));
+    exec_verb->add_option("--durability", a.exec.durability, "what an answer waits for")
+        ->check(CLI::IsMember({"memory", "durable"}));
     exec_verb->add_flag("--takeover", a.exec.takeover, "fence a live session of the same strategy");
-    exec_verb->add_option("--lock-timeout-ms", a.exec.lock_timeout_ms, "lock deadline, default 1000")->check(CLI::Range(1U, 3600000U));
-    exec_verb->add_option("--durable-timeout-ms", a.exec.durable_timeout_ms, "deadline of durable answers, default 5000")->check(CLI::Range(1U, 3600000U));
+    exec_verb->add_option("--lock-timeout-ms", a.exec.lock_timeout_ms, "lock deadline, default 1000")
+        ->check(CLI::Range(1U, 3600000U));
+    exec_verb->add_option("--durable-timeout-ms", a.exec.durable_timeout_ms, "deadline of durable answers, default 5000")
+        ->check(CLI::Range(1U, 3600000U));
 
-    CLI::App* replay_verb = add_verb(app, "replay", "drive a recorded order flow through attached processes", a, chosen, [&a] { return replay(a.common, a.replay); });
+    CLI::App* replay_verb = add_verb(app, "replay", "drive a recorded order flow through attached processes", a, chosen,
+                                     [&a] { return replay(a.common, a.replay); });
     replay_verb->add_option("FILE", a.replay.file, "order flow, plain or gzip")->required();
     replay_verb->add_option("--processes", a.replay.processes, "attached processes, default 1")->check(CLI::Range(1U, 4096U));
     replay_verb->add_option("--instrument", a.replay.instrument, "default: the registry's first");
     replay_verb->add_option("--format", a.replay.format, "riskreg or lobster")->check(CLI::IsMember({"riskreg", "lobster"}));
-    replay_verb->add_option("--lock-timeout-ms", a.replay.lock_timeout_ms, "lock deadline, default 1000")->check(CLI::Range(1U, 3600000U));
+    replay_verb->add_option("--lock-timeout-ms", a.replay.lock_timeout_ms, "lock deadline, default 1000")
+        ->check(CLI::Range(1U, 3600000U));
 }
 
 void add_looking_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     add_verb(app, "status", "state, watermarks, sessions, capacity, repairs", a, chosen, [&a] { return status(a.common); });
     CLI::App* orders_verb = add_verb(app, "orders", "list orders", a, chosen, [&a] { return orders(a.common, a.filter); });
     orders_verb->add_flag("--live", a.filter.live, "live orders only");
-    orders_verb->add_flag("--kill-list", a.filter.kill_list, "orders that a halt or the death of their strategy asks to cancel");
+    orders_verb->add_flag("--kill-list", a.filter.kill_list,
+                          "orders that a halt or the death of their strategy asks to cancel");
     orders_verb->add_option("--strategy", a.filter.strategy, "of this strategy");
     orders_verb->add_option("--account", a.filter.account, "of this account");
     orders_verb->add_option("--instrument", a.filter.instrument, "of this instrument");
-    CLI::App* order_verb = add_verb(app, "order", "show one order", a, chosen, [&a] { return order(a.common, a.id, a.account); });
+    CLI::App* order_verb =
+        add_verb(app, "order", "show one order", a, chosen, [&a] { return order(a.common, a.id, a.account); });
     order_verb->add_option("ID", a.id, "any id of the order's chain")->required();
     order_verb->add_option("--account", a.account, "its account")->required();
     for (const auto& [verb_name, verb] : {std::pair{"exposure", &exposure}, std::pair{"limits", &limits}}) {
-        CLI::App* rows = add_verb(app, verb_name, "counters, limits and utilisation of scopes", a, chosen, [&a, verb = verb] { return verb(a.common, a.scope); });
-        rows->add_option("--scope", a.scope, "firm, account:A, strategy:S, instrument:I, account:A/instrument:I, strategy:S/instrument:I");
+        CLI::App* rows = add_verb(app, verb_name, "counters, limits and utilisation of scopes", a, chosen,
+                                  [&a, verb = verb] { return verb(a.common, a.scope); });
+        rows->add_option("--scope", a.scope,
+                         "firm, account:A, strategy:S, instrument:I, account:A/instrument:I, strategy:S/instrument:I");
     }
     add_verb(app, "sessions", "who is attached, or died", a, chosen, [&a] { return sessions(a.common); });
-    CLI::App* events_verb = add_verb(app, "events", "the log as JSON Lines", a, chosen, [&a] { return events(a.common, a.from, a.follow); });
+    CLI::App* events_verb =
+        add_verb(app, "events", "the log as JSON Lines", a, chosen, [&a] { return events(a.common, a.from, a.follow); });
     events_verb->add_option("--from", a.from, "first sequence number; default: the oldest in memory");
     events_verb->add_flag("--follow", a.follow, "go on with what comes");
     add_verb(app, "verify", "full audit; exit 1 with every violation named", a, chosen, [&a] { return verify(a.common); });
-    add_verb(app, "doctor", "check the host and the registry, name the remedy", a, chosen, [&a] { return doctor(a.common); }, false);
+    add_verb(
+        app, "doctor", "check the host and the registry, name the remedy", a, chosen, [&a] { return doctor(a.common); }, false);
 }
 
 void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
-    CLI::App* halt_verb = add_verb(app, "halt", "kill switch: raise the state of a scope", a, chosen, [&a] { return halt(a.common, a.state); });
+    CLI::App* halt_verb =
+        add_verb(app, "halt", "kill switch: raise the state of a scope", a, chosen, [&a] { return halt(a.common, a.state); });
     halt_verb->add_option("--scope", a.state.scope, "scope to halt")->required();
     halt_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
-    halt_verb->add_option("--state", a.state.state, "default halted")->check(CLI::IsMember({"halted", "cancel_only", "reducing_only"}));
+    halt_verb->add_option("--state", a.state.state, "default halted")
+        ->check(CLI::IsMember({"halted", "cancel_only", "reducing_only"}));
     CLI::App* resume_verb = add_verb(app, "resume", "step a scope down", a, chosen, [&a] { return resume(a.common, a.state); });
     resume_verb->add_option("--scope", a.state.scope, "scope to resume");
     resume_verb->add_flag("--unreconciled", a.state.unreconciled, "release the firm after a recovery");
     resume_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
-    resume_verb->add_option("--state", a.state.state, "default active")->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
-    CLI::App* limit_verb = add_verb(app, "limit", "change limits on the running registry", a, chosen, [&a] { return limit(a.common, a.scope, a.reason, a.assignments); });
+    resume_verb->add_option("--state", a.state.state, "default active")
+        ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
+    CLI::App* limit_verb = add_verb(app, "limit", "change limits on the running registry", a, chosen,
+                                    [&a] { return limit(a.common, a.scope, a.reason, a.assignments); });
     limit_verb->add_option("--scope", a.scope, "scope to change")->required();
     limit_verb->add_option("--reason", a.reason, "why, up to 95 bytes");
     limit_verb->add_option("FIELD=VALUE", a.assignments, "a limit and its value, unlimited or unset")->required();
-    CLI::App* destroy_verb = add_verb(app, "destroy", "remove the segment and the files", a, chosen, [&a] { return destroy(a.common, a.keep_files, a.force); });
+    CLI::App* destroy_verb = add_verb(app, "destroy", "remove the segment and the files", a, chosen,
+                                      [&a] { return destroy(a.common, a.keep_files, a.force); });
     destroy_verb->add_flag("--keep-files", a.keep_files, "keep the state directory's files");
     destroy_verb->add_flag("--force", a.force, "even while processes are attached; they are then refused every call");
 }

@@ -21,7 +21,8 @@ namespace {
 constexpr std::size_t kMaxLine = 4096;
 
 [[noreturn]] void refuse(std::uint64_t line, std::string_view field, std::string_view seen, std::string_view allowed) {
-    throw Error(Errc::bad_input, "line " + std::to_string(line) + ": " + std::string(field) + ": seen '" + std::string(seen) + "', allowed: " + std::string(allowed));
+    throw Error(Errc::bad_input, "line " + std::to_string(line) + ": " + std::string(field) + ": seen '" + std::string(seen) +
+                                     "', allowed: " + std::string(allowed));
 }
 
 /// Calls `take` with every line of the file; zlib reads plain files as they are.
@@ -36,7 +37,8 @@ void each_line(const std::string& path, const std::function<void(std::string_vie
     while (::gzgets(file, text, sizeof text) != nullptr) {
         ++line;
         std::string_view view(text);
-        if (view.size() + 1 == sizeof text && view.back() != '\n') refuse(line, "line", "more than 4095 bytes", "a shorter line");
+        if (view.size() + 1 == sizeof text && view.back() != '\n')
+            refuse(line, "line", "more than 4095 bytes", "a shorter line");
         while (!view.empty() && (view.back() == '\n' || view.back() == '\r')) view.remove_suffix(1);
         take(view, line);
     }
@@ -100,14 +102,17 @@ FlowRow parse_row(const std::vector<std::string_view>& fields, std::uint64_t lin
 }
 
 FlowRow parse_lobster(const std::vector<std::string_view>& fields, std::uint64_t line, std::int64_t type) {
-    static constexpr FlowAction actions[] = {FlowAction::add, FlowAction::reduce, FlowAction::remove, FlowAction::fill, FlowAction::hidden_fill};
+    static constexpr FlowAction actions[] = {FlowAction::add, FlowAction::reduce, FlowAction::remove, FlowAction::fill,
+                                             FlowAction::hidden_fill};
     FlowRow row;
     row.number = line;
     row.action = actions[type - 1];
-    row.order_id = row.action == FlowAction::hidden_fill ? "hidden-" + std::to_string(line) : id_of(fields[2], line, "order id");
+    row.order_id =
+        row.action == FlowAction::hidden_fill ? "hidden-" + std::to_string(line) : id_of(fields[2], line, "order id");
     row.lots = whole(fields[3], line, "size");
     if (row.lots <= 0) refuse(line, "size", fields[3], "a whole number greater than 0");
-    if (__builtin_mul_overflow(whole(fields[4], line, "price"), std::int64_t{100'000}, &row.price.value)) refuse(line, "price", fields[4], "a smaller price");
+    if (__builtin_mul_overflow(whole(fields[4], line, "price"), std::int64_t{100'000}, &row.price.value))
+        refuse(line, "price", fields[4], "a smaller price");
     const std::int64_t direction = whole(fields[5], line, "direction");
     if (direction != 1 && direction != -1) refuse(line, "direction", fields[5], "1 or -1");
     row.side = direction == 1 ? Side::buy : Side::sell;
@@ -140,7 +145,8 @@ std::vector<FlowRow> read_lobster(const std::string& path) {
     each_line(path, [&](std::string_view text, std::uint64_t line) {
         if (text.empty()) return;
         const auto fields = split(text);
-        if (fields.size() != 6) refuse(line, "fields", std::to_string(fields.size()), "6: time, type, order id, size, price, direction");
+        if (fields.size() != 6)
+            refuse(line, "fields", std::to_string(fields.size()), "6: time, type, order id, size, price, direction");
         const std::int64_t type = whole(fields[1], line, "type");
         if (type < 1 || type > 7) refuse(line, "type", fields[1], "1 to 7");
         if (type < 6) rows.push_back(parse_lobster(fields, line, type));

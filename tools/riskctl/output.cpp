@@ -26,7 +26,9 @@ void write_denial(JsonWriter& out, const Reader& reader, const Verdict& v) {
     out.member("reason", name_of(v.reason));
     if (v.scope.kind != ScopeKind::none) out.member("scope", reader.name(v.scope));
     if (!v.has_numbers) return;
-    out.member("observed", format_amount(v.unit, v.observed)).member("limit", format_amount(v.unit, v.limit)).member("unit", name_of(v.unit));
+    out.member("observed", format_amount(v.unit, v.observed))
+        .member("limit", format_amount(v.unit, v.limit))
+        .member("unit", name_of(v.unit));
 }
 
 }  // namespace
@@ -46,7 +48,9 @@ void write_verdict(JsonWriter& out, const Reader& reader, const Verdict& v) {
 
 void write_order(JsonWriter& out, const Reader& reader, const OrderView& o, bool with_id) {
     if (with_id) out.member("id", o.id);
-    out.member("account", reader.name(o.account)).member("strategy", reader.name(o.strategy)).member("instrument", reader.name(o.instrument));
+    out.member("account", reader.name(o.account))
+        .member("strategy", reader.name(o.strategy))
+        .member("instrument", reader.name(o.instrument));
     out.member("side", name_of(o.side)).member("type", name_of(o.type)).member("tif", name_of(o.tif));
     out.key("price");
     o.has_price || o.price.value != 0 ? out.string(format_amount(Unit::price, o.price.value)) : out.null();
@@ -76,7 +80,8 @@ bool print_line(const std::string& line) {
 std::string describe(const Reader& reader, const Verdict& v) {
     std::string text(name_of(v.reason));
     if (v.has_numbers)
-        text += ": observed " + format_amount(v.unit, v.observed) + ", limit " + format_amount(v.unit, v.limit) + " (" + std::string(name_of(v.unit)) + ")";
+        text += ": observed " + format_amount(v.unit, v.observed) + ", limit " + format_amount(v.unit, v.limit) + " (" +
+                std::string(name_of(v.unit)) + ")";
     if (v.scope.kind != ScopeKind::none) text += " on " + reader.name(v.scope);
     return text;
 }
@@ -85,7 +90,9 @@ void Table::print() const {
     std::vector<std::size_t> width(rows_.front().size(), 0);
     for (const auto& row : rows_)
         for (std::size_t i = 0; i < row.size() && i < width.size(); ++i) width[i] = std::max(width[i], row[i].size());
-    const auto is_number = [](const std::string& text) { return !text.empty() && text.find_first_not_of("0123456789.-") == std::string::npos; };
+    const auto is_number = [](const std::string& text) {
+        return !text.empty() && text.find_first_not_of("0123456789.-") == std::string::npos;
+    };
     for (const auto& row : rows_) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) {

@@ -42,11 +42,15 @@ public:
     bool play(const FlowRow& row) {
         switch (row.action) {
             case FlowAction::add: return add(row);
-            case FlowAction::modify: return amend(row, [&](const OrderView& o) { return o.cum_quantity.value + row.lots * lot_; }, row.price);
+            case FlowAction::modify:
+                return amend(
+                    row, [&](const OrderView& o) { return o.cum_quantity.value + row.lots * lot_; }, row.price);
             case FlowAction::reduce: {
                 OrderView order;
                 const bool known = registry_.find(account_, row.order_id, order);
-                return amend(row, [&](const OrderView& o) { return o.quantity.value - row.lots * lot_; }, known ? order.price : row.price);
+                return amend(
+                    row, [&](const OrderView& o) { return o.quantity.value - row.lots * lot_; },
+                    known ? order.price : row.price);
             }
             case FlowAction::remove: return remove(row);
             case FlowAction::fill:
@@ -92,7 +96,8 @@ private:
         request.price = row.price;
         request.quantity.value = row.lots * lot_;
         const OrderEvent acked = event(EventKind::acked, row);
-        return deliver([&] { return registry_.check_and_register(request); }) && deliver([&] { return registry_.event(acked); });
+        return deliver([&] { return registry_.check_and_register(request); }) &&
+               deliver([&] { return registry_.event(acked); });
     }
 
     template <class Total>
@@ -109,7 +114,8 @@ private:
         OrderEvent replaced = event(EventKind::replaced, row);
         replaced.price = price;
         replaced.quantity = total;
-        return deliver([&] { return registry_.replace_requested(request); }) && deliver([&] { return registry_.event(replaced); });
+        return deliver([&] { return registry_.replace_requested(request); }) &&
+               deliver([&] { return registry_.event(replaced); });
     }
 
     bool remove(const FlowRow& row) {
@@ -190,13 +196,15 @@ int wait_for(std::uint32_t processes, const Progress& progress, std::size_t tota
         if (child > 0) {
             --processes;
             const int code = WIFEXITED(status) ? WEXITSTATUS(status) : kNo;
-            if (WIFSIGNALED(status)) std::fprintf(stderr, "riskctl: process %d was killed by signal %d\n", child, WTERMSIG(status));
+            if (WIFSIGNALED(status))
+                std::fprintf(stderr, "riskctl: process %d was killed by signal %d\n", child, WTERMSIG(status));
             worst = std::max(worst, code);
             continue;
         }
         if (segment::monotonic_ns() >= next_line) {
             const std::uint64_t rows = progress.rows.load(std::memory_order_relaxed);
-            std::fprintf(stderr, "%sreplay: %llu of %zu rows%s", terminal ? "\r" : "", static_cast<unsigned long long>(rows), total, terminal ? "   " : "\n");
+            std::fprintf(stderr, "%sreplay: %llu of %zu rows%s", terminal ? "\r" : "", static_cast<unsigned long long>(rows),
+                         total, terminal ? "   " : "\n");
             next_line += terminal ? 200'000'000 : 2'000'000'000;
         }
         const timespec pause{0, 2'000'000};
@@ -210,18 +218,23 @@ void report(const Common& common, const ReplayOptions& options, const Progress& 
     const auto rows = progress.rows.load();
     const auto rate = static_cast<std::uint64_t>(static_cast<double>(progress.calls.load()) / (seconds > 0 ? seconds : 1));
     if (!common.json) {
-        std::printf("replayed %llu rows as %llu calls in %.2f s with %u processes: %llu calls/s\n", static_cast<unsigned long long>(rows),
-                    static_cast<unsigned long long>(progress.calls.load()), seconds, options.processes, static_cast<unsigned long long>(rate));
+        std::printf("replayed %llu rows as %llu calls in %.2f s with %u processes: %llu calls/s\n",
+                    static_cast<unsigned long long>(rows), static_cast<unsigned long long>(progress.calls.load()), seconds,
+                    options.processes, static_cast<unsigned long long>(rate));
         for (std::size_t i = 1; i < kResults; ++i)
             if (progress.answers[i] != 0)
-                std::printf("  %-14s %llu\n", std::string(name_of(static_cast<Result>(i))).c_str(), static_cast<unsigned long long>(progress.answers[i].load()));
+                std::printf("  %-14s %llu\n", std::string(name_of(static_cast<Result>(i))).c_str(),
+                            static_cast<unsigned long long>(progress.answers[i].load()));
         return;
     }
     JsonWriter out;
     out.begin_object().member("rows", std::uint64_t{rows}).member("calls", std::uint64_t{progress.calls.load()});
-    out.member("processes", std::uint64_t{options.processes}).member("calls_per_s", rate).member("retries", std::uint64_t{progress.retries.load()});
+    out.member("processes", std::uint64_t{options.processes})
+        .member("calls_per_s", rate)
+        .member("retries", std::uint64_t{progress.retries.load()});
     out.key("answers").begin_object();
-    for (std::size_t i = 1; i < kResults; ++i) out.member(name_of(static_cast<Result>(i)), std::uint64_t{progress.answers[i].load()});
+    for (std::size_t i = 1; i < kResults; ++i)
+        out.member(name_of(static_cast<Result>(i)), std::uint64_t{progress.answers[i].load()});
     print_line(out.end_object().end_object().text());
 }
 
@@ -232,11 +245,12 @@ Job make_job(const Common& common, const ReplayOptions& options, const std::vect
     if (reader.instrument(job.instrument) == InstrumentId::none)
         throw Error(Errc::bad_input, "--instrument: seen '" + job.instrument + "', allowed: a configured instrument");
     if (options.processes > job.strategies.size())
-        throw Error(Errc::bad_input, "--processes: seen " + std::to_string(options.processes) + ", allowed: at most " + std::to_string(job.strategies.size()) +
-                                         ", one for each configured strategy");
+        throw Error(Errc::bad_input, "--processes: seen " + std::to_string(options.processes) + ", allowed: at most " +
+                                         std::to_string(job.strategies.size()) + ", one for each configured strategy");
     job.lot = lot_of(reader, job.instrument);
     for (const FlowRow& row : rows)
-        if (row.lots > 0x7FFFFFFFFFFFFFFFLL / job.lot) throw Error(Errc::bad_input, "row " + std::to_string(row.number) + ": size: larger than a quantity can be");
+        if (row.lots > 0x7FFFFFFFFFFFFFFFLL / job.lot)
+            throw Error(Errc::bad_input, "row " + std::to_string(row.number) + ": size: larger than a quantity can be");
     return job;
 }
 

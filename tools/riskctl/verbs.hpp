@@ -58,7 +58,8 @@ int sessions(const Common& common);
 int events(const Common& common, std::uint64_t from, bool follow);
 int halt(const Common& common, const StateOptions& options);
 int resume(const Common& common, const StateOptions& options);
-int limit(const Common& common, const std::string& scope, const std::string& reason, const std::vector<std::string>& assignments);
+int limit(const Common& common, const std::string& scope, const std::string& reason,
+          const std::vector<std::string>& assignments);
 int verify(const Common& common);
 int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common);
