@@ -1,7 +1,14 @@
 // riskctl exec and its neighbours, as a script meets them: interfaces.md 2–5 and semantics.md 17.
+#include <sys/wait.h>
+#include <unistd.h>
 #include <catch2/catch.hpp>
+
+#include <cstddef>
+#include <fstream>
+#include <iterator>
 #include <string>
 
+#include "layout/segment.hpp"
 #include "support/cli.hpp"
 
 using namespace riskreg::testing;
@@ -489,4 +496,93 @@ TEST_CASE("two operators who change different limits of one scope do not undo ea
     CHECK(text_of(row, "max_long") == "10");
     CHECK(text_of(row, "max_short") == "20");
     CHECK(text_of(row, "max_order_quantity") == "50");
+}
+
+namespace {
+
+/// Overwrites bytes of the registry's segment, as damage or another build would.
+void patch_segment(const Cli& cli, std::size_t offset, std::uint32_t value) {
+    const std::string path = "/dev/shm/" + text_of(cli.run("status r --json").lines().at(0), "segment");
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    REQUIRE(file.is_open());
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.write(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+/// Every way to attach gives this code, and says `named`.
+void require_refused(const Cli& cli, int code, const std::string& named) {
+    for (const char* verb : {"status r", "verify r", "exec r --strategy s1", "halt r --scope firm --reason x"}) {
+        const CliResult result = cli.run(verb);
+        INFO(verb << ": " << result.err);
+        CHECK(result.code == code);
+        CHECK(result.err.find(named) != std::string::npos);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a segment of another layout, another boot or with a damaged header is refused by name", "[cli][input][inv-12]") {
+    using riskreg::layout::Header;
+    SECTION("layout version") {
+        const Cli cli;
+        cli.create("r", es_config());
+        patch_segment(cli, offsetof(Header, layout_version), 99);
+        require_refused(cli, 3, "layout version 99");
+    }
+    SECTION("boot") {
+        const Cli cli;
+        cli.create("r", es_config());
+        patch_segment(cli, offsetof(Header, boot_id), 0);
+        require_refused(cli, 3, "earlier boot");
+    }
+    SECTION("state directory") {
+        const Cli cli;
+        cli.create("r", es_config());
+        patch_segment(cli, offsetof(Header, lock_inode), 1);
+        require_refused(cli, 3, "another state directory");
+    }
+    SECTION("magic") {
+        const Cli cli;
+        cli.create("r", es_config());
+        patch_segment(cli, offsetof(Header, magic), 0x12345678);
+        require_refused(cli, 4, "magic");
+    }
+    SECTION("geometry") {
+        const Cli cli;
+        cli.create("r", es_config());
+        patch_segment(cli, offsetof(Header, geometry) + offsetof(riskreg::layout::Geometry, orders), 1U << 30);
+        require_refused(cli, 4, "damaged");
+    }
+}
+
+TEST_CASE("another user's segment is refused and its owner is named", "[cli][input]") {
+    if (::geteuid() != 0) {
+        std::puts("SKIPPED: only root can give a segment to another user");
+        return;
+    }
+    const Cli cli;
+    cli.create("r", es_config());
+    const std::string path = "/dev/shm/" + text_of(cli.run("status r --json").lines().at(0), "segment");
+    REQUIRE(::chown(path.c_str(), 65534, 65534) == 0);
+    require_refused(cli, 3, "belongs to user 65534");
+}
+
+TEST_CASE("a /dev/shm that is too small is an error at creation that names the size and the remedy", "[cli][input][inv-12]") {
+    const Cli cli;
+    static_cast<void>(cli.file("config.json", es_config()));
+    const std::string inside = "mount -t tmpfs -o size=8m tmpfs /dev/shm && RISKREG_STATE_DIR='" + cli.directory() +
+                               "/state' '" RISKREG_BIN_DIR "/riskctl' create r --config '" + cli.directory() +
+                               "/config.json' 2> '" + cli.directory() + "/err'";
+    if (std::system("unshare -m true 2>/dev/null") != 0) {
+        std::puts("SKIPPED: a mount namespace of our own is not permitted here");
+        return;
+    }
+    const int status = std::system(("unshare -m sh -c \"" + inside + "\"").c_str());
+    std::ifstream file(cli.directory() + "/err");
+    const std::string message{std::istreambuf_iterator<char>(file), {}};
+    INFO(message);
+    CHECK(WEXITSTATUS(status) == 3);
+    CHECK(message.find("/dev/shm is too small") != std::string::npos);
+    CHECK(message.find("MiB") != std::string::npos);
+    CHECK(message.find("--shm-size") != std::string::npos);
 }

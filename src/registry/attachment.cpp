@@ -9,6 +9,7 @@
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
+#include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -237,31 +238,15 @@ bool claims_to_be_alive(SessionStatus status) noexcept {
     return status == SessionStatus::attached || status == SessionStatus::fenced;
 }
 
-void commit_death(core::State& state, std::uint32_t slot, const SessionRecord& record) noexcept {
-    core::SessionRequest request;
-    request.type = EventType::session_dead;
-    request.session = slot;
-    request.strategy = record.strategy;
-    request.generation = record.generation;
-    request.pid = record.pid;
-    request.pid_start = record.pid_start;
-    request.uid = record.uid;
-    core::Decision decision;
-    core::decide_session(state, request, decision);
-    decision.event.header.time_ns = std::max(decision.event.header.time_ns, segment::realtime_ns());
-    core::execute(state, decision.event);
-}
-
 }  // namespace
 
 std::uint32_t bury_dead_sessions(core::State& state) noexcept {
     std::uint32_t buried = 0;
     for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot) {
-        const SessionRecord record = state.sessions[slot].record.newest();
-        if (!claims_to_be_alive(record.status)) continue;
+        if (!claims_to_be_alive(state.sessions[slot].record.newest().status)) continue;
         segment::RobustMutex mutex(state.sessions[slot].mutex);
         if (!take_if_dead(mutex)) continue;
-        commit_death(state, slot, record);
+        commit_session(state, request_for(state, EventType::session_dead, slot));
         CRASH_POINT("death committed");
         static_cast<void>(mutex.unlock());
         ++buried;

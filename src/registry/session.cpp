@@ -6,6 +6,7 @@
 #include "core/apply.hpp"
 #include "core/decide.hpp"
 #include "registry/attachment.hpp"
+#include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -17,26 +18,6 @@ using namespace layout;
 namespace {
 
 constexpr std::chrono::milliseconds kWatchInterval{5};
-
-void commit_session(core::State& state, const core::SessionRequest& request) noexcept {
-    core::Decision decision;
-    core::decide_session(state, request, decision);
-    decision.event.header.time_ns = std::max(decision.event.header.time_ns, segment::realtime_ns());
-    core::execute(state, decision.event);
-}
-
-core::SessionRequest request_for(const core::State& state, EventType type, std::uint32_t slot) noexcept {
-    const SessionRecord& record = state.sessions[slot].record.newest();
-    core::SessionRequest request;
-    request.type = type;
-    request.session = slot;
-    request.strategy = record.strategy;
-    request.generation = record.generation;
-    request.pid = record.pid;
-    request.pid_start = record.pid_start;
-    request.uid = record.uid;
-    return request;
-}
 
 }  // namespace
 

@@ -47,12 +47,12 @@ Error translate(const bip::interprocess_exception& error, const std::string& seg
 
 /// Reserves memory for the whole segment.
 void reserve(int descriptor, std::size_t size_bytes) {
-    int error = 0;
-    do error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size_bytes));
-    while (error == EINTR);
-    if (error == 0) return;
     struct statvfs fs {};
-    const std::size_t free_bytes = ::statvfs("/dev/shm", &fs) == 0 ? fs.f_bavail * fs.f_frsize : 0;
+    const std::size_t free_bytes = ::statvfs("/dev/shm", &fs) == 0 ? fs.f_bavail * fs.f_frsize : size_bytes;
+    // Looked at first: a reservation that fails in the end would take all memory on its way.
+    int error = free_bytes < size_bytes ? ENOSPC : EINTR;
+    while (error == EINTR) error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size_bytes));
+    if (error == 0) return;
     if (error == ENOSPC || error == EFBIG)
         throw Error(Errc::no_space,
                     "/dev/shm is too small: the registry needs " + megabytes(size_bytes) + ", " + megabytes(free_bytes) +
