@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/crash_point.hpp"
+#include "base/enforce.hpp"
 #include "core/apply.hpp"
 #include "core/audit.hpp"
 #include "core/copy.hpp"
@@ -181,6 +182,7 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
                         "registry '" + name + "' was left half adopted by a process that died, and others hold it; try again");
     }
     segment::install_crash_handler();
+    ENFORCE(attached.has_value());
     return std::move(*attached);
 }
 

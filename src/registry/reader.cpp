@@ -23,8 +23,7 @@ Reader::~Reader() = default;
 
 Reader Reader::open(const std::string& name, const std::string& state_dir) {
     auto impl = std::make_unique<Impl>();
-    impl->own.emplace(registry::attach_reader(name, state_dir));
-    impl->attachment = &*impl->own;
+    impl->attachment = &impl->own.emplace(registry::attach_reader(name, state_dir));
     return Reader(std::move(impl));
 }
 

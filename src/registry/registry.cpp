@@ -32,6 +32,17 @@ Verdict refusal(Refused how, DenyReason reason) noexcept {
 
 void count(std::uint64_t& word) noexcept { store_relaxed(word, load_relaxed(word) + 1); }
 
+/// A batch with all the memory that it needs: nothing is allocated under the lock.
+struct Batch {
+    explicit Batch(std::size_t size) : answers(size), decisions(size), overlay(std::make_unique<core::BatchOverlay>()) {
+        orders.reserve(size);
+    }
+    std::vector<core::NewOrder> orders;
+    std::vector<Verdict> answers;
+    std::vector<core::Decision> decisions;
+    std::unique_ptr<core::BatchOverlay> overlay;
+};
+
 }  // namespace
 
 struct Registry::Impl {
@@ -111,6 +122,38 @@ struct Registry::Impl {
         return decision.verdict;
     }
 
+    void register_each(const core::Caller& who, Batch& batch) noexcept {
+        for (std::size_t i = 0; i < batch.orders.size(); ++i) batch.answers[i] = register_locked(who, batch.orders[i]);
+    }
+
+    /// All are decided, each with those before it counted in; then one store commits them all, or nothing happened.
+    void register_together(const core::Caller& who, Batch& batch) noexcept {
+        if (batch.orders.empty()) return;
+        for (std::size_t i = 0; i < batch.orders.size(); ++i) {
+            core::Decision& decision = batch.decisions[i];
+            core::decide_register(state, who, batch.orders[i], batch.overlay.get(), decision);
+            if (!decision.commit) return refuse_together(who, batch, i);
+            const RowDelta& delta = decision.event.registered.delta;
+            batch.overlay->add(batch.orders[i].rows, batch.orders[i].side, delta.open_quantity, delta.open_notional);
+            batch.overlay->add_id(batch.orders[i].account, batch.orders[i].id);
+        }
+        batch.decisions.back().event.header.flags |= kBatchEnd;
+        for (std::size_t i = 0; i < batch.orders.size(); ++i) core::write_event(state, batch.decisions[i].event, i);
+        core::commit(state, batch.decisions.back().event.header.seq);
+        for (std::size_t i = 0; i < batch.orders.size(); ++i) {
+            core::apply(state, batch.decisions[i].event);
+            batch.answers[i] = batch.decisions[i].verdict;
+            batch.answers[i].seq = batch.decisions[i].event.header.seq;
+            if (session) count(state.sessions[caller.session].accepted);
+        }
+    }
+
+    void refuse_together(const core::Caller& who, Batch& batch, std::size_t guilty) noexcept {
+        refuse(EventType::registered, batch.orders[guilty], who, batch.decisions[guilty]);
+        for (Verdict& answer : batch.answers) answer = refusal(Refused::denied, DenyReason::batch_member_denied);
+        batch.answers[guilty] = batch.decisions[guilty].verdict;
+    }
+
     /// Requests about an order, and control: decide, then perform or refuse.
     template <class Decide>
     Verdict request(EventType type, std::string_view id, AccountId account, Decide decide) noexcept {
@@ -182,65 +225,22 @@ Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
     return impl_->locked(impl_->config.request_timeout_ns, Refused::denied, [&] { return impl_->register_locked(who, order); });
 }
 
-namespace {
-
-/// Marks the members of a refused batch that would have passed.
-void refuse_members(std::vector<Verdict>& answers, std::size_t guilty) {
-    for (std::size_t i = 0; i < answers.size(); ++i) {
-        if (i == guilty) continue;
-        answers[i] = refusal(Refused::denied, DenyReason::batch_member_denied);
-    }
-}
-
-}  // namespace
-
 std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requests, bool all_or_none) {
     Impl& impl = *impl_;
     if (!impl.in_attached_process()) return {requests.size(), refusal(Refused::denied, DenyReason::not_attached)};
     if (requests.size() > core::BatchOverlay::kMaxOrders)
         return {requests.size(), refusal(Refused::denied, DenyReason::capacity)};
     const core::Caller who = impl.now();
-    std::vector<core::NewOrder> orders;
-    for (const OrderRequest& request : requests) orders.push_back(core::prepare(impl.state, who, request));
-    std::vector<Verdict> answers(requests.size());
-    std::vector<core::Decision> decisions(all_or_none ? requests.size() : 0);
-    const auto overlay = std::make_unique<core::BatchOverlay>();
-
-    const auto each_for_itself = [&] {
-        for (std::size_t i = 0; i < orders.size(); ++i) answers[i] = impl.register_locked(who, orders[i]);
-    };
-    const auto together = [&] {
-        for (std::size_t i = 0; i < orders.size(); ++i) {
-            core::decide_register(impl.state, who, orders[i], overlay.get(), decisions[i]);
-            answers[i] = decisions[i].verdict;
-            if (!decisions[i].commit) {
-                impl.refuse(EventType::registered, orders[i], who, decisions[i]);
-                return refuse_members(answers, i);
-            }
-            const RegisterEvent& event = decisions[i].event.registered;
-            overlay->add(orders[i].rows, orders[i].side, event.delta.open_quantity, event.delta.open_notional);
-            overlay->add_id(orders[i].account, orders[i].id);
-        }
-        for (std::size_t i = 0; i < orders.size(); ++i) {
-            if (i + 1 == orders.size()) decisions[i].event.header.flags |= kBatchEnd;
-            core::write_event(impl.state, decisions[i].event, i);
-        }
-        // One store commits them all.
-        core::commit(impl.state, decisions.back().event.header.seq);
-        for (std::size_t i = 0; i < orders.size(); ++i) {
-            core::apply(impl.state, decisions[i].event);
-            answers[i].seq = decisions[i].event.header.seq;
-            if (impl.session) count(impl.state.sessions[impl.caller.session].accepted);
-        }
-    };
+    Batch batch(requests.size());
+    for (const OrderRequest& request : requests) batch.orders.push_back(core::prepare(impl.state, who, request));
     const Verdict outcome = impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
-        if (!orders.empty()) all_or_none ? together() : each_for_itself();
+        all_or_none ? impl.register_together(who, batch) : impl.register_each(who, batch);
         Verdict done;
         done.result = Result::ok;
         return done;
     });
-    if (outcome.result != Result::ok) std::fill(answers.begin(), answers.end(), outcome);
-    return answers;
+    if (outcome.result != Result::ok) std::fill(batch.answers.begin(), batch.answers.end(), outcome);
+    return std::move(batch.answers);
 }
 
 Verdict Registry::replace_requested(const ReplaceRequest& request) noexcept {

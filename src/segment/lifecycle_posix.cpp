@@ -78,7 +78,7 @@ std::string resolve_state_dir(const std::string& configured) {
         return std::string(value == nullptr ? "" : value);
     };
     if (!configured.empty()) return configured;
-    if (const std::string own = variable("RISKREG_STATE_DIR"); !own.empty()) return own;
+    if (std::string own = variable("RISKREG_STATE_DIR"); !own.empty()) return own;
     if (const std::string xdg = variable("XDG_STATE_HOME"); !xdg.empty()) return xdg + "/riskreg";
     if (const std::string home = variable("HOME"); !home.empty()) return home + "/.local/state/riskreg";
     throw Error(Errc::bad_input, "no state directory: give --state-dir, or set RISKREG_STATE_DIR, XDG_STATE_HOME or HOME");
