@@ -212,3 +212,50 @@ TEST_CASE("limits that make no sense are refused by the API, and nothing changes
     config.capacity.ring_events = 1000;
     CHECK_THROWS_AS(Registry::create("other", config, cli.directory() + "/state"), Error);
 }
+
+TEST_CASE("every event of an order has its method, and a follower of the log sees each of them once", "[processes]") {
+    const Cli cli;
+    cli.create("r", testing::es_config());
+    Registry registry = Registry::open("r", process_of(cli, "s1"));
+    const AccountId account = registry.account("A1");
+    EventReader log(registry.reader());
+    const Price price{4800'000000000};
+    const auto lots = [](std::int64_t n) { return Quantity{n * 100'000'000}; };
+    REQUIRE(registry.check_and_register(order("O-1", Side::buy, 5)).accepted());
+    CHECK(registry.acked(account, "O-1", "V-1").status == OrderStatus::new_);
+    CHECK(registry.filled(account, "O-1", "E-1", price, lots(1)).cum_quantity == lots(1));
+    CHECK(registry.suspended(account, "O-1").status == OrderStatus::suspended);
+    CHECK(registry.resumed(account, "O-1").status == OrderStatus::partially_filled);
+    CHECK(registry.timed_out(account, "O-1").flags == kUnknown);
+    CHECK(registry.cancel_requested(account, "O-1").status == OrderStatus::pending_cancel);
+    CHECK(registry.cancel_rejected(account, "O-1").status == OrderStatus::partially_filled);
+    ReplaceRequest replace;
+    replace.id = "O-1";
+    replace.account = account;
+    replace.quantity = lots(7);
+    CHECK(registry.replace_requested(replace).status == OrderStatus::pending_replace);
+    CHECK(registry.replace_rejected(account, "O-1").leaves_quantity == lots(4));
+    CHECK(registry.replaced(account, "O-1", price, lots(6)).leaves_quantity == lots(5));
+    CHECK(registry.correct(account, "O-1", "E-1", "E-2", price, lots(2)).cum_quantity == lots(2));
+    CHECK(registry.bust(account, "O-1", "E-2").cum_quantity == lots(0));
+    CHECK(registry.expired(account, "O-1").status == OrderStatus::expired);
+    CHECK(registry.done_for_day(account, "O-1").result == Result::ignored_late);
+    CHECK(registry.canceled(account, "O-1").result == Result::ignored_late);
+    REQUIRE(registry.check_and_register(order("O-2", Side::sell, 1)).accepted());
+    CHECK(registry.rejected(account, "O-2", "no").status == OrderStatus::rejected);
+    REQUIRE(registry.check_and_register(order("O-3", Side::sell, 1)).accepted());
+    CHECK(registry.aborted(account, "O-3").status == OrderStatus::aborted);
+    std::uint64_t seen = 0, last = 0;
+    const auto take = [&](std::uint64_t seq, const std::string& line) {
+        ++seen;
+        CHECK(seq == last + 1 + (last == 0 ? 1 : 0));
+        CHECK(line.front() == '{');
+        last = seq;
+        return true;
+    };
+    log.poll(take);
+    log.poll(take);
+    CHECK(seen == registry.status().committed - 1);
+    CHECK(log.lost() == 0);
+    CHECK(registry.exposure({ScopeKind::firm}).position == lots(0));
+}

@@ -16,6 +16,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -147,6 +148,30 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/// Follows the log, for gateways that cancel orphans and killed orders, for auditors and for displays.
+///
+/// Lossless while it is polled before the ring goes round; `lost()` counts what was overwritten unread. One thread each.
+class EventReader {
+public:
+    /// `from` 0: the oldest event in memory. The reader must outlive this.
+    explicit EventReader(const Reader& reader, std::uint64_t from = 0) : reader_(&reader), next_(from) {}
+
+    /// Gives `visit` every event that has come since, as one JSON object and its sequence; stops when it returns false.
+    void poll(const std::function<bool(std::uint64_t, const std::string&)>& visit) {
+        std::uint64_t lost = 0;
+        next_ = reader_->events(next_, visit, &lost);
+        lost_ += lost;
+    }
+    /// Sequence that the next poll begins with.
+    [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
+    [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
+
+private:
+    const Reader* reader_;
+    std::uint64_t next_;
+    std::uint64_t lost_ = 0;
+};
+
 /// One attached process: a strategy session, or an operator when `ProcessConfig::strategy` is empty.
 class Registry {
 public:
@@ -170,6 +195,8 @@ public:
     [[nodiscard]] InstrumentId instrument(std::string_view id) const noexcept { return reader().instrument(id); }
     [[nodiscard]] AccountId account(std::string_view id) const noexcept { return reader().account(id); }
     [[nodiscard]] StrategyId strategy() const noexcept;
+    [[nodiscard]] ExposureView exposure(const Scope& scope) const { return reader().exposure(scope); }
+    [[nodiscard]] StatusView status() const { return reader().status(); }
     [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const {
         return reader().find(account, id, out);
     }
@@ -200,6 +227,79 @@ public:
     /// fill without price) is denied.
     [[nodiscard]] Verdict event(const OrderEvent& fact) noexcept;
 
+    // One method for each fact; `event` with the fields that the kind names.
+    [[nodiscard]] Verdict acked(AccountId account, std::string_view id, std::string_view venue_id = {}) noexcept {
+        OrderEvent fact = named(EventKind::acked, account, id);
+        fact.venue_id = venue_id;
+        return event(fact);
+    }
+    [[nodiscard]] Verdict filled(AccountId account, std::string_view id, std::string_view exec_id, Price price,
+                                 Quantity quantity) noexcept {
+        OrderEvent fact = named(EventKind::filled, account, id);
+        fact.exec_id = exec_id;
+        fact.price = price;
+        fact.quantity = quantity;
+        return event(fact);
+    }
+    [[nodiscard]] Verdict canceled(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::canceled, account, id));
+    }
+    [[nodiscard]] Verdict cancel_rejected(AccountId account, std::string_view id,
+                                          bool venue_knows_no_such_order = false) noexcept {
+        OrderEvent fact = named(EventKind::cancel_rejected, account, id);
+        fact.venue_knows_no_such_order = venue_knows_no_such_order;
+        return event(fact);
+    }
+    /// Without values those of the pending request become live.
+    [[nodiscard]] Verdict replaced(AccountId account, std::string_view id, std::optional<Price> price = {},
+                                   std::optional<Quantity> quantity = {}) noexcept {
+        OrderEvent fact = named(EventKind::replaced, account, id);
+        fact.price = price;
+        fact.quantity = quantity;
+        return event(fact);
+    }
+    [[nodiscard]] Verdict replace_rejected(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::replace_rejected, account, id));
+    }
+    [[nodiscard]] Verdict rejected(AccountId account, std::string_view id, std::string_view text = {}) noexcept {
+        OrderEvent fact = named(EventKind::rejected, account, id);
+        fact.text = text;
+        return event(fact);
+    }
+    [[nodiscard]] Verdict expired(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::expired, account, id));
+    }
+    [[nodiscard]] Verdict done_for_day(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::done_for_day, account, id));
+    }
+    [[nodiscard]] Verdict suspended(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::suspended, account, id));
+    }
+    [[nodiscard]] Verdict resumed(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::resumed, account, id));
+    }
+    [[nodiscard]] Verdict timed_out(AccountId account, std::string_view id) noexcept {
+        return event(named(EventKind::timed_out, account, id));
+    }
+    [[nodiscard]] Verdict bust(AccountId account, std::string_view id, std::string_view exec_id,
+                               bool reopened = false) noexcept {
+        OrderEvent fact = named(EventKind::bust, account, id);
+        fact.exec_id = exec_id;
+        fact.reopened = reopened;
+        return event(fact);
+    }
+    [[nodiscard]] Verdict correct(AccountId account, std::string_view id, std::string_view exec_id,
+                                  std::string_view new_exec_id, Price price, Quantity quantity,
+                                  bool reopened = false) noexcept {
+        OrderEvent fact = named(EventKind::correct, account, id);
+        fact.exec_id = exec_id;
+        fact.new_exec_id = new_exec_id;
+        fact.price = price;
+        fact.quantity = quantity;
+        fact.reopened = reopened;
+        return event(fact);
+    }
+
     /// Shared reference price. The first writer of an instrument owns it until it detaches or dies; others are
     /// denied `not_owner`. Updates after the first write no event.
     [[nodiscard]] Verdict reference_price(InstrumentId instrument, Price price) noexcept;
@@ -218,6 +318,13 @@ public:
     struct Impl;
 
 private:
+    [[nodiscard]] static OrderEvent named(EventKind kind, AccountId account, std::string_view id) noexcept {
+        OrderEvent fact;
+        fact.kind = kind;
+        fact.account = account;
+        fact.id = id;
+        return fact;
+    }
     explicit Registry(std::unique_ptr<Impl> impl) noexcept;
     std::unique_ptr<Impl> impl_;
 };

@@ -257,9 +257,8 @@ unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexc
            bit((growth.notional > 0) &
                    sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional),
                kOpenNotional) |
-           bit(__builtin_add_overflow(open, growth.quantity, &ignored) |
-                   __builtin_add_overflow(open_notional, growth.notional, &ignored),
-               kOverflow);
+           bit(__builtin_add_overflow(open, growth.quantity, &ignored), kOverflow) |
+           bit(__builtin_add_overflow(open_notional, growth.notional, &ignored), kOverflow);
 }
 
 /// Sections 6 and 7 let reducing orders pass: judged on account × instrument, for limits of a strategy on

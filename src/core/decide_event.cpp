@@ -224,8 +224,8 @@ bool was_booked_in_quarantine(const Fact& fact) noexcept {
 
 void on_filled(Fact& fact, Life& life) noexcept {
     const OrderEvent& input = fact.input;
-    fact.last_price = input.price->value;
-    fact.last_quantity = input.quantity->value;
+    fact.last_price = input.price.value_or(Price{}).value;
+    fact.last_quantity = input.quantity.value_or(Quantity{}).value;
     fact.id = base::make_id(input.exec_id);
     const Found known = find_execution(fact.state, life.slot, fact.id);
     if (known.slot != kNoSlot) {
@@ -315,8 +315,8 @@ void on_bust(Fact& fact, Life& life, std::uint32_t execution) noexcept {
 void on_correct(Fact& fact, Life& life, std::uint32_t execution) noexcept {
     const ExecutionState& booked = fact.state.executions[execution].state.newest();
     fact.header.execution_ref = execution;
-    fact.last_price = fact.input.price->value;
-    fact.last_quantity = fact.input.quantity->value;
+    fact.last_price = fact.input.price.value_or(Price{}).value;
+    fact.last_quantity = fact.input.quantity.value_or(Quantity{}).value;
     const bool same_id = fact.input.new_exec_id.empty() || fact.input.new_exec_id == fact.input.exec_id;
     fact.id = base::make_id(same_id ? fact.input.exec_id : fact.input.new_exec_id);
     if (!same_id) remember_execution(fact, life);

@@ -177,7 +177,8 @@ Scope parse_scope(const State& state, std::string_view text) noexcept {
     std::string_view second = slash == std::string_view::npos ? std::string_view{} : text.substr(slash + 1);
     const bool two = slash != std::string_view::npos;
     if (two && !take_prefix(second, "instrument:")) return {};
-    if (two && (scope.instrument = find_instrument(state, second)) == InstrumentId::none) return {};
+    if (two) scope.instrument = find_instrument(state, second);
+    if (two && scope.instrument == InstrumentId::none) return {};
     if (take_prefix(first, "account:")) {
         scope.account = find_account(state, first);
         if (scope.account == AccountId::none) return {};

@@ -1,5 +1,7 @@
 #include "layout/segment.hpp"
 
+#include "layout/describe.hpp"
+
 namespace riskreg::layout {
 
 std::uint32_t Geometry::row_of(const Scope& scope) const noexcept {
@@ -70,29 +72,12 @@ Offsets offsets_of(const Geometry& g) noexcept {
     return o;
 }
 
-std::uint64_t layout_hash() noexcept {
-    std::uint64_t hash = kLayoutVersion;
-    for (const std::size_t part : {sizeof(Header),
-                                   sizeof(Control),
-                                   sizeof(OrderSlot),
-                                   sizeof(OrderState),
-                                   sizeof(Row),
-                                   sizeof(RowCold),
-                                   sizeof(ExecutionSlot),
-                                   sizeof(QuarantineSlot),
-                                   sizeof(SessionSlot),
-                                   sizeof(StrategySlot),
-                                   sizeof(ReferenceCell),
-                                   sizeof(Event),
-                                   sizeof(LifeEvent),
-                                   sizeof(InstrumentRecord),
-                                   sizeof(AccountRecord),
-                                   sizeof(StrategyRecord),
-                                   offsetof(OrderState, base),
-                                   offsetof(RowControl, set),
-                                   offsetof(LifeEvent, id),
-                                   offsetof(Header, geometry)})
-        hash = base::mix(hash * 0x9E3779B97F4A7C15ULL + part);
+std::uint64_t layout_hash() {
+    static const std::uint64_t hash = [] {
+        std::uint64_t h = kLayoutVersion;
+        for (const char c : describe_layout()) h = base::mix(h * 31 + static_cast<unsigned char>(c));
+        return h;
+    }();
     return hash;
 }
 

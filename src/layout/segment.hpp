@@ -133,7 +133,7 @@ struct Control {
 };
 RISKREG_RECORD(Control, 128, 64);
 
-/// Hash over the sizes and offsets that make two builds compatible.
-[[nodiscard]] std::uint64_t layout_hash() noexcept;
+/// Hash over every field, offset and size: what makes two builds compatible.
+[[nodiscard]] std::uint64_t layout_hash();
 
 }  // namespace riskreg::layout

@@ -20,7 +20,7 @@ std::string JsonValue::shown() const {
     switch (kind) {
         case Kind::null: return "null";
         case Kind::boolean: return boolean ? "true" : "false";
-        case Kind::number: return text;
+        case Kind::number:
         case Kind::string: return text;
         case Kind::array: return "an array";
         case Kind::object: return "an object";
@@ -32,10 +32,12 @@ namespace {
 
 /// Builds the tree from parser events. Names and results are those that Boost.JSON asks of a handler.
 struct TreeHandler {
+    // NOLINTBEGIN(readability-identifier-naming)
     static constexpr std::size_t max_object_size = 1U << 20;
     static constexpr std::size_t max_array_size = 1U << 20;
     static constexpr std::size_t max_key_size = 1U << 10;
     static constexpr std::size_t max_string_size = 1U << 20;
+    // NOLINTEND(readability-identifier-naming)
 
     JsonValue root;
     std::string duplicate_key;
@@ -48,7 +50,7 @@ struct TreeHandler {
         if (open.empty()) return root = std::move(value);
         JsonValue& parent = *open.back();
         if (parent.kind == JsonValue::Kind::array) return parent.items.emplace_back(std::move(value));
-        return parent.members.emplace_back(std::move(pending_key), std::move(value)).second;
+        return parent.members.emplace_back(JsonMember{std::move(pending_key), std::move(value)}).value;
     }
     bool scalar(JsonValue::Kind kind, std::string text, bool boolean = false) {
         JsonValue value;

@@ -10,6 +10,8 @@
 
 namespace riskreg::persist {
 
+struct JsonMember;
+
 /// A parsed value. Numbers are kept as the text that stood in the input, so that nothing is rounded.
 struct JsonValue {
     enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
@@ -17,13 +19,18 @@ struct JsonValue {
     bool boolean = false;
     std::string text;                                           ///< of a string or number
     std::vector<JsonValue> items;                               ///< of an array
-    std::vector<std::pair<std::string, JsonValue>> members;     ///< of an object, in input order
+    std::vector<JsonMember> members;  ///< of an object, in input order
 
     /// nullptr when there is no such member.
     [[nodiscard]] const JsonValue* find(std::string_view key) const noexcept;
     [[nodiscard]] bool is(Kind wanted) const noexcept { return kind == wanted; }
     /// What a message shows of a value that was not expected: `"text"`, `12`, `an object` …
     [[nodiscard]] std::string shown() const;
+};
+
+struct JsonMember {
+    std::string key;
+    JsonValue value;
 };
 
 struct JsonResult {

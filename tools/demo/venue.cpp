@@ -112,6 +112,7 @@ void run_venue(Board& board) {
     Chance chance(99);
     std::uint64_t executions = 0;
     std::vector<Book> books;
+    books.reserve(std::size(board.strategies));
     for (StrategyBoard& strategy : board.strategies) books.emplace_back(strategy, executions, chance);
     while (true) {
         for (Book& book : books) book.work();

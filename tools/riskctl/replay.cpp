@@ -42,16 +42,8 @@ public:
     bool play(const FlowRow& row) {
         switch (row.action) {
             case FlowAction::add: return add(row);
-            case FlowAction::modify:
-                return amend(
-                    row, [&](const OrderView& o) { return o.cum_quantity.value + row.lots * lot_; }, row.price);
-            case FlowAction::reduce: {
-                OrderView order;
-                const bool known = registry_.find(account_, row.order_id, order);
-                return amend(
-                    row, [&](const OrderView& o) { return o.quantity.value - row.lots * lot_; },
-                    known ? order.price : row.price);
-            }
+            case FlowAction::modify: return modify(row);
+            case FlowAction::reduce: return reduce(row);
             case FlowAction::remove: return remove(row);
             case FlowAction::fill:
             case FlowAction::hidden_fill: return fill(row);
@@ -98,6 +90,18 @@ private:
         const OrderEvent acked = event(EventKind::acked, row);
         return deliver([&] { return registry_.check_and_register(request); }) &&
                deliver([&] { return registry_.event(acked); });
+    }
+
+    bool modify(const FlowRow& row) {
+        const auto total = [&](const OrderView& o) { return o.cum_quantity.value + row.lots * lot_; };
+        return amend(row, total, row.price);
+    }
+
+    bool reduce(const FlowRow& row) {
+        OrderView order;
+        const bool known = registry_.find(account_, row.order_id, order);
+        const auto total = [&](const OrderView& o) { return o.quantity.value - row.lots * lot_; };
+        return amend(row, total, known ? order.price : row.price);
     }
 
     template <class Total>
@@ -160,7 +164,20 @@ struct Job {
     std::vector<std::string> strategies;
 };
 
-/// The body of process `index`: attaches after the fork, plays the rows of its orders.
+/// Plays the rows of the orders that belong to process `index`.
+int play_rows(const Job& job, std::uint32_t index, Player& player, Progress& progress) {
+    for (const FlowRow& row : job.rows) {
+        if (std::hash<std::string>{}(row.order_id) % job.options.processes != index) continue;
+        if (!player.play(row)) {
+            std::fprintf(stderr, "riskctl: row %llu could not be delivered\n", static_cast<unsigned long long>(row.number));
+            return kNo;
+        }
+        progress.rows.fetch_add(1, std::memory_order_relaxed);
+    }
+    return kDone;
+}
+
+/// The body of process `index`: attaches after the fork.
 int play_share(const Job& job, std::uint32_t index, Progress& progress) {
     try {
         ProcessConfig config;
@@ -169,15 +186,7 @@ int play_share(const Job& job, std::uint32_t index, Progress& progress) {
         config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * job.options.lock_timeout_ms;
         Registry registry = Registry::open(job.common.name, config);
         Player player(registry, registry.instrument(job.instrument), job.lot, progress);
-        for (const FlowRow& row : job.rows) {
-            if (std::hash<std::string>{}(row.order_id) % job.options.processes != index) continue;
-            if (!player.play(row)) {
-                std::fprintf(stderr, "riskctl: row %llu could not be delivered\n", static_cast<unsigned long long>(row.number));
-                return kNo;
-            }
-            progress.rows.fetch_add(1, std::memory_order_relaxed);
-        }
-        return kDone;
+        return play_rows(job, index, player, progress);
     } catch (const Error& error) {
         std::fprintf(stderr, "riskctl: %s\n", error.what());
         return exit_code(error.code());
