@@ -9,6 +9,7 @@
 #include "core/copy.hpp"
 #include "core/genesis.hpp"
 #include "persist/event_json.hpp"
+#include "registry/denial_gate.hpp"
 #include "support/cli.hpp"
 #include "support/plain_registry.hpp"
 
@@ -230,4 +231,18 @@ TEST_CASE("every kind of event has a line of JSON that a parser takes", "[persis
         REQUIRE(parsed.error.empty());
         CHECK(testing::text_of(parsed.value, "seq") == std::to_string(seq));
     }
+}
+
+TEST_CASE("a loop of refusals writes one event a second of a kind and at most a thousand of all", "[registry][inv-12]") {
+    registry::DenialGate gate;
+    constexpr std::int64_t second = 1'000'000'000, start = 1'700'000'000 * second;
+    CHECK(gate.admit(DenyReason::max_long, 1, start));
+    CHECK_FALSE(gate.admit(DenyReason::max_long, 1, start + second - 1));
+    CHECK(gate.admit(DenyReason::max_long, 1, start + second));
+    CHECK(gate.admit(DenyReason::max_short, 1, start + second));
+    int written = 0;
+    for (std::uint32_t row = 0; row < 5000; ++row) written += gate.admit(DenyReason::max_long, row, start + 5 * second) ? 1 : 0;
+    CHECK(written == 1000);
+    // The clock was set back by an hour: refusals are written all the same.
+    CHECK(gate.admit(DenyReason::max_long, 7, start - 3600 * second));
 }

@@ -15,8 +15,10 @@ public:
     [[nodiscard]] bool admit(DenyReason reason, std::uint32_t row, std::int64_t now_ns) noexcept {
         constexpr std::int64_t second = 1'000'000'000;
         Entry& entry = entries_[(static_cast<std::uint32_t>(reason) * 31U + row * 7U) % entries_.size()];
-        const bool repeated = entry.reason == reason && entry.row == row && now_ns - entry.time_ns < second;
-        if (now_ns - window_ns_ >= second) {
+        // A clock that was set back must not silence the gate: what lies in the future counts as long ago.
+        const auto recent = [now_ns](std::int64_t then_ns) { return then_ns <= now_ns && now_ns - then_ns < second; };
+        const bool repeated = entry.reason == reason && entry.row == row && recent(entry.time_ns);
+        if (!recent(window_ns_)) {
             window_ns_ = now_ns;
             written_ = 0;
         }
