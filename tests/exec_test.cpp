@@ -586,3 +586,19 @@ TEST_CASE("a /dev/shm that is too small is an error at creation that names the s
     CHECK(message.find("MiB") != std::string::npos);
     CHECK(message.find("--shm-size") != std::string::npos);
 }
+
+TEST_CASE("a refusal in the log names its scope, and a verb that does not exist is told from one not built", "[cli]") {
+    const Cli cli;
+    cli.create("r", es_config(kLimits));
+    answers(cli, order("O-1", "51"));
+    bool seen = false;
+    for (const auto& line : cli.run("events r").lines()) {
+        if (text_of(line, "event") != "denied") continue;
+        seen = true;
+        CHECK(text_of(line, "scope") == "account:A1/instrument:ESH4");
+        CHECK(text_of(line, "observed") == "51");
+    }
+    CHECK(seen);
+    CHECK(cli.run("roll r").err.find("not built") != std::string::npos);
+    CHECK(cli.run("nonsense r").err.find("no verb 'nonsense'") != std::string::npos);
+}

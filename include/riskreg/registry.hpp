@@ -118,6 +118,8 @@ public:
     /// Kind `none` when a part of the text does not exist.
     [[nodiscard]] Scope scope(std::string_view text) const noexcept;
     [[nodiscard]] std::string name(const Scope& scope) const;
+    /// What its death does; `leave` for what is no configured strategy.
+    [[nodiscard]] OnDeath on_death(StrategyId strategy) const noexcept;
     /// The strategy's only account; `none` when it has several.
     [[nodiscard]] AccountId only_account(StrategyId strategy) const noexcept;
 

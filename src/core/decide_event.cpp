@@ -297,8 +297,11 @@ bool is_repeated(const Fact& fact, const Life& life, std::uint32_t execution) no
     return new_id && find_execution(fact.state, life.slot, base::make_id(input.new_exec_id)).slot != kNoSlot;
 }
 
-bool never_executed(OrderBase base) noexcept {
-    return base == OrderBase::pending_new || base == OrderBase::new_ || base == OrderBase::aborted;
+/// `suspended` behaves as `new` while nothing is filled.
+bool never_executed(const OrderState& order) noexcept {
+    const OrderBase base = order.base;
+    return base == OrderBase::pending_new || base == OrderBase::new_ || base == OrderBase::aborted ||
+           (base == OrderBase::suspended && order.cum_quantity == 0);
 }
 
 void on_bust(Fact& fact, Life& life, std::uint32_t execution) noexcept {
@@ -339,7 +342,7 @@ Taken on_trade_change(Fact& fact, Life& life) noexcept {
     const bool counts =
         execution != kNoSlot && fact.state.executions[execution].state.newest().status == ExecutionStatus::booked;
     if (!counts) {
-        if (!never_executed(life.now->base)) return Taken::quarantine;
+        if (!never_executed(*life.now)) return Taken::quarantine;
         life.anomaly(kContradiction);
         return Taken::yes;
     }

@@ -104,8 +104,23 @@ void write_life(JsonWriter& out, const core::State& state, const LifeEvent& e) {
     out.end_array();
 }
 
-void write_denied(JsonWriter& out, const DeniedEvent& e) {
+/// The scope of a refusal: its kind, and the entities of the request as far as the kind names them.
+Scope scope_of(const DeniedEvent& e) noexcept {
+    const bool account = e.scope == ScopeKind::account || e.scope == ScopeKind::account_instrument;
+    const bool strategy = e.scope == ScopeKind::strategy || e.scope == ScopeKind::strategy_instrument;
+    const bool instrument = e.scope >= ScopeKind::instrument && e.scope != ScopeKind::none;
+    Scope scope;
+    scope.kind = e.scope;
+    if (account) scope.account = AccountId{e.header.account};
+    if (strategy) scope.strategy = StrategyId{e.header.strategy};
+    if (instrument) scope.instrument = InstrumentId{e.header.instrument};
+    return scope;
+}
+
+void write_denied(JsonWriter& out, const core::State& state, const DeniedEvent& e) {
     out.member("id", e.id.view()).member("request", name_of(e.request)).member("reason", riskreg::name_of(e.reason));
+    const Scope scope = scope_of(e);
+    if (state.geometry.row_of(scope) != kNoSlot) out.member("scope", core::format_scope(state, scope));
     if (e.unit == Unit::none) return;
     out.member("observed", decimal(e.unit, e.observed))
         .member("limit", decimal(e.unit, e.limit))
@@ -147,7 +162,7 @@ void write_session(JsonWriter& out, const core::State& state, const SessionEvent
 void write_body(JsonWriter& out, const core::State& state, const Event& event) {
     switch (event.header.type) {
         case EventType::registered: return write_registered(out, event.registered);
-        case EventType::denied: return write_denied(out, event.denied);
+        case EventType::denied: return write_denied(out, state, event.denied);
         case EventType::quarantined: return write_quarantined(out, event.quarantine);
         case EventType::state_changed:
         case EventType::reconciled: return write_state(out, state, event.state);

@@ -76,6 +76,12 @@ Scope Reader::scope(std::string_view text) const noexcept {
 }
 std::string Reader::name(const Scope& scope) const { return core::format_scope(impl_->state(), scope); }
 
+OnDeath Reader::on_death(StrategyId strategy) const noexcept {
+    const auto index = static_cast<std::uint32_t>(strategy);
+    const bool configured = impl_->usable() && index < impl_->state().external_strategy();
+    return configured ? impl_->state().strategy_records[index].on_death : OnDeath::leave;
+}
+
 AccountId Reader::only_account(StrategyId strategy) const noexcept {
     const auto index = static_cast<std::uint32_t>(strategy);
     if (!impl_->usable() || index >= impl_->state().external_strategy()) return AccountId::none;

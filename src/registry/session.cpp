@@ -63,14 +63,15 @@ void Session::live() noexcept {
 }
 
 std::uint32_t Session::take_free_slot() noexcept {
-    for (std::uint32_t slot = 0; slot < state_.geometry.sessions; ++slot) {
-        const SessionStatus status = state_.sessions[slot].record.newest().status;
-        if (status == SessionStatus::attached || status == SessionStatus::fenced) continue;
-        segment::RobustMutex mutex(state_.sessions[slot].mutex);
-        const segment::LockResult result = mutex.try_lock();
-        if (result == segment::LockResult::owner_died) mutex.make_consistent();
-        if (result == segment::LockResult::held || result == segment::LockResult::owner_died) return slot;
-    }
+    // Slots that nobody used first: what the others say of past sessions stays readable as long as there is room.
+    for (const SessionStatus wanted : {SessionStatus::free, SessionStatus::detached, SessionStatus::dead})
+        for (std::uint32_t slot = 0; slot < state_.geometry.sessions; ++slot) {
+            if (state_.sessions[slot].record.newest().status != wanted) continue;
+            segment::RobustMutex mutex(state_.sessions[slot].mutex);
+            const segment::LockResult result = mutex.try_lock();
+            if (result == segment::LockResult::owner_died) mutex.make_consistent();
+            if (result == segment::LockResult::held || result == segment::LockResult::owner_died) return slot;
+        }
     return kNoSlot;
 }
 

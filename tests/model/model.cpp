@@ -1025,15 +1025,17 @@ Execution* find_meant(Order& order, std::string_view id) {
         execution = find_execution(order, execution->successor);
     return execution;
 }
-bool never_traded(OrderBase base) {
-    return base == OrderBase::pending_new || base == OrderBase::new_ || base == OrderBase::aborted;
+bool never_traded(const Order& order) {
+    const OrderBase base = order.base;
+    return base == OrderBase::pending_new || base == OrderBase::new_ || base == OrderBase::aborted ||
+           (base == OrderBase::suspended && order.cum == 0);
 }
 }  // namespace
 
 bool Model::busted(Work& work, const OrderEvent& fact) {
     Execution* execution = find_meant(work.order, fact.exec_id);
     if (execution == nullptr) {
-        if (!never_traded(work.order.base)) return false;
+        if (!never_traded(work.order)) return false;
         work.anomaly(kContradiction);
         return true;
     }
@@ -1056,7 +1058,7 @@ bool Model::corrected(Work& work, const OrderEvent& fact) {
         return true;
     }
     if (execution == nullptr || execution->status == ExecutionStatus::busted) {
-        if (!never_traded(work.order.base)) return false;
+        if (!never_traded(work.order)) return false;
         work.anomaly(kContradiction);
         return true;
     }

@@ -101,10 +101,16 @@ Handle require_named(Handle handle, const char* option, const std::string& text)
     return handle;
 }
 
-bool wanted(const OrderView& order, const OrderFilter& filter, AccountId account, StrategyId strategy,
+/// Somebody should cancel it: its scope was halted, or its strategy died and the policy is not `leave`.
+bool on_kill_list(const Reader& reader, const OrderView& order) {
+    if ((order.flags & kKillCancel) != 0) return true;
+    return (order.flags & kOrphaned) != 0 && reader.on_death(order.strategy) != OnDeath::leave;
+}
+
+bool wanted(const Reader& reader, const OrderView& order, const OrderFilter& filter, AccountId account, StrategyId strategy,
             InstrumentId instrument) {
     if ((filter.live || filter.kill_list) && !is_live(order.base)) return false;
-    if (filter.kill_list && (order.flags & (kKillCancel | kOrphaned)) == 0) return false;
+    if (filter.kill_list && !on_kill_list(reader, order)) return false;
     if (!filter.account.empty() && order.account != account) return false;
     if (!filter.strategy.empty() && order.strategy != strategy) return false;
     return filter.instrument.empty() || order.instrument == instrument;
@@ -146,7 +152,7 @@ int orders(const Common& common, const OrderFilter& filter) {
     const InstrumentId instrument = require_named(reader.instrument(filter.instrument), "--instrument", filter.instrument);
     Table table = order_table();
     reader.orders([&](const OrderView& order) {
-        if (!wanted(order, filter, account, strategy, instrument)) return true;
+        if (!wanted(reader, order, filter, account, strategy, instrument)) return true;
         common.json ? print_order_json(reader, order) : table.add(order_row(reader, order));
         return true;
     });

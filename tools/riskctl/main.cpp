@@ -1,5 +1,6 @@
 // riskctl: the command line. Parses, dispatches, maps errors to exit codes; the verbs live beside this file.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <iostream>
@@ -126,6 +127,25 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     destroy_verb->add_flag("--force", a.force, "even while processes are attached; they are then refused every call");
 }
 
+bool is_verb(const CLI::App& app, const std::string& name) {
+    const auto verbs = app.get_subcommands({});
+    return std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* verb) { return verb->get_name() == name; });
+}
+
+/// A verb that does not exist, or not yet.
+int unknown_verb(const CLI::App& app, const std::string& name) {
+    for (const char* later :
+         {"checkpoint", "checkpoint-info", "journal-info", "recover", "reconcile", "load", "roll", "approve", "top"})
+        if (name == later) {
+            std::fprintf(stderr, "riskctl: '%s' is not built in this release (CHANGELOG.md)\n", later);
+            return kUsage;
+        }
+    std::string known;
+    for (const CLI::App* verb : app.get_subcommands({})) known += " " + verb->get_name();
+    std::fprintf(stderr, "riskctl: no verb '%s', allowed:%s\n", name.c_str(), known.c_str());
+    return kUsage;
+}
+
 int guarded(const Verb& verb) {
     try {
         return verb();
@@ -156,6 +176,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+        if (argc > 1 && argv[1][0] != '-' && !is_verb(app, argv[1])) return unknown_verb(app, argv[1]);
         return app.exit(error) == 0 ? kDone : kUsage;
     }
     return guarded(chosen);
