@@ -132,6 +132,8 @@ public:
     void exposures(const std::function<bool(const ExposureView&)>& visit) const;
     [[nodiscard]] StatusView status() const;
     [[nodiscard]] std::vector<SessionView> sessions() const;
+    /// Digest of a consistent copy, as `audit` gives it, without the audit. Throws like `audit`.
+    [[nodiscard]] std::uint64_t digest() const;
     /// Audits a consistent copy. Throws Error{busy} when writers outran every attempt to copy.
     [[nodiscard]] AuditView audit() const;
     /// The configuration as it was at creation, canonical JSON.

@@ -391,16 +391,12 @@ void compare_cum(const Fact& fact, Life& life) noexcept {
     life.clear(kGap);
 }
 
-bool firm_below_reducing(const State& state) noexcept {
-    return state.rows[state.geometry.firm_row()].control.newest().state < TradingState::reducing_only;
-}
-
 TradingState firm_state(const State& state) noexcept { return state.rows[state.geometry.firm_row()].control.newest().state; }
 
 void finish(Fact& fact, Life& life, Decision& out) noexcept {
     compare_cum(fact, life);
     if (!set_reservation(life, factor_of(fact.state, life.identity->instrument))) life.anomaly(kSaturated);
-    if (fact.unremembered && firm_below_reducing(fact.state)) {
+    if (fact.unremembered && firm_state(fact.state) < TradingState::reducing_only) {
         fact.header.flags |= kFirmReducing;
         life.after.firm_previous = firm_state(fact.state);
     }
@@ -451,7 +447,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
     } else if (money && event.slot == kNoSlot) {
         v.result = event.header.result = Result::anomaly;
         v.flags = event.header.answer_flags = kExecUnremembered;
-        if (firm_below_reducing(state)) event.header.flags |= kFirmReducing;
+        if (firm_state(state) < TradingState::reducing_only) event.header.flags |= kFirmReducing;
         event.firm_previous = firm_state(state);
     }
     const bool named = input.kind == EventKind::filled && event.header.account < g.accounts &&

@@ -232,9 +232,11 @@ StatusView Reader::status() const {
     return view;
 }
 
-AuditView Reader::audit() const {
-    const auto copy = core::copy_consistent(impl_->state());
-    const bool poisoned = load_acquire(impl_->state().header->state) == static_cast<std::uint64_t>(SegmentState::poisoned);
+namespace {
+
+core::PrivateState require_copy(const core::State& state) {
+    auto copy = core::copy_consistent(state);
+    const bool poisoned = load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::poisoned);
     if (!copy && poisoned)
         throw Error(Errc::damaged,
                     "the log is damaged (R3): there is no consistent copy to audit; the bytes are kept for inspection");
@@ -242,7 +244,16 @@ AuditView Reader::audit() const {
         throw Error(
             Errc::busy,
             "writers outran every attempt to copy the tables: audit again when it is quieter, or give the ring more events");
-    core::AuditReport report = core::audit(copy->state);
+    return std::move(*copy);
+}
+
+}  // namespace
+
+std::uint64_t Reader::digest() const { return core::digest(require_copy(impl_->state()).state); }
+
+AuditView Reader::audit() const {
+    const core::PrivateState copy = require_copy(impl_->state());
+    core::AuditReport report = core::audit(copy.state);
     AuditView view;
     view.violations = std::move(report.violations);
     view.orders = report.orders;
@@ -251,8 +262,8 @@ AuditView Reader::audit() const {
     view.executions = report.executions;
     view.quarantined = report.quarantined;
     view.rows = report.rows;
-    view.seq = copy->state.log->applied;
-    view.digest = core::digest(copy->state);
+    view.seq = copy.state.log->applied;
+    view.digest = core::digest(copy.state);
     return view;
 }
 

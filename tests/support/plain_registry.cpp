@@ -21,10 +21,8 @@ PlainRegistry::PlainRegistry(const SharedConfig& config)
 
 Verdict PlainRegistry::execute(core::Decision& decision) {
     if (!decision.commit) return decision.verdict;
-    const layout::Event& event = core::write_event(state(), decision.event);
-    core::commit(state(), event.header.seq);
-    core::apply(state(), event);
-    decision.verdict.seq = event.header.seq;
+    core::execute(state(), decision.event);
+    decision.verdict.seq = decision.event.header.seq;
     return decision.verdict;
 }
 

@@ -20,15 +20,6 @@ void require_reason(const std::string& reason) {
                                          std::to_string(kMaxReasonBytes));
 }
 
-Scope require_scope(const Reader& reader, const std::string& text) {
-    const Scope scope = reader.scope(text);
-    if (scope.kind == ScopeKind::none)
-        throw Error(Errc::bad_input, "--scope: seen '" + text +
-                                         "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, "
-                                         "strategy:S/instrument:I of configured ids");
-    return scope;
-}
-
 Registry open_operator(const Common& common) {
     ProcessConfig config;
     config.state_dir = common.state_dir;

@@ -84,7 +84,7 @@ int status(const Common& common) {
     const StatusView view = reader.status();
     std::string digest = "unknown";
     try {
-        digest = digest_text(reader.audit().digest);
+        digest = digest_text(reader.digest());
     } catch (const Error& error) {
         if (error.code() != Errc::busy) throw;
     }
@@ -251,12 +251,7 @@ void print_row_json(const Reader& reader, const ExposureView& r) {
 template <class Visit>
 void each_row(const Reader& reader, const std::string& scope_text, Visit visit) {
     if (scope_text.empty()) return reader.exposures([&](const ExposureView& row) { return visit(row), true; });
-    const Scope scope = reader.scope(scope_text);
-    if (scope.kind == ScopeKind::none)
-        throw Error(Errc::bad_input, "--scope: seen '" + scope_text +
-                                         "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, "
-                                         "strategy:S/instrument:I of configured ids");
-    visit(reader.exposure(scope));
+    visit(reader.exposure(require_scope(reader, scope_text)));
 }
 
 bool is_idle_external(const Reader& reader, const ExposureView& row) {

@@ -111,6 +111,15 @@ std::string join(const std::vector<std::string_view>& parts, std::string_view se
     return text;
 }
 
+Scope require_scope(const Reader& reader, const std::string& text) {
+    const Scope scope = reader.scope(text);
+    if (scope.kind == ScopeKind::none)
+        throw Error(Errc::bad_input, "--scope: seen '" + text +
+                                         "', allowed: firm, account:A, strategy:S, instrument:I, account:A/instrument:I, "
+                                         "strategy:S/instrument:I of configured ids");
+    return scope;
+}
+
 std::string read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::string text{std::istreambuf_iterator<char>(file), {}};

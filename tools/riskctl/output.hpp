@@ -40,6 +40,9 @@ private:
 
 [[nodiscard]] std::string join(const std::vector<std::string_view>& parts, std::string_view separator);
 
+/// The scope named on the command line; throws riskreg::Error{bad_input} saying what is allowed.
+[[nodiscard]] riskreg::Scope require_scope(const riskreg::Reader& reader, const std::string& text);
+
 /// Whole file; throws riskreg::Error{bad_input} naming it.
 [[nodiscard]] std::string read_file(const std::string& path);
 
