@@ -373,7 +373,7 @@ TEST_CASE("a configuration that is wrong is refused by the path of the field", "
              {with(x, R"(,"capacity":{"ring_events":1000})"), "capacity.ring_events"},
              {with(x, R"(,"capacity":{"instruments":"1"})"), "capacity.instruments"},
              {with(x, R"(,"persistence":{"mode":"sometimes"})"), "persistence.mode"},
-             {with(x, R"(,"persistence":{"mode":"durable"})"), "persistence.mode"},
+             {with(x, R"(,"persistence":{"mode":"async","key_file":"key"})"), "persistence.key_file"},
              {with(x, R"(,"require_limits":"yes")"), "require_limits"},
          }) {
         const CliResult result = cli.run("create r --config '" + cli.file("c.json", c.config) + "'");

@@ -88,6 +88,8 @@ struct SharedConfig {
     PersistenceMode persistence_mode = PersistenceMode::async;
     std::uint32_t checkpoint_interval_s = 30;
     std::uint32_t keep_checkpoints = 3;
+    bool keep_journal = false;             ///< true: journal files are kept for ever (an audit trail from the beginning)
+    std::string key_file;                  ///< absolute path; its bytes are the HMAC key of checkpoints. Empty: SHA-256
     bool require_limits = true;
     bool allow_limit_without_reference = false;
     bool amend_before_ack = false;
@@ -115,6 +117,18 @@ struct ProcessConfig {
     std::int64_t request_timeout_ns = 20'000'000;   ///< lock deadline of requests
     std::int64_t fact_timeout_ns = 1'000'000'000;   ///< lock deadline of facts from the venue
     std::int64_t attach_timeout_ns = 5'000'000'000; ///< waiting for a creator or for a recovery
+    Durability durability = Durability::memory;      ///< `memory` or `durable`; a registry of mode durable always waits
+    std::int64_t durable_timeout_ns = 5'000'000'000; ///< then the answer says `pending`
+    bool host_snapshotter = false;   ///< stand by as host of the snapshotter, in threads of this process
+    bool final_checkpoint = false;   ///< as host: write a checkpoint, marked clean, when leaving
+    bool log_to_stderr = false;      ///< as host: alarms also to stderr
+    bool log_orders = false;         ///< as host: order ids, prices and quantities in clear in the alarm log
+};
+
+/// How a registry is rebuilt from its files.
+struct RecoverOptions {
+    std::string key_file;       ///< of checkpoints; empty: $RISKREG_KEY_FILE, else what the configuration names
+    bool accept_loss = false;   ///< take what is left up to the first damage of acknowledged data
 };
 
 }  // namespace riskreg

@@ -91,6 +91,7 @@ struct Verdict {
     std::uint64_t seq = 0;
     Quantity cum_quantity{};
     Quantity leaves_quantity{};
+    Durability durability = Durability::memory;   ///< `durable` when this answer waited for the disk, `pending` when in vain
 
     [[nodiscard]] bool accepted() const noexcept { return result == Result::accepted; }
     [[nodiscard]] bool taken() const noexcept {

@@ -84,7 +84,56 @@ struct StatusView {
     PersistenceMode persistence{};
     std::uint64_t size_bytes = 0;
     std::int64_t created_ns = 0;
+    // The snapshotter. Lags count events; times are how long the oldest of them has waited.
+    std::string host_state;  ///< none, starting, running, degraded, stopped, left
+    std::uint64_t host_pid = 0, host_epoch = 0;
+    std::int64_t host_silent_ns = 0;  ///< since its last sign of life
+    std::string fault;  ///< empty: healthy
+    std::string fault_error;
+    std::int64_t fault_since_ns = 0;
+    std::uint64_t fault_retries = 0;
+    std::uint64_t journal_lag = 0, durable_lag = 0, checkpoint_lag = 0;
+    std::int64_t journal_lag_ns = 0, durable_lag_ns = 0, checkpoint_lag_ns = 0;
+    std::uint64_t gap_end = 0;  ///< not 0: a gap in the journal is open
+    std::uint64_t checkpoints = 0;
+    std::int64_t checkpoint_ns = 0;  ///< when the last one was written, 0: never
+    std::string checkpoint_error;  ///< of the last attempt, empty: it was written
+    std::uint64_t alarms = 0;
+    std::uint64_t verified = 0, verifier_cycles = 0, differences = 0;
+    std::uint64_t journal_bytes = 0;
+    std::uint64_t recovered_seq = 0;  ///< where a recovery from disk ended, 0: never
     std::uint32_t lock_holder_pid = 0;  ///< 0: free; otherwise the thread id that holds the lock now
+};
+
+/// How `recover` found the registry.
+enum class RecoverOutcome : std::uint8_t {
+    running,  ///< processes are attached: there was nothing to recover
+    adopted,  ///< the segment had survived: memory is newer than the disk
+    rebuilt,  ///< from checkpoint and journal; the firm is unreconciled
+};
+
+struct RecoverView {
+    struct Ignored {
+        std::string name, why;
+    };
+    struct Journal {
+        std::string name;
+        std::uint64_t first_seq = 0, last_seq = 0, applied = 0;
+        std::string ending;
+    };
+    RecoverOutcome outcome{};
+    std::uint64_t seq = 0;  ///< of the registry now
+    std::string poisoned_segment;  ///< kept under this name in /dev/shm
+    std::string checkpoint;  ///< used; empty: none
+    std::uint64_t checkpoint_seq = 0;
+    bool checkpoint_clean = false;
+    std::vector<Ignored> ignored;  ///< files that were passed over
+    std::vector<Journal> journals;
+    std::uint64_t events = 0;  ///< applied from the journal
+    std::uint64_t end_seq = 0;  ///< last one found on disk
+    std::string torn;  ///< dropped as a torn tail
+    std::string damage;  ///< of acknowledged data, when the loss was accepted
+    std::uint64_t bytes = 0;  ///< read
 };
 
 /// Result of an audit (INV-3 … INV-8, INV-11).
@@ -182,8 +231,13 @@ public:
     /// Makes the segment of a new registry and leaves it, live in shared memory. Throws Error.
     static void create(const std::string& name, const SharedConfig& config, const std::string& state_dir = {});
 
-    /// Attaches. Adopts a segment that nobody is attached to: repairs, audits, notices the dead. Throws Error.
+    /// Attaches. Adopts a segment that nobody is attached to: repairs, audits, notices the dead. Where there is no segment,
+    /// or one that is damaged, it is rebuilt from checkpoint and journal, and the firm is then `unreconciled`. Throws Error;
+    /// `damaged` when acknowledged data is.
     static Registry open(const std::string& name, const ProcessConfig& config);
+
+    /// The same as an operator's deed, without staying attached: says what was used, what was passed over and why.
+    static RecoverView recover(const std::string& name, const std::string& state_dir = {}, const RecoverOptions& options = {});
 
     /// Removes the segment, and the files unless they are kept. Throws Error{busy} while a process is attached,
     /// unless `force`: those processes are then refused every further call.
@@ -191,8 +245,17 @@ public:
 
     Registry(Registry&&) noexcept;
     Registry& operator=(Registry&&) noexcept;
-    /// A clean detach: no policy for dead strategies runs, no order is orphaned.
+    /// A clean detach: no policy for dead strategies runs, no order is orphaned. As host of the snapshotter it first waits
+    /// until the journal is on disk, 5 s at most.
     ~Registry();
+
+    /// Waits until event `seq` is on disk. False when `timeout_ns` passed first; the event stands all the same.
+    [[nodiscard]] bool wait_durable(std::uint64_t seq, std::int64_t timeout_ns) const noexcept;
+    /// Asks the host of the snapshotter for a checkpoint of everything committed now. False: none hosts, it failed (`status`
+    /// says why), or it took longer.
+    [[nodiscard]] bool checkpoint(std::int64_t timeout_ns) noexcept;
+    /// This process hosts the snapshotter now.
+    [[nodiscard]] bool is_hosting() const noexcept;
 
     /// Reading, wait-free, through the same mapping.
     [[nodiscard]] const Reader& reader() const noexcept;

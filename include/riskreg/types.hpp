@@ -138,6 +138,13 @@ struct Scope {
     InstrumentId instrument = InstrumentId::none;
 };
 
+/// What an answer waits for.
+enum class Durability : std::uint8_t {
+    memory,    ///< it survives the death of any or all processes
+    durable,   ///< it survives the loss of power
+    pending,   ///< in answers only: in memory, and not yet on disk when the deadline passed
+};
+
 /// Names as they appear in JSON and on the command line. Never empty for a named enumerator.
 [[nodiscard]] std::string_view name_of(Side value) noexcept;
 [[nodiscard]] std::string_view name_of(OrderType value) noexcept;

@@ -291,6 +291,14 @@ void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
                 quarantine_hash(h.account, event.order_id, event.exec_id, event.reported), event.slot);
 }
 
+/// Only the flag: who halted the firm, and why, stays readable.
+void apply_recovered(State& state, const StateEvent& event) noexcept {
+    state.rows[event.row].control.update(
+        event.header.seq, [&](RowControl& next) { next.flags = static_cast<std::uint8_t>(next.flags | event.set_flags); });
+    CRASH_POINT("recovered");
+    store_release(state.status->state_epoch, event.header.seq);
+}
+
 void apply_limits(State& state, const LimitsEvent& event) noexcept {
     state.rows[event.row].control.update(event.header.seq, [&](RowControl& next) {
         const RowControl now = next;
@@ -346,6 +354,7 @@ void apply_records(State& state, const Event& event) noexcept {
     switch (event.header.type) {
         case EventType::registered: return apply_registered(state, event.registered);
         case EventType::quarantined: return apply_quarantined(state, event.quarantine);
+        case EventType::recovered: return apply_recovered(state, event.state);
         case EventType::state_changed:
         case EventType::reconciled: {
             const StateEvent& e = event.state;
@@ -358,6 +367,7 @@ void apply_records(State& state, const Event& event) noexcept {
         case EventType::session_fenced: return apply_session(state, event.session);
         case EventType::reference_owner: return apply_reference_owner(state, event.header);
         case EventType::denied:
+        case EventType::journal_gap:
         case EventType::none: return;
         default: return apply_life(state, event.life);
     }

@@ -182,6 +182,19 @@ bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side
     return true;
 }
 
+bool deny_log_room(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
+                   Decision& out) noexcept {
+    if (!log_is_tight(state)) [[likely]]
+        return false;
+    const bool reducing = intent == Intent::new_order && is_reducing(*now.counters[kAccountInstrumentRow], side, quantity);
+    if (reducing || intent == Intent::amend_down) return false;
+    const std::uint64_t ring = state.geometry.ring_events;
+    const std::uint64_t used = backlog(state);
+    const bool down = used >= ring && load_relaxed(state.host->fault) != static_cast<std::uint64_t>(Fault::none);
+    const Compared compared{kNoSlot, static_cast<std::int64_t>(used), static_cast<std::int64_t>(ring / 4 * 3), Unit::slots};
+    return deny(state, down ? DenyReason::journal_down : DenyReason::journal_backlog, compared, out), true;
+}
+
 bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept {
     return deny_quantity(state, order, out) || deny_price(state, order, out);
 }

@@ -116,7 +116,7 @@ bool try_copy(State& to, const State& from) noexcept {
     const std::uint64_t first = load_acquire(from.log->applied);
     // The unversioned words as of `first` or later; events that follow carry absolute values.
     copy_words(&to.log->committed, &from.log->committed, sizeof(LogWords) / 8);
-    copy_words(&to.status->journaled, &from.status->journaled, sizeof(StatusWords) / 8);
+    copy_words(&to.status->state_epoch, &from.status->state_epoch, sizeof(StatusWords) / 8);
     to.log->committed = to.log->applied = first;
     copy_records(to, from);
     copy_words(to.order_index, from.order_index, from.geometry.order_index);
@@ -184,6 +184,11 @@ std::uint64_t digest(const State& state) noexcept {
     }
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_quarantine, state.geometry.quarantine); ++i)
         d.record(state.quarantine[i]);
+    for (std::uint32_t i = 0; i < state.geometry.sessions; ++i) {
+        // Free slots count for nothing: larger tables have more of them.
+        const SessionRecord& session = state.sessions[i].record.newest();
+        if (session.status != SessionStatus::free) d.word(i), d.record(session);
+    }
     for (std::uint32_t i = 0; i < state.geometry.strategies; ++i) d.record(state.strategies[i].state.newest());
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) d.record(state.references[i].owner.newest());
     return d.value();

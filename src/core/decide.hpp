@@ -77,6 +77,12 @@ struct StateRequest {
 };
 void decide_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept;
 
+/// The first event after a rebuild from disk: the firm is `unreconciled` until somebody compared it with the venue.
+void decide_recovered(const State& state, std::int64_t now_ns, std::string_view reason, Decision& out) noexcept;
+
+/// Marks in the log itself that events before it are in no journal.
+void decide_journal_gap(const State& state, std::int64_t now_ns, Decision& out) noexcept;
+
 /// Only the members of `limits` that `fields` names change; merged here, so that two operators never undo each other.
 struct LimitsRequest {
     std::uint32_t row = kNoSlot;

@@ -141,7 +141,8 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     const OrderIdentity& identity = *life.identity;
     load_rows(state, rows_of(state.geometry, identity.account, identity.strategy, identity.instrument), nullptr, rows);
     const Intent intent = target.down ? Intent::amend_down : Intent::amend_up;
-    if (deny_state(state, rows, intent, identity.side, 0, out)) return report(state, life, out.verdict);
+    if (deny_log_room(state, rows, intent, identity.side, 0, out) || deny_state(state, rows, intent, identity.side, 0, out))
+        return report(state, life, out.verdict);
     bool takes_slot = false;
     if (deny_new_id(state, life, request.new_id, takes_slot, out)) return;
     if (deny_values(state, caller, life, target, out)) return;

@@ -92,6 +92,11 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
 [[nodiscard]] bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
                               Decision& out) noexcept;
 
+/// Check 1, as far as state decides it: room in the log. Only what increases risk is refused; the last quarter of the
+/// ring is for facts, cancels and reducing orders, which may even overrun it (protocol.md 4). True when it denied.
+[[nodiscard]] bool deny_log_room(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
+                                 Decision& out) noexcept;
+
 [[nodiscard]] inline base::NotionalFactor factor_of(const State& state, std::uint32_t instrument) noexcept {
     const layout::InstrumentRecord& record = state.instrument_records[instrument];
     return {record.factor_numerator, record.factor_scale};

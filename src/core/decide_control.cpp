@@ -49,6 +49,25 @@ void decide_state(const State& state, const Caller& caller, const StateRequest& 
     accept(out);
 }
 
+void decide_recovered(const State& state, std::int64_t now_ns, std::string_view reason, Decision& out) noexcept {
+    Caller caller;
+    caller.now_ns = now_ns;
+    StateEvent& event = out.event.state;
+    event.header = timed_header(state, EventType::recovered, caller);
+    event.row = state.geometry.firm_row();
+    event.previous = event.state = state.rows[event.row].control.newest().state;
+    event.set_flags = kUnreconciled;
+    event.reason = reason_of(reason);
+    accept(out);
+}
+
+void decide_journal_gap(const State& state, std::int64_t now_ns, Decision& out) noexcept {
+    Caller caller;
+    caller.now_ns = now_ns;
+    out.event.header = timed_header(state, EventType::journal_gap, caller);
+    accept(out);
+}
+
 Limits limits_of(const RowControl& c) noexcept {
     const auto value = [&c](LimitBit bit, std::int64_t limit) {
         if ((c.set & bit) == 0) return LimitValue{};

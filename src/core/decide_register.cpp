@@ -131,7 +131,8 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
                      Decision& out) noexcept {
     RowsNow now;
     load_rows(state, order.rows, overlay, now);
-    // 2 trading states … 4 the id
+    // 1 room in the log, 2 trading states … 4 the id
+    if (deny_log_room(state, now, Intent::new_order, order.side, order.quantity, out)) return;
     if (deny_state(state, now, Intent::new_order, order.side, order.quantity, out)) return;
     if (deny_permission(state, caller, order, out)) return;
     if (deny_identity(state, caller, order, overlay, out)) return;

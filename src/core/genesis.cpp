@@ -147,6 +147,7 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     header.persistence = static_cast<std::uint32_t>(config.persistence_mode);
     header.checkpoint_interval_s = config.checkpoint_interval_s;
     header.keep_checkpoints = config.keep_checkpoints;
+    header.keep_journal = config.keep_journal ? 1U : 0U;
     header.page_options = (config.huge_pages ? 1U : 0U) | (config.lock_memory ? 2U : 0U);
     std::memcpy(state.config, config_json.data(), config_json.size());
     make_instruments(state, config);
@@ -155,7 +156,7 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     make_tables(state);
     state.log->committed = state.log->applied = kGenesis;
     state.log->next_generation = 1;
-    state.status->journaled = state.status->durable = state.status->checkpointed = 0;
+    state.marks->journaled = state.marks->durable = state.status->consumer = kGenesis;
 }
 
 InstrumentId find_instrument(const State& state, std::string_view id) noexcept {

@@ -13,6 +13,9 @@ State view_of(std::byte* base, const layout::Geometry& geometry) noexcept {
     auto* control = reinterpret_cast<layout::Control*>(base + o.control);
     s.log = &control->log;
     s.status = &control->status;
+    s.marks = &control->marks;
+    s.wakes = &control->wakes;
+    s.host = &control->host;
     at(s.sessions, o.sessions);
     at(s.strategies, o.strategies);
     at(s.references, o.references);

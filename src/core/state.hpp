@@ -19,6 +19,9 @@ struct State {
     layout::Header* header = nullptr;
     layout::LogWords* log = nullptr;
     layout::StatusWords* status = nullptr;
+    layout::Watermarks* marks = nullptr;
+    layout::Wakes* wakes = nullptr;
+    layout::HostWords* host = nullptr;
     layout::SessionSlot* sessions = nullptr;
     layout::StrategySlot* strategies = nullptr;
     layout::ReferenceCell* references = nullptr;
@@ -41,6 +44,7 @@ struct State {
     [[nodiscard]] std::uint16_t external_strategy() const noexcept {
         return static_cast<std::uint16_t>(geometry.strategies - 1U);
     }
+    [[nodiscard]] bool has_journal() const noexcept { return header->persistence != 0; }
     [[nodiscard]] bool has_setting(layout::SettingFlag flag) const noexcept { return (header->settings & flag) != 0; }
     [[nodiscard]] bool may_trade_account(std::uint32_t strategy, std::uint32_t account) const noexcept {
         const std::uint64_t* words = permission_words(strategy);
@@ -54,6 +58,24 @@ struct State {
         return permissions + static_cast<std::size_t>(strategy) * (geometry.account_words() + geometry.instrument_words());
     }
 };
+
+/// Events that the journal does not hold yet, as writers last saw it. Under the lock.
+[[nodiscard]] inline std::uint64_t backlog(const State& state) noexcept {
+    return layout::load_relaxed(state.log->committed) - layout::load_relaxed(state.status->consumer);
+}
+/// The last quarter of the ring is in use: what increases risk is refused.
+[[nodiscard]] inline bool log_is_tight(const State& state) noexcept {
+    return state.has_journal() && backlog(state) >= state.geometry.ring_events / 4 * 3;
+}
+/// Looks how far the journal is, only when it matters. Clamped: the cursor is advice from another process. Under the lock.
+inline void refresh_consumer(State& state) noexcept {
+    if (!log_is_tight(state)) [[likely]]
+        return;
+    const std::uint64_t durable = layout::load_acquire(state.marks->durable);
+    const std::uint64_t now = layout::load_relaxed(state.status->consumer);
+    if (durable > now && durable <= layout::load_relaxed(state.log->committed))
+        layout::store_relaxed(state.status->consumer, durable);
+}
 
 /// The view of a segment of this geometry at `base` (page aligned, offsets.size_bytes long).
 [[nodiscard]] State view_of(std::byte* base, const layout::Geometry& geometry) noexcept;

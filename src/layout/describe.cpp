@@ -134,16 +134,21 @@ void describe_events(std::string& text) {
 void describe_segment(std::string& text) {
     DESCRIBE(Geometry, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
              quarantine, quarantine_index, ring_events, config_bytes);
-    DESCRIBE(Offsets, mutex, control, sessions, strategies, references, rows, rows_cold, orders, order_index, executions,
+    DESCRIBE(Offsets, mutex, host, control, sessions, strategies, references, rows, rows_cold, orders, order_index, executions,
              execution_index, quarantine, quarantine_index, ring, instrument_records, account_records, strategy_records,
              permissions, config, size_bytes);
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
-             page_options, adopting, name_begin, name_end);
+             page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal, reserved_bytes);
     DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
              quarantined_events);
-    DESCRIBE(StatusWords, journaled, durable, checkpointed, state_epoch, repairs, redone, gaps, owner_session);
-    DESCRIBE(Control, log, status);
+    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, reserved_words);
+    DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences);
+    DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
+             reserved_words);
+    DESCRIBE(HostWords, state, epoch, pid, pid_start, clean, fault, fault_errno, fault_since_ns, retries, gaps, gap_end, alarms,
+             checkpoints, journal_file, journal_bytes, checkpoint_fault_errno);
+    DESCRIBE(Control, log, status, marks, wakes, host);
 }
 
 }  // namespace

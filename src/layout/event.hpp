@@ -14,8 +14,9 @@ enum class EventType : std::uint16_t {
     replace_requested = 7, replaced = 8, replace_rejected = 9, rejected = 10, expired = 11, done_for_day = 12,
     aborted = 13, suspended = 14, resumed = 15, bust = 16, correct = 17, timed_out = 18,
     denied = 30, quarantined = 31,
-    state_changed = 40, limits_changed = 41, reconciled = 42,
+    state_changed = 40, limits_changed = 41, reconciled = 42, recovered = 43,
     session_attached = 50, session_detached = 51, session_dead = 52, session_fenced = 53, reference_owner = 54,
+    journal_gap = 60,
 };
 // clang-format on
 
@@ -24,6 +25,7 @@ enum EventFlag : std::uint8_t {
     kNoChange = 2,        ///< audit only: late, repeated or contradicting report; no record is written
     kFirmReducing = 4,    ///< an execution could not be remembered: the firm goes to reducing_only
     kVenueIdSet = 8,      ///< `id` is the venue's id, to be stored
+    kBatchMember = 16,    ///< a further event of the same batch follows: the journal never ends a block here
 };
 
 struct EventHeader {

@@ -50,6 +50,7 @@ Offsets offsets_of(const Geometry& g) noexcept {
     };
     Offsets o{};
     o.mutex = take(1, kPage);
+    o.host = take(1, kPage);
     o.control = take(1, sizeof(Control));
     o.sessions = take(g.sessions, sizeof(SessionSlot));
     o.strategies = take(g.strategies, sizeof(StrategySlot));

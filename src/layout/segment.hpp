@@ -51,6 +51,7 @@ RISKREG_RECORD(Geometry, 48, 4);
 /// Byte offsets of the tables from the start of the segment; each starts on its own page.
 struct Offsets {
     std::uint64_t mutex;
+    std::uint64_t host;                   // HostMutex: who journals
     std::uint64_t control;
     std::uint64_t sessions;
     std::uint64_t strategies;
@@ -71,7 +72,7 @@ struct Offsets {
     std::uint64_t config;
     std::uint64_t size_bytes;
 };
-RISKREG_RECORD(Offsets, 160, 8);
+RISKREG_RECORD(Offsets, 168, 8);
 
 [[nodiscard]] Offsets offsets_of(const Geometry& geometry) noexcept;
 
@@ -98,8 +99,12 @@ struct Header {
     std::uint32_t adopting;               // 1 while the mutexes are being made anew; left so by a dead adopter
     FixedId name_begin;                   // the registry's name, up to 64 bytes, in two parts
     FixedId name_end;
+    std::uint64_t epoch;                  // random, of this registry's creation: its files carry it, too
+    std::uint64_t recovered_seq;          // where a recovery from disk ended; 0: never recovered
+    std::uint32_t keep_journal;           // 1: journal files are never removed
+    std::uint8_t reserved_bytes[44];
 };
-RISKREG_RECORD(Header, 256, 8);
+RISKREG_RECORD(Header, 320, 8);
 
 /// The one log: written only under the lock, one cache line.
 struct alignas(64) LogWords {
@@ -114,24 +119,86 @@ struct alignas(64) LogWords {
 };
 RISKREG_RECORD(LogWords, 64, 64);
 
-/// Watermarks of the snapshotter, and words that only diagnose.
+/// Written under the lock only, one cache line.
 struct alignas(64) StatusWords {
-    std::uint64_t journaled;
-    std::uint64_t durable;
-    std::uint64_t checkpointed;
     std::uint64_t state_epoch;            // sequence of the last change of a trading state
     std::uint64_t repairs;                // owners found dead and repaired
     std::uint64_t redone;                 // events that a repair applied
-    std::uint64_t gaps;
     std::uint64_t owner_session;          // slot + 1 of whoever holds the lock, 0 otherwise
+    std::uint64_t consumer;               // `durable` as writers last saw it: what the ring may overwrite
+    std::uint64_t reserved_words[3];
 };
 RISKREG_RECORD(StatusWords, 64, 64);
+
+/// How far each view of the log is; one writer, the host of the snapshotter (exception to INV-1).
+struct alignas(64) Watermarks {
+    std::uint64_t journaled;              // written to a journal file
+    std::uint64_t durable;                // and synced
+    std::uint64_t checkpointed;           // sequence of the newest checkpoint that was verified and synced
+    std::uint64_t heartbeat_ns;           // monotonic clock of the journaller's last round
+    std::uint64_t checkpoint_ns;          // when the newest checkpoint was written, since the Unix epoch
+    std::uint64_t verified;               // records that the online verifier compared and found equal
+    std::uint64_t verifier_cycles;
+    std::uint64_t differences;            // records that it found different: each is an alarm
+};
+RISKREG_RECORD(Watermarks, 64, 64);
+
+/// Futex words between waiters and the journaller. Advice only: every wait is in slices and looks again.
+struct alignas(64) Wakes {
+    std::uint32_t durable_tick;           // moves with `durable`
+    std::uint32_t waiters;                // processes that wait for it; a killed one leaves its count behind
+    std::uint32_t work_tick;              // moves when somebody wants the journaller to look now
+    std::uint32_t asleep;                 // 1 while the journaller sleeps on work_tick
+    std::uint64_t checkpoint_wanted;      // requests for a checkpoint now, counted
+    std::uint64_t checkpoint_done;        // requests that were answered; checkpoint_failed says how
+    std::uint64_t checkpoint_failed;      // the last one that failed
+    std::uint64_t reserved_words[3];
+};
+RISKREG_RECORD(Wakes, 64, 64);
+
+enum class HostState : std::uint64_t { none = 0, starting = 1, running = 2, degraded = 3, left = 4 };
+
+/// What the disk did to the snapshotter. On disk nowhere, in status and alarms.
+enum class Fault : std::uint64_t {
+    none = 0,
+    journal_create = 1,
+    journal_write = 2,
+    journal_sync = 3,
+    checkpoint = 4,
+    directory = 5,
+    overrun = 6,
+    damaged = 7
+};
+
+/// The host of the snapshotter and its health; one writer, the host.
+struct alignas(64) HostWords {
+    std::uint64_t state;                  // HostState
+    std::uint64_t epoch;                  // grows by one with every host
+    std::uint64_t pid;
+    std::uint64_t pid_start;
+    std::uint64_t clean;                  // 1: the last host left with everything synced; its file may be continued
+    std::uint64_t fault;                  // Fault; none: healthy
+    std::uint64_t fault_errno;
+    std::uint64_t fault_since_ns;         // since the Unix epoch
+    std::uint64_t retries;                // of the present fault
+    std::uint64_t gaps;                   // times that the ring overran the journal
+    std::uint64_t gap_end;                // newest sequence that is in no journal; `durable` waits for two checkpoints above
+    std::uint64_t alarms;                 // lines in the alarm log
+    std::uint64_t checkpoints;            // written
+    std::uint64_t journal_file;           // number of the file that is written
+    std::uint64_t journal_bytes;          // written to journal files by this host
+    std::uint64_t checkpoint_fault_errno; // of the last checkpoint, 0: it was written
+};
+RISKREG_RECORD(HostWords, 128, 64);
 
 struct Control {
     LogWords log;
     StatusWords status;
+    Watermarks marks;
+    Wakes wakes;
+    HostWords host;
 };
-RISKREG_RECORD(Control, 128, 64);
+RISKREG_RECORD(Control, 384, 64);
 
 /// Hash over every field, offset and size: what makes two builds compatible.
 [[nodiscard]] std::uint64_t layout_hash();

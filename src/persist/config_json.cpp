@@ -154,6 +154,12 @@ void read_persistence(const JsonValue& value, SharedConfig& config) {
                   {{"none", PersistenceMode::none}, {"async", PersistenceMode::async}, {"durable", PersistenceMode::durable}});
     config.checkpoint_interval_s = in.count("checkpoint_interval_s", 30, 1, 86400);
     config.keep_checkpoints = in.count("keep_checkpoints", 3, 1, 1000);
+    config.keep_journal = in.boolean("keep_journal", false);
+    if (const JsonValue* path = in.take("key_file"); path != nullptr) {
+        config.key_file = in.text("key_file", *path);
+        if (config.key_file.empty() || config.key_file.front() != '/')
+            refuse(in.at("key_file"), quoted(config.key_file), "an absolute path");
+    }
     in.end();
 }
 
@@ -429,7 +435,9 @@ std::string config_to_json(const SharedConfig& config) {
     out.member("executions", std::uint64_t{c.executions}).end_object();
     out.key("persistence").begin_object().member("mode", modes[static_cast<std::size_t>(config.persistence_mode)]);
     out.member("checkpoint_interval_s", std::uint64_t{config.checkpoint_interval_s});
-    out.member("keep_checkpoints", std::uint64_t{config.keep_checkpoints}).end_object();
+    out.member("keep_checkpoints", std::uint64_t{config.keep_checkpoints}).member_bool("keep_journal", config.keep_journal);
+    if (!config.key_file.empty()) out.member("key_file", config.key_file);
+    out.end_object();
     out.member_bool("require_limits", config.require_limits);
     out.member_bool("allow_limit_without_reference", config.allow_limit_without_reference);
     out.member_bool("amend_before_ack", config.amend_before_ack);

@@ -36,11 +36,13 @@ std::string_view name_of(EventType type) noexcept {
         case EventType::state_changed: return "state_changed";
         case EventType::limits_changed: return "limits_changed";
         case EventType::reconciled: return "reconciled";
+        case EventType::recovered: return "recovered";
         case EventType::session_attached: return "session_attached";
         case EventType::session_detached: return "session_detached";
         case EventType::session_dead: return "session_dead";
         case EventType::session_fenced: return "session_fenced";
         case EventType::reference_owner: return "reference_owner";
+        case EventType::journal_gap: return "journal_gap";
     }
     return "unknown";
 }
@@ -165,6 +167,7 @@ void write_body(JsonWriter& out, const core::State& state, const Event& event) {
         case EventType::denied: return write_denied(out, state, event.denied);
         case EventType::quarantined: return write_quarantined(out, event.quarantine);
         case EventType::state_changed:
+        case EventType::recovered:
         case EventType::reconciled: return write_state(out, state, event.state);
         case EventType::limits_changed: return write_limits(out, state, event.limits);
         case EventType::session_attached:
@@ -172,6 +175,7 @@ void write_body(JsonWriter& out, const core::State& state, const Event& event) {
         case EventType::session_dead:
         case EventType::session_fenced: return write_session(out, state, event.session);
         case EventType::reference_owner:
+        case EventType::journal_gap:
         case EventType::none: return;
         default: return write_life(out, state, event.life);
     }

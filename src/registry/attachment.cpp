@@ -10,6 +10,7 @@
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
+#include "registry/rebuild.hpp"
 #include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
@@ -20,12 +21,6 @@ namespace riskreg::registry {
 using namespace layout;
 using segment::LifecycleLock;
 using segment::Mapping;
-
-namespace {
-
-core::State state_of(const Mapping& mapping) {
-    return core::view_of(mapping.base(), reinterpret_cast<const Header*>(mapping.base())->geometry);
-}
 
 void write_identity(Header& header, const LifecycleLock& lock, const std::string& name) {
     const segment::LockIdentity id = lock.identity();
@@ -43,10 +38,16 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
         base::make_id(name.size() > kMaxIdBytes ? std::string_view(name).substr(kMaxIdBytes) : std::string_view{});
 }
 
-/// Fresh mutexes; only under the exclusive lifecycle lock, when no process is attached in any namespace.
 void make_mutexes(core::State& state) {
     segment::RobustMutex(segment::mutex_memory(state)).initialise();
+    segment::RobustMutex(segment::host_mutex_memory(state)).initialise();
     for (std::uint32_t i = 0; i < state.geometry.sessions; ++i) segment::RobustMutex(state.sessions[i].mutex).initialise();
+}
+
+namespace {
+
+core::State state_of(const Mapping& mapping) {
+    return core::view_of(mapping.base(), reinterpret_cast<const Header*>(mapping.base())->geometry);
 }
 
 /// Under the exclusive lock: removes a segment that nobody can use, says whether a usable one is there.
@@ -69,38 +70,41 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     CRASH_POINT("segment reserved");
     core::make_genesis(state, config, json);
     write_identity(*state.header, lock, name);
+    state.header->epoch = segment::random_bits() | 1U;
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment filled");
+    if (state.has_journal()) make_first_journal(lock, name, json, state.header->epoch, geometry);
     store_release(state.header->magic, kMagic);
     CRASH_POINT("magic stored");
 }
 
-/// Adoption (protocol.md 7): memory is newer than the disk. Redo, audit, bury the dead.
-void adopt(core::State& state, const std::string& name) {
+/// Adoption (protocol.md 7): memory is newer than the disk. Redo, audit, bury the dead. Empty, or why the tables cannot
+/// be trusted; then they are poisoned.
+std::string adopt(core::State& state) {
     store_relaxed(state.header->pid_namespace, segment::pid_namespace());
-    const auto poisoned = [&](const std::string& why) {
+    const auto poisoned = [&](std::string why) {
         segment::poison(state);
-        return Error(Errc::damaged, "registry '" + name + "' is poisoned: " + why +
-                                        ". Its bytes are kept for inspection; `riskctl verify " + name +
-                                        "` names the damage, `riskctl destroy " + name + "` removes it");
+        return why;
     };
     if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
-        throw poisoned("it was marked so before");
+        return poisoned("it was marked so before");
     // Who gets a shared lock after we died in the middle must not use half-made mutexes: it sees this word.
     state.header->adopting = 1;
     fence_release();
     make_mutexes(state);
     CRASH_POINT("mutexes made");
     const core::RepairCase repaired = core::repair(state);
-    if (repaired == core::RepairCase::r3_damaged) throw poisoned("the log or the header is damaged (R3)");
+    if (repaired == core::RepairCase::r3_damaged) return poisoned("the log or the header is damaged (R3)");
     if (repaired == core::RepairCase::r2_redone) store_relaxed(state.status->repairs, load_relaxed(state.status->repairs) + 1);
     const core::AuditReport report = core::audit(state);
-    if (!report.clean()) throw poisoned("the audit found: " + report.violations.front());
+    if (!report.clean()) return poisoned("the audit found: " + report.violations.front());
+    state.wakes->waiters = state.wakes->asleep = 0;
     bury_dead_sessions(state);
     fence_release();
     state.header->adopting = 0;
     CRASH_POINT("adopted");
+    return {};
 }
 
 Error other_attached(const std::string& name, const std::string& what) {
@@ -122,68 +126,129 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
     if (usable_segment_exists(lock, segment_name))
         throw Error(Errc::bad_input,
                     "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
+    require_no_files(lock, name);
+    static_cast<void>(persist::read_key(config.key_file));   // one that cannot be read is better found now
     const std::string json = config_to_json(config);
     const Geometry geometry = core::geometry_of(config, json.size());
     Mapping mapping = Mapping::create(segment_name, offsets_of(geometry).size_bytes);
     mapping.advise(config.huge_pages, false);
-    fill_segment(mapping, geometry, config, json, lock, name);
+    try {
+        fill_segment(mapping, geometry, config, json, lock, name);
+    } catch (...) {
+        segment::remove_segment(segment_name);
+        throw;
+    }
 }
 
 namespace {
 
-/// One attempt under the lifecycle lock that was granted; false when a dead adopter left the segment half adopted and
-/// it has to be taken exclusively.
-bool try_attach(LifecycleLock& lock, bool alone, const std::string& name, std::optional<Attachment>& out) {
-    const segment::LockIdentity identity = lock.identity();
-    const std::string segment_name = segment::segment_name(identity, name);
-    if (alone && !usable_segment_exists(lock, segment_name))
-        throw Error(Errc::missing, "registry '" + name +
-                                       "' has no segment in shared memory (rebooted, destroyed, or its creator died): create "
-                                       "it with `riskctl create " +
-                                       name + " --config FILE`");
-    Mapping mapping = Mapping::open(segment_name, segment::Access::read_write);
-    segment::require_fitting(mapping, identity, name, alone);
+/// Shared by the steps of one attach.
+struct Attaching {
+    LifecycleLock& lock;
+    const std::string& name;
+    const std::string segment_name;
+    const RecoverOptions& options;
+    std::optional<persist::RecoveryReport> rebuilt;
+    std::string poisoned_segment;
+};
+
+/// Under the exclusive lock: no usable segment is there.
+void rebuild(Attaching& at) {
+    if (!has_files(at.lock))
+        throw Error(Errc::missing, "registry '" + at.name +
+                                       "' has no segment in shared memory (rebooted, destroyed, or its creator died) and no "
+                                       "files to rebuild it from: create it with `riskctl create " +
+                                       at.name + " --config FILE`");
+    at.rebuilt = rebuild_segment(at.lock, at.name, at.segment_name, at.options);
+}
+
+Mapping open_fitting(const Attaching& at, bool alone) {
+    Mapping mapping = Mapping::open(at.segment_name, segment::Access::read_write);
+    segment::require_fitting(mapping, at.lock.identity(), at.name, alone);
     if (!mapping.is_current())
-        throw Error(Errc::missing, "the segment of '" + name + "' was removed while attaching; try again");
+        throw Error(Errc::missing, "the segment of '" + at.name + "' was removed while attaching; try again");
+    return mapping;
+}
+
+Error poisoned_error(const std::string& name, const std::string& why) {
+    return {Errc::damaged, "registry '" + name + "' is poisoned: " + why +
+                               ". Its bytes are kept for inspection; `riskctl verify " + name +
+                               "` names the damage, `riskctl destroy " + name + "` removes it"};
+}
+
+/// The tables that nobody is attached to, fit for use: adopted, or their bytes kept aside and rebuilt from the journal.
+Mapping adopt_or_rebuild(Attaching& at) {
+    Mapping mapping = open_fitting(at, true);
     core::State state = state_of(mapping);
-    if (!alone && state.header->adopting != 0) return false;
-    const bool lock_memory = (state.header->page_options & 2U) != 0;
-    if (!mapping.advise((state.header->page_options & 1U) != 0, lock_memory) && lock_memory)
+    const std::string why = adopt(state);
+    if (why.empty()) return mapping;
+    if (!state.has_journal() || !has_files(at.lock)) throw poisoned_error(at.name, why);
+    const std::string kept = at.segment_name + ".poisoned-" + std::to_string(segment::realtime_ns());
+    if (!segment::rename_segment(at.segment_name, kept)) throw poisoned_error(at.name, why + " (and could not be set aside)");
+    at.poisoned_segment = kept;
+    try {
+        rebuild(at);
+    } catch (const Error& error) {
+        throw Error(error.code(), "registry '" + at.name + "' is poisoned (" + why + "; its bytes are kept in /dev/shm/" +
+                                      kept + "), and rebuilding it failed: " + error.what());
+    }
+    return open_fitting(at, true);
+}
+
+void advise(const Mapping& mapping, const Header& header) {
+    const bool lock_memory = (header.page_options & 2U) != 0;
+    if (!const_cast<Mapping&>(mapping).advise((header.page_options & 1U) != 0, lock_memory) && lock_memory)
         throw Error(Errc::permission, "lock_memory: the host refused to lock " + std::to_string(mapping.size_bytes() >> 20) +
                                           " MiB: raise `ulimit -l`, or set lock_memory to false");
+}
+
+/// One attempt under the lifecycle lock that was granted; nothing when a dead adopter left the segment half adopted and
+/// it has to be taken exclusively.
+std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     if (alone) {
-        adopt(state, name);
-        if (!lock.try_shared()) throw Error(Errc::system, "cannot keep the lifecycle lock of '" + name + "'");
+        if (!usable_segment_exists(at.lock, at.segment_name)) rebuild(at);
+        Mapping mapping = adopt_or_rebuild(at);
+        if (!at.lock.try_shared()) throw Error(Errc::system, "cannot keep the lifecycle lock of '" + at.name + "'");
+        return mapping;
     }
-    if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
-        throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name +
-                                       "` names the damage, `riskctl destroy " + name + " --force` removes it");
-    out.emplace(Attachment{std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch()});
-    return true;
+    Mapping mapping = open_fitting(at, false);
+    if (state_of(mapping).header->adopting != 0) return std::nullopt;
+    return mapping;
 }
 
 }  // namespace
 
-Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns) {
+Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
+                  const RecoverOptions& options) {
     segment::require_valid_name(name);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
-    std::optional<Attachment> attached;
-    for (;;) {
+    Attaching at{lock, name, segment::segment_name(lock.identity(), name), options, {}, {}};
+    std::optional<Mapping> mapping;
+    bool alone = false;
+    while (!mapping) {
         const LifecycleLock::Granted granted = lock.wait_any(deadline);
         CRASH_POINT("lifecycle");
         if (granted == LifecycleLock::Granted::none)
             throw Error(Errc::busy,
                         "registry '" + name + "' is being created, recovered or destroyed by another process; try again");
-        if (try_attach(lock, granted == LifecycleLock::Granted::exclusive, name, attached)) break;
+        alone = granted == LifecycleLock::Granted::exclusive;
+        mapping = try_attach(at, alone);
+        if (mapping) break;
         lock.release();
         if (segment::monotonic_ns() >= deadline)
             throw Error(Errc::busy,
                         "registry '" + name + "' was left half adopted by a process that died, and others hold it; try again");
+        segment::sleep_ns(1'000'000);
     }
+    core::State state = state_of(*mapping);
+    advise(*mapping, *state.header);
+    if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
+        throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name +
+                                       "` names the damage, `riskctl destroy " + name + " --force` removes it");
     segment::install_crash_handler();
-    ENFORCE(attached.has_value());
-    return std::move(*attached);
+    return {std::move(lock),       std::move(*mapping),           state, name, at.segment_name, segment::fork_epoch(), alone,
+            std::move(at.rebuilt), std::move(at.poisoned_segment)};
 }
 
 Attachment attach_reader(const std::string& name, const std::string& state_dir) {
@@ -191,11 +256,16 @@ Attachment attach_reader(const std::string& name, const std::string& state_dir) 
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
     const segment::LockIdentity identity = lock.identity();
     const std::string segment_name = segment::segment_name(identity, name);
+    if (!segment::segment_exists(segment_name))
+        throw Error(Errc::missing, "registry '" + name +
+                                       "' has no segment in shared memory: the host was rebooted, or it was "
+                                       "destroyed. `riskctl recover " +
+                                       name + "` rebuilds it from its files");
     Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
     // Looking takes no mutex, so a namespace that was left behind does not matter here.
     segment::require_fitting(mapping, identity, name, true);
     const core::State state = state_of(mapping);
-    return {std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch()};
+    return {std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch(), false, {}, {}};
 }
 
 namespace {

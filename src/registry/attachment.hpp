@@ -1,9 +1,11 @@
 /// What one process holds of one registry: LOCK, mapping, view. Internal to the registry layer.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "core/state.hpp"
+#include "persist/recovery.hpp"
 #include "riskreg/config.hpp"
 #include "segment/lifecycle_posix.hpp"
 #include "segment/mapping_posix.hpp"
@@ -18,13 +20,22 @@ struct Attachment {
     std::string name;
     std::string segment;
     std::uint64_t fork_epoch = 0;
+    bool was_alone = false;                          ///< nobody else was attached: adopted or rebuilt
+    std::optional<persist::RecoveryReport> rebuilt;  ///< from files, by this attach
+    std::string poisoned_segment;                    ///< kept under this name, when one had to be given up
 };
 
 /// Creates the segment under the exclusive lifecycle lock and leaves it; nobody is attached afterwards.
 void create_segment(const std::string& name, const SharedConfig& config, const std::string& state_dir);
 
 /// Attaches for writing: adopts when nobody else is attached, else waits for the shared lock.
-[[nodiscard]] Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns);
+/// Rebuilds the segment from files when there is none, or when it is damaged and its events are in a journal.
+[[nodiscard]] Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
+                                const RecoverOptions& options = {});
+
+/// Fresh mutexes; only under the exclusive lifecycle lock, when no process is attached in any namespace.
+void make_mutexes(core::State& state);
+void write_identity(layout::Header& header, const segment::LifecycleLock& lock, const std::string& name);
 
 /// Maps read-only, without any lock.
 [[nodiscard]] Attachment attach_reader(const std::string& name, const std::string& state_dir);

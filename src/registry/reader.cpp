@@ -182,12 +182,12 @@ namespace {
 void read_log(const core::State& state, StatusView& view) {
     view.committed = load_acquire(state.log->committed);
     view.applied = load_acquire(state.log->applied);
-    view.journaled = load_relaxed(state.status->journaled);
-    view.durable = load_relaxed(state.status->durable);
-    view.checkpointed = load_relaxed(state.status->checkpointed);
+    view.journaled = load_relaxed(state.marks->journaled);
+    view.durable = load_relaxed(state.marks->durable);
+    view.checkpointed = load_relaxed(state.marks->checkpointed);
     view.repairs = load_relaxed(state.status->repairs);
     view.redone = load_relaxed(state.status->redone);
-    view.gaps = load_relaxed(state.status->gaps);
+    view.gaps = load_relaxed(state.host->gaps);
     view.ring_capacity = state.geometry.ring_events;
     view.ids_used = load_relaxed(state.log->next_order);
     view.orders_capacity = state.geometry.orders;
@@ -196,6 +196,63 @@ void read_log(const core::State& state, StatusView& view) {
     view.quarantined_records = load_relaxed(state.log->next_quarantine);
     view.quarantine_capacity = state.geometry.quarantine;
     view.quarantined_events = load_relaxed(state.log->quarantined_events);
+}
+
+constexpr std::string_view kHostStates[] = {"none", "starting", "running", "degraded", "left"};
+constexpr std::string_view kFaults[] = {"",           "journal_create", "journal_write", "journal_sync",
+                                        "checkpoint", "directory",      "overrun",       "damaged"};
+constexpr std::int64_t kStoppedNs = 1'000'000'000;
+
+template <std::size_t N>
+std::string name_in(const std::string_view (&names)[N], std::uint64_t index) {
+    return index < N ? std::string(names[index]) : "unknown";
+}
+
+std::string error_text(std::uint64_t number) { return number == 0 ? std::string() : std::strerror(static_cast<int>(number)); }
+
+/// How long event `seq` has waited; 0 when it is not there or no longer in the ring.
+std::int64_t waited_ns(const core::State& state, std::uint64_t seq, std::uint64_t committed) noexcept {
+    if (seq > committed) return 0;
+    const EventHeader& header = state.ring_slot(seq).header;
+    const std::int64_t time = static_cast<std::int64_t>(load_relaxed(reinterpret_cast<const std::uint64_t&>(header.time_ns)));
+    if (load_acquire(header.seq) != seq) return 0;
+    return std::max<std::int64_t>(segment::realtime_ns() - time, 0);
+}
+
+void read_snapshotter(const core::State& state, StatusView& view) {
+    const HostWords& host = *state.host;
+    const bool held = segment::RobustMutex::holder_hint(segment::host_mutex_memory(state)) != 0 &&
+                      !segment::RobustMutex::owner_died_hint(segment::host_mutex_memory(state));
+    view.host_state = name_in(kHostStates, load_relaxed(host.state));
+    view.host_pid = load_relaxed(host.pid);
+    view.host_epoch = load_relaxed(host.epoch);
+    view.host_silent_ns = segment::monotonic_ns() - static_cast<std::int64_t>(load_relaxed(state.marks->heartbeat_ns));
+    if (!held) view.host_state = "none", view.host_pid = 0, view.host_silent_ns = 0;
+    if (held && view.host_silent_ns > kStoppedNs) view.host_state = "stopped";
+    view.fault = name_in(kFaults, load_relaxed(host.fault));
+    view.fault_error = error_text(load_relaxed(host.fault_errno));
+    view.fault_since_ns = view.fault.empty() ? 0 : static_cast<std::int64_t>(load_relaxed(host.fault_since_ns));
+    view.fault_retries = load_relaxed(host.retries);
+    view.gap_end = load_relaxed(host.gap_end);
+    view.checkpoints = load_relaxed(host.checkpoints);
+    view.checkpoint_ns = static_cast<std::int64_t>(load_relaxed(state.marks->checkpoint_ns));
+    view.checkpoint_error = error_text(load_relaxed(host.checkpoint_fault_errno));
+    view.alarms = load_relaxed(host.alarms);
+    view.verified = load_relaxed(state.marks->verified);
+    view.verifier_cycles = load_relaxed(state.marks->verifier_cycles);
+    view.differences = load_relaxed(state.marks->differences);
+    view.journal_bytes = load_relaxed(host.journal_bytes);
+    view.recovered_seq = load_relaxed(state.header->recovered_seq);
+    if (!state.has_journal()) return;
+    const auto lag = [&](std::uint64_t mark) { return view.committed > mark ? view.committed - mark : 0; };
+    view.journal_lag = lag(view.journaled);
+    view.durable_lag = view.backlog = lag(view.durable);
+    view.checkpoint_lag = lag(view.checkpointed);
+    view.journal_lag_ns = waited_ns(state, view.journaled + 1, view.committed);
+    view.durable_lag_ns = waited_ns(state, view.durable + 1, view.committed);
+    view.checkpoint_lag_ns = view.checkpoint_ns == 0
+                                 ? waited_ns(state, kGenesis + 1, view.committed)
+                                 : waited_ns(state, std::max(view.checkpointed, kGenesis) + 1, view.committed);
 }
 
 std::string state_name(const StatusView& view, const ExposureView& firm) {
@@ -211,6 +268,7 @@ StatusView Reader::status() const {
     const core::State& state = impl_->state();
     StatusView view;
     read_log(state, view);
+    read_snapshotter(state, view);
     const ExposureView firm = exposure_of_row(state, state.geometry.firm_row());
     view.name = impl_->attachment->name;
     view.segment = impl_->attachment->segment;
@@ -274,7 +332,9 @@ std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::u
     const core::State& state = impl_->state();
     const std::uint64_t committed = load_acquire(state.log->committed);
     const std::uint64_t ring = state.geometry.ring_events;
-    const std::uint64_t oldest = committed > ring ? committed - ring + 1 : kGenesis + 1;
+    // What a recovery applied went into the tables, not into the ring.
+    const std::uint64_t first = std::max(load_relaxed(state.header->recovered_seq), kGenesis) + 1;
+    const std::uint64_t oldest = std::max(first, committed > ring ? committed - ring + 1 : 0);
     std::uint64_t seq = std::max(from, oldest);
     if (lost != nullptr) *lost = from != 0 && from < oldest ? oldest - std::max(from, kGenesis + 1) : 0;
     for (; seq <= committed; ++seq) {

@@ -9,8 +9,10 @@
 #include "core/overlay.hpp"
 #include "registry/attachment.hpp"
 #include "registry/denial_gate.hpp"
+#include "registry/durable.hpp"
 #include "registry/reader_impl.hpp"
 #include "registry/session.hpp"
+#include "registry/snapshotter.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -51,8 +53,10 @@ struct Registry::Impl {
     core::State& state = attachment.state;
     Reader reader;
     core::Caller caller;                 // without the time
+    std::unique_ptr<registry::Snapshotter> snapshotter;   // outlives the session: its last event is journaled, too
     std::unique_ptr<registry::Session> session;
     registry::DenialGate gate;           // under the registry's lock
+    bool waits_for_disk = false;
 
     Impl(ProcessConfig process, registry::Attachment attached)
         : config(std::move(process)), attachment(std::move(attached)), reader(std::make_unique<Reader::Impl>(attachment)) {
@@ -63,10 +67,19 @@ struct Registry::Impl {
         // In a forked child the session is the parent's (its thread is not here), and the kernel did not give us the
         // mapping: both are left alone.
         static_cast<void>(session.release());
+        static_cast<void>(snapshotter.release());
         attachment.mapping.abandon();
     }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
+
+    void require_durability() {
+        const auto mode = static_cast<PersistenceMode>(state.header->persistence);
+        if (config.durability == Durability::durable && mode == PersistenceMode::none)
+            throw Error(Errc::bad_input, "durability: seen durable, allowed: memory; registry '" + attachment.name +
+                                             "' was created with persistence.mode none");
+        waits_for_disk = config.durability == Durability::durable || mode == PersistenceMode::durable;
+    }
 
     [[nodiscard]] bool in_attached_process() const noexcept { return segment::fork_epoch() == attachment.fork_epoch; }
     [[nodiscard]] core::Caller now() const noexcept {
@@ -77,6 +90,19 @@ struct Registry::Impl {
     [[nodiscard]] bool is_current_session() const noexcept {
         return !session || load_relaxed(state.sessions[caller.session].word) ==
                                session_word(caller.generation, layout::SessionStatus::attached);
+    }
+
+    /// Outside the lock: an answer that is to survive power loss waits until all that it tells is on disk, and an answer
+    /// without an event of its own may tell of another's (INV-9).
+    Verdict settle(Verdict verdict) noexcept {
+        if (!waits_for_disk) [[likely]]
+            return verdict;
+        const bool tells = verdict.seq != 0 || verdict.has_order || verdict.taken();
+        if (!tells || !in_attached_process()) return verdict;
+        const std::uint64_t seq = verdict.seq != 0 ? verdict.seq : load_acquire(state.log->committed);
+        const bool there = registry::wait_durable(state, seq, config.durable_timeout_ns);
+        verdict.durability = there ? Durability::durable : Durability::pending;
+        return verdict;
     }
 
     /// Append and apply what was decided. The commit point is inside.
@@ -94,6 +120,7 @@ struct Registry::Impl {
             return refusal(how, lock.entry() == segment::Entry::timed_out ? DenyReason::lock_timeout : DenyReason::poisoned);
         if (!is_current_session()) [[unlikely]]
             return refusal(how, DenyReason::fenced);
+        core::refresh_consumer(state);
         return critical();
     }
 
@@ -104,7 +131,9 @@ struct Registry::Impl {
         count(slot.denied);
         const Verdict& v = decision.verdict;
         const std::uint32_t row = state.geometry.row_of(v.scope);
-        if (!core::refusal_is_logged(v.reason) || !gate.admit(v.reason, row, who.now_ns)) return count(slot.denied_unlogged);
+        // A loop of refusals must not fill what is left of the log.
+        if (!core::refusal_is_logged(v.reason) || core::log_is_tight(state) || !gate.admit(v.reason, row, who.now_ns))
+            return count(slot.denied_unlogged);
         core::write_denied(state, who, request, order, decision);
         perform(decision);
         decision.verdict.seq = 0;   // the answer of a refusal names no event
@@ -137,8 +166,11 @@ struct Registry::Impl {
             batch.overlay->add(batch.orders[i].rows, batch.orders[i].side, delta.open_quantity, delta.open_notional);
             batch.overlay->add_id(batch.orders[i].account, batch.orders[i].id);
         }
-        batch.decisions.back().event.header.flags |= kBatchEnd;
-        for (std::size_t i = 0; i < batch.orders.size(); ++i) core::write_event(state, batch.decisions[i].event, i);
+        for (std::size_t i = 0; i < batch.orders.size(); ++i) {
+            layout::Event& event = batch.decisions[i].event;
+            event.header.flags |= i + 1 == batch.orders.size() ? kBatchEnd : kBatchMember;
+            core::write_event(state, event, i);
+        }
         core::commit(state, batch.decisions.back().event.header.seq);
         for (std::size_t i = 0; i < batch.orders.size(); ++i) {
             core::apply(state, batch.decisions[i].event);
@@ -163,7 +195,7 @@ struct Registry::Impl {
     Verdict request_within(std::int64_t timeout_ns, EventType type, std::string_view id, AccountId account,
                            Decide decide) noexcept {
         const core::Caller who = now();
-        return locked(timeout_ns, Refused::denied, [&] {
+        return settle(locked(timeout_ns, Refused::denied, [&] {
             core::Decision decision;
             decide(who, decision);
             if (decision.commit) {
@@ -175,7 +207,7 @@ struct Registry::Impl {
                 refuse(type, named, who, decision);
             }
             return decision.verdict;
-        });
+        }));
     }
 };
 
@@ -187,8 +219,34 @@ void Registry::destroy(const std::string& name, const std::string& state_dir, bo
     registry::destroy_segment(name, state_dir, keep_files, force);
 }
 
+RecoverView Registry::recover(const std::string& name, const std::string& state_dir, const RecoverOptions& options) {
+    const registry::Attachment attachment = registry::attach(name, state_dir, 5'000'000'000, options);
+    RecoverView view;
+    view.poisoned_segment = attachment.poisoned_segment;
+    view.seq = load_acquire(attachment.state.log->committed);
+    view.outcome = attachment.rebuilt     ? RecoverOutcome::rebuilt
+                   : attachment.was_alone ? RecoverOutcome::adopted
+                                          : RecoverOutcome::running;
+    if (!attachment.rebuilt) return view;
+    const persist::RecoveryReport& report = *attachment.rebuilt;
+    view.checkpoint = report.checkpoint;
+    view.checkpoint_seq = report.checkpoint.empty() ? 0 : report.head.seq;
+    view.checkpoint_clean = !report.checkpoint.empty() && report.head.clean;
+    for (const persist::IgnoredFile& file : report.ignored) view.ignored.push_back({file.name, file.why});
+    for (const persist::JournalUse& use : report.journals)
+        view.journals.push_back({use.name, use.first_seq, use.last_seq, use.applied, use.ending});
+    view.events = report.events;
+    view.end_seq = report.end_seq;
+    view.torn = report.torn;
+    view.damage = report.damage;
+    view.bytes = report.bytes;
+    return view;
+}
+
 Registry Registry::open(const std::string& name, const ProcessConfig& config) {
     auto impl = std::make_unique<Impl>(config, registry::attach(name, config.state_dir, config.attach_timeout_ns));
+    impl->require_durability();
+    if (config.host_snapshotter) impl->snapshotter = std::make_unique<registry::Snapshotter>(impl->attachment, impl->config);
     if (!config.strategy.empty()) {
         const StrategyId strategy = impl->reader.strategy(config.strategy);
         if (strategy == StrategyId::none || static_cast<std::uint16_t>(strategy) == impl->state.external_strategy()) {
@@ -222,7 +280,8 @@ Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
     const core::NewOrder order = core::prepare(impl_->state, impl_->caller, request);
     core::prefetch(impl_->state, order);
     const core::Caller who = impl_->now();
-    return impl_->locked(impl_->config.request_timeout_ns, Refused::denied, [&] { return impl_->register_locked(who, order); });
+    return impl_->settle(
+        impl_->locked(impl_->config.request_timeout_ns, Refused::denied, [&] { return impl_->register_locked(who, order); }));
 }
 
 std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requests, bool all_or_none) {
@@ -240,6 +299,8 @@ std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requ
         return done;
     });
     if (outcome.result != Result::ok) std::fill(batch.answers.begin(), batch.answers.end(), outcome);
+    // The last one first: when it is on disk, all are.
+    for (auto answer = batch.answers.rbegin(); answer != batch.answers.rend(); ++answer) *answer = impl.settle(*answer);
     return std::move(batch.answers);
 }
 
@@ -264,7 +325,7 @@ Verdict Registry::aborted(AccountId account, std::string_view id) noexcept {
 Verdict Registry::event(const OrderEvent& fact) noexcept {
     if (!impl_->in_attached_process()) return refusal(Refused::not_booked, DenyReason::not_attached);
     const core::Caller who = impl_->now();
-    return impl_->locked(impl_->config.fact_timeout_ns, Refused::not_booked, [&] {
+    return impl_->settle(impl_->locked(impl_->config.fact_timeout_ns, Refused::not_booked, [&] {
         core::Decision decision;
         core::decide_fact(impl_->state, who, fact, decision);
         if (decision.commit) {
@@ -272,8 +333,19 @@ Verdict Registry::event(const OrderEvent& fact) noexcept {
             if (impl_->session) count(impl_->state.sessions[who.session].facts);
         }
         return decision.verdict;
-    });
+    }));
 }
+
+bool Registry::wait_durable(std::uint64_t seq, std::int64_t timeout_ns) const noexcept {
+    if (!impl_->in_attached_process()) return false;
+    return registry::wait_durable(impl_->state, seq, timeout_ns);
+}
+
+bool Registry::checkpoint(std::int64_t timeout_ns) noexcept {
+    return impl_->in_attached_process() && registry::request_checkpoint(impl_->state, timeout_ns);
+}
+
+bool Registry::is_hosting() const noexcept { return impl_->snapshotter && impl_->snapshotter->is_hosting(); }
 
 Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept {
     Impl& impl = *impl_;

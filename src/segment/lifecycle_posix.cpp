@@ -100,11 +100,11 @@ LifecycleLock::LifecycleLock(LifecycleLock&& other) noexcept
       descriptor_(std::exchange(other.descriptor_, -1)),
       fork_epoch_(other.fork_epoch_) {}
 
-bool LifecycleLock::set_lock(int type) noexcept {
+bool LifecycleLock::set_lock(int type, int byte) noexcept {
     struct flock range {};
     range.l_type = static_cast<short>(type);
     range.l_whence = SEEK_SET;
-    range.l_start = 0;
+    range.l_start = byte;
     range.l_len = 1;
     return ::fcntl(descriptor_, F_OFD_SETLK, &range) == 0;
 }
@@ -112,6 +112,8 @@ bool LifecycleLock::set_lock(int type) noexcept {
 bool LifecycleLock::try_exclusive() noexcept { return set_lock(F_WRLCK); }
 bool LifecycleLock::try_shared() noexcept { return set_lock(F_RDLCK); }
 void LifecycleLock::release() noexcept { static_cast<void>(set_lock(F_UNLCK)); }
+bool LifecycleLock::try_host() noexcept { return set_lock(F_WRLCK, 1); }
+void LifecycleLock::release_host() noexcept { static_cast<void>(set_lock(F_UNLCK, 1)); }
 
 LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) noexcept {
     for (;;) {

@@ -41,13 +41,17 @@ public:
     [[nodiscard]] Granted wait_any(std::int64_t deadline_ns) noexcept;
     void release() noexcept;
 
+    /// Byte 1: who journals. It fences hosts that are attached to an orphaned segment of the same directory.
+    [[nodiscard]] bool try_host() noexcept;
+    void release_host() noexcept;
+
     /// Writes the token into a new LOCK file; only under the exclusive lock.
     void ensure_token();
     [[nodiscard]] LockIdentity identity() const;
     [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
 
 private:
-    [[nodiscard]] bool set_lock(int type) noexcept;
+    [[nodiscard]] bool set_lock(int type, int byte = 0) noexcept;
     std::string directory_;
     int descriptor_ = -1;
     std::uint64_t fork_epoch_ = 0;   // a forked child has the number of our descriptor, and no right to close it

@@ -148,6 +148,10 @@ bool segment_exists(const std::string& segment) noexcept {
     return ::stat(shm_path(segment).c_str(), &status) == 0;
 }
 
+bool rename_segment(const std::string& segment, const std::string& to) noexcept {
+    return ::rename(shm_path(segment).c_str(), shm_path(to).c_str()) == 0;
+}
+
 bool remove_segment(const std::string& segment) noexcept { return bip::shared_memory_object::remove(segment.c_str()); }
 
 bool is_unfinished(const Mapping& mapping) noexcept {

@@ -48,6 +48,8 @@ private:
 };
 
 [[nodiscard]] bool segment_exists(const std::string& segment) noexcept;
+/// Keeps the bytes of a poisoned segment under another name. False when that failed.
+bool rename_segment(const std::string& segment, const std::string& to) noexcept;
 /// True when it was there.
 bool remove_segment(const std::string& segment) noexcept;
 

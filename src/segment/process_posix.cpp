@@ -1,9 +1,14 @@
 #include "segment/process_posix.hpp"
 
+#include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +70,35 @@ void on_crash(int signal_number) {
 
 std::int64_t realtime_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+void sleep_ns(std::int64_t ns) noexcept {
+    const timespec time{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+    ::nanosleep(&time, nullptr);
+}
+
+void pause_cpu() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#else
+    asm volatile("" ::: "memory");
+#endif
+}
+
+void yield_cpu() noexcept { ::sched_yield(); }
+
+void wait_while(const std::uint32_t& word, std::uint32_t value, std::int64_t timeout_ns) noexcept {
+    const timespec time{static_cast<time_t>(timeout_ns / 1'000'000'000), static_cast<long>(timeout_ns % 1'000'000'000)};
+    ::syscall(SYS_futex, &word, FUTEX_WAIT, value, &time, nullptr, 0);
+}
+
+void wake_all(const std::uint32_t& word) noexcept { ::syscall(SYS_futex, &word, FUTEX_WAKE, 0x7FFFFFFF, nullptr, nullptr, 0); }
+
+std::uint64_t random_bits() {
+    std::uint64_t bits = 0;
+    if (::getrandom(&bits, sizeof bits, 0) != static_cast<ssize_t>(sizeof bits))
+        throw Error(Errc::system, "getrandom failed: errno " + std::to_string(errno));
+    return bits;
+}
+
 std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(::getpid()); }
 std::uint32_t user_id() noexcept { return static_cast<std::uint32_t>(::geteuid()); }
 

@@ -1,4 +1,4 @@
-/// Facts about this process and this host, behind one small header.
+/// Facts about this process and this host, and waiting, behind one small header.
 #pragma once
 
 #include <array>
@@ -8,6 +8,19 @@ namespace riskreg::segment {
 
 [[nodiscard]] std::int64_t realtime_ns() noexcept;
 [[nodiscard]] std::int64_t monotonic_ns() noexcept;
+
+void sleep_ns(std::int64_t ns) noexcept;
+/// A hint to the processor inside a loop that waits.
+void pause_cpu() noexcept;
+/// Lets another thread run.
+void yield_cpu() noexcept;
+
+/// Sleeps while `word` has this value, at most `timeout_ns`; may return at any time. Across processes.
+void wait_while(const std::uint32_t& word, std::uint32_t value, std::int64_t timeout_ns) noexcept;
+void wake_all(const std::uint32_t& word) noexcept;
+
+/// 64 random bits from the kernel. Throws Error{system}.
+[[nodiscard]] std::uint64_t random_bits();
 
 [[nodiscard]] std::uint32_t process_id() noexcept;
 [[nodiscard]] std::uint32_t user_id() noexcept;

@@ -14,9 +14,6 @@
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 
-#if defined(__x86_64__) || defined(__i386__)
-#include <immintrin.h>
-#endif
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -47,14 +44,6 @@ int clock_lock(pthread_mutex_t* mutex, const timespec& until) noexcept {
 }
 
 pthread_mutex_t* native(void* memory) noexcept { return static_cast<pthread_mutex_t*>(memory); }
-
-void pause_cpu() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-    _mm_pause();
-#else
-    asm volatile("" ::: "memory");
-#endif
-}
 
 LockResult result_of(int error) noexcept {
     switch (error) {

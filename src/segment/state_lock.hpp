@@ -30,5 +30,7 @@ private:
 void poison(core::State& state) noexcept;
 
 [[nodiscard]] inline void* mutex_memory(const core::State& state) noexcept { return state.base + state.offsets.mutex; }
+/// Held for life by the thread that journals.
+[[nodiscard]] inline void* host_mutex_memory(const core::State& state) noexcept { return state.base + state.offsets.host; }
 
 }  // namespace riskreg::segment

@@ -17,6 +17,7 @@ PlainRegistry::PlainRegistry(const SharedConfig& config)
     : memory_(core::allocate_state(core::geometry_of(config, kConfigText.size()))) {
     core::make_genesis(state(), config, kConfigText);
     state().header->magic = layout::kMagic;
+    state().header->persistence = static_cast<std::uint32_t>(PersistenceMode::none);   // nobody journals here
 }
 
 Verdict PlainRegistry::execute(core::Decision& decision) {

@@ -47,6 +47,11 @@ void forget_times(core::State& state) {
     }
     for (std::uint64_t slot = 0; slot < state.log->next_execution; ++slot) state.executions[slot].identity.time_ns = 0;
     for (std::uint64_t slot = 0; slot < state.log->next_quarantine; ++slot) state.quarantine[slot].time_ns = 0;
+    for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot)
+        for (layout::SessionRecord& session : state.sessions[slot].record.copy) {
+            session.attached_ns = session.ended_ns = 0;
+            session.pid_start = session.pid = 0;
+        }
 }
 
 std::uint64_t digest_of_sessions(const core::State& state) {

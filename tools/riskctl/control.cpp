@@ -24,6 +24,7 @@ Registry open_operator(const Common& common) {
     ProcessConfig config;
     config.state_dir = common.state_dir;
     config.request_timeout_ns = 1'000'000'000;
+    config.host_snapshotter = true;   // when nobody else does: what an operator did is on disk when this ends
     return Registry::open(common.name, config);
 }
 
@@ -61,14 +62,6 @@ int report(const Common& common, const Registry& registry, const std::string& sc
 int create(const Common& common, const std::string& config_file) {
     const SharedConfig config = parse_config(read_file(config_file));
     for (const std::string& warning : config.warnings) std::fprintf(stderr, "riskctl: warning: %s\n", warning.c_str());
-    if (config.persistence_mode == PersistenceMode::durable)
-        throw Error(Errc::not_supported,
-                    "configuration: persistence.mode: seen 'durable', allowed in this release: none, async (the journal is not "
-                    "built yet)");
-    if (config.persistence_mode == PersistenceMode::async)
-        std::fprintf(stderr,
-                     "riskctl: warning: persistence.mode async: this release keeps no journal, the registry lives in shared "
-                     "memory only\n");
     Registry::create(common.name, config, common.state_dir);
     const StatusView view = Reader::open(common.name, common.state_dir).status();
     if (common.json) {

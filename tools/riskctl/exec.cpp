@@ -19,8 +19,11 @@ namespace {
 /// Runs the commands of one session.
 class Executor {
 public:
-    explicit Executor(Registry& registry)
-        : registry_(registry), only_account_(registry.reader().only_account(registry.strategy())) {}
+    /// `durable_timeout_ns` 0: answers do not wait for the disk.
+    Executor(Registry& registry, std::int64_t durable_timeout_ns)
+        : registry_(registry),
+          durable_timeout_ns_(durable_timeout_ns),
+          only_account_(registry.reader().only_account(registry.strategy())) {}
 
     /// The answer to one line.
     std::string answer(std::uint64_t line, const std::string& text, bool too_long) {
@@ -280,6 +283,8 @@ private:
         const std::string id = in.string("id");
         OrderView order;
         const bool found = registry_.find(account_of(in), id, order);
+        // What is shown of an order may be another process's last event: it is on disk before it is told.
+        const bool pending = found && durable_timeout_ns_ > 0 && !registry_.wait_durable(order.seq, durable_timeout_ns_);
         out.member("id", id);
         if (!found) {
             out.member("result", "denied").member("reason", name_of(DenyReason::unknown_order));
@@ -287,37 +292,33 @@ private:
         }
         out.member("result", "ok");
         write_order(out, registry_.reader(), order, false);
+        if (pending) out.member("durability", "pending");
     }
 
     Registry& registry_;
+    const std::int64_t durable_timeout_ns_;
     const AccountId only_account_;
     EventKind kind_ = EventKind::none;
 };
-
-void require_durability(const Common& common, const ExecOptions& options) {
-    if (options.durability == "memory") return;
-    const PersistenceMode mode = Reader::open(common.name, common.state_dir).status().persistence;
-    throw Error(Errc::bad_input,
-                mode == PersistenceMode::none
-                    ? "--durability durable: the registry was created with persistence.mode none; allowed: memory"
-                    : "--durability durable: this release keeps no journal; allowed: memory");
-}
 
 bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") == std::string::npos; }
 
 }  // namespace
 
 int exec(const Common& common, const ExecOptions& options) {
-    require_durability(common, options);
     stop_on_signals();
     LineReader input(options.file);
     ProcessConfig config;
     config.state_dir = common.state_dir;
     config.strategy = options.strategy;
     config.takeover = options.takeover;
+    config.host_snapshotter = options.host_snapshotter;
+    config.durability = options.durability == "durable" ? Durability::durable : Durability::memory;
+    config.durable_timeout_ns = 1'000'000LL * options.durable_timeout_ms;
     config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * options.lock_timeout_ms;
     Registry registry = Registry::open(common.name, config);
-    Executor executor(registry);
+    const bool waits = config.durability == Durability::durable || registry.status().persistence == PersistenceMode::durable;
+    Executor executor(registry, waits ? config.durable_timeout_ns : 0);
     std::string line;
     std::uint64_t number = 0;
     for (;;) {

@@ -26,6 +26,46 @@ std::string digest_text(std::uint64_t digest) {
 
 constexpr std::string_view kModes[] = {"none", "async", "durable"};
 
+void write_snapshotter(JsonWriter& out, const StatusView& v) {
+    const auto ms = [](std::int64_t ns) { return static_cast<std::uint64_t>(ns / 1'000'000); };
+    out.key("lag").begin_object().member("journaled_events", v.journal_lag).member("journaled_ms", ms(v.journal_lag_ns));
+    out.member("durable_events", v.durable_lag).member("durable_ms", ms(v.durable_lag_ns));
+    out.member("checkpointed_events", v.checkpoint_lag).member("checkpointed_ms", ms(v.checkpoint_lag_ns)).end_object();
+    out.key("snapshotter").begin_object().member("state", v.host_state).member("pid", v.host_pid);
+    out.member("epoch", v.host_epoch).member("silent_ms", ms(v.host_silent_ns)).member("fault", v.fault);
+    out.member("error", v.fault_error).member("retries", v.fault_retries).key("since");
+    v.fault_since_ns == 0 ? out.null() : out.string(persist::format_time(v.fault_since_ns));
+    out.member("gap_end", v.gap_end).member("alarms", v.alarms).member("journal_bytes", v.journal_bytes);
+    out.member("verified", v.verified).member("verifier_cycles", v.verifier_cycles).member("differences", v.differences);
+    out.end_object().key("last_checkpoint").begin_object().member("seq", v.checkpointed).key("time");
+    v.checkpoint_ns == 0 ? out.null() : out.string(persist::format_time(v.checkpoint_ns));
+    out.member("written", v.checkpoints).member("error", v.checkpoint_error).end_object();
+    out.member("recovered", v.recovered_seq);
+}
+
+std::string lag_text(std::uint64_t events, std::int64_t ns) {
+    return text_of(events) + " events, " + text_of(static_cast<std::uint64_t>(ns / 1'000'000)) + " ms behind";
+}
+
+void add_snapshotter(Table& table, const StatusView& v) {
+    if (v.persistence != PersistenceMode::none) {
+        table.add({"journaled", text_of(v.journaled) + ", " + lag_text(v.journal_lag, v.journal_lag_ns)});
+        table.add({"durable", text_of(v.durable) + ", " + lag_text(v.durable_lag, v.durable_lag_ns)});
+    }
+    table.add({"last checkpoint", v.checkpoint_ns == 0
+                                      ? "never"
+                                      : text_of(v.checkpointed) + " at " + persist::format_time(v.checkpoint_ns) + ", " +
+                                            lag_text(v.checkpoint_lag, v.checkpoint_lag_ns)});
+    std::string host = v.host_state;
+    if (v.host_pid != 0) host += ", pid " + text_of(v.host_pid);
+    if (!v.fault.empty()) host += ": " + v.fault + " " + v.fault_error + ", " + text_of(v.fault_retries) + " retries";
+    if (!v.checkpoint_error.empty()) host += "; no checkpoint: " + v.checkpoint_error;
+    if (v.gap_end != 0) host += "; a gap in the journal is open";
+    table.add({"snapshotter", host});
+    table.add(
+        {"alarms", text_of(v.alarms) + " (riskreg.log), differences " + text_of(v.differences) + ", gaps " + text_of(v.gaps)});
+}
+
 void print_status_json(const StatusView& v, const std::string& digest) {
     JsonWriter out;
     out.begin_object().member("name", v.name).member("state", v.state).key("watermarks").begin_object();
@@ -55,6 +95,7 @@ void print_status_json(const StatusView& v, const std::string& digest) {
     out.member_bool("unreconciled", v.unreconciled).member("segment", v.segment).member("size_bytes", v.size_bytes);
     out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
     out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
+    write_snapshotter(out, v);
     print_line(out.end_object().text());
 }
 
@@ -65,6 +106,7 @@ void print_status_table(const StatusView& v, const std::string& digest) {
     table.add({"created", persist::format_time(v.created_ns)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
     table.add({"persistence", std::string(kModes[static_cast<std::size_t>(v.persistence)])});
+    add_snapshotter(table, v);
     table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " +
                                text_of(v.sessions_capacity)});
     table.add({"orders", text_of(v.orders_live) + " live of " + text_of(v.orders_total) + "; ids " + text_of(v.ids_used) +

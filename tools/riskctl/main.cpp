@@ -30,7 +30,10 @@ struct Arguments {
     std::string config, id, account, scope, reason;
     std::vector<std::string> assignments;
     std::uint64_t from = 0;
-    bool follow = false, keep_files = false, force = false;
+    std::uint32_t timeout_ms = 60000;
+    RecoverArguments recover;
+    std::string file, key_file;
+    bool follow = false, keep_files = false, force = false, no_host = false;
 };
 
 using Verb = std::function<int()>;
@@ -52,8 +55,10 @@ void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
                                      [&a] { return create(a.common, a.config); });
     create_verb->add_option("--config", a.config, "configuration, JSON")->required();
 
-    CLI::App* exec_verb = add_verb(app, "exec", "attach one session and run JSON Lines commands", a, chosen,
-                                   [&a] { return exec(a.common, a.exec); });
+    CLI::App* exec_verb = add_verb(app, "exec", "attach one session and run JSON Lines commands", a, chosen, [&a] {
+        a.exec.host_snapshotter = !a.no_host;
+        return exec(a.common, a.exec);
+    });
     exec_verb->add_option("FILE", a.exec.file, "commands; default: stdin");
     exec_verb->add_option("--strategy", a.exec.strategy, "strategy to attach as")->required();
     exec_verb->add_option("--durability", a.exec.durability, "what an answer waits for")
@@ -61,15 +66,19 @@ void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     exec_verb->add_flag("--takeover", a.exec.takeover, "fence a live session of the same strategy");
     exec_verb->add_option("--lock-timeout-ms", a.exec.lock_timeout_ms, "lock deadline, default 1000")
         ->check(CLI::Range(1U, 3600000U));
+    exec_verb->add_flag("--no-snapshotter", a.no_host, "never host the snapshotter in this process");
     exec_verb->add_option("--durable-timeout-ms", a.exec.durable_timeout_ms, "deadline of durable answers, default 5000")
         ->check(CLI::Range(1U, 3600000U));
 
-    CLI::App* replay_verb = add_verb(app, "replay", "drive a recorded order flow through attached processes", a, chosen,
-                                     [&a] { return replay(a.common, a.replay); });
+    CLI::App* replay_verb = add_verb(app, "replay", "drive a recorded order flow through attached processes", a, chosen, [&a] {
+        a.replay.host_snapshotter = !a.no_host;
+        return replay(a.common, a.replay);
+    });
     replay_verb->add_option("FILE", a.replay.file, "order flow, plain or gzip")->required();
     replay_verb->add_option("--processes", a.replay.processes, "attached processes, default 1")->check(CLI::Range(1U, 4096U));
     replay_verb->add_option("--instrument", a.replay.instrument, "default: the registry's first");
     replay_verb->add_option("--format", a.replay.format, "riskreg or lobster")->check(CLI::IsMember({"riskreg", "lobster"}));
+    replay_verb->add_flag("--no-snapshotter", a.no_host, "never host the snapshotter in these processes");
     replay_verb->add_option("--lock-timeout-ms", a.replay.lock_timeout_ms, "lock deadline, default 1000")
         ->check(CLI::Range(1U, 3600000U));
 }
@@ -127,6 +136,33 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     destroy_verb->add_flag("--force", a.force, "even while processes are attached; they are then refused every call");
 }
 
+/// A verb about one file, wherever it lies.
+CLI::App* add_file_verb(CLI::App& app, const std::string& name, const std::string& help, Arguments& a, Verb& chosen, Verb run) {
+    CLI::App* verb = app.add_subcommand(name, help);
+    verb->add_option("FILE", a.file, "the file")->required();
+    verb->add_flag("--json", a.common.json, "one JSON object a line");
+    verb->callback([&chosen, run = std::move(run)] { chosen = run; });
+    return verb;
+}
+
+void add_disk_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
+    CLI::App* checkpoint_verb = add_verb(app, "checkpoint", "write a checkpoint of everything committed now", a, chosen,
+                                         [&a] { return checkpoint(a.common, a.timeout_ms); });
+    checkpoint_verb->add_option("--timeout-ms", a.timeout_ms, "how long to wait for it, default 60000")
+        ->check(CLI::Range(1U, 3600000U));
+    CLI::App* info = add_file_verb(app, "checkpoint-info", "check one checkpoint file and say what it holds", a, chosen,
+                                   [&a] { return checkpoint_info(a.file, a.key_file, a.common.json); });
+    info->add_option("--key-file", a.key_file, "file with the key, for a checkpoint that is signed");
+    add_file_verb(app, "journal-info", "check one journal file and say what it holds", a, chosen,
+                  [&a] { return journal_info(a.file, a.common.json); });
+    CLI::App* recover_verb = add_verb(app, "recover", "adopt a surviving segment, or rebuild it from disk", a, chosen,
+                                      [&a] { return recover(a.common, a.recover); });
+    recover_verb->add_option("--key-file", a.recover.key_file,
+                             "key of the checkpoints; default $RISKREG_KEY_FILE or as configured");
+    recover_verb->add_flag("--accept-loss", a.recover.accept_loss,
+                           "take what is left up to the first damage of acknowledged data");
+}
+
 bool is_verb(const CLI::App& app, const std::string& name) {
     const auto verbs = app.get_subcommands({});
     return std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* verb) { return verb->get_name() == name; });
@@ -134,8 +170,7 @@ bool is_verb(const CLI::App& app, const std::string& name) {
 
 /// A verb that does not exist, or not yet.
 int unknown_verb(const CLI::App& app, const std::string& name) {
-    for (const char* later :
-         {"checkpoint", "checkpoint-info", "journal-info", "recover", "reconcile", "load", "roll", "approve", "top"})
+    for (const char* later : {"reconcile", "load", "roll", "approve", "top"})
         if (name == later) {
             std::fprintf(stderr, "riskctl: '%s' is not built in this release (CHANGELOG.md)\n", later);
             return kUsage;
@@ -173,6 +208,7 @@ int main(int argc, char** argv) {
     add_trading_verbs(app, arguments, chosen);
     add_looking_verbs(app, arguments, chosen);
     add_control_verbs(app, arguments, chosen);
+    add_disk_verbs(app, arguments, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -183,6 +183,7 @@ int play_share(const Job& job, std::uint32_t index, Progress& progress) {
         ProcessConfig config;
         config.state_dir = job.common.state_dir;
         config.strategy = job.strategies[index];
+        config.host_snapshotter = job.options.host_snapshotter;
         config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * job.options.lock_timeout_ms;
         Registry registry = Registry::open(job.common.name, config);
         Player player(registry, registry.instrument(job.instrument), job.lot, progress);

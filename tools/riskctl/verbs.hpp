@@ -26,6 +26,7 @@ struct ExecOptions {
     bool takeover = false;
     std::uint32_t lock_timeout_ms = 1000;
     std::uint32_t durable_timeout_ms = 5000;
+    bool host_snapshotter = true;
 };
 
 struct OrderFilter {
@@ -45,6 +46,12 @@ struct ReplayOptions {
     std::string instrument;
     std::string format = "riskreg";
     std::uint32_t lock_timeout_ms = 1000;
+    bool host_snapshotter = true;
+};
+
+struct RecoverArguments {
+    std::string key_file;
+    bool accept_loss = false;
 };
 
 int create(const Common& common, const std::string& config_file);
@@ -63,6 +70,10 @@ int limit(const Common& common, const std::string& scope, const std::string& rea
 int verify(const Common& common);
 int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common);
+int checkpoint(const Common& common, std::uint32_t timeout_ms);
+int checkpoint_info(const std::string& file, const std::string& key_file, bool json);
+int journal_info(const std::string& file, bool json);
+int recover(const Common& common, const RecoverArguments& arguments);
 int destroy(const Common& common, bool keep_files, bool force);
 
 /// Exit code of an error of the library.

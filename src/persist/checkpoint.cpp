@@ -1,0 +1,630 @@
+#include "persist/checkpoint.hpp"
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <system_error>
+
+#include "base/crash_point.hpp"
+#include "core/genesis.hpp"
+#include "core/index.hpp"
+#include "core/order_view.hpp"
+#include "persist/checkpoint_fields.hpp"
+#include "persist/strict_json.hpp"
+#include "riskreg/error.hpp"
+
+namespace riskreg::persist {
+
+using namespace layout;
+using core::State;
+
+namespace {
+
+constexpr std::string_view kFormat = "riskreg-checkpoint";
+constexpr std::string_view kPrefix = "checkpoint-";
+constexpr std::string_view kSuffix = ".json";
+constexpr std::size_t kChunk = 1U << 20;
+constexpr std::size_t kMaxLine = 8192;                 // of a record; the two head lines are longer
+constexpr std::size_t kMaxHeadLine = (64U << 20) + 64;
+constexpr std::string_view kConfiguration = "\"configuration\":";
+constexpr std::string_view kSources[] = {"replica", "memory"};
+
+std::string hex(std::uint64_t value) {
+    char text[20];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+    return text;
+}
+
+// ---- writing ------------------------------------------------------------------------------------
+
+/// Text in, chunks on disk out, with the digest on the way.
+class Output {
+public:
+    Output(const File& file, const CheckpointOptions& options) : file_(file), options_(options), digest_(options.key) {}
+
+    std::string& text() noexcept { return text_; }
+    /// After each record.
+    void flush_if_full() {
+        if (text_.size() >= kChunk) flush();
+    }
+    void flush() {
+        if (error_) return text_.clear();
+        digest_.add(text_);
+        write();
+        if (!error_ && options_.stop && options_.stop()) error_ = {static_cast<int>(std::errc::operation_canceled)};
+    }
+    /// The last member, over everything before it.
+    IoError finish() {
+        flush();
+        text_ = "\"" + std::string(digest_name(options_.key)) + "\":\"" + digest_.finish() + "\"}\n";
+        if (!error_) write();
+        return error_;
+    }
+
+private:
+    void write() {
+        error_ = file_.write_at(text_.data(), text_.size(), at_);
+        at_ += text_.size();
+        text_.clear();
+    }
+    const File& file_;
+    const CheckpointOptions& options_;
+    StreamDigest digest_;
+    std::string text_;
+    std::uint64_t at_ = 0;
+    IoError error_;
+};
+
+bool is_written(const State& state, std::uint32_t row) noexcept {
+    const auto changed = [](const auto& record) { return record.newest().seq > kGenesis; };
+    return changed(state.rows[row].counters) || changed(state.rows[row].control) || changed(state.rows_cold[row].day) ||
+           changed(state.rows_cold[row].latch);
+}
+
+template <class Wanted>
+std::uint64_t count_of(std::uint32_t size, Wanted wanted) {
+    std::uint64_t count = 0;
+    for (std::uint32_t i = 0; i < size; ++i) count += wanted(i) ? 1U : 0U;
+    return count;
+}
+
+bool is_used(const State& state, std::uint32_t session) noexcept {
+    return state.sessions[session].record.newest().seq > kGenesis;
+}
+
+void write_head(std::string& out, const State& state, const CheckpointOptions& options) {
+    JsonWriter json;
+    json.begin_object().member("format", kFormat).member("version", std::uint64_t{kCheckpointVersion});
+    json.member("registry", options.registry).member("epoch", hex(options.epoch)).member("sequence", state.log->applied);
+    std::string time;
+    append_time(time, options.time_ns);
+    json.member("time", time).member("source", kSources[static_cast<std::size_t>(options.source)]);
+    json.member_bool("clean", options.clean).member("host_epoch", options.host_epoch);
+    json.key("counts").begin_object().member(
+        "rows", count_of(state.geometry.rows(), [&](std::uint32_t i) { return is_written(state, i); }));
+    json.member("orders", state.log->next_order).member("executions", state.log->next_execution);
+    json.member("quarantined", state.log->next_quarantine)
+        .member("sessions", count_of(state.geometry.sessions, [&](std::uint32_t i) { return is_used(state, i); }));
+    std::string last;
+    append_time(last, static_cast<std::int64_t>(state.log->last_time_ns));
+    json.end_object().key("log").begin_object().member("last_time", last);
+    json.member("next_generation", state.log->next_generation).member("quarantined_events", state.log->quarantined_events);
+    json.end_object();
+    out += json.text();
+    out += ",\n";
+    out += kConfiguration;
+    out.append(state.config, state.geometry.config_bytes);
+    out += ",\n";
+}
+
+/// One array of the document: a line for each index that `wanted` names, in order.
+template <class Wanted, class Write>
+void write_section(Output& out, std::string_view name, std::uint64_t size, Wanted wanted, Write write) {
+    out.text().append("\"").append(name).append("\":[\n");
+    bool first = true;
+    for (std::uint64_t i = 0; i < size; ++i) {
+        const auto index = static_cast<std::uint32_t>(i);
+        if (!wanted(index)) continue;
+        if (!first) out.text() += ",\n";
+        first = false;
+        write(index);
+        out.flush_if_full();
+    }
+    out.text().append(first ? "],\n" : "\n],\n");
+}
+
+constexpr auto kAll = [](std::uint32_t) { return true; };
+
+void write_row(RecordWriter& io, const State& state, std::uint32_t row) {
+    RowCounters counters = state.rows[row].counters.newest();
+    RowControl control = state.rows[row].control.newest();
+    RowDay day = state.rows_cold[row].day.newest();
+    RowLatch latch = state.rows_cold[row].latch.newest();
+    io.begin_record();
+    place(io, "row", row);
+    io.text("scope", core::format_scope(state, state.geometry.scope_of(row)));
+    if (io.group("counters", counters.seq > kGenesis)) counter_fields(io, counters), io.end_group();
+    if (io.group("control", control.seq > kGenesis)) control_fields(io, control), io.end_group();
+    if (io.group("day", day.seq > kGenesis)) day_fields(io, day), io.end_group();
+    if (io.group("latch", latch.seq > kGenesis)) latch_fields(io, latch), io.end_group();
+    io.end_record();
+}
+
+void write_tables(Output& out, const State& state) {
+    const EntityNames names(state);
+    const auto io = [&] { return RecordWriter(out.text(), names); };
+    write_section(
+        out, "rows", state.geometry.rows(), [&](std::uint32_t i) { return is_written(state, i); },
+        [&](std::uint32_t i) {
+            RecordWriter writer = io();
+            write_row(writer, state, i);
+        });
+    write_section(out, "orders", state.log->next_order, kAll, [&](std::uint32_t i) {
+        OrderIdentity identity = state.orders[i].identity;
+        OrderState order = state.orders[i].state.newest();
+        VenueId venue = state.orders[i].venue;
+        RecordWriter writer = io();
+        order_fields(writer, i, identity, order, venue);
+    });
+    write_section(out, "executions", state.log->next_execution, kAll, [&](std::uint32_t i) {
+        ExecutionIdentity identity = state.executions[i].identity;
+        ExecutionState execution = state.executions[i].state.newest();
+        RecordWriter writer = io();
+        execution_fields(writer, i, identity, execution);
+    });
+    write_section(out, "quarantine", state.log->next_quarantine, kAll, [&](std::uint32_t i) {
+        QuarantineSlot slot = state.quarantine[i];
+        RecordWriter writer = io();
+        quarantine_fields(writer, i, slot);
+    });
+    write_section(
+        out, "sessions", state.geometry.sessions, [&](std::uint32_t i) { return is_used(state, i); },
+        [&](std::uint32_t i) {
+            SessionRecord session = state.sessions[i].record.newest();
+            RecordWriter writer = io();
+            writer.begin_record();
+            place(writer, "slot", i);
+            session_fields(writer, session);
+        });
+    write_section(
+        out, "strategies", state.geometry.strategies,
+        [&](std::uint32_t i) { return state.strategies[i].state.newest().seq > kGenesis; },
+        [&](std::uint32_t i) {
+            StrategyState strategy = state.strategies[i].state.newest();
+            RecordWriter writer = io();
+            writer.begin_record();
+            place(writer, "number", i);
+            strategy_fields(writer, strategy);
+        });
+    write_section(
+        out, "references", state.geometry.instruments,
+        [&](std::uint32_t i) { return state.references[i].owner.newest().seq > kGenesis; },
+        [&](std::uint32_t i) {
+            ReferenceOwner owner = state.references[i].owner.newest();
+            RecordWriter writer = io();
+            writer.begin_record();
+            place(writer, "number", i);
+            reference_fields(writer, owner);
+        });
+}
+
+IoError write_document(const File& file, const State& state, const CheckpointOptions& options) {
+    Output out(file, options);
+    write_head(out.text(), state, options);
+    write_tables(out, state);
+    return out.finish();
+}
+
+/// Read again from the disk, as far as the system lets us: what was written is what is there.
+bool reads_back(const File& file, const CheckpointOptions& options) {
+    file.drop_cache();
+    CheckpointHead head;
+    return verify_checkpoint(file, options.key, head).empty();
+}
+
+}  // namespace
+
+std::string checkpoint_name(std::uint64_t seq) {
+    char name[48];
+    std::snprintf(name, sizeof name, "checkpoint-%020llu.json", static_cast<unsigned long long>(seq));
+    return name;
+}
+
+std::uint64_t checkpoint_seq_of(const std::string& name) noexcept {
+    const std::string_view text = name;
+    if (!text.starts_with(kPrefix) || !text.ends_with(kSuffix) || text.size() != kPrefix.size() + 20 + kSuffix.size()) return 0;
+    std::uint64_t number = 0;
+    const char* begin = text.data() + kPrefix.size();
+    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
+    return error == std::errc{} && stop == begin + 20 ? number : 0;
+}
+
+IoError write_checkpoint(const Directory& directory, const State& state, const CheckpointOptions& options, std::string& stage) {
+    const std::string name = checkpoint_name(state.log->applied);
+    const std::string temporary = kTemporaryPrefix + name;
+    static_cast<void>(directory.remove(temporary));
+    File file;
+    stage = "create";
+    if (const IoError error = directory.create(temporary, file)) return error;
+    stage = "write";
+    IoError failed = write_document(file, state, options);
+    CRASH_POINT("checkpoint written");
+    if (!failed) stage = "sync", failed = file.sync();
+    CRASH_POINT("checkpoint synced");
+    if (!failed && (stage = "verify", !reads_back(file, options))) failed = {static_cast<int>(std::errc::io_error)};
+    if (!failed) stage = "rename", failed = directory.rename(temporary, name);
+    CRASH_POINT("checkpoint named");
+    if (failed) {
+        static_cast<void>(directory.remove(temporary));
+        return failed;
+    }
+    stage = "sync the directory";
+    return directory.sync();
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+namespace {
+
+/// A file as lines, in bounded memory.
+class Lines {
+public:
+    explicit Lines(const File& file) : file_(file) {}
+
+    /// False at the end, at a line longer than `most`, or after an error. Without its newline.
+    bool next(std::string_view& line, std::size_t most) {
+        for (;;) {
+            const void* newline = std::memchr(buffer_.data() + from_, '\n', buffer_.size() - from_);
+            if (newline != nullptr) {
+                const auto size = static_cast<std::size_t>(static_cast<const char*>(newline) - buffer_.data()) - from_;
+                line = {buffer_.data() + from_, size};
+                from_ += size + 1;
+                return size <= most;
+            }
+            if (buffer_.size() - from_ > most || !fill()) return false;
+        }
+    }
+    /// Where the next line begins.
+    [[nodiscard]] std::uint64_t offset() const noexcept { return read_ - (buffer_.size() - from_); }
+    [[nodiscard]] IoError error() const noexcept { return error_; }
+
+private:
+    bool fill() {
+        buffer_.erase(0, from_);
+        from_ = 0;
+        const std::size_t kept = buffer_.size();
+        buffer_.resize(kept + kChunk);
+        std::size_t got = 0;
+        error_ = file_.read_at(buffer_.data() + kept, kChunk, read_, got);
+        if (error_) got = 0;
+        buffer_.resize(kept + got);
+        read_ += got;
+        return got > 0;
+    }
+    const File& file_;
+    std::string buffer_;
+    std::size_t from_ = 0;
+    std::uint64_t read_ = 0;
+    IoError error_;
+};
+
+bool take_suffix(std::string_view& text, std::string_view suffix) noexcept {
+    if (!text.ends_with(suffix)) return false;
+    text.remove_suffix(suffix.size());
+    return true;
+}
+
+std::uint64_t whole(const JsonValue& object, std::string_view key) {
+    const JsonValue* value = object.find(key);
+    std::uint64_t number = 0;
+    if (value == nullptr || !value->is(JsonValue::Kind::number)) throw RecordError(std::string(key) + ": missing");
+    const char* end = value->text.data() + value->text.size();
+    const auto [stop, error] = std::from_chars(value->text.data(), end, number);
+    if (error != std::errc{} || stop != end) throw RecordError(std::string(key) + ": not a whole number");
+    return number;
+}
+
+const JsonValue& member(const JsonValue& object, std::string_view key, JsonValue::Kind kind) {
+    const JsonValue* value = object.find(key);
+    if (value == nullptr || !value->is(kind)) throw RecordError(std::string(key) + ": missing");
+    return *value;
+}
+
+std::int64_t time_of(const JsonValue& object, std::string_view key) {
+    std::int64_t ns = 0;
+    if (!parse_time(member(object, key, JsonValue::Kind::string).text, ns))
+        throw RecordError(std::string(key) + ": not a time");
+    return ns;
+}
+
+void parse_head(const std::string& line, CheckpointHead& head) {
+    const JsonResult parsed = parse_json(line, kMaxLine);
+    if (!parsed.error.empty()) throw RecordError("its first line is not JSON: " + parsed.error);
+    const JsonValue& root = parsed.value;
+    if (!root.is(JsonValue::Kind::object) || member(root, "format", JsonValue::Kind::string).text != kFormat)
+        throw RecordError("not a checkpoint of riskreg");
+    if (whole(root, "version") != kCheckpointVersion)
+        throw RecordError("version " + std::to_string(whole(root, "version")) + ", this build reads " +
+                          std::to_string(kCheckpointVersion));
+    head.registry = member(root, "registry", JsonValue::Kind::string).text;
+    head.epoch = std::strtoull(member(root, "epoch", JsonValue::Kind::string).text.c_str(), nullptr, 16);
+    head.seq = whole(root, "sequence");
+    head.time_ns = time_of(root, "time");
+    head.source = member(root, "source", JsonValue::Kind::string).text == kSources[0] ? CheckpointSource::replica
+                                                                                      : CheckpointSource::memory;
+    head.clean = member(root, "clean", JsonValue::Kind::boolean).boolean;
+    head.host_epoch = whole(root, "host_epoch");
+    const JsonValue& counts = member(root, "counts", JsonValue::Kind::object);
+    head.rows = whole(counts, "rows");
+    head.orders = whole(counts, "orders");
+    head.executions = whole(counts, "executions");
+    head.quarantined = whole(counts, "quarantined");
+    head.sessions = whole(counts, "sessions");
+    const JsonValue& log = member(root, "log", JsonValue::Kind::object);
+    head.last_time_ns = time_of(log, "last_time");
+    head.next_generation = whole(log, "next_generation");
+    head.quarantined_events = whole(log, "quarantined_events");
+    if (head.seq < kGenesis) throw RecordError("sequence: below 1");
+}
+
+void read_head_lines(Lines& lines, CheckpointHead& head) {
+    std::string_view line;
+    if (!lines.next(line, kMaxLine)) throw RecordError("no first line");
+    // The document goes on where the head's object would end: a comma in place of the brace.
+    if (!take_suffix(line, ",")) throw RecordError("its first line does not end like a checkpoint's");
+    parse_head(std::string(line) + "}", head);
+    if (!lines.next(line, kMaxHeadLine) || !line.starts_with(kConfiguration) || !take_suffix(line, ","))
+        throw RecordError("no configuration in its second line");
+    head.config = line.substr(kConfiguration.size());
+}
+
+/// The end of the document, of known length: `"name":"64 digits"}` and a newline.
+std::string check_digest(const File& file, const Key& key, CheckpointHead& head) {
+    const std::string_view name = digest_name(key);
+    const std::size_t tail = name.size() + 3 + 1 + 64 + 3;
+    if (const IoError error = file.size(head.bytes)) return error.text();
+    if (head.bytes < tail) return "shorter than its digest";
+    StreamDigest digest(key);
+    std::string chunk(kChunk, '\0');
+    std::size_t got = 0;
+    for (std::uint64_t at = 0; at < head.bytes - tail; at += got) {
+        const std::uint64_t wanted = std::min<std::uint64_t>(kChunk, head.bytes - tail - at);
+        if (const IoError error = file.read_at(chunk.data(), wanted, at, got)) return error.text();
+        if (got == 0) return "became shorter while it was read";
+        digest.add({chunk.data(), got});
+    }
+    std::string last(tail, '\0');
+    if (const IoError error = file.read_at(last.data(), tail, head.bytes - tail, got)) return error.text();
+    const std::string begin = "\"" + std::string(name) + "\":\"";
+    if (got != tail || !last.starts_with(begin) || !last.ends_with("\"}\n")) {
+        const bool other = last.find(key.present() ? "\"sha256\":" : "sha256\":\"") != std::string::npos;
+        return other && !key.present() ? "signed with a key: give its key file, or it is cut off"
+                                       : "does not end with " + std::string(name);
+    }
+    head.digest_name = name;
+    head.digest = last.substr(begin.size(), 64);
+    return equal_digests(head.digest, digest.finish()) ? std::string() : std::string(name) + " does not match its content";
+}
+
+}  // namespace
+
+std::string verify_checkpoint(const File& file, const Key& key, CheckpointHead& head) {
+    if (std::string wrong = check_digest(file, key, head); !wrong.empty()) return wrong;
+    try {
+        Lines lines(file);
+        read_head_lines(lines, head);
+        return {};
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+}
+
+namespace {
+
+/// Reads the sections in their order and fills the tables.
+class Loader {
+public:
+    Loader(const File& file, const CheckpointHead& head, State& state)
+        : lines_(file), head_(head), state_(state), names_(state), io_(names_) {}
+
+    void run() {
+        CheckpointHead ignored;
+        read_head_lines(lines_, ignored);
+        require_room();
+        read_section("rows", head_.rows, [this](std::uint64_t) { read_row(); });
+        read_section("orders", head_.orders, [this](std::uint64_t i) { read_order(static_cast<std::uint32_t>(i)); });
+        read_section("executions", head_.executions,
+                     [this](std::uint64_t i) { read_execution(static_cast<std::uint32_t>(i)); });
+        read_section("quarantine", head_.quarantined,
+                     [this](std::uint64_t i) { read_quarantine(static_cast<std::uint32_t>(i)); });
+        read_section("sessions", head_.sessions, [this](std::uint64_t) { read_session(); });
+        read_section("strategies", kMany, [this](std::uint64_t) { read_strategy(); });
+        read_section("references", kMany, [this](std::uint64_t) { read_reference(); });
+        write_log();
+        index();
+    }
+
+private:
+    static constexpr std::uint64_t kMany = ~0ULL;
+
+    void require_room() const {
+        const Geometry& g = state_.geometry;
+        const bool fits = head_.orders <= g.orders && head_.executions <= g.executions && head_.quarantined <= g.quarantine &&
+                          head_.rows <= g.rows() && head_.sessions <= g.sessions;
+        if (!fits) throw RecordError("counts: more records than its configuration has room for");
+    }
+
+    template <class Read>
+    void read_section(std::string_view name, std::uint64_t expected, Read read) {
+        std::string_view line;
+        const std::string begin = "\"" + std::string(name) + "\":[";
+        if (!lines_.next(line, kMaxLine) || line != begin) throw RecordError("no section '" + std::string(name) + "'");
+        std::uint64_t count = 0;
+        for (; lines_.next(line, kMaxLine); ++count) {
+            if (line == "],") break;
+            static_cast<void>(take_suffix(line, ","));
+            try {
+                io_.parse(line);
+                read(count);
+            } catch (const std::exception& error) {
+                throw RecordError(std::string(name) + "[" + std::to_string(count) + "]: " + error.what());
+            }
+        }
+        if (line != "],") throw RecordError("section '" + std::string(name) + "' does not end");
+        if (expected != kMany && count != expected)
+            throw RecordError("section '" + std::string(name) + "' holds " + std::to_string(count) + " records, counts says " +
+                              std::to_string(expected));
+    }
+
+    /// The number that a record of a sparse table begins with.
+    std::uint32_t place_below(std::string_view name, std::uint32_t end) {
+        std::uint32_t number = kNoSlot;
+        io_.number(name, number, kNoSlot);
+        if (number >= end) throw RecordError(std::string(name) + ": out of range");
+        return number;
+    }
+
+    template <class T>
+    static void put(Versioned<T>& record, const T& value) {
+        if (value.seq <= kGenesis) throw RecordError("seq: below 2");
+        record.copy[0] = T{};
+        record.copy[1] = value;
+    }
+
+    void read_row() {
+        io_.begin_record();
+        const std::uint32_t row = place_below("row", state_.geometry.rows());
+        std::string_view scope;
+        if (!io_.read_text("scope", scope) || scope != core::format_scope(state_, state_.geometry.scope_of(row)))
+            throw RecordError("scope: not that of its row");
+        RowCounters counters{};
+        RowControl control{};
+        RowDay day{};
+        RowLatch latch{};
+        if (io_.group("counters", true))
+            counter_fields(io_, counters), io_.end_group(), put(state_.rows[row].counters, counters);
+        if (io_.group("control", true)) control_fields(io_, control), io_.end_group(), put(state_.rows[row].control, control);
+        if (io_.group("day", true)) day_fields(io_, day), io_.end_group(), put(state_.rows_cold[row].day, day);
+        if (io_.group("latch", true)) latch_fields(io_, latch), io_.end_group(), put(state_.rows_cold[row].latch, latch);
+        io_.end_record();
+    }
+
+    static void require(bool fits, const char* what) {
+        if (!fits) throw RecordError(what);
+    }
+    static bool none_or_below(std::uint32_t slot, std::uint64_t end) noexcept { return slot == kNoSlot || slot < end; }
+
+    void read_order(std::uint32_t slot) {
+        OrderSlot& to = state_.orders[slot];
+        OrderIdentity identity{};
+        OrderState order{};
+        VenueId venue{};
+        order_fields(io_, slot, identity, order, venue);
+        require(identity.side != Side::none, "side: missing");
+        require(identity.head <= slot && none_or_below(identity.previous, slot), "alias_of, follows: not an earlier order");
+        require(none_or_below(identity.session, state_.geometry.sessions), "session: out of range");
+        require(none_or_below(order.last_alias, head_.orders) && none_or_below(order.pending_alias, head_.orders),
+                "last_id, pending_id: out of range");
+        require(identity.kind == SlotKind::alias || order.last_alias != kNoSlot, "last_id: out of range");
+        require(none_or_below(order.last_execution, head_.executions), "last_execution: out of range");
+        require(!identity.id.empty(), "id: missing");
+        identity.hash = core::order_hash(identity.account, identity.id);
+        to.identity = identity;
+        put(to.state, order);
+        to.venue = venue;
+    }
+
+    void read_execution(std::uint32_t slot) {
+        ExecutionIdentity identity{};
+        ExecutionState execution{};
+        execution_fields(io_, slot, identity, execution);
+        require(identity.order_slot < head_.orders && none_or_below(identity.previous, head_.executions),
+                "order: out of range");
+        require(execution.successor < std::max<std::uint64_t>(head_.executions, 1), "successor: out of range");
+        state_.executions[slot].identity = identity;
+        put(state_.executions[slot].state, execution);
+    }
+
+    void read_quarantine(std::uint32_t slot) {
+        QuarantineSlot& q = state_.quarantine[slot];
+        quarantine_fields(io_, slot, q);
+        const Geometry& g = state_.geometry;
+        require(q.booked == 0 || (q.instrument < g.instruments && q.account < g.accounts && q.side != Side::none),
+                "booked on what does not exist");
+        require(q.seq > kGenesis, "seq: below 2");
+    }
+
+    void read_session() {
+        io_.begin_record();
+        const std::uint32_t slot = place_below("slot", state_.geometry.sessions);
+        SessionRecord session{};
+        session_fields(io_, session);
+        put(state_.sessions[slot].record, session);
+        state_.sessions[slot].word = session_word(session.generation, session.status);
+    }
+
+    void read_strategy() {
+        io_.begin_record();
+        const std::uint32_t number = place_below("number", state_.geometry.strategies);
+        StrategyState strategy{};
+        strategy_fields(io_, strategy);
+        require(none_or_below(strategy.session, state_.geometry.sessions), "session: out of range");
+        put(state_.strategies[number].state, strategy);
+    }
+
+    void read_reference() {
+        io_.begin_record();
+        const std::uint32_t number = place_below("number", state_.geometry.instruments);
+        ReferenceOwner owner{};
+        reference_fields(io_, owner);
+        require(none_or_below(owner.session, state_.geometry.sessions), "session: out of range");
+        put(state_.references[number].owner, owner);
+    }
+
+    void write_log() {
+        LogWords& log = *state_.log;
+        log.committed = log.applied = head_.seq;
+        log.last_time_ns = static_cast<std::uint64_t>(head_.last_time_ns);
+        log.next_order = head_.orders;
+        log.next_execution = head_.executions;
+        log.next_quarantine = head_.quarantined;
+        log.next_generation = head_.next_generation;
+        log.quarantined_events = head_.quarantined_events;
+        state_.status->state_epoch = head_.seq;
+    }
+
+    void index() {
+        const Geometry& g = state_.geometry;
+        for (std::uint32_t i = 0; i < head_.orders; ++i)
+            core::insert_word(state_.order_index, g.order_index, state_.orders[i].identity.hash, i);
+        for (std::uint32_t i = 0; i < head_.executions; ++i) {
+            const ExecutionIdentity& e = state_.executions[i].identity;
+            core::insert_word(state_.execution_index, g.execution_index, core::execution_hash(e.order_slot, e.id), i);
+        }
+        for (std::uint32_t i = 0; i < head_.quarantined; ++i) {
+            const QuarantineSlot& q = state_.quarantine[i];
+            const auto reported = static_cast<EventType>(q.event_type);
+            core::insert_word(state_.quarantine_index, g.quarantine_index,
+                              core::quarantine_hash(q.account, q.order_id, q.exec_id, reported), i);
+        }
+    }
+
+    Lines lines_;
+    const CheckpointHead& head_;
+    State& state_;
+    const EntityNames names_;
+    RecordReader io_;
+};
+
+}  // namespace
+
+std::string load_checkpoint(const File& file, const CheckpointHead& head, State& state) {
+    try {
+        Loader(file, head, state).run();
+        return {};
+    } catch (const std::exception& error) {
+        return error.what();
+    }
+}
+
+}  // namespace riskreg::persist

@@ -1,0 +1,83 @@
+/// Files of one registry: a directory that stays open, files in it, and every error as a number that is looked at.
+/// Nothing here throws: what an error means is decided by who wrote.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace riskreg::persist {
+
+/// 0, or the number that the operating system gave.
+struct [[nodiscard]] IoError {
+    int number = 0;
+    explicit operator bool() const noexcept { return number != 0; }
+    /// Worth trying again on the same file: no space, interrupted, out of some resource.
+    [[nodiscard]] bool is_transient() const noexcept;
+    [[nodiscard]] bool is_no_space() const noexcept;
+    [[nodiscard]] bool is_missing() const noexcept;
+    [[nodiscard]] bool is_existing() const noexcept;
+    [[nodiscard]] std::string text() const;
+};
+
+/// One open file. Moves, does not copy; closes itself.
+class File {
+public:
+    File() noexcept = default;
+    explicit File(int descriptor) noexcept : descriptor_(descriptor) {}
+    File(File&& other) noexcept;
+    File& operator=(File&& other) noexcept;
+    ~File() { close(); }
+
+    [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+    void close() noexcept;
+    /// All of it; goes on after a short write and, a bounded number of times, after an interruption.
+    IoError write_at(const void* bytes, std::size_t size, std::uint64_t offset) const noexcept;
+    /// `got` < `size` only at the end of the file.
+    IoError read_at(void* bytes, std::size_t size, std::uint64_t offset, std::size_t& got) const noexcept;
+    /// Data and what is needed to read it back. Never called again on this file after it failed: the pages are then
+    /// marked clean whatever became of them.
+    IoError sync() const noexcept;
+    IoError size(std::uint64_t& bytes) const noexcept;
+    /// False when no directory entry leads here any more, or it cannot be told.
+    [[nodiscard]] bool is_linked() const noexcept;
+    /// Drops the file's clean pages from the cache, so that reading it again asks the disk. Best effort.
+    void drop_cache() const noexcept;
+
+private:
+    int descriptor_ = -1;
+};
+
+/// The directory of one registry. Files are opened relative to it and never through symbolic links.
+class Directory {
+public:
+    Directory() noexcept = default;
+    static IoError open(const std::string& path, Directory& out) noexcept;
+
+    IoError create(const std::string& name, File& out) const noexcept;      ///< fails when it exists
+    IoError open_file(const std::string& name, File& out, bool writable = false) const noexcept;
+    IoError rename(const std::string& from, const std::string& to) const noexcept;
+    IoError remove(const std::string& name) const noexcept;
+    /// Creations, renames and removals are on disk after this.
+    IoError sync() const noexcept;
+    IoError list(std::vector<std::string>& names) const;
+    /// The path still leads to the directory that was opened.
+    [[nodiscard]] bool is_current() const noexcept;
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+private:
+    File handle_;
+    int descriptor_ = -1;
+    std::string path_;
+};
+
+/// A whole file of at most `most` bytes, by path; for key files.
+IoError read_whole(const std::string& path, std::size_t most, std::string& out);
+
+inline constexpr const char* kTemporaryPrefix = ".tmp-";
+
+/// Removes what a killed writer left half made. Best effort.
+void sweep_temporaries(const Directory& directory);
+
+}  // namespace riskreg::persist

@@ -1,0 +1,70 @@
+#include "persist/journal_format.hpp"
+
+#include <isa-l/crc.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+namespace riskreg::persist {
+
+namespace {
+
+constexpr std::string_view kPrefix = "journal-";
+constexpr std::string_view kSuffix = ".log";
+
+unsigned char* bytes_of(std::span<const std::byte> bytes) noexcept {
+    // The library asks for a pointer to non-const and only reads.
+    return const_cast<unsigned char*>(reinterpret_cast<const unsigned char*>(bytes.data()));
+}
+
+std::uint32_t crc32c(std::uint32_t begin, std::span<const std::byte> bytes) noexcept {
+    return ::crc32_iscsi(bytes_of(bytes), static_cast<int>(bytes.size()), begin);
+}
+
+}  // namespace
+
+std::uint64_t hash_of_block(std::span<const std::byte> block) noexcept {
+    std::uint64_t lanes[4] = {0x9E3779B97F4A7C15ULL, 0xC2B2AE3D27D4EB4FULL, 0x165667B19E3779F9ULL, 0xD6E8FEB86659FD93ULL};
+    for (std::size_t at = 0; at + 32 <= block.size(); at += 32)
+        for (std::size_t lane = 0; lane < 4; ++lane) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, block.data() + at + lane * 8, 8);
+            lanes[lane] = (lanes[lane] ^ word) * 0x9FB21C651E98DF25ULL;
+            lanes[lane] ^= lanes[lane] >> 29;
+        }
+    return base::mix(lanes[0] ^ base::mix(lanes[1] ^ base::mix(lanes[2] ^ base::mix(lanes[3])))) | 1U;
+}
+
+std::uint32_t checksum_of_block(std::span<const std::byte> block) noexcept {
+    constexpr std::size_t field = offsetof(BlockHeader, checksum);
+    constexpr std::byte zero[sizeof(std::uint32_t)] = {};
+    std::uint64_t number = 0;
+    std::memcpy(&number, block.data() + offsetof(BlockHeader, file_number), sizeof number);
+    std::uint32_t crc = static_cast<std::uint32_t>(base::mix(number));
+    crc = crc32c(crc, block.first(field));
+    crc = crc32c(crc, zero);
+    return crc32c(crc, block.subspan(field + sizeof zero));
+}
+
+std::string journal_name(std::uint64_t first_seq) {
+    char name[48];
+    std::snprintf(name, sizeof name, "journal-%020llu.log", static_cast<unsigned long long>(first_seq));
+    return name;
+}
+
+std::uint64_t first_seq_of(const std::string& name) noexcept {
+    const std::string_view text = name;
+    if (!text.starts_with(kPrefix) || !text.ends_with(kSuffix) || text.size() != kPrefix.size() + 20 + kSuffix.size()) return 0;
+    std::uint64_t number = 0;
+    const char* begin = text.data() + kPrefix.size();
+    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
+    return error == std::errc{} && stop == begin + 20 ? number : 0;
+}
+
+std::uint64_t journal_file_bytes(std::uint64_t ring_events) noexcept {
+    return std::clamp<std::uint64_t>(ring_events * sizeof(layout::Event), 1U << 20, 64U << 20);
+}
+
+}  // namespace riskreg::persist

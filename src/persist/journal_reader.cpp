@@ -1,0 +1,149 @@
+#include "persist/journal_reader.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace riskreg::persist {
+
+namespace {
+
+constexpr std::size_t kReadAhead = 1U << 20;
+constexpr std::size_t kMaxBlockBytes =
+    (sizeof(BlockHeader) + kMaxBlockEvents * sizeof(layout::Event) + kBlockPage - 1) / kBlockPage * kBlockPage;
+
+bool is_zero(std::span<const std::byte> bytes) noexcept {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{}; });
+}
+
+BlockHeader header_at(std::span<const std::byte> bytes) noexcept {
+    BlockHeader header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    return header;
+}
+
+}  // namespace
+
+std::string read_head(const File& file, FileHead& head) {
+    if (const IoError error = file.size(head.size)) return error.text();
+    std::vector<std::byte> block(kBlockPage);
+    std::size_t got = 0;
+    if (const IoError error = file.read_at(block.data(), kBlockPage, 0, got)) return error.text();
+    if (got < kBlockPage) return "shorter than one page";
+    head.header = header_at(block);
+    const BlockHeader& h = head.header;
+    if (h.magic != kBlockMagic) return "does not begin with a journal's magic";
+    if (h.version != kJournalVersion)
+        return "journal version " + std::to_string(h.version) + ", this build reads " + std::to_string(kJournalVersion);
+    const bool sane = h.kind == BlockKind::file && h.length % kBlockPage == 0 && h.length >= kBlockPage &&
+                      h.length <= kMaxConfigBytes + 2 * kBlockPage && h.length <= head.size && h.payload >= sizeof(FileInfo) &&
+                      h.payload <= h.length - sizeof(BlockHeader);
+    if (!sane) return "its first block is not a file block";
+    block.resize(h.length);
+    if (const IoError error = file.read_at(block.data(), block.size(), 0, got)) return error.text();
+    if (got < block.size() || checksum_of_block(block) != h.checksum) return "checksum of the file block is wrong";
+    std::memcpy(&head.info, block.data() + sizeof(BlockHeader), sizeof(FileInfo));
+    if (head.info.config_bytes != h.payload - sizeof(FileInfo)) return "length of the configuration does not fit its block";
+    head.config.assign(reinterpret_cast<const char*>(block.data()) + sizeof(BlockHeader) + sizeof(FileInfo),
+                       head.info.config_bytes);
+    head.registry = std::string(head.info.name_begin.view()).append(head.info.name_end.view());
+    head.hash = hash_of_block(block);
+    return {};
+}
+
+JournalReader::JournalReader(const File& file, const FileHead& head)
+    : file_(file),
+      head_(head),
+      position_(head.header.length),
+      hash_(head.hash),
+      events_hash_(head.hash),
+      expected_(head.header.first_seq) {}
+
+/// A view of `size` bytes at `offset`; shorter at the end of the file or after an error.
+std::span<const std::byte> JournalReader::bytes_at(std::uint64_t offset, std::size_t size) {
+    const bool there = offset >= buffer_at_ && offset + size <= buffer_at_ + buffer_size_;
+    if (!there) {
+        buffer_.resize(std::max(kReadAhead, size));
+        buffer_at_ = offset;
+        error_ = file_.read_at(buffer_.data(), buffer_.size(), offset, buffer_size_);
+        if (error_) buffer_size_ = 0;
+    }
+    const std::size_t from = offset - buffer_at_;
+    return {buffer_.data() + from, std::min(size, buffer_size_ - std::min(from, buffer_size_))};
+}
+
+/// What makes a header believable enough to read the block that it describes.
+std::string JournalReader::check_header(const BlockHeader& h) const {
+    if (h.magic != kBlockMagic) return "no block";
+    const bool kind = h.kind == BlockKind::events || h.kind == BlockKind::seal;
+    const bool ours =
+        h.version == kJournalVersion && kind && h.file_number == head_.header.file_number && h.epoch == head_.header.epoch;
+    if (!ours) return "a block of another file, version or registry";
+    const bool sized = h.length % kBlockPage == 0 && h.length >= kBlockPage && h.length <= kMaxBlockBytes &&
+                       h.payload <= h.length - sizeof(BlockHeader) && h.payload % sizeof(layout::Event) == 0;
+    if (!sized) return "lengths that do not fit";
+    const std::uint64_t count = h.payload / sizeof(layout::Event);
+    const bool counted = h.last_seq + 1 - h.first_seq == count && (h.kind == BlockKind::seal) == (count == 0);
+    return counted ? std::string() : "a number of events that does not fit its sequence numbers";
+}
+
+bool JournalReader::is_whole_block(std::uint64_t offset, BlockHeader& header) {
+    const auto first = bytes_at(offset, sizeof(BlockHeader));
+    if (first.size() < sizeof(BlockHeader)) return false;
+    header = header_at(first);
+    if (!check_header(header).empty()) return false;
+    const auto block = bytes_at(offset, header.length);
+    return block.size() == header.length && checksum_of_block(block) == header.checksum;
+}
+
+bool JournalReader::next(Block& block) {
+    const auto page = bytes_at(position_, kBlockPage);
+    const auto end = [this](std::string why) { return ending_ = std::move(why), false; };
+    if (error_) return end("cannot be read: " + error_.text());
+    if (page.empty()) return end("end of the file");
+    if (is_zero(page)) return end("zeroes");
+    if (page.size() < kBlockPage) return end("a page that is cut off");
+    const BlockHeader header = header_at(page);
+    if (std::string wrong = check_header(header); !wrong.empty()) return end(std::move(wrong));
+    const auto bytes = bytes_at(position_, header.length);
+    if (error_) return end("cannot be read: " + error_.text());
+    if (bytes.size() < header.length) return end("a block that is cut off");
+    if (checksum_of_block(bytes) != header.checksum) return end("a wrong checksum");
+    if (header.previous_hash != hash_) return end("a broken hash chain");
+    if (header.first_seq != expected_) return end("a sequence number that is not the next one");
+    const std::size_t count = header.payload / sizeof(layout::Event);
+    events_.resize(count);
+    if (count > 0) std::memcpy(static_cast<void*>(events_.data()), bytes.data() + sizeof(BlockHeader), header.payload);
+    for (std::size_t i = 0; i < count; ++i) {
+        const layout::Event& event = events_[i];
+        const std::uint64_t seq = expected_ + i;
+        if (event.header.seq != seq || event.header.checksum != layout::checksum_of(event, seq))
+            return end("an event whose own checksum is wrong");
+    }
+    block.header = header;
+    block.events = events_;
+    block.position = position_;
+    block.hash = hash_ = hash_of_block(bytes);
+    if (count > 0) events_hash_ = hash_;
+    position_ += header.length;
+    expected_ = header.last_seq + 1;
+    durable_upto_ = std::max(durable_upto_, header.durable_upto);
+    return true;
+}
+
+Behind JournalReader::look_behind() {
+    Behind behind;
+    for (std::uint64_t at = position_;; at += kBlockPage) {
+        const auto page = bytes_at(at, kBlockPage);
+        if (page.empty()) break;
+        if (is_zero(page)) continue;
+        behind.only_zeroes = false;
+        BlockHeader header;
+        if (!is_whole_block(at, header)) continue;
+        ++behind.valid_blocks;
+        behind.durable_upto = std::max(behind.durable_upto, header.durable_upto);
+        behind.last_seq = std::max(behind.last_seq, header.last_seq);
+    }
+    return behind;
+}
+
+}  // namespace riskreg::persist

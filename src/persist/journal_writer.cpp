@@ -1,0 +1,147 @@
+#include "persist/journal_writer.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <system_error>
+
+#include "base/crash_point.hpp"
+#include "layout/segment.hpp"
+
+namespace riskreg::persist {
+
+namespace {
+
+constexpr std::size_t pages(std::size_t bytes) noexcept { return (bytes + kBlockPage - 1) / kBlockPage * kBlockPage; }
+constexpr std::size_t events_block_bytes(std::size_t events) noexcept {
+    return pages(sizeof(BlockHeader) + events * sizeof(layout::Event));
+}
+constexpr std::size_t file_block_bytes(std::size_t config_bytes) noexcept {
+    return pages(sizeof(BlockHeader) + sizeof(FileInfo) + config_bytes);
+}
+
+BlockHeader& header_in(std::vector<std::byte>& block) noexcept { return *reinterpret_cast<BlockHeader*>(block.data()); }
+
+}  // namespace
+
+std::uint64_t file_size_for(std::size_t config_bytes, std::uint64_t event_bytes) noexcept {
+    return file_block_bytes(config_bytes) + pages(event_bytes);
+}
+
+IoError prepare_space(const Directory& directory, const std::string& temporary, std::uint64_t bytes, File& out,
+                      const std::function<bool()>& stop) {
+    static const std::vector<std::byte> zeroes(256U << 10);
+    File file;
+    if (const IoError error = directory.create(temporary, file)) return error;
+    IoError failed;
+    // Written, not only reserved: overwriting written blocks needs no metadata, so a sync later is one write (probe e7).
+    for (std::uint64_t at = 0; at < bytes && !failed; at += zeroes.size()) {
+        failed = file.write_at(zeroes.data(), std::min<std::uint64_t>(zeroes.size(), bytes - at), at);
+        if (!failed && stop && stop()) failed = {static_cast<int>(std::errc::operation_canceled)};
+    }
+    if (!failed) failed = file.sync();
+    if (failed) {
+        static_cast<void>(directory.remove(temporary));
+        return failed;
+    }
+    out = std::move(file);
+    return {};
+}
+
+void JournalWriter::start_block(BlockKind kind, std::size_t payload) {
+    block_.assign(pages(sizeof(BlockHeader) + payload), std::byte{});
+    BlockHeader& h = header_in(block_);
+    h.magic = kBlockMagic;
+    h.version = kJournalVersion;
+    h.kind = kind;
+    h.file_number = spec_.number;
+    h.epoch = spec_.epoch;
+    h.host_epoch = spec_.host_epoch;
+    h.first_seq = next_seq_;
+    h.last_seq = next_seq_ - 1;
+    h.previous_hash = hash_;
+    h.length = static_cast<std::uint32_t>(block_.size());
+    h.payload = static_cast<std::uint32_t>(payload);
+}
+
+void JournalWriter::finish_block() noexcept { header_in(block_).checksum = checksum_of_block(block_); }
+
+IoError JournalWriter::begin(const Directory& directory, File prepared, const std::string& temporary, std::uint64_t bytes,
+                             const FileSpec& spec) {
+    spec_ = spec;
+    bytes_ = bytes;
+    next_seq_ = spec.first_seq;
+    hash_ = spec.predecessor_hash;
+    start_block(BlockKind::file, sizeof(FileInfo) + spec.config.size());
+    FileInfo info{};
+    info.predecessor = spec.predecessor;
+    info.predecessor_last_seq = spec.predecessor_last_seq;
+    info.base_seq = spec.base_seq;
+    info.layout_hash = layout::layout_hash();
+    info.file_bytes = bytes;
+    const std::string_view name = spec.registry;
+    info.name_begin = base::make_id(name.substr(0, kMaxIdBytes));
+    info.name_end = base::make_id(name.size() > kMaxIdBytes ? name.substr(kMaxIdBytes) : std::string_view{});
+    info.config_bytes = static_cast<std::uint32_t>(spec.config.size());
+    info.keep_checkpoints = spec.keep_checkpoints;
+    std::memcpy(block_.data() + sizeof(BlockHeader), &info, sizeof info);
+    std::memcpy(block_.data() + sizeof(BlockHeader) + sizeof info, spec.config.data(), spec.config.size());
+    finish_block();
+    if (const IoError error = prepared.write_at(block_.data(), block_.size(), 0)) return error;
+    if (const IoError error = prepared.sync()) return error;
+    CRASH_POINT("journal file written");
+    if (const IoError error = directory.rename(temporary, journal_name(spec.first_seq))) return error;
+    CRASH_POINT("journal file named");
+    if (const IoError error = directory.sync()) return error;
+    CRASH_POINT("journal file begun");
+    file_ = std::move(prepared);
+    position_ = block_.size();
+    hash_ = events_hash_ = hash_of_block(block_);
+    return {};
+}
+
+void JournalWriter::resume(File file, const FileSpec& spec, const End& end) {
+    file_ = std::move(file);
+    spec_ = spec;
+    bytes_ = end.bytes;
+    position_ = end.position;
+    next_seq_ = end.next_seq;
+    hash_ = end.hash;
+    events_hash_ = end.events_hash;
+}
+
+bool JournalWriter::has_room_for(std::size_t events) const noexcept {
+    // One page stays for the seal behind it.
+    return position_ + events_block_bytes(events) + kBlockPage <= bytes_;
+}
+
+IoError JournalWriter::append(std::span<const layout::Event> events, std::uint64_t durable_upto, std::int64_t time_ns) {
+    start_block(BlockKind::events, events.size_bytes());
+    BlockHeader& h = header_in(block_);
+    h.last_seq = next_seq_ + events.size() - 1;
+    h.durable_upto = durable_upto;
+    h.time_ns = time_ns;
+    std::memcpy(block_.data() + sizeof(BlockHeader), events.data(), events.size_bytes());
+    finish_block();
+    if (const IoError error = file_.write_at(block_.data(), block_.size(), position_)) return error;
+    CRASH_POINT("block written");
+    position_ += block_.size();
+    next_seq_ += events.size();
+    hash_ = events_hash_ = hash_of_block(block_);
+    return {};
+}
+
+IoError JournalWriter::seal(std::uint64_t durable_upto, std::int64_t time_ns) {
+    if (position_ + kBlockPage > bytes_) return {};
+    start_block(BlockKind::seal, 0);
+    BlockHeader& h = header_in(block_);
+    h.durable_upto = durable_upto;
+    h.time_ns = time_ns;
+    finish_block();
+    if (const IoError error = file_.write_at(block_.data(), block_.size(), position_)) return error;
+    CRASH_POINT("seal written");
+    position_ += block_.size();
+    hash_ = hash_of_block(block_);
+    return {};
+}
+
+}  // namespace riskreg::persist

@@ -1,0 +1,396 @@
+#include "persist/recovery.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/apply.hpp"
+#include "core/audit.hpp"
+#include "core/check_event.hpp"
+#include "core/genesis.hpp"
+#include "persist/config_json.hpp"
+#include "riskreg/error.hpp"
+
+namespace riskreg::persist {
+
+using layout::kGenesis;
+
+namespace {
+
+std::string show(std::uint64_t value) { return std::to_string(value); }
+
+/// The configuration as the newest whole file tells it; for finding the key before anything can be verified.
+std::string any_config(const Directory& directory, const Sources& sources) {
+    for (auto journal = sources.journals.rbegin(); journal != sources.journals.rend(); ++journal)
+        if (journal->problem.empty()) return journal->head.config;
+    for (const std::string& name : sources.checkpoints) {
+        File file;
+        CheckpointHead head;
+        if (directory.open_file(name, file)) continue;
+        // Its digest cannot be checked yet; what comes after is.
+        static_cast<void>(verify_checkpoint(file, Key{}, head));
+        if (!head.config.empty()) return head.config;
+    }
+    return {};
+}
+
+Key find_key(const Directory& directory, const Sources& sources, const std::string& key_file) {
+    if (!key_file.empty()) return read_key(key_file);
+    const char* variable = std::getenv("RISKREG_KEY_FILE");
+    if (variable != nullptr && *variable != '\0') return read_key(variable);
+    const std::string config = any_config(directory, sources);
+    if (config.empty()) return {};
+    try {
+        return read_key(parse_config(config).key_file);
+    } catch (const Error& error) {
+        if (error.code() == Errc::not_supported) return {};
+        throw;
+    }
+}
+
+}  // namespace
+
+Sources::Sources(const Directory& directory, const std::string& key_file) {
+    std::vector<std::string> names;
+    if (const IoError error = directory.list(names))
+        throw Error(Errc::permission, "cannot list " + directory.path() + ": " + error.text());
+    for (const std::string& name : names) {
+        if (checkpoint_seq_of(name) != 0) checkpoints.push_back(name);
+        if (first_seq_of(name) == 0) continue;
+        Journal& journal = journals.emplace_back();
+        journal.name = name;
+        journal.first_seq = first_seq_of(name);
+        if (const IoError error = directory.open_file(name, journal.file))
+            journal.problem = "cannot be opened: " + error.text();
+        else journal.problem = read_head(journal.file, journal.head);
+        if (journal.problem.empty() && journal.head.header.first_seq != journal.first_seq)
+            journal.problem = "its name does not fit its content";
+    }
+    std::sort(checkpoints.begin(), checkpoints.end(), std::greater<>());
+    std::sort(journals.begin(), journals.end(), [](const Journal& a, const Journal& b) { return a.first_seq < b.first_seq; });
+    for (const Journal& journal : journals) {
+        if (!journal.problem.empty()) continue;
+        if (epoch == 0) epoch = journal.head.header.epoch;
+        if (journal.head.header.epoch != epoch)
+            throw Error(Errc::damaged, journal.name +
+                                           " belongs to another registry than the files beside it: move away what "
+                                           "does not belong to this one");
+    }
+    key = find_key(directory, *this, key_file);
+}
+
+bool Sources::only_unused() const {
+    if (!checkpoints.empty()) return false;
+    for (const Journal& journal : journals) {
+        if (!journal.problem.empty()) return false;
+        JournalReader reader(journal.file, journal.head);
+        Block block;
+        if (reader.next(block) || !reader.look_behind().only_zeroes) return false;
+    }
+    return true;
+}
+
+namespace {
+
+/// One attempt at restoring: a checkpoint or none, then the journal.
+class Restorer {
+public:
+    Restorer(Sources& sources, const RestoreOptions& options, RecoveryReport& report)
+        : sources_(sources), options_(options), report_(report) {}
+
+    void run_journal(core::State& state, const CheckpointHead* checkpoint) {
+        state_ = &state;
+        checkpoint_ = checkpoint;
+        const std::uint64_t have = state.log->applied;
+        if (options_.upto && have >= *options_.upto) return;
+        std::size_t at = 0;
+        if (!find_start(have, at)) return;
+        for (bool more = true; more && at < sources_.journals.size(); ++at) more = run_file(at);
+    }
+
+private:
+    /// The last file that begins at or before the next wanted event.
+    bool find_start(std::uint64_t have, std::size_t& at) {
+        const auto& journals = sources_.journals;
+        const auto behind =
+            std::find_if(journals.begin(), journals.end(), [&](const Sources::Journal& j) { return j.first_seq > have + 1; });
+        if (behind != journals.begin()) return at = static_cast<std::size_t>(behind - journals.begin()) - 1, true;
+        if (!journals.empty())
+            damaged(journals.front().name + " begins with event " + show(journals.front().first_seq) + ", and events " +
+                    show(have + 1) + " to " + show(journals.front().first_seq - 1) + " are in no file that is left");
+        else if (state_->has_journal()) damaged("no journal file is left; events behind " + show(have) + " may be missing");
+        return false;
+    }
+
+    /// True when the next file is to be read.
+    bool run_file(std::size_t at) {
+        const Sources::Journal& journal = sources_.journals[at];
+        JournalUse& use = report_.journals.emplace_back();
+        use.name = journal.name;
+        use.first_seq = journal.first_seq;
+        use.last_seq = journal.first_seq - 1;
+        report_.bytes += journal.head.size;
+        if (!journal.problem.empty()) return damaged(journal.name + ": " + (use.ending = journal.problem));
+        use.number = journal.head.header.file_number;
+        if (journal.head.info.layout_hash != layout::layout_hash())
+            throw Error(Errc::foreign, journal.name + " was written by a build with another layout: recover with that build");
+        const Sources::Journal* next = at + 1 < sources_.journals.size() ? &sources_.journals[at + 1] : nullptr;
+        if (next != nullptr && !next->problem.empty()) next = nullptr;
+        if (at > 0 && !follows(journal)) return false;
+        JournalReader reader(journal.file, journal.head);
+        const std::uint64_t end = next != nullptr ? next->head.info.predecessor_last_seq : ~0ULL;
+        if (!run_blocks(reader, journal, end, use)) return false;
+        if (options_.upto && reader.expected() > *options_.upto) return false;
+        if (next != nullptr) return hand_over(reader, journal, *next, use);
+        // A successor whose head cannot be read is judged when it is its turn.
+        if (at + 1 < sources_.journals.size()) return true;
+        judge_end(reader, journal, use);
+        return false;
+    }
+
+    /// A gap is only crossed by a checkpoint above it.
+    bool follows(const Sources::Journal& journal) {
+        const std::uint64_t base = journal.head.info.base_seq;
+        if (base <= state_->log->applied) return true;
+        return damaged("events " + show(state_->log->applied + 1) + " to " + show(base) + " are in no journal (see " +
+                       journal.name + "), and no valid checkpoint of " + show(base) + " or later is left");
+    }
+
+    bool run_blocks(JournalReader& reader, const Sources::Journal& journal, std::uint64_t end, JournalUse& use) {
+        Block block;
+        while (reader.expected() <= end && !(options_.upto && reader.expected() > *options_.upto) && reader.next(block)) {
+            if (block.header.last_seq > end && !block.events.empty())
+                return damaged(journal.name + ": a block reaches beyond event " + show(end) + ", where its successor begins");
+            ++use.blocks;
+            use.last_seq = std::max(use.last_seq, block.header.last_seq);
+            report_.head.host_epoch = std::max(report_.head.host_epoch, block.header.host_epoch);
+            for (const layout::Event& event : block.events)
+                if (!apply_one(event, journal, use)) return false;
+        }
+        use.ending = reader.ending();
+        if (reader.io_error()) throw Error(Errc::system, "cannot read " + journal.name + ": " + reader.io_error().text());
+        return true;
+    }
+
+    bool apply_one(const layout::Event& event, const Sources::Journal& journal, JournalUse& use) {
+        core::State& state = *state_;
+        if (event.header.seq <= state.log->applied) return true;
+        if (const char* why = core::why_not_applicable(state, event))
+            return damaged(journal.name + ": event " + show(event.header.seq) + " cannot be applied: " + why);
+        layout::store_relaxed(state.log->committed, event.header.seq);
+        core::apply(state, event);
+        ++use.applied;
+        ++report_.events;
+        return true;
+    }
+
+    bool hand_over(const JournalReader& reader, const Sources::Journal& journal, const Sources::Journal& next,
+                   JournalUse& use) {
+        const FileHead& head = next.head;
+        if (head.info.predecessor != journal.head.header.file_number)
+            return damaged("between " + journal.name + " and " + next.name + " a journal file is missing");
+        if (reader.expected() != head.info.predecessor_last_seq + 1)
+            return damaged(journal.name + ": ends behind event " + show(reader.expected() - 1) + " (" + reader.ending() +
+                           "), its successor says that it goes to " + show(head.info.predecessor_last_seq));
+        if (reader.events_hash() != head.header.previous_hash)
+            return damaged(journal.name + ": its last block is not the one that " + next.name + " follows");
+        use.ending = "goes on in " + next.name;
+        return true;
+    }
+
+    /// The end of the last file: zeroes, a torn tail, or damage of what was acknowledged.
+    void judge_end(JournalReader& reader, const Sources::Journal& journal, JournalUse& use) {
+        const std::uint64_t expected = reader.expected();
+        if (journal.head.size < journal.head.info.file_bytes) {
+            use.ending = "cut off";
+            damaged(journal.name + ": is " + show(journal.head.size) + " bytes long, and was made with " +
+                    show(journal.head.info.file_bytes) + ": it was cut off");
+            return;
+        }
+        const std::uint64_t position = reader.position();
+        const Behind behind = reader.look_behind();
+        if (reader.io_error()) throw Error(Errc::system, "cannot read " + journal.name + ": " + reader.io_error().text());
+        std::uint64_t witness = std::max(reader.durable_upto(), behind.durable_upto);
+        std::string who = "a later block says";
+        if (checkpoint_ != nullptr && checkpoint_->source == CheckpointSource::replica && checkpoint_->seq > witness) {
+            witness = checkpoint_->seq;
+            who = "the checkpoint says";
+        }
+        if (witness >= expected) {
+            damaged(journal.name + ": " + use.ending + " at byte " + show(position) + ", where event " + show(expected) +
+                    " should be; " + who + " that events up to " + show(witness) + " were on disk");
+            return;
+        }
+        if (behind.only_zeroes) return;
+        report_.torn = journal.name + ": " + use.ending + " at byte " + show(position) + "; dropped, no event from " +
+                       show(expected) + " on was ever answered as durable";
+        use.ending = "torn tail (" + use.ending + ")";
+    }
+
+    /// Stops, unless the loss was accepted. Always false.
+    bool damaged(const std::string& what) {
+        if (!options_.accept_loss)
+            throw Error(Errc::damaged,
+                        "acknowledged data is damaged: " + what +
+                            ". Nothing was changed. Restore the file from a copy, or take what is left up to event " +
+                            show(state_->log->applied) + " with `riskctl recover NAME --accept-loss`");
+        report_.damage = what;
+        return false;
+    }
+
+    Sources& sources_;
+    const RestoreOptions& options_;
+    RecoveryReport& report_;
+    core::State* state_ = nullptr;
+    const CheckpointHead* checkpoint_ = nullptr;
+};
+
+struct Chosen {
+    std::string name;
+    CheckpointHead head;
+    File file;
+};
+
+/// The next checkpoint that is whole; what is passed over goes into the report.
+bool next_checkpoint(const Directory& directory, const Sources& sources, std::size_t& from, Chosen& chosen,
+                     RecoveryReport& report, const RestoreOptions& options) {
+    for (; from < sources.checkpoints.size(); ++from) {
+        const std::string& name = sources.checkpoints[from];
+        if (options.upto && checkpoint_seq_of(name) > *options.upto) continue;
+        std::string wrong;
+        chosen.head = {};
+        if (const IoError error = directory.open_file(name, chosen.file)) wrong = "cannot be opened: " + error.text();
+        else wrong = verify_checkpoint(chosen.file, sources.key, chosen.head);
+        if (wrong.empty() && chosen.head.seq != checkpoint_seq_of(name)) wrong = "its name does not fit its content";
+        if (wrong.empty() && sources.epoch != 0 && chosen.head.epoch != sources.epoch) wrong = "belongs to another registry";
+        if (wrong.empty()) return chosen.name = name, ++from, true;
+        report.ignored.push_back({name, wrong});
+    }
+    return false;
+}
+
+}  // namespace
+
+RecoveryReport restore(const Directory& directory, Sources& sources, const FreshTables& fresh, const RestoreOptions& options) {
+    RecoveryReport report;
+    Restorer restorer(sources, options, report);
+    std::size_t from = 0;
+    for (Chosen chosen; next_checkpoint(directory, sources, from, chosen, report, options);) {
+        core::State& state = fresh(chosen.head.config);
+        const std::string wrong = load_checkpoint(chosen.file, chosen.head, state);
+        if (!wrong.empty()) {
+            report.ignored.push_back({chosen.name, wrong});
+            continue;
+        }
+        report.checkpoint = chosen.name;
+        report.head = chosen.head;
+        report.bytes += chosen.head.bytes;
+        if (sources.epoch == 0) sources.epoch = chosen.head.epoch;
+        restorer.run_journal(state, &chosen.head);
+        report.end_seq = state.log->applied;
+        return report;
+    }
+    if (sources.journals.empty())
+        throw Error(report.ignored.empty() ? Errc::missing : Errc::damaged,
+                    report.ignored.empty() ? "no journal and no checkpoint in " + directory.path()
+                                           : "no valid checkpoint and no journal in " + directory.path() + ": " +
+                                                 report.ignored.front().name + ": " + report.ignored.front().why);
+    const auto whole = std::find_if(sources.journals.begin(), sources.journals.end(),
+                                    [](const Sources::Journal& j) { return j.problem.empty(); });
+    if (whole == sources.journals.end())
+        throw Error(Errc::damaged, "acknowledged data is damaged: " + sources.journals.front().name + ": " +
+                                       sources.journals.front().problem + ", and no checkpoint is left");
+    core::State& state = fresh(whole->head.config);
+    restorer.run_journal(state, nullptr);
+    report.end_seq = state.log->applied;
+    return report;
+}
+
+Tail find_tail(const Directory& directory, std::uint64_t upto) {
+    Tail tail;
+    std::vector<std::string> names;
+    if (const IoError error = directory.list(names)) return tail.problem = error.text(), tail;
+    std::uint64_t newest = 0;
+    for (const std::string& name : names) {
+        File other;
+        FileHead head;
+        newest = std::max(newest, first_seq_of(name));
+        if (first_seq_of(name) != 0 && !directory.open_file(name, other) && read_head(other, head).empty())
+            tail.newest_number = std::max(tail.newest_number, head.header.file_number);
+    }
+    if (newest == 0) return tail.problem = "no journal file", tail;
+    tail.name = journal_name(newest);
+    File file;
+    if (const IoError error = directory.open_file(tail.name, file)) return tail.problem = error.text(), tail;
+    tail.problem = read_head(file, tail.head);
+    if (!tail.problem.empty()) return tail;
+    tail.found = true;
+    tail.hash = tail.end_hash = tail.head.hash;
+    tail.position = tail.head.header.length;
+    tail.last_seq = tail.seen_seq = tail.head.header.first_seq - 1;
+    JournalReader reader(file, tail.head);
+    for (Block block; reader.next(block);) {
+        tail.seen_seq = block.header.last_seq;
+        tail.end_hash = block.hash;
+        tail.position = reader.position();
+        if (block.events.empty() || block.header.last_seq > upto) continue;
+        tail.last_seq = block.header.last_seq;
+        tail.hash = block.hash;
+    }
+    if (reader.io_error()) tail.problem = reader.io_error().text();
+    return tail;
+}
+
+std::string JournalFollower::open_file(std::uint64_t first_wanted) {
+    std::vector<std::string> names;
+    if (const IoError error = directory_.list(names)) return error.text();
+    std::uint64_t first = 0;
+    for (const std::string& name : names)
+        if (const std::uint64_t seq = first_seq_of(name); seq <= first_wanted) first = std::max(first, seq);
+    if (first == 0) return "no journal file holds event " + show(first_wanted);
+    auto open = std::make_unique<Open>();
+    if (const IoError error = directory_.open_file(journal_name(first), open->file)) return error.text();
+    if (std::string wrong = read_head(open->file, open->head); !wrong.empty()) return journal_name(first) + ": " + wrong;
+    open->reader.emplace(open->file, open->head);
+    open_ = std::move(open);
+    return {};
+}
+
+std::string JournalFollower::apply_block(const Block& block, std::uint64_t durable) {
+    if (block.header.last_seq > durable) return "a block reaches beyond what is durable";
+    for (const layout::Event& event : block.events) {
+        if (event.header.seq <= state_.log->applied) continue;
+        if (const char* why = core::why_not_applicable(state_, event))
+            return "event " + show(event.header.seq) + " cannot be applied: " + why;
+        layout::store_relaxed(state_.log->committed, event.header.seq);
+        core::apply(state_, event);
+    }
+    return {};
+}
+
+/// The file that begins with the next event goes before what the open one may still hold: its writer gave that up.
+bool JournalFollower::has_successor() const {
+    const std::uint64_t wanted = state_.log->applied + 1;
+    File next;
+    return open_->head.header.first_seq != wanted && !directory_.open_file(journal_name(wanted), next);
+}
+
+std::string JournalFollower::advance(std::uint64_t durable, std::uint64_t file_number, const std::function<bool()>& stop) {
+    if (open_) open_->reader->look_again();
+    while (state_.log->applied < durable && !(stop && stop())) {
+        const bool left_behind = open_ && open_->head.header.file_number != file_number;
+        if (!open_ || (left_behind && has_successor()))
+            if (std::string wrong = open_file(state_.log->applied + 1); !wrong.empty()) return wrong;
+        Block block;
+        if (open_->reader->next(block)) {
+            if (std::string wrong = apply_block(block, durable); !wrong.empty()) return wrong;
+        } else if (has_successor()) {
+            open_.reset();
+        } else {
+            return journal_name(open_->head.header.first_seq) + " at byte " + show(open_->reader->position()) + ": " +
+                   open_->reader->ending();
+        }
+    }
+    return {};
+}
+
+}  // namespace riskreg::persist

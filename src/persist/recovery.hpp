@@ -1,0 +1,120 @@
+/// From files to tables: the newest valid checkpoint, and the journal behind it (protocol.md 6).
+///
+/// What was used, what was passed over and why is in the report. A torn tail (what a power failure legally leaves) is
+/// dropped; damage of what was acknowledged stops everything, and nothing is ever skipped.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "persist/checkpoint.hpp"
+#include "persist/journal_reader.hpp"
+
+namespace riskreg::persist {
+
+struct JournalUse {
+    std::string name;
+    std::uint64_t number = 0;
+    std::uint64_t first_seq = 0, last_seq = 0;   ///< last < first: none
+    std::uint64_t blocks = 0;
+    std::uint64_t applied = 0;                   ///< events of it that the tables did not have yet
+    std::string ending;                          ///< why reading it ended
+};
+
+struct IgnoredFile {
+    std::string name;
+    std::string why;
+};
+
+struct RecoveryReport {
+    std::string checkpoint;              ///< empty: from the beginning of the journal
+    CheckpointHead head;                 ///< of that checkpoint
+    std::vector<IgnoredFile> ignored;
+    std::vector<JournalUse> journals;
+    std::uint64_t events = 0;            ///< applied from the journal
+    std::uint64_t end_seq = 0;
+    std::string torn;                    ///< what was dropped as a torn tail; empty: nothing
+    std::string damage;                  ///< what of the acknowledged is missing, when the loss was accepted
+    std::uint64_t bytes = 0;             ///< read
+};
+
+/// The files of one registry, opened and looked at, but not read yet.
+class Sources {
+public:
+    struct Journal {
+        std::string name;
+        std::uint64_t first_seq = 0;
+        File file;
+        FileHead head;
+        std::string problem;             ///< empty: the head is whole
+    };
+
+    /// Throws Error: permission and system when the directory cannot be read; damaged when the files belong to two
+    /// registries.
+    Sources(const Directory& directory, const std::string& key_file);
+
+    /// Nothing that a registry ever wrote an event or a checkpoint to.
+    [[nodiscard]] bool empty() const noexcept { return journals.empty() && checkpoints.empty(); }
+    /// Files are there, but no event was ever acknowledged in them: left behind by a creator that died.
+    [[nodiscard]] bool only_unused() const;
+
+    std::vector<Journal> journals;             ///< in the order of their sequences
+    std::vector<std::string> checkpoints;      ///< names, newest first
+    Key key;
+    std::uint64_t epoch = 0;
+};
+
+struct RestoreOptions {
+    /// Stop behind this sequence, without judging what follows: for reading beside a running journaller.
+    std::optional<std::uint64_t> upto;
+    /// Take what can be read up to the first damage. By an operator's word only.
+    bool accept_loss = false;
+};
+
+/// Gives zeroed tables at genesis for this configuration; called again when a checkpoint had to be passed over.
+using FreshTables = std::function<core::State&(const std::string& config)>;
+
+/// Throws Error{damaged} naming the file and what to do, Error{missing} when there is nothing to restore from.
+RecoveryReport restore(const Directory& directory, Sources& sources, const FreshTables& fresh, const RestoreOptions& options);
+
+/// Where a journal is to be continued: the last file, and its chain up to a sequence.
+struct Tail {
+    bool found = false;                  ///< a whole last file is there
+    FileHead head;
+    std::string name;
+    std::uint64_t last_seq = 0;          ///< of the last block of the chain that ends at or before the wanted sequence
+    std::uint64_t hash = 0;              ///< of that block; of the head when there is none
+    std::uint64_t seen_seq = 0;          ///< of the last valid block, wanted or not
+    std::uint64_t end_hash = 0;          ///< of the last valid block, seals included
+    std::uint64_t position = 0;          ///< behind it
+    std::uint64_t newest_number = 0;     ///< of any file with a whole head
+    std::string problem;
+};
+[[nodiscard]] Tail find_tail(const Directory& directory, std::uint64_t upto);
+
+/// Follows a journal that is being written, in the same or another process, and applies it to private tables.
+class JournalFollower {
+public:
+    /// `state` holds everything up to its `applied`.
+    JournalFollower(const Directory& directory, core::State& state) : directory_(directory), state_(state) {}
+
+    /// Applies what is synced up to `durable`. `file_number` is the file that the journaller writes now. Empty, or what
+    /// is wrong with the journal: then the replica is no longer to be trusted to be able to go on.
+    [[nodiscard]] std::string advance(std::uint64_t durable, std::uint64_t file_number, const std::function<bool()>& stop = {});
+
+private:
+    [[nodiscard]] std::string open_file(std::uint64_t first_wanted);
+    [[nodiscard]] bool has_successor() const;
+    [[nodiscard]] std::string apply_block(const Block& block, std::uint64_t durable);
+
+    const Directory& directory_;
+    core::State& state_;
+    struct Open {
+        File file;
+        FileHead head;
+        std::optional<JournalReader> reader;
+    };
+    std::unique_ptr<Open> open_;
+};
+
+}  // namespace riskreg::persist

@@ -1,0 +1,94 @@
+#include "registry/alarm.hpp"
+
+#include <spdlog/logger.h>
+#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include "core/genesis.hpp"
+#include "persist/event_json.hpp"
+
+namespace riskreg::registry {
+
+using namespace layout;
+
+namespace {
+
+constexpr std::size_t kFileBytes = 10U << 20;
+constexpr std::size_t kFiles = 5;
+
+spdlog::level::level_enum level_of(Severity severity) noexcept {
+    switch (severity) {
+        case Severity::info: return spdlog::level::info;
+        case Severity::warning: return spdlog::level::warn;
+        case Severity::critical: return spdlog::level::critical;
+    }
+    return spdlog::level::critical;
+}
+
+}  // namespace
+
+struct Alarm::Impl {
+    std::shared_ptr<spdlog::logger> logger;
+};
+
+Alarm::Alarm(core::State& state, const Options& options)
+    : state_(state), show_orders_(options.show_orders), impl_(std::make_unique<Impl>()) {
+    std::vector<spdlog::sink_ptr> sinks;
+    if (options.to_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    try {
+        const std::string path = options.directory + "/riskreg.log";
+        sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(path, kFileBytes, kFiles));
+    } catch (const std::exception&) {
+        // A read-only or vanished directory: what can be said is said to stderr, if anybody listens there.
+    }
+    impl_->logger = std::make_shared<spdlog::logger>(options.registry, sinks.begin(), sinks.end());
+    impl_->logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l [%P] %n: %v");
+    impl_->logger->flush_on(spdlog::level::trace);
+    impl_->logger->set_error_handler([](const std::string&) {});
+}
+
+Alarm::~Alarm() = default;
+
+void Alarm::raise(Severity severity, const std::string& text) noexcept {
+    if (severity != Severity::info) __atomic_add_fetch(&state_.host->alarms, 1, __ATOMIC_RELAXED);
+    try {
+        impl_->logger->log(level_of(severity), "{}", text);
+    } catch (...) {
+        // Counted above, and `status` shows the count.
+    }
+}
+
+namespace {
+
+bool is_control(EventType type) noexcept {
+    switch (type) {
+        case EventType::state_changed:
+        case EventType::limits_changed:
+        case EventType::reconciled:
+        case EventType::recovered:
+        case EventType::session_dead:
+        case EventType::session_fenced:
+        case EventType::journal_gap: return true;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+void Alarm::look_at(const Event& event) noexcept {
+    const EventHeader& h = event.header;
+    const bool odd = h.result == Result::anomaly || h.type == EventType::quarantined || (h.flags & kFirmReducing) != 0;
+    if (!odd && !is_control(h.type)) return;
+    try {
+        if (show_orders_ || is_control(h.type)) return raise(Severity::warning, persist::event_to_json(state_, event));
+        std::string text = "event " + std::to_string(h.seq) + " " + std::string(persist::name_of(h.type)) + ": ";
+        text += h.result == Result::anomaly ? "anomaly" : "quarantined";
+        for (const std::string_view flag : persist::names_of_flags(h.answer_flags)) text.append(" ").append(flag);
+        if (h.account < state_.geometry.accounts) text.append(", account ").append(state_.account_records[h.account].id.view());
+        raise(Severity::warning, text + ", order *** (riskctl events shows it)");
+    } catch (...) {
+        raise(Severity::critical, "an event could not be described");
+    }
+}
+
+}  // namespace riskreg::registry

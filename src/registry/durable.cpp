@@ -1,0 +1,66 @@
+#include "registry/durable.hpp"
+
+#include <algorithm>
+
+#include "segment/process_posix.hpp"
+
+namespace riskreg::registry {
+
+using namespace layout;
+
+namespace {
+
+constexpr std::int64_t kSliceNs = 1'000'000;
+constexpr std::int64_t kSpinNs = 150'000;   // measured, bench/README.md
+
+/// Counts itself in and out; a process that is killed between leaves its count behind, which costs a wake-up call.
+class Waiter {
+public:
+    explicit Waiter(Wakes& wakes) noexcept : wakes_(wakes) { __atomic_add_fetch(&wakes_.waiters, 1U, __ATOMIC_SEQ_CST); }
+    ~Waiter() { __atomic_sub_fetch(&wakes_.waiters, 1U, __ATOMIC_SEQ_CST); }
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
+private:
+    Wakes& wakes_;
+};
+
+void wake_journaller(Wakes& wakes) noexcept {
+    __atomic_add_fetch(&wakes.work_tick, 1U, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&wakes.asleep, __ATOMIC_SEQ_CST) != 0) segment::wake_all(wakes.work_tick);
+}
+
+}  // namespace
+
+bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns) noexcept {
+    const auto reached = [&] { return load_acquire(state.marks->durable) >= seq; };
+    if (reached()) return true;
+    Wakes& wakes = *state.wakes;
+    const Waiter waiter(wakes);
+    wake_journaller(wakes);
+    const std::int64_t begin = segment::monotonic_ns();
+    const bool alone = __atomic_load_n(&wakes.waiters, __ATOMIC_RELAXED) <= 1;
+    for (std::int64_t now = begin; alone && now - begin < std::min(kSpinNs, timeout_ns); now = segment::monotonic_ns()) {
+        for (int i = 0; i < 50; ++i) segment::pause_cpu();
+        if (reached()) return true;
+    }
+    for (std::int64_t now = begin; now - begin < timeout_ns; now = segment::monotonic_ns()) {
+        const std::uint32_t tick = __atomic_load_n(&wakes.durable_tick, __ATOMIC_SEQ_CST);
+        if (reached()) return true;
+        segment::wait_while(wakes.durable_tick, tick, std::min(kSliceNs, timeout_ns - (now - begin)));
+    }
+    return reached();
+}
+
+bool request_checkpoint(core::State& state, std::int64_t timeout_ns) noexcept {
+    Wakes& wakes = *state.wakes;
+    const std::uint64_t mine = __atomic_add_fetch(&wakes.checkpoint_wanted, 1, __ATOMIC_SEQ_CST);
+    const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
+    while (load_acquire(wakes.checkpoint_done) < mine) {
+        if (segment::monotonic_ns() >= deadline) return false;
+        segment::sleep_ns(kSliceNs);
+    }
+    return load_relaxed(wakes.checkpoint_failed) < mine;
+}
+
+}  // namespace riskreg::registry

@@ -1,0 +1,55 @@
+/// What the threads of the snapshotter's host share. Internal to the registry layer.
+#pragma once
+
+#include <atomic>
+
+#include "core/state.hpp"
+#include "persist/digest.hpp"
+#include "persist/file_posix.hpp"
+#include "registry/alarm.hpp"
+#include "registry/attachment.hpp"
+
+namespace riskreg::registry {
+
+/// How a gap in the journal is closed: the ring overran it, or its files are damaged or gone.
+enum class Gap : std::uint8_t {
+    none,
+    copy_wanted,   ///< replicator: copy the live tables, write checkpoint 1
+    copied,        ///< journaller: begin a file behind `base_seq`, mark the gap in the log
+    following,     ///< replicator: checkpoint 2, through the new file
+    closed,        ///< journaller: `durable` moves again
+};
+
+struct Host {
+    core::State& state;
+    Attachment& attachment;
+    Alarm& alarm;
+    persist::Key key;
+    std::string config;
+    std::uint64_t epoch = 0;                  ///< of this host
+    std::atomic<bool> stop{false};            ///< leave: the journaller drains first
+    std::atomic<bool> drained{false};         ///< the journaller has left; the replicator may finish
+    std::atomic<bool> final_checkpoint{false};
+    std::atomic<std::uint64_t> synced{0};     ///< end of the journal on disk; `durable` but for gaps
+    std::atomic<std::uint64_t> file_number{0};
+    std::atomic<bool> journal_lost{false};    ///< the replicator could not read it back
+    std::atomic<Gap> gap{Gap::none};
+    std::atomic<std::uint64_t> base_seq{0};
+
+    [[nodiscard]] const std::string& directory() const noexcept { return attachment.lock.directory(); }
+    void beat() const noexcept;
+};
+
+/// How long to wait before the next attempt: doubled each time, with jitter, bounded.
+class Backoff {
+public:
+    [[nodiscard]] std::int64_t next_ns() noexcept;
+    void reset() noexcept { attempts_ = 0; }
+    [[nodiscard]] std::uint32_t attempts() const noexcept { return attempts_; }
+
+private:
+    std::uint32_t attempts_ = 0;
+    std::uint64_t random_ = 0x9E3779B97F4A7C15ULL;
+};
+
+}  // namespace riskreg::registry

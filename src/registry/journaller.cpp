@@ -1,0 +1,499 @@
+#include "registry/journaller.hpp"
+
+#include <algorithm>
+
+#include "base/crash_point.hpp"
+#include "core/apply.hpp"
+#include "core/decide.hpp"
+#include "persist/recovery.hpp"
+#include "segment/process_posix.hpp"
+#include "segment/state_lock.hpp"
+
+namespace riskreg::registry {
+
+using namespace layout;
+using persist::IoError;
+using persist::JournalWriter;
+
+namespace {
+
+constexpr std::int64_t kMs = 1'000'000;
+constexpr std::size_t kBlockEvents = 1024;
+constexpr std::uint64_t kSyncEvents = 16384;            // at most this many wait for one sync
+constexpr std::uint64_t kFirstFileBytes = 1U << 20;     // made while somebody waits: small
+constexpr std::int64_t kQuietNs = 10 * kMs;             // then a seal says that everything is on disk
+constexpr std::int64_t kHousekeepNs = 5 * kMs;
+constexpr std::int64_t kWatchNs = 100 * kMs;
+constexpr std::int64_t kSpinNs = 200'000;               // after a waiter was seen: measured, bench/README.md
+constexpr std::int64_t kDrainNs = 5'000 * kMs;
+constexpr std::int64_t kClockStepNs = 500 * kMs;
+
+std::string show(std::uint64_t value) { return std::to_string(value); }
+
+std::string_view name_of(Fault fault) noexcept {
+    switch (fault) {
+        case Fault::none: return "none";
+        case Fault::journal_create: return "a journal file cannot be made";
+        case Fault::journal_write: return "the journal cannot be written";
+        case Fault::journal_sync: return "the journal cannot be synced";
+        case Fault::checkpoint: return "a checkpoint cannot be written";
+        case Fault::directory: return "the state directory cannot be used";
+        case Fault::overrun: return "the ring overran the journal";
+        case Fault::damaged: return "the journal is damaged";
+    }
+    return "unknown";
+}
+
+}  // namespace
+
+void Host::beat() const noexcept {
+    store_relaxed(state.marks->heartbeat_ns, static_cast<std::uint64_t>(segment::monotonic_ns()));
+}
+
+std::int64_t Backoff::next_ns() noexcept {
+    const std::int64_t whole = std::min<std::int64_t>(kMs << std::min(attempts_, 12U), 1000 * kMs);
+    ++attempts_;
+    random_ = base::mix(random_ + static_cast<std::uint64_t>(segment::monotonic_ns()));
+    return whole / 2 + static_cast<std::int64_t>(random_ % static_cast<std::uint64_t>(whole / 2 + 1));
+}
+
+// ---- space for the next file --------------------------------------------------------------------
+
+SpacePreparer::~SpacePreparer() {
+    {
+        const std::lock_guard guard(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    if (!ready_) return;
+    persist::Directory directory;
+    if (!persist::Directory::open(directory_, directory)) static_cast<void>(directory.remove(space_.name));
+}
+
+std::string SpacePreparer::temporary_name() {
+    static std::atomic<std::uint64_t> count{0};
+    return persist::kTemporaryPrefix + ("journal-" + show(segment::process_id()) + "-" + show(++count));
+}
+
+void SpacePreparer::want(std::uint64_t bytes) {
+    const std::lock_guard guard(mutex_);
+    if (ready_ || wanted_ != 0) return;
+    wanted_ = bytes;
+    if (!thread_.joinable()) {
+        const segment::SignalsBlocked blocked;
+        thread_ = std::thread([this] { run(); });
+    }
+    changed_.notify_all();
+}
+
+bool SpacePreparer::take(Space& space) {
+    const std::lock_guard guard(mutex_);
+    if (!ready_) return false;
+    space = std::move(space_);
+    ready_ = false;
+    return true;
+}
+
+void SpacePreparer::run() {
+    std::unique_lock guard(mutex_);
+    for (;;) {
+        changed_.wait(guard, [this] { return stopping_ || wanted_ != 0; });
+        if (stopping_) return;
+        const std::uint64_t bytes = wanted_;
+        guard.unlock();
+        Space made{{}, temporary_name(), bytes};
+        persist::Directory directory;
+        IoError error = persist::Directory::open(directory_, directory);
+        if (!error) error = persist::prepare_space(directory, made.name, bytes, made.file, [this] { return stopping_.load(); });
+        guard.lock();
+        wanted_ = 0;
+        // An error shows when the journaller makes its own; here it only means that nothing was prepared.
+        if (!error) space_ = std::move(made), ready_ = true;
+    }
+}
+
+// ---- life ---------------------------------------------------------------------------------------
+
+Journaller::Journaller(Host& host) : host_(host), state_(host.state), preparer_(host.directory()) {
+    batch_.reserve(kBlockEvents);
+    clock_offset_ns_ = segment::realtime_ns() - segment::monotonic_ns();
+}
+
+bool Journaller::run() {
+    start();
+    while (!host_.stop) round();
+    drain();
+    return writer_.is_open() && unsynced_ == 0 && host_.gap == Gap::none &&
+           load_relaxed(state_.host->fault) == static_cast<std::uint64_t>(Fault::none);
+}
+
+void Journaller::start() {
+    const std::uint64_t durable = load_acquire(state_.marks->durable);
+    const bool left_clean = load_relaxed(state_.host->clean) != 0;
+    store_relaxed(state_.host->clean, 0);
+    chain_.last_seq = durable;
+    host_.synced = durable;
+    CRASH_POINT("journaller starts");
+    while (!open_directory())
+        if (host_.stop) return;
+    persist::sweep_temporaries(directory_);
+    const persist::Tail tail = persist::find_tail(directory_, durable);
+    newest_number_ = std::max(tail.newest_number, load_relaxed(state_.host->journal_file));
+    if (load_relaxed(state_.host->gap_end) != 0) return begin_gap("the host before left a gap open");
+    if (!tail.found || !tail.problem.empty() || tail.head.header.epoch != state_.header->epoch)
+        return begin_gap("the last journal file: " + (tail.problem.empty() ? "belongs to another registry" : tail.problem));
+    const bool after_rebuild = durable == load_relaxed(state_.header->recovered_seq);
+    if (tail.last_seq < durable && !after_rebuild)
+        return begin_gap(tail.name + " ends behind event " + show(tail.last_seq) + ", and " + show(durable) + " was durable");
+    chain_ = {tail.head.header.file_number, tail.last_seq, tail.hash, tail.last_seq < durable ? durable : 0};
+    if (tail.head.header.first_seq == tail.last_seq + 1)   // nothing of this file counts: its successor takes its name
+        chain_ = {tail.head.info.predecessor, tail.head.info.predecessor_last_seq, tail.head.header.previous_hash,
+                  std::max(tail.head.info.base_seq, chain_.base_seq)};
+    // The words of the host before are advice; that everything in its file was synced is what `clean` says.
+    const bool whole = tail.seen_seq == durable && tail.last_seq == durable && tail.head.size >= tail.head.info.file_bytes;
+    if (!left_clean || !whole) return;
+    persist::File file;
+    if (directory_.open_file(tail.name, file, true)) return;
+    persist::FileSpec spec;
+    spec.number = tail.head.header.file_number;
+    spec.first_seq = tail.head.header.first_seq;
+    spec.epoch = state_.header->epoch;
+    spec.host_epoch = host_.epoch;
+    writer_.resume(std::move(file), spec, {tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1});
+    chain_ = {spec.number, durable, tail.hash, 0};
+    host_.file_number = spec.number;
+    store_relaxed(state_.host->journal_file, spec.number);
+}
+
+void Journaller::round() {
+    host_.beat();
+    housekeep();
+    if (!ready()) return;
+    const std::uint64_t committed = load_acquire(state_.log->committed);
+    if (writer_.next_seq() > committed && unsynced_ == 0) return idle();
+    write_batch(committed);
+}
+
+void Journaller::drain() {
+    const std::int64_t deadline = segment::monotonic_ns() + kDrainNs;
+    const std::uint64_t wanted = load_acquire(state_.log->committed);
+    while (host_.synced < wanted && segment::monotonic_ns() < deadline) {
+        host_.beat();
+        if (ready()) write_batch(load_acquire(state_.log->committed));
+    }
+    if (writer_.is_open() && unsealed_ && unsynced_ == 0) {
+        const IoError error = writer_.seal(host_.synced, segment::realtime_ns());
+        if (!error) unsynced_ = 1, static_cast<void>(sync());
+    }
+}
+
+/// Everything that writing needs is there; otherwise this round was spent on getting it.
+bool Journaller::ready() {
+    if (!open_directory()) return false;
+    if (host_.journal_lost.exchange(false)) begin_gap("its files cannot be read back");
+    if (host_.gap != Gap::none && !handle_gap()) return false;
+    return writer_.is_open() || begin_file();
+}
+
+// ---- files --------------------------------------------------------------------------------------
+
+bool Journaller::open_directory() {
+    if (directory_open_) return true;
+    const IoError error = persist::Directory::open(host_.directory(), directory_);
+    if (error) return failed(Fault::directory, error, true), false;
+    return directory_open_ = true;
+}
+
+bool Journaller::take_space(SpacePreparer::Space& space) {
+    if (preparer_.take(space)) return true;
+    space.name = SpacePreparer::temporary_name();
+    const std::uint64_t events = std::min(kFirstFileBytes, persist::journal_file_bytes(state_.geometry.ring_events));
+    space.bytes = persist::file_size_for(host_.config.size(), events);
+    const IoError error =
+        persist::prepare_space(directory_, space.name, space.bytes, space.file, [this] { return host_.beat(), false; });
+    if (!error) return true;
+    return failed(Fault::journal_create, error, true), false;
+}
+
+bool Journaller::begin_file() {
+    SpacePreparer::Space space;
+    if (!take_space(space)) return false;
+    persist::FileSpec spec;
+    spec.number = ++newest_number_;
+    spec.first_seq = std::max(chain_.last_seq, chain_.base_seq) + 1;
+    spec.epoch = state_.header->epoch;
+    spec.host_epoch = host_.epoch;
+    spec.predecessor = chain_.number;
+    spec.predecessor_last_seq = chain_.last_seq;
+    spec.predecessor_hash = chain_.hash;
+    spec.base_seq = chain_.base_seq;
+    spec.keep_checkpoints = state_.header->keep_checkpoints;
+    spec.registry = host_.attachment.name;
+    spec.config = host_.config;
+    const IoError error = writer_.begin(directory_, std::move(space.file), space.name, space.bytes, spec);
+    if (error) {
+        static_cast<void>(directory_.remove(space.name));
+        return failed(Fault::journal_create, error, true), false;
+    }
+    unsynced_ = 0;
+    unsealed_ = false;
+    host_.file_number = spec.number;
+    store_relaxed(state_.host->journal_file, spec.number);
+    preparer_.want(persist::file_size_for(host_.config.size(), persist::journal_file_bytes(state_.geometry.ring_events)));
+    return true;
+}
+
+// ---- writing ------------------------------------------------------------------------------------
+
+Journaller::Read Journaller::read_events(std::uint64_t from, std::uint64_t to) {
+    batch_.clear();
+    for (std::uint64_t seq = from; seq <= to; ++seq) {
+        const Event& slot = state_.ring_slot(seq);
+        Event& event = batch_.emplace_back();
+        const bool there = load_acquire(slot.header.seq) == seq;
+        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
+        fence_acquire();
+        if (!there || load_relaxed(slot.header.seq) != seq || event.header.checksum != checksum_of(event, seq))
+            return Read::lapped;
+    }
+    // A batch that was committed by one store is recovered as a whole or not at all: no block ends inside one.
+    while (!batch_.empty() && (batch_.back().header.flags & kBatchMember) != 0) batch_.pop_back();
+    return Read::whole;
+}
+
+bool Journaller::append_block() {
+    if (!writer_.has_room_for(batch_.size())) {
+        // The next file says where this one ends: what it says must be on disk before.
+        if (unsynced_ > 0 && !sync()) return false;
+        writer_.close();
+        if (!begin_file()) return false;
+    }
+    const IoError error = writer_.append(batch_, host_.synced, segment::realtime_ns());
+    if (error) return failed(Fault::journal_write, error, !error.is_transient()), false;
+    unsynced_ += batch_.size();
+    unsealed_ = true;
+    store_relaxed(state_.host->journal_bytes, load_relaxed(state_.host->journal_bytes) + batch_.size() * sizeof(Event));
+    for (const Event& event : batch_) host_.alarm.look_at(event);
+    return true;
+}
+
+void Journaller::write_batch(std::uint64_t committed) {
+    while (writer_.next_seq() <= committed && unsynced_ < kSyncEvents) {
+        const std::uint64_t from = writer_.next_seq();
+        const std::uint64_t to = std::min(committed, from + kBlockEvents - 1);
+        if (read_events(from, to) == Read::lapped)
+            return begin_gap("event " + show(from) + " and later ones were overwritten in the ring, or are damaged");
+        if (!append_block()) return;
+        store_release(state_.marks->journaled, writer_.next_seq() - 1);
+    }
+    if (unsynced_ > 0) static_cast<void>(sync());
+}
+
+bool Journaller::sync() {
+    CRASH_POINT("before sync");
+    const IoError error = writer_.sync();
+    CRASH_POINT("after sync");
+    // Never the same file again: the kernel has marked its pages clean, whatever became of them.
+    if (error) return failed(Fault::journal_sync, error, true), false;
+    if (!writer_.is_linked()) return begin_gap("the journal file was removed from under the snapshotter"), false;
+    unsynced_ = 0;
+    host_.synced = writer_.next_seq() - 1;
+    if (host_.synced > chain_.last_seq) chain_ = {writer_.spec().number, host_.synced, writer_.events_hash(), 0};
+    healed();
+    publish();
+    return true;
+}
+
+void Journaller::publish() noexcept {
+    if (host_.gap != Gap::none) return;
+    const std::uint64_t synced = host_.synced;
+    if (synced <= load_relaxed(state_.marks->durable)) return;
+    store_release(state_.marks->durable, synced);
+    CRASH_POINT("durable moved");
+    __atomic_add_fetch(&state_.wakes->durable_tick, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&state_.wakes->waiters, __ATOMIC_SEQ_CST) == 0) return;
+    segment::wake_all(state_.wakes->durable_tick);
+    asked_ns_ = segment::monotonic_ns();
+}
+
+void Journaller::seal_when_quiet() {
+    const std::int64_t now = segment::monotonic_ns();
+    if (quiet_since_ns_ == 0) quiet_since_ns_ = now;
+    if (!unsealed_ || now - quiet_since_ns_ < kQuietNs) return;
+    unsealed_ = false;
+    const IoError error = writer_.seal(host_.synced, segment::realtime_ns());
+    if (error) return failed(Fault::journal_write, error, !error.is_transient());
+    static_cast<void>(sync());
+}
+
+void Journaller::idle() {
+    seal_when_quiet();
+    const std::uint64_t next = writer_.is_open() ? writer_.next_seq() : 0;
+    const auto nothing = [&] { return load_acquire(state_.log->committed) < next; };
+    // While somebody is waiting again and again, sleeping would cost more than the disk does.
+    while (nothing() && !host_.stop && segment::monotonic_ns() - asked_ns_ < kSpinNs) segment::pause_cpu();
+    if (nothing()) rest();
+    if (!nothing()) quiet_since_ns_ = 0;
+}
+
+/// Sleeps until somebody who waits for the disk says so, a millisecond at most.
+void Journaller::rest() noexcept {
+    Wakes& wakes = *state_.wakes;
+    const std::uint32_t tick = __atomic_load_n(&wakes.work_tick, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&wakes.asleep, 1U, __ATOMIC_SEQ_CST);
+    if (load_acquire(state_.log->committed) < writer_.next_seq() && !host_.stop)
+        segment::wait_while(wakes.work_tick, tick, kMs);
+    __atomic_store_n(&wakes.asleep, 0U, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&wakes.work_tick, __ATOMIC_RELAXED) != tick) asked_ns_ = segment::monotonic_ns();
+}
+
+// ---- gaps ---------------------------------------------------------------------------------------
+
+void Journaller::begin_gap(const std::string& why) {
+    if (host_.gap == Gap::copy_wanted) return;
+    store_relaxed(state_.host->gaps, load_relaxed(state_.host->gaps) + 1);
+    store_relaxed(state_.host->gap_end, std::max<std::uint64_t>(load_relaxed(state_.host->gap_end), 1));
+    host_.alarm.raise(Severity::critical, "gap in the journal: " + why + ". durable stays at " +
+                                              show(load_relaxed(state_.marks->durable)) +
+                                              " until two checkpoints above the gap are on disk");
+    writer_.close();
+    unsynced_ = 0;
+    const Fault fault = Fault::overrun;
+    store_relaxed(state_.host->fault, static_cast<std::uint64_t>(fault));
+    store_relaxed(state_.host->fault_errno, 0);
+    store_relaxed(state_.host->fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
+    store_relaxed(state_.host->state, static_cast<std::uint64_t>(HostState::degraded));
+    host_.gap = Gap::copy_wanted;
+}
+
+/// True when the journaller may write.
+bool Journaller::handle_gap() {
+    switch (host_.gap.load()) {
+        case Gap::copy_wanted: return wait_in_peace(2 * kMs), false;
+        case Gap::copied: {
+            if (chain_.base_seq != host_.base_seq) {
+                chain_.base_seq = host_.base_seq;
+                store_relaxed(state_.host->gap_end, chain_.base_seq);
+                host_.synced = chain_.base_seq;
+            }
+            if (!writer_.is_open() && !begin_file()) return false;
+            if (!mark_gap()) return true;
+            host_.gap = Gap::following;
+            return true;
+        }
+        case Gap::following: return true;
+        case Gap::closed:
+            host_.gap = Gap::none;
+            store_relaxed(state_.host->gap_end, 0);
+            host_.alarm.raise(Severity::warning, "the gap in the journal is closed: two checkpoints above it are on disk");
+            healed();
+            publish();
+            return true;
+        case Gap::none: return true;
+    }
+    return true;
+}
+
+/// Says in the log itself that events before are in no journal; it also gives the second checkpoint a later sequence.
+bool Journaller::mark_gap() {
+    const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
+    if (!lock.inside()) return false;
+    core::Decision decision;
+    core::decide_journal_gap(state_, segment::realtime_ns(), decision);
+    core::execute(state_, decision.event);
+    return true;
+}
+
+// ---- failures -----------------------------------------------------------------------------------
+
+void Journaller::failed(Fault fault, IoError error, bool abandon_file) {
+    HostWords& words = *state_.host;
+    const bool news = load_relaxed(words.fault) != static_cast<std::uint64_t>(fault) ||
+                      load_relaxed(words.fault_errno) != static_cast<std::uint64_t>(error.number);
+    if (load_relaxed(words.fault) == 0) store_relaxed(words.fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
+    store_relaxed(words.fault, static_cast<std::uint64_t>(fault));
+    store_relaxed(words.fault_errno, static_cast<std::uint64_t>(error.number));
+    store_relaxed(words.retries, load_relaxed(words.retries) + 1);
+    store_relaxed(words.state, static_cast<std::uint64_t>(HostState::degraded));
+    if (news)
+        host_.alarm.raise(Severity::critical,
+                          std::string(name_of(fault)) + ": " + error.text() +
+                              (abandon_file ? "; a new file will begin behind event " : "; tried again, durable is ") +
+                              show(host_.synced) + ". Memory holds everything; what increases risk is refused when " +
+                              show(state_.geometry.ring_events / 4 * 3) + " events wait");
+    if (abandon_file) {
+        writer_.close();
+        unsynced_ = 0;
+        // The directory may be another one by now.
+        directory_open_ = false;
+    }
+    wait_in_peace(backoff_.next_ns());
+}
+
+void Journaller::healed() {
+    HostWords& words = *state_.host;
+    backoff_.reset();
+    if (host_.gap != Gap::none || load_relaxed(words.fault) == 0) {
+        if (load_relaxed(words.state) == static_cast<std::uint64_t>(HostState::starting))
+            store_relaxed(words.state, static_cast<std::uint64_t>(HostState::running));
+        return;
+    }
+    host_.alarm.raise(Severity::warning,
+                      "the journal is healthy again after " + show(load_relaxed(words.retries)) + " attempts");
+    store_relaxed(words.fault, 0);
+    store_relaxed(words.fault_errno, 0);
+    store_relaxed(words.retries, 0);
+    store_relaxed(words.state, static_cast<std::uint64_t>(HostState::running));
+}
+
+/// Waits, and still shows that it lives and looks after the dead.
+void Journaller::wait_in_peace(std::int64_t ns) {
+    const std::int64_t until = segment::monotonic_ns() + ns;
+    for (std::int64_t now = segment::monotonic_ns(); now < until && !host_.stop; now = segment::monotonic_ns()) {
+        segment::sleep_ns(std::min(until - now, kHousekeepNs));
+        host_.beat();
+        housekeep();
+    }
+}
+
+// ---- beside -------------------------------------------------------------------------------------
+
+void Journaller::housekeep() {
+    const std::int64_t now = segment::monotonic_ns();
+    if (now - housekept_ns_ >= kHousekeepNs) {
+        housekept_ns_ = now;
+        if (somebody_died(state_)) {
+            const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
+            if (lock.inside()) bury_dead_sessions(state_);
+        }
+    }
+    if (now - watched_ns_ < kWatchNs) return;
+    watched_ns_ = now;
+    watch_surroundings();
+    watch_clock();
+}
+
+void Journaller::watch_surroundings() {
+    if (!host_.attachment.mapping.is_current() && !segment_lost_) {
+        segment_lost_ = true;
+        host_.alarm.raise(Severity::critical,
+                          "the segment's name is gone or leads elsewhere (systemd's RemoveIPC, or somebody removed it): "
+                          "attached processes go on, new ones cannot attach");
+    }
+    if (!directory_open_ || host_.gap == Gap::copy_wanted || directory_.is_current()) return;
+    directory_open_ = false;
+    // What was acknowledged lies in files that nobody will find: all of it has to be written again.
+    begin_gap("the state directory " + host_.directory() + " is gone or is another one");
+}
+
+void Journaller::watch_clock() {
+    const std::int64_t offset = segment::realtime_ns() - segment::monotonic_ns();
+    const std::int64_t step = offset - clock_offset_ns_;
+    clock_offset_ns_ = offset;
+    if (step > -kClockStepNs && step < kClockStepNs) return;
+    host_.alarm.raise(Severity::warning,
+                      "the clock stepped by " + std::to_string(step / kMs) + " ms; the times of events never go back");
+}
+
+}  // namespace riskreg::registry

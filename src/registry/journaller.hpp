@@ -1,0 +1,104 @@
+/// Ring → journal → disk → `durable` → wake. One thread, which waits for nothing else (protocol.md 5).
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "persist/journal_writer.hpp"
+#include "registry/host.hpp"
+
+namespace riskreg::registry {
+
+/// Makes the space of the next journal file while the present one is filled.
+class SpacePreparer {
+public:
+    explicit SpacePreparer(std::string directory) : directory_(std::move(directory)) {}
+    ~SpacePreparer();
+    SpacePreparer(const SpacePreparer&) = delete;
+    SpacePreparer& operator=(const SpacePreparer&) = delete;
+
+    struct Space {
+        persist::File file;
+        std::string name;
+        std::uint64_t bytes = 0;
+    };
+    /// Begins to prepare, unless it has or does already.
+    void want(std::uint64_t bytes);
+    /// What is ready. False when nothing is: the caller makes its own.
+    [[nodiscard]] bool take(Space& space);
+    [[nodiscard]] static std::string temporary_name();
+
+private:
+    void run();
+    const std::string directory_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::uint64_t wanted_ = 0;
+    bool ready_ = false;
+    std::atomic<bool> stopping_{false};
+    Space space_;
+    std::thread thread_;
+};
+
+class Journaller {
+public:
+    explicit Journaller(Host& host);
+
+    /// Until host.stop; then what is committed is written and synced, within a bounded time. True when everything that
+    /// it wrote is synced, so that a successor may go on in the same file.
+    [[nodiscard]] bool run();
+
+private:
+    enum class Read : std::uint8_t { whole, lapped };
+    /// The last block with events that is on disk: what the next file follows.
+    struct ChainEnd {
+        std::uint64_t number = 0, last_seq = 0, hash = 0, base_seq = 0;
+    };
+
+    void start();
+    void round();
+    void drain();
+    [[nodiscard]] bool ready();
+    [[nodiscard]] bool open_directory();
+    [[nodiscard]] bool begin_file();
+    [[nodiscard]] bool take_space(SpacePreparer::Space& space);
+    void write_batch(std::uint64_t committed);
+    [[nodiscard]] Read read_events(std::uint64_t from, std::uint64_t to);
+    [[nodiscard]] bool append_block();
+    [[nodiscard]] bool sync();
+    void publish() noexcept;
+    void idle();
+    void rest() noexcept;
+    void seal_when_quiet();
+    void begin_gap(const std::string& why);
+    [[nodiscard]] bool handle_gap();
+    [[nodiscard]] bool mark_gap();
+    void failed(layout::Fault fault, persist::IoError error, bool abandon_file);
+    void healed();
+    void housekeep();
+    void watch_surroundings();
+    void watch_clock();
+    void wait_in_peace(std::int64_t ns);
+
+    Host& host_;
+    core::State& state_;
+    persist::Directory directory_;
+    bool directory_open_ = false;
+    persist::JournalWriter writer_;
+    ChainEnd chain_;
+    std::uint64_t newest_number_ = 0;
+    std::uint64_t unsynced_ = 0;              // events written behind the last sync
+    bool unsealed_ = false;
+    std::int64_t quiet_since_ns_ = 0;
+    std::int64_t housekept_ns_ = 0;
+    std::int64_t watched_ns_ = 0;
+    std::int64_t asked_ns_ = 0;               // a waiter was seen
+    std::int64_t clock_offset_ns_ = 0;
+    bool segment_lost_ = false;
+    std::vector<layout::Event> batch_;
+    Backoff backoff_;
+    SpacePreparer preparer_;
+};
+
+}  // namespace riskreg::registry

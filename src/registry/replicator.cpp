@@ -1,0 +1,292 @@
+#include "registry/replicator.hpp"
+
+#include <algorithm>
+
+#include "base/crash_point.hpp"
+#include "core/audit.hpp"
+#include "core/genesis.hpp"
+#include "riskreg/config.hpp"
+#include "riskreg/error.hpp"
+#include "segment/process_posix.hpp"
+
+namespace riskreg::registry {
+
+using namespace layout;
+using persist::CheckpointSource;
+using persist::IoError;
+
+namespace {
+
+constexpr std::int64_t kMs = 1'000'000;
+constexpr std::int64_t kRoundNs = 20 * kMs;
+constexpr std::int64_t kVerifyAfterNs = 1000 * kMs;     // a short-lived host never builds a replica
+constexpr std::int64_t kCycleRounds = 60'000 * kMs / kRoundNs;   // of the verifier: one cycle a minute
+constexpr std::int64_t kSyncWaitNs = 5000 * kMs;
+
+std::string show(std::uint64_t value) { return std::to_string(value); }
+
+}  // namespace
+
+Replicator::Replicator(Host& host)
+    : host_(host),
+      live_(host.state),
+      started_ns_(segment::monotonic_ns()),
+      next_checkpoint_ns_(started_ns_ + interval_ns()),
+      last_checkpoint_(load_relaxed(host.state.marks->checkpointed)) {}
+
+std::int64_t Replicator::interval_ns() const noexcept { return live_.header->checkpoint_interval_s * 1000 * kMs; }
+
+void Replicator::run() {
+    while (!host_.drained) {
+        round();
+        for (std::int64_t slept = 0; slept < kRoundNs && !host_.drained; slept += kMs) {
+            if (load_acquire(live_.wakes->checkpoint_wanted) != load_relaxed(live_.wakes->checkpoint_done)) break;
+            segment::sleep_ns(kMs);
+        }
+    }
+    write_final();
+}
+
+void Replicator::round() {
+    try {
+        if (host_.gap != Gap::none) return close_gap();
+        answer_requests();
+        if (!live_.has_journal()) return;
+        write_when_due();
+        follow_and_verify();
+    } catch (const Error& error) {
+        const bool on_disk = error.code() == Errc::damaged || error.code() == Errc::missing || error.code() == Errc::foreign;
+        if (on_disk) return distrust(error.what());
+        host_.alarm.raise(Severity::critical, error.what());
+        next_attempt_ns_ = segment::monotonic_ns() + backoff_.next_ns();
+    } catch (const std::exception& error) {
+        host_.alarm.raise(Severity::critical, std::string("replicator: ") + error.what());
+        segment::sleep_ns(backoff_.next_ns());
+    }
+}
+
+// ---- the replica --------------------------------------------------------------------------------
+
+bool Replicator::has_replica() {
+    if (replica_) return true;
+    if (const IoError error = persist::Directory::open(host_.directory(), directory_))
+        return failed("open the directory", error), false;
+    persist::Sources sources(directory_, {});
+    core::PrivateState built;
+    persist::RestoreOptions options;
+    options.upto = host_.synced;
+    const auto fresh = [&](const std::string& config) -> core::State& {
+        const SharedConfig parsed = parse_config(config);
+        built = core::allocate_state(core::geometry_of(parsed, config.size()));
+        core::make_genesis(built.state, parsed, config);
+        return built.state;
+    };
+    const persist::RecoveryReport report = persist::restore(directory_, sources, fresh, options);
+    for (const persist::IgnoredFile& file : report.ignored)
+        host_.alarm.raise(Severity::critical, "checkpoint " + file.name + " is not valid: " + file.why);
+    replica_ = std::move(built);
+    follower_.emplace(directory_, replica_->state);
+    verifier_.emplace(live_, replica_->state);
+    return true;
+}
+
+/// Applies what is synced. False when that is not possible now.
+bool Replicator::follow() {
+    if (!has_replica()) return false;
+    const std::uint64_t synced = host_.synced;
+    const std::string wrong = follower_->advance(synced, host_.file_number, [this] { return host_.drained.load(); });
+    if (wrong.empty()) return follow_failures_ = 0, true;
+    misread(wrong);
+    return false;
+}
+
+/// Once is an error of reading, and a new replica is built; twice is what stands on the disk.
+void Replicator::misread(const std::string& why) {
+    if (++follow_failures_ >= 2) return distrust(why);
+    host_.alarm.raise(Severity::warning, "the replica is built anew: " + why);
+    replica_.reset();
+    follower_.reset();
+    verifier_.reset();
+}
+
+/// The journal on disk cannot be read back: what was acknowledged is only in memory, and has to be written again.
+void Replicator::distrust(const std::string& why) {
+    replica_.reset();
+    follower_.reset();
+    verifier_.reset();
+    follow_failures_ = 0;
+    if (host_.gap != Gap::none) {
+        host_.alarm.raise(Severity::critical, "checkpoint in a gap: " + why);
+        return segment::sleep_ns(backoff_.next_ns());
+    }
+    host_.alarm.raise(Severity::critical, "the journal cannot be read back: " + why);
+    host_.journal_lost = true;
+    segment::sleep_ns(backoff_.next_ns());
+}
+
+void Replicator::follow_and_verify() {
+    if (segment::monotonic_ns() - started_ns_ < kVerifyAfterNs || segment::monotonic_ns() < next_attempt_ns_ || !follow())
+        return;
+    const std::uint64_t before = verifier_->cycles();
+    const std::uint64_t records = verifier_->size() / static_cast<std::uint64_t>(kCycleRounds) + 1;
+    const std::uint64_t equal = verifier_->step(records, [this](const std::string& what) { differs(what); });
+    store_relaxed(live_.marks->verified, load_relaxed(live_.marks->verified) + equal);
+    store_relaxed(live_.marks->verifier_cycles, load_relaxed(live_.marks->verifier_cycles) + verifier_->cycles() - before);
+}
+
+void Replicator::differs(const std::string& what) {
+    store_relaxed(live_.marks->differences, load_relaxed(live_.marks->differences) + 1);
+    host_.alarm.raise(Severity::critical, "the tables differ from what the journal says: " + what);
+    const auto copy = core::copy_consistent(live_);
+    if (!copy) return host_.alarm.raise(Severity::critical, "no consistent copy for an audit could be made");
+    const core::AuditReport report = core::audit(copy->state);
+    for (std::size_t i = 0; i < std::min<std::size_t>(report.violations.size(), 3); ++i)
+        host_.alarm.raise(Severity::critical, "audit: " + report.violations[i]);
+    if (report.clean()) host_.alarm.raise(Severity::critical, "audit: the tables agree with each other");
+}
+
+// ---- checkpoints --------------------------------------------------------------------------------
+
+bool Replicator::write(const core::State& state, CheckpointSource source, bool clean) {
+    if (const IoError error = persist::Directory::open(host_.directory(), directory_))
+        return failed("open the directory", error), false;
+    persist::CheckpointOptions options;
+    options.registry = host_.attachment.name;
+    options.epoch = live_.header->epoch;
+    options.host_epoch = host_.epoch;
+    options.source = source;
+    options.clean = clean;
+    options.key = host_.key;
+    options.time_ns = segment::realtime_ns();
+    options.stop = [this, clean] {
+        if (clean) host_.beat();
+        return !clean && host_.drained;
+    };
+    std::string stage;
+    if (const IoError error = persist::write_checkpoint(directory_, state, options, stage)) return failed(stage, error), false;
+    backoff_.reset();
+    next_attempt_ns_ = 0;
+    if (load_relaxed(live_.host->checkpoint_fault_errno) != 0)
+        host_.alarm.raise(Severity::warning, "checkpoints are written again");
+    store_relaxed(live_.host->checkpoint_fault_errno, 0);
+    last_checkpoint_ = state.log->applied;
+    store_relaxed(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(options.time_ns));
+    store_release(live_.marks->checkpointed, last_checkpoint_);
+    store_relaxed(live_.host->checkpoints, load_relaxed(live_.host->checkpoints) + 1);
+    CRASH_POINT("checkpoint done");
+    host_.alarm.raise(Severity::info,
+                      "checkpoint at " + show(last_checkpoint_) + (clean ? ", the last of a clean shutdown" : ""));
+    trim();
+    return true;
+}
+
+void Replicator::failed(const std::string& stage, IoError error) {
+    if (host_.drained) return;
+    const bool news = load_relaxed(live_.host->checkpoint_fault_errno) != static_cast<std::uint64_t>(error.number);
+    store_relaxed(live_.host->checkpoint_fault_errno, static_cast<std::uint64_t>(error.number));
+    if (news) host_.alarm.raise(Severity::critical, "no checkpoint: cannot " + stage + ": " + error.text());
+    next_attempt_ns_ = segment::monotonic_ns() + backoff_.next_ns();
+}
+
+/// Only when the newest N are there is anything older given up: first checkpoints, then what of the journal the oldest
+/// of the kept covers.
+void Replicator::trim() {
+    std::vector<std::string> names;
+    if (directory_.list(names)) return;
+    std::vector<std::uint64_t> checkpoints, journals;
+    for (const std::string& name : names) {
+        if (const std::uint64_t seq = persist::checkpoint_seq_of(name); seq != 0) checkpoints.push_back(seq);
+        if (const std::uint64_t seq = persist::first_seq_of(name); seq != 0) journals.push_back(seq);
+    }
+    std::sort(checkpoints.begin(), checkpoints.end(), std::greater<>());
+    std::sort(journals.begin(), journals.end());
+    const std::size_t keep = live_.header->keep_checkpoints;
+    if (checkpoints.size() < keep) return;
+    for (std::size_t i = keep; i < checkpoints.size(); ++i)
+        static_cast<void>(directory_.remove(persist::checkpoint_name(checkpoints[i])));
+    CRASH_POINT("checkpoints trimmed");
+    if (directory_.sync() || live_.header->keep_journal != 0) return;
+    const std::uint64_t covered = checkpoints[keep - 1];
+    for (std::size_t i = 0; i + 1 < journals.size() && journals[i + 1] <= covered + 1; ++i)
+        static_cast<void>(directory_.remove(persist::journal_name(journals[i])));
+    CRASH_POINT("journals trimmed");
+    static_cast<void>(directory_.sync());
+}
+
+bool Replicator::write_from_memory() {
+    const auto copy = core::copy_consistent(live_);
+    if (!copy) return host_.alarm.raise(Severity::warning, "writers outran every attempt to copy the tables"), false;
+    return write(copy->state, CheckpointSource::memory, false);
+}
+
+/// Everything that is committed now, through the disk.
+bool Replicator::checkpoint_now(bool clean) {
+    const std::uint64_t wanted = clean ? host_.synced.load() : load_acquire(live_.log->committed);
+    const std::int64_t deadline = segment::monotonic_ns() + kSyncWaitNs;
+    while (host_.synced < wanted && segment::monotonic_ns() < deadline && !host_.drained) segment::sleep_ns(kMs / 10);
+    if (!clean && host_.synced < wanted)
+        return host_.alarm.raise(Severity::critical, "no checkpoint: the journal is behind"), false;
+    if (!has_replica()) return false;
+    const std::string wrong = follower_->advance(host_.synced, host_.file_number, [this, clean] {
+        if (clean) host_.beat();
+        return !clean && host_.drained;
+    });
+    if (!wrong.empty()) return misread(wrong), false;
+    return write(replica_->state, CheckpointSource::replica, clean);
+}
+
+void Replicator::answer_requests() {
+    Wakes& wakes = *live_.wakes;
+    const std::uint64_t wanted = load_acquire(wakes.checkpoint_wanted);
+    if (wanted == load_relaxed(wakes.checkpoint_done)) return;
+    const bool written = live_.has_journal() ? checkpoint_now(false) : write_from_memory();
+    if (!written) store_relaxed(wakes.checkpoint_failed, wanted);
+    store_release(wakes.checkpoint_done, wanted);
+}
+
+void Replicator::write_when_due() {
+    const std::int64_t now = segment::monotonic_ns();
+    if (now < next_checkpoint_ns_ || now < next_attempt_ns_) return;
+    if (host_.synced > last_checkpoint_ && !checkpoint_now(false)) return;
+    next_checkpoint_ns_ = segment::monotonic_ns() + interval_ns();
+}
+
+void Replicator::write_final() {
+    if (!host_.final_checkpoint || host_.gap != Gap::none) return;
+    try {
+        if (live_.has_journal() ? !checkpoint_now(true) : !write_from_memory())
+            host_.alarm.raise(Severity::critical, "the final checkpoint could not be written");
+    } catch (const std::exception& error) {
+        host_.alarm.raise(Severity::critical, std::string("the final checkpoint: ") + error.what());
+    }
+}
+
+// ---- gaps ---------------------------------------------------------------------------------------
+
+void Replicator::close_gap() {
+    if (segment::monotonic_ns() < next_attempt_ns_) return;
+    if (host_.gap == Gap::copy_wanted) {
+        replica_.reset();
+        follower_.reset();
+        verifier_.reset();
+        auto copy = core::copy_consistent(live_);
+        if (!copy) return host_.alarm.raise(Severity::warning, "gap: writers outran every attempt to copy the tables");
+        const core::AuditReport report = core::audit(copy->state);
+        for (const std::string& violation : report.violations)
+            host_.alarm.raise(Severity::critical, "the tables that are to close the gap: " + violation);
+        if (!write(copy->state, CheckpointSource::memory, false)) return;
+        replica_ = std::move(*copy);
+        follower_.emplace(directory_, replica_->state);
+        verifier_.emplace(live_, replica_->state);
+        host_.base_seq = replica_->state.log->applied;
+        Gap wanted = Gap::copy_wanted;
+        static_cast<void>(host_.gap.compare_exchange_strong(wanted, Gap::copied));
+        return;
+    }
+    if (host_.gap != Gap::following || host_.synced <= host_.base_seq || !follow()) return;
+    if (!write(replica_->state, CheckpointSource::replica, false)) return;
+    Gap following = Gap::following;
+    static_cast<void>(host_.gap.compare_exchange_strong(following, Gap::closed));
+}
+
+}  // namespace riskreg::registry

@@ -1,0 +1,160 @@
+#include "registry/snapshotter.hpp"
+
+#include "base/crash_point.hpp"
+#include "registry/journaller.hpp"
+#include "registry/replicator.hpp"
+#include "segment/process_posix.hpp"
+#include "segment/state_lock.hpp"
+
+namespace riskreg::registry {
+
+using namespace layout;
+
+namespace {
+
+constexpr std::int64_t kMs = 1'000'000;
+constexpr std::int64_t kStandByNs = 5 * kMs;
+constexpr std::int64_t kStallNs = 1000 * kMs;
+constexpr std::int64_t kFenceNs = 2000 * kMs;   // the kernel frees a dead owner's mutex before its file locks
+
+std::string config_of(const core::State& state) { return {state.config, state.geometry.config_bytes}; }
+
+}  // namespace
+
+Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config)
+    : attachment_(attachment),
+      state_(attachment.state),
+      config_(config),
+      config_json_(config_of(attachment.state)),
+      key_(persist::read_key(parse_config(config_json_).key_file)),
+      alarm_(attachment.state, {attachment.lock.directory(), attachment.name, config.log_to_stderr, config.log_orders}) {
+    const segment::SignalsBlocked blocked;
+    thread_ = std::thread([this] { run(); });
+}
+
+Snapshotter::~Snapshotter() {
+    stopping_ = true;
+    thread_.join();
+}
+
+void Snapshotter::rest(std::int64_t ns) noexcept {
+    for (std::int64_t slept = 0; slept < ns && !stopping_; slept += kMs) segment::sleep_ns(kMs);
+}
+
+void Snapshotter::run() noexcept {
+    while (!stopping_) {
+        try {
+            bool after_death = false;
+            if (try_take_over(after_death)) host(after_death);
+            watch_the_host();
+        } catch (const std::exception& error) {
+            alarm_.raise(Severity::critical, std::string("snapshotter: ") + error.what());
+            rest(1000 * kMs);
+        }
+        rest(kStandByNs);
+    }
+}
+
+/// Both locks: the mutex says that the host of this segment is gone, byte 1 of LOCK that no process journals into this
+/// directory for another segment.
+bool Snapshotter::try_take_over(bool& after_death) {
+    segment::RobustMutex mutex(segment::host_mutex_memory(state_));
+    const segment::LockResult result = mutex.try_lock();
+    if (result != segment::LockResult::held && result != segment::LockResult::owner_died) return false;
+    after_death = result == segment::LockResult::owner_died;
+    if (after_death) mutex.make_consistent();
+    CRASH_POINT("host mutex held");
+    const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
+    bool fenced = attachment_.lock.try_host();
+    while (!fenced && !stopping_ && segment::monotonic_ns() < deadline) {
+        segment::sleep_ns(kMs);
+        fenced = attachment_.lock.try_host();
+    }
+    if (fenced) return true;
+    static_cast<void>(mutex.unlock());
+    alarm_.raise(Severity::critical,
+                 "another process journals into this directory for a segment that is no longer this one: it must end first");
+    rest(1000 * kMs);
+    return false;
+}
+
+void Snapshotter::host(bool after_death) {
+    HostWords& words = *state_.host;
+    Host host{state_, attachment_, alarm_, key_, config_json_};
+    host.epoch = load_relaxed(words.epoch) + 1;
+    const std::uint64_t before = load_relaxed(words.pid);
+    if (after_death) store_relaxed(words.clean, 0);
+    store_relaxed(words.epoch, host.epoch);
+    store_relaxed(words.pid, segment::process_id());
+    store_relaxed(words.pid_start, segment::process_start());
+    store_relaxed(words.state, static_cast<std::uint64_t>(HostState::starting));
+    store_relaxed(words.fault, 0);
+    store_relaxed(words.retries, 0);
+    store_relaxed(words.journal_bytes, 0);
+    host.beat();
+    CRASH_POINT("host begins");
+    alarm_.raise(after_death ? Severity::warning : Severity::info,
+                 after_death ? "hosting the snapshotter: pid " + std::to_string(before) + " died hosting it"
+                             : std::string("hosting the snapshotter"));
+    hosting_ = true;
+    std::thread replicator;
+    {
+        const segment::SignalsBlocked blocked;
+        replicator = std::thread([&host] { Replicator(host).run(); });
+    }
+    std::thread watcher([this, &host] {
+        while (!stopping_ && !host.drained) segment::sleep_ns(kMs);
+        host.final_checkpoint = config_.final_checkpoint;
+        host.stop = true;
+    });
+    bool clean = true;
+    if (state_.has_journal()) {
+        clean = Journaller(host).run();
+    } else {
+        run_without_journal(host);
+    }
+    host.drained = true;
+    watcher.join();
+    replicator.join();
+    hosting_ = false;
+    store_relaxed(words.state, static_cast<std::uint64_t>(HostState::left));
+    store_relaxed(words.clean, clean ? 1 : 0);
+    CRASH_POINT("host leaves");
+    alarm_.raise(Severity::info, clean ? "left hosting the snapshotter, everything is on disk"
+                                       : "left hosting the snapshotter; the journal is not complete");
+    attachment_.lock.release_host();
+    static_cast<void>(segment::RobustMutex(segment::host_mutex_memory(state_)).unlock());
+}
+
+void Snapshotter::run_without_journal(Host& host) {
+    store_relaxed(state_.host->state, static_cast<std::uint64_t>(HostState::running));
+    while (!host.stop) {
+        host.beat();
+        if (somebody_died(state_)) {
+            const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
+            if (lock.inside()) bury_dead_sessions(state_);
+        }
+        segment::sleep_ns(kStandByNs);
+    }
+}
+
+/// A host that lives and does not move is stopped, or waits for a disk that hangs. Nobody takes its place while it lives.
+void Snapshotter::watch_the_host() {
+    const std::uint64_t epoch = load_relaxed(state_.host->epoch);
+    const std::uint64_t host_state = load_relaxed(state_.host->state);
+    const bool hosted = segment::RobustMutex::holder_hint(segment::host_mutex_memory(state_)) != 0 &&
+                        host_state != static_cast<std::uint64_t>(HostState::left);
+    const auto last = static_cast<std::int64_t>(load_relaxed(state_.marks->heartbeat_ns));
+    const std::int64_t silent = segment::monotonic_ns() - last;
+    if (!hosted || silent < kStallNs) {
+        reported_stall_ = 0;
+        return;
+    }
+    if (reported_stall_ == epoch) return;
+    reported_stall_ = epoch;
+    alarm_.raise(Severity::critical, "the snapshotter's host (pid " + std::to_string(load_relaxed(state_.host->pid)) +
+                                         ") has not moved for " + std::to_string(silent / kMs) +
+                                         " ms; it lives, so nobody takes its place: continue it, or kill it");
+}
+
+}  // namespace riskreg::registry

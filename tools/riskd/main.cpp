@@ -1,0 +1,92 @@
+// riskd: hosts the snapshotter of one registry until it is told to end.
+#include <signal.h>
+#include <time.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "riskreg/registry.hpp"
+
+namespace {
+
+using namespace riskreg;
+
+enum ExitCode : int { kDone = 0, kUsage = 2, kCannotAttach = 3, kDamaged = 4 };
+
+int exit_code(Errc code) noexcept {
+    switch (code) {
+        case Errc::bad_input:
+        case Errc::not_supported: return kUsage;
+        case Errc::damaged: return kDamaged;
+        default: return kCannotAttach;
+    }
+}
+
+sigset_t ending_signals() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGTERM);
+    ::sigaddset(&set, SIGINT);
+    ::sigaddset(&set, SIGHUP);
+    return set;
+}
+
+/// True when a signal to end came within the time.
+bool told_to_end(const sigset_t& signals, long wait_ms) {
+    const timespec wait{wait_ms / 1000, wait_ms % 1000 * 1'000'000};
+    return ::sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+int host(const std::string& name, const ProcessConfig& config) {
+    // Blocked before any thread starts: only this one takes them.
+    const sigset_t signals = ending_signals();
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    const Registry registry = Registry::open(name, config);
+    const StatusView begin = registry.status();
+    std::fprintf(stderr, "riskd: attached to '%s' (%s)%s\n", name.c_str(), begin.state.c_str(),
+                 begin.persistence == PersistenceMode::none ? "; persistence.mode is none: checkpoints on request only" : "");
+    while (!told_to_end(signals, 200)) {
+        if (!registry.status().poisoned) continue;
+        std::fprintf(stderr, "riskd: '%s' was destroyed or is poisoned (riskctl verify %s); ending\n", name.c_str(),
+                     name.c_str());
+        return kDamaged;
+    }
+    std::fprintf(stderr, "riskd: ending: draining the journal, writing a last checkpoint\n");
+    return kDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"riskd: journal, checkpoints and supervision of one registry"};
+    std::string name;
+    ProcessConfig config;
+    bool foreground = true, quiet = false;
+    app.add_option("NAME", name, "name of the registry")->required();
+    app.add_option("--state-dir", config.state_dir,
+                   "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
+    app.add_flag("--foreground,!--no-foreground", foreground, "stay in the foreground (the only way it runs)");
+    app.add_flag("--quiet", quiet, "alarms to riskreg.log only, not to stderr");
+    app.add_flag("--log-orders", config.log_orders, "order ids, prices and quantities in clear in the alarm log");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kDone : kUsage;
+    }
+    if (!foreground) {
+        std::fprintf(stderr, "riskd: --no-foreground: riskd never forks itself away; let systemd (riskd@.service) run it\n");
+        return kUsage;
+    }
+    config.host_snapshotter = true;
+    config.final_checkpoint = true;
+    config.log_to_stderr = !quiet;
+    try {
+        return host(name, config);
+    } catch (const Error& error) {
+        std::fprintf(stderr, "riskd: %s\n", error.what());
+        return exit_code(error.code());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "riskd: %s\n", error.what());
+        return kCannotAttach;
+    }
+}
