@@ -378,6 +378,8 @@ void read_head_lines(Lines& lines, CheckpointHead& head) {
     head.config = line.substr(kConfiguration.size());
 }
 
+}  // namespace
+
 /// The end of the document, of known length: `"name":"64 digits"}` and a newline.
 std::string check_digest(const File& file, const Key& key, CheckpointHead& head) {
     const std::string_view name = digest_name(key);
@@ -406,10 +408,8 @@ std::string check_digest(const File& file, const Key& key, CheckpointHead& head)
     return equal_digests(head.digest, digest.finish()) ? std::string() : std::string(name) + " does not match its content";
 }
 
-}  // namespace
-
-std::string verify_checkpoint(const File& file, const Key& key, CheckpointHead& head) {
-    if (std::string wrong = check_digest(file, key, head); !wrong.empty()) return wrong;
+std::string peek_checkpoint(const File& file, CheckpointHead& head) {
+    if (const IoError error = file.size(head.bytes)) return error.text();
     try {
         Lines lines(file);
         read_head_lines(lines, head);
@@ -417,6 +417,11 @@ std::string verify_checkpoint(const File& file, const Key& key, CheckpointHead& 
     } catch (const std::exception& error) {
         return error.what();
     }
+}
+
+std::string verify_checkpoint(const File& file, const Key& key, CheckpointHead& head) {
+    std::string wrong = check_digest(file, key, head);
+    return wrong.empty() ? peek_checkpoint(file, head) : wrong;
 }
 
 namespace {

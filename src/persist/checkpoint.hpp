@@ -59,7 +59,12 @@ struct CheckpointOptions {
 IoError write_checkpoint(const Directory& directory, const core::State& state, const CheckpointOptions& options,
                          std::string& stage);
 
-/// Checks the digest over the whole file, and reads what stands before the tables. Bounded memory.
+/// Reads what stands before the tables, and believes it for now: the digest is the other half. Empty, or what is wrong.
+[[nodiscard]] std::string peek_checkpoint(const File& file, CheckpointHead& head);
+/// The digest over the whole file; sets its name and value in `head`. Empty when it matches, else what is wrong.
+[[nodiscard]] std::string check_digest(const File& file, const Key& key, CheckpointHead& head);
+
+/// Both. Checks the digest over the whole file, and reads what stands before the tables. Bounded memory.
 /// Empty when it is whole; else what is wrong.
 [[nodiscard]] std::string verify_checkpoint(const File& file, const Key& key, CheckpointHead& head);
 

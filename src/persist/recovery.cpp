@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
+#include <future>
 
 #include "core/apply.hpp"
 #include "core/audit.hpp"
@@ -244,28 +246,39 @@ private:
     const CheckpointHead* checkpoint_ = nullptr;
 };
 
-struct Chosen {
-    std::string name;
-    CheckpointHead head;
-    File file;
-};
+/// What can be said of a checkpoint before its tables are read; its digest is still to be checked.
+std::string open_checkpoint(const Directory& directory, const Sources& sources, const std::string& name, File& file,
+                            CheckpointHead& head) {
+    if (const IoError error = directory.open_file(name, file)) return "cannot be opened: " + error.text();
+    if (std::string wrong = peek_checkpoint(file, head); !wrong.empty()) return wrong;
+    if (head.seq != checkpoint_seq_of(name)) return "its name does not fit its content";
+    if (sources.epoch != 0 && head.epoch != sources.epoch) return "belongs to another registry";
+    return {};
+}
 
-/// The next checkpoint that is whole; what is passed over goes into the report.
-bool next_checkpoint(const Directory& directory, const Sources& sources, std::size_t& from, Chosen& chosen,
-                     RecoveryReport& report, const RestoreOptions& options) {
-    for (; from < sources.checkpoints.size(); ++from) {
-        const std::string& name = sources.checkpoints[from];
-        if (options.upto && checkpoint_seq_of(name) > *options.upto) continue;
-        std::string wrong;
-        chosen.head = {};
-        if (const IoError error = directory.open_file(name, chosen.file)) wrong = "cannot be opened: " + error.text();
-        else wrong = verify_checkpoint(chosen.file, sources.key, chosen.head);
-        if (wrong.empty() && chosen.head.seq != checkpoint_seq_of(name)) wrong = "its name does not fit its content";
-        if (wrong.empty() && sources.epoch != 0 && chosen.head.epoch != sources.epoch) wrong = "belongs to another registry";
-        if (wrong.empty()) return chosen.name = name, ++from, true;
-        report.ignored.push_back({name, wrong});
+/// Loads while another thread checks the digest: each reads the whole file. Null with `wrong` set when it is not to be
+/// used.
+core::State* load_checked(const Sources& sources, const File& file, CheckpointHead& head, const FreshTables& fresh,
+                          std::string& wrong) {
+    CheckpointHead signed_head;
+    std::future<std::string> digest =
+        std::async(std::launch::async, [&] { return check_digest(file, sources.key, signed_head); });
+    core::State* state = nullptr;
+    std::string unreadable;
+    std::exception_ptr failed;
+    try {
+        state = &fresh(head.config);
+        unreadable = load_checkpoint(file, head, *state);
+    } catch (...) {
+        // What a damaged head asks for may be impossible; only a whole one's failure counts.
+        failed = std::current_exception();
     }
-    return false;
+    wrong = digest.get();
+    head.digest_name = signed_head.digest_name;
+    head.digest = signed_head.digest;
+    if (wrong.empty() && failed) std::rethrow_exception(failed);
+    if (wrong.empty()) wrong = unreadable;
+    return wrong.empty() ? state : nullptr;
 }
 
 }  // namespace
@@ -273,20 +286,22 @@ bool next_checkpoint(const Directory& directory, const Sources& sources, std::si
 RecoveryReport restore(const Directory& directory, Sources& sources, const FreshTables& fresh, const RestoreOptions& options) {
     RecoveryReport report;
     Restorer restorer(sources, options, report);
-    std::size_t from = 0;
-    for (Chosen chosen; next_checkpoint(directory, sources, from, chosen, report, options);) {
-        core::State& state = fresh(chosen.head.config);
-        const std::string wrong = load_checkpoint(chosen.file, chosen.head, state);
-        if (!wrong.empty()) {
-            report.ignored.push_back({chosen.name, wrong});
+    for (const std::string& name : sources.checkpoints) {
+        if (options.upto && checkpoint_seq_of(name) > *options.upto) continue;
+        File file;
+        CheckpointHead head;
+        std::string wrong = open_checkpoint(directory, sources, name, file, head);
+        core::State* state = wrong.empty() ? load_checked(sources, file, head, fresh, wrong) : nullptr;
+        if (state == nullptr) {
+            report.ignored.push_back({name, wrong});
             continue;
         }
-        report.checkpoint = chosen.name;
-        report.head = chosen.head;
-        report.bytes += chosen.head.bytes;
-        if (sources.epoch == 0) sources.epoch = chosen.head.epoch;
-        restorer.run_journal(state, &chosen.head);
-        report.end_seq = state.log->applied;
+        report.checkpoint = name;
+        report.head = head;
+        report.bytes += head.bytes;
+        if (sources.epoch == 0) sources.epoch = head.epoch;
+        restorer.run_journal(*state, &head);
+        report.end_seq = state->log->applied;
         return report;
     }
     if (sources.journals.empty())

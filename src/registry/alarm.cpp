@@ -6,6 +6,7 @@
 
 #include "core/genesis.hpp"
 #include "persist/event_json.hpp"
+#include "segment/process_posix.hpp"
 
 namespace riskreg::registry {
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kFileBytes = 10U << 20;
 constexpr std::size_t kFiles = 5;
+constexpr std::uint64_t kEventsPerSecond = 20;   // a loop of odd events must not fill the disk, nor hold up the journal
 
 spdlog::level::level_enum level_of(Severity severity) noexcept {
     switch (severity) {
@@ -75,11 +77,24 @@ bool is_control(EventType type) noexcept {
 
 }  // namespace
 
+/// The first few of each second; then one line that says how many more there were.
+bool Alarm::admit(std::int64_t now_ns) {
+    if (now_ns - second_begin_ns_ >= 1'000'000'000) {
+        if (in_second_ > kEventsPerSecond)
+            raise(Severity::warning, std::to_string(in_second_ - kEventsPerSecond) +
+                                         " more odd events within a second (riskctl events shows them)");
+        second_begin_ns_ = now_ns;
+        in_second_ = 0;
+    }
+    return ++in_second_ <= kEventsPerSecond;
+}
+
 void Alarm::look_at(const Event& event) noexcept {
     const EventHeader& h = event.header;
     const bool odd = h.result == Result::anomaly || h.type == EventType::quarantined || (h.flags & kFirmReducing) != 0;
     if (!odd && !is_control(h.type)) return;
     try {
+        if (!is_control(h.type) && !admit(segment::monotonic_ns())) return;
         if (show_orders_ || is_control(h.type)) return raise(Severity::warning, persist::event_to_json(state_, event));
         std::string text = "event " + std::to_string(h.seq) + " " + std::string(persist::name_of(h.type)) + ": ";
         text += h.result == Result::anomaly ? "anomaly" : "quarantined";

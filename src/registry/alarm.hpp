@@ -33,8 +33,11 @@ public:
 
 private:
     struct Impl;
+    [[nodiscard]] bool admit(std::int64_t now_ns);
     core::State& state_;
     const bool show_orders_;
+    std::int64_t second_begin_ns_ = 0;   // of the journaller's thread only
+    std::uint64_t in_second_ = 0;
     std::unique_ptr<Impl> impl_;
 };
 

@@ -153,13 +153,16 @@ struct Attaching {
 };
 
 /// Under the exclusive lock: no usable segment is there.
-void rebuild(Attaching& at) {
+Mapping rebuild(Attaching& at) {
     if (!has_files(at.lock))
         throw Error(Errc::missing, "registry '" + at.name +
                                        "' has no segment in shared memory (rebooted, destroyed, or its creator died) and no "
                                        "files to rebuild it from: create it with `riskctl create " +
                                        at.name + " --config FILE`");
-    at.rebuilt = rebuild_segment(at.lock, at.name, at.segment_name, at.options);
+    persist::RecoveryReport report;
+    Mapping mapping = rebuild_segment(at.lock, at.name, at.segment_name, at.options, report);
+    at.rebuilt = std::move(report);
+    return mapping;
 }
 
 Mapping open_fitting(const Attaching& at, bool alone) {
@@ -187,12 +190,11 @@ Mapping adopt_or_rebuild(Attaching& at) {
     if (!segment::rename_segment(at.segment_name, kept)) throw poisoned_error(at.name, why + " (and could not be set aside)");
     at.poisoned_segment = kept;
     try {
-        rebuild(at);
+        return rebuild(at);
     } catch (const Error& error) {
         throw Error(error.code(), "registry '" + at.name + "' is poisoned (" + why + "; its bytes are kept in /dev/shm/" +
                                       kept + "), and rebuilding it failed: " + error.what());
     }
-    return open_fitting(at, true);
 }
 
 void advise(const Mapping& mapping, const Header& header) {
@@ -206,8 +208,7 @@ void advise(const Mapping& mapping, const Header& header) {
 /// it has to be taken exclusively.
 std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     if (alone) {
-        if (!usable_segment_exists(at.lock, at.segment_name)) rebuild(at);
-        Mapping mapping = adopt_or_rebuild(at);
+        Mapping mapping = usable_segment_exists(at.lock, at.segment_name) ? adopt_or_rebuild(at) : rebuild(at);
         if (!at.lock.try_shared()) throw Error(Errc::system, "cannot keep the lifecycle lock of '" + at.name + "'");
         return mapping;
     }

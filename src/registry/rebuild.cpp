@@ -87,8 +87,8 @@ void make_first_journal(const segment::LifecycleLock& lock, const std::string& n
                                                                              lock.directory() + ": " + error.text());
 }
 
-persist::RecoveryReport rebuild_segment(const segment::LifecycleLock& lock, const std::string& name,
-                                        const std::string& segment_name, const RecoverOptions& options) {
+segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::string& name, const std::string& segment_name,
+                                 const RecoverOptions& options, persist::RecoveryReport& report) {
     const persist::Directory directory = open_directory(lock);
     persist::Sources sources(directory, options.key_file);
     std::optional<segment::Mapping> mapping;
@@ -104,7 +104,6 @@ persist::RecoveryReport rebuild_segment(const segment::LifecycleLock& lock, cons
         core::make_genesis(state, config, json);
         return state;
     };
-    persist::RecoveryReport report;
     try {
         persist::RestoreOptions restoring;
         restoring.accept_loss = options.accept_loss;
@@ -128,7 +127,7 @@ persist::RecoveryReport rebuild_segment(const segment::LifecycleLock& lock, cons
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment rebuilt");
     store_release(state.header->magic, kMagic);
-    return report;
+    return std::move(*mapping);
 }
 
 }  // namespace riskreg::registry

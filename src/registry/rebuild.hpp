@@ -19,7 +19,8 @@ void require_no_files(const segment::LifecycleLock& lock, const std::string& nam
 
 /// Rebuilds the segment and leaves it ready. The firm is `unreconciled`, the sessions of before are dead. Throws
 /// Error{damaged, foreign, no_space …}; then nothing was changed.
-[[nodiscard]] persist::RecoveryReport rebuild_segment(const segment::LifecycleLock& lock, const std::string& name,
-                                                      const std::string& segment_name, const RecoverOptions& options);
+[[nodiscard]] segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::string& name,
+                                               const std::string& segment_name, const RecoverOptions& options,
+                                               persist::RecoveryReport& report);
 
 }  // namespace riskreg::registry

@@ -92,7 +92,8 @@ struct StrategyBoard {
     std::atomic<std::uint32_t> gap_epoch{0};      ///< raised by the director to measure anew
     std::atomic<std::int64_t> largest_gap_ns{0};  ///< between two answers of check_and_register in this epoch
 
-    std::array<std::uint32_t, kMaxAnswers> answered;   ///< order numbers that the registry has acknowledged to us
+    std::array<std::uint32_t, kMaxAnswers> answered;       ///< order numbers that the registry has acknowledged to us
+    std::array<std::uint32_t, kMaxAnswers> answered_seq;   ///< with these events
 };
 
 struct Board {

@@ -125,4 +125,44 @@ void recover_and_check(const Board& board, const std::string& state_dir, Finding
     check_quantities(reader, findings);
 }
 
+namespace {
+
+/// Orders whose event was on disk must be there.
+void look_up_durable(const Board& board, const Reader& reader, Findings& findings) {
+    const AccountId account = reader.account(kAccount);
+    for (std::size_t s = 0; s < kStrategies; ++s) {
+        const StrategyBoard& strategy = board.strategies[s];
+        for (std::uint32_t i = 0; i < strategy.answers.load(); ++i) {
+            if (strategy.answered_seq[i] > findings.reboot.durable) continue;
+            ++findings.reboot.answered;
+            OrderView view;
+            if (reader.find(account, order_id(s, strategy.answered[i]), view)) continue;
+            if (++findings.reboot.lost == 1)
+                findings.failures.push_back("lost by the reboot: order " + order_id(s, strategy.answered[i]) +
+                                            " was on disk and is not there");
+        }
+    }
+}
+
+}  // namespace
+
+void reboot_and_check(const Board& board, const std::string& state_dir, Findings& findings) {
+    Reboot& reboot = findings.reboot;
+    reboot.alarms = findings.status.alarms;
+    remove_segment(findings.status.segment);
+    const std::int64_t begin = monotonic_ns();
+    reboot.recovered = Registry::recover(kRegistryName, state_dir);
+    reboot.took_ns = monotonic_ns() - begin;
+    const Reader reader = Reader::open(kRegistryName, state_dir);
+    reboot.status = reader.status();
+    reboot.audit = reader.audit();
+    for (const std::string& violation : reboot.audit.violations)
+        findings.failures.push_back("audit after the reboot: " + violation);
+    if (reboot.recovered.end_seq < reboot.durable)
+        findings.failures.push_back("the disk gave back " + std::to_string(reboot.recovered.end_seq) + " events, " +
+                                    std::to_string(reboot.durable) + " were durable");
+    if (!reboot.status.unreconciled) findings.failures.push_back("the rebuilt registry is not unreconciled");
+    look_up_durable(board, reader, findings);
+}
+
 }  // namespace demo

@@ -1,6 +1,8 @@
 #include "demo/director.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -82,6 +84,7 @@ public:
     [[nodiscard]] const Findings& findings() const noexcept { return findings_; }
 
 private:
+    void start_riskd();
     pid_t start_strategy(std::size_t index, bool take_over);
     void trade_until(std::int64_t end_ns);
     void look_after_children();
@@ -92,6 +95,7 @@ private:
     Reader reader_;
     Children children_;
     pid_t victim_ = 0;
+    pid_t riskd_ = 0;
     std::int64_t begin_ns_ = 0;
     std::int64_t end_ns_ = 0;
     Progress progress_;
@@ -103,7 +107,22 @@ pid_t Director::start_strategy(std::size_t index, bool take_over) {
                            [this, index, take_over] { return run_strategy(board_, state_dir_, index, take_over); });
 }
 
+void Director::start_riskd() {
+    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    riskd_ = children_.start("riskd", [this, null] {
+        ::dup2(null, STDERR_FILENO);
+        return become_riskd(kRegistryName, state_dir_);
+    });
+    ::close(null);
+    const auto hosting = [this] {
+        look_after_children();
+        return reader_.status().host_state == "running" || reader_.status().host_state == "starting";
+    };
+    if (!wait_until(kStartTimeout, hosting)) throw Error(Errc::busy, "riskd did not start in time");
+}
+
 void Director::start() {
+    start_riskd();
     children_.start("the venue", [this]() -> int { run_venue(board_); });
     for (std::size_t i = 0; i < kStrategies; ++i) {
         const pid_t pid = start_strategy(i, false);
@@ -120,7 +139,8 @@ void Director::start() {
     board_.go.store(true, std::memory_order_release);
     begin_ns_ = monotonic_ns();
     end_ns_ = begin_ns_ + options_.seconds * kSecond;
-    std::printf("trading for %u s: %zu strategy processes and a simulated venue\n", options_.seconds, kStrategies);
+    std::printf("trading for %u s: %zu strategy processes and a simulated venue; riskd (process %d) journals\n",
+                options_.seconds, kStrategies, riskd_);
 }
 
 void Director::look_after_children() {
@@ -152,10 +172,15 @@ void Director::trade() {
 
 void Director::finish() {
     findings_.kills += kStrategies;
-    children_.kill_all();
+    children_.kill_all();   // riskd, too
+    const StatusView last = reader_.status();
+    findings_.reboot.committed = last.committed;
+    findings_.reboot.durable = last.durable;
     findings_.seconds = static_cast<double>(monotonic_ns() - begin_ns_) / 1e9;
     recover_and_check(board_, state_dir_, findings_);
     print_recovery(findings_);
+    reboot_and_check(board_, state_dir_, findings_);
+    print_reboot(findings_);
     print_table(board_, reader_, findings_);
 }
 

@@ -31,6 +31,17 @@ struct KillReport {
     TakeOver take_over;
 };
 
+/// What was found after the segment was removed, as a reboot would.
+struct Reboot {
+    std::uint64_t committed = 0, durable = 0;   ///< when the last process was killed
+    std::uint64_t answered = 0, lost = 0;       ///< orders of events that were on disk by then
+    std::uint64_t alarms = 0;
+    riskreg::RecoverView recovered;
+    riskreg::StatusView status;
+    riskreg::AuditView audit;
+    std::int64_t took_ns = 0;
+};
+
 /// What was found after everybody was killed.
 struct Findings {
     std::vector<std::string> failures;      ///< empty: everything is as it should be
@@ -41,6 +52,7 @@ struct Findings {
     riskreg::StatusView status;
     riskreg::AuditView audit;
     double seconds = 0;                     ///< of trading
+    Reboot reboot;
 };
 
 /// The registry's live rows against their limits; `findings.failures` names the first that is above. Reads only.
@@ -48,6 +60,9 @@ void check_limits(const riskreg::Reader& reader, Findings& findings);
 
 /// Adopts the registry that everyone left, audits it, and compares it with what the strategies were told.
 void recover_and_check(const Board& board, const std::string& state_dir, Findings& findings);
+
+/// Removes the segment, rebuilds the registry from what is on disk, and looks for every order of an event that was durable.
+void reboot_and_check(const Board& board, const std::string& state_dir, Findings& findings);
 
 /// Kills the victim inside its critical section if it can be caught there; then shows that the rest went on, and has
 /// an operator and a new incarnation take over. `restart` starts that incarnation.

@@ -6,7 +6,7 @@ namespace {
 
 // NQH4 may not be sold short (max_short 0), so every sell of it only reduces and passes; ESH4 may go both ways.
 constexpr const char* kRest = R"(
-  "persistence": {"mode": "none"},
+  "persistence": {"mode": "async", "checkpoint_interval_s": 2},
   "require_limits": true,
   "self_match": "allow",
   "instruments": [

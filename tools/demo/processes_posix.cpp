@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "demo/clock.hpp"
 #include "riskreg/error.hpp"
@@ -38,6 +39,17 @@ void watch_for_interruption() {
     for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal_number, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);   // a reader that went away must not keep us from cleaning up
 }
+
+int become_riskd(const std::string& name, const std::string& state_dir) {
+    std::error_code ignored;
+    const std::string folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
+    const std::string program = folder + "/riskd";
+    ::execl(program.c_str(), "riskd", name.c_str(), "--state-dir", state_dir.c_str(), "--quiet", nullptr);
+    std::perror(program.c_str());
+    return 1;
+}
+
+bool remove_segment(const std::string& segment) { return ::unlink(("/dev/shm/" + segment).c_str()) == 0; }
 
 pid_t Children::start(std::string what, const std::function<int()>& body) {
     std::fflush(nullptr);

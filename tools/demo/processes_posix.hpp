@@ -14,6 +14,12 @@ namespace demo {
 [[nodiscard]] bool interrupted() noexcept;
 void watch_for_interruption();
 
+/// In a child: becomes riskd of this registry, from the folder of this program. Returns only when that fails.
+int become_riskd(const std::string& name, const std::string& state_dir);
+
+/// What a reboot does to shared memory. True when the segment was there.
+bool remove_segment(const std::string& segment);
+
 /// Kills and reaps whatever still runs when it goes.
 class Children {
 public:

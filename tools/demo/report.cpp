@@ -124,6 +124,8 @@ void print_result(const Findings& f) {
     std::snprintf(digest, sizeof digest, "%016llx", static_cast<unsigned long long>(f.audit.digest));
     std::printf("\nAfter %u kills with SIGKILL\n", f.kills);
     line("orders lost", grouped(f.lost), "of " + grouped(f.acknowledged) + " ids that were acknowledged; each was looked up");
+    line("lost by the reboot", grouped(f.reboot.lost),
+         "of " + grouped(f.reboot.answered) + " ids whose events were on disk; each was looked up in the rebuilt registry");
     line("unanswered", grouped(f.unrecorded),
          "registered, but the process died before it saw the answer: at most one for each kill");
     line("limits exceeded", grouped(f.exceeded), grouped(f.limits_checked) + " comparisons, while trading and at the end");
@@ -134,6 +136,8 @@ void print_result(const Findings& f) {
     line("audit", f.audit.violations.empty() ? "clean" : grouped(f.audit.violations.size()) + " errors",
          grouped(f.audit.orders) + " orders (" + grouped(f.audit.live) + " live), " + grouped(f.audit.executions) +
              " executions, " + grouped(f.audit.rows) + " rows at sequence " + grouped(f.audit.seq));
+    line("audit, rebuilt", f.reboot.audit.violations.empty() ? "clean" : grouped(f.reboot.audit.violations.size()) + " errors",
+         grouped(f.reboot.audit.orders) + " orders at sequence " + grouped(f.reboot.audit.seq));
     line("digest", digest);
 }
 
@@ -186,9 +190,23 @@ void print_kill(const KillReport& r) {
 }
 
 void print_recovery(const Findings& f) {
-    std::printf("\n  all strategies and the venue were killed with SIGKILL while they traded; nobody is attached.\n");
+    std::printf("\n  all strategies, the venue and riskd were killed with SIGKILL while they traded; nobody is attached.\n");
     std::printf("    adopted again: state %s, sequence %s, %s orders still live\n\n", f.status.state.c_str(),
                 grouped(f.status.committed).c_str(), grouped(f.status.orders_live).c_str());
+}
+
+void print_reboot(const Findings& f) {
+    const Reboot& r = f.reboot;
+    const RecoverView& v = r.recovered;
+    std::printf("  then the segment was removed from shared memory, as a reboot would, and the registry rebuilt from disk.\n");
+    std::printf("    %s and %s events of the journal in %s: everything up to event %s; %s had been durable\n",
+                v.checkpoint.empty() ? "no checkpoint" : ("checkpoint " + grouped(v.checkpoint_seq)).c_str(),
+                grouped(v.events).c_str(), duration(r.took_ns).c_str(), grouped(v.end_seq).c_str(), grouped(r.durable).c_str());
+    if (r.committed > v.end_seq)
+        std::printf("    the last %s events were in memory only: a strategy that must not lose them asks for durable answers\n",
+                    grouped(r.committed - v.end_seq).c_str());
+    std::printf("    state %s: only risk-reducing orders and cancels until it was compared with the venue\n\n",
+                r.status.state.c_str());
 }
 
 void print_table(const Board& board, const Reader& reader, const Findings& findings) {

@@ -10,6 +10,7 @@ namespace demo {
 void print_created(const riskreg::SharedConfig& config, const riskreg::StatusView& status, const std::string& state_dir);
 void print_kill(const KillReport& report);
 void print_recovery(const Findings& findings);
+void print_reboot(const Findings& findings);
 void print_table(const Board& board, const riskreg::Reader& reader, const Findings& findings);
 void print_next(const std::string& state_dir, bool kept);
 

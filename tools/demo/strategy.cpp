@@ -68,7 +68,7 @@ private:
     void request_cancel(Working& order);
     std::uint32_t next_number() { return mine_.last_number.fetch_add(1, std::memory_order_relaxed) + 1; }
     void begin_asking(std::uint32_t number) { mine_.asking.store(number, std::memory_order_release); }
-    void note_answer(std::uint32_t number);
+    void note_answer(std::uint32_t number, const Verdict& verdict);
     void note_denial(const Verdict& verdict);
     void note_gap(std::int64_t now);
 
@@ -168,7 +168,7 @@ Verdict Strategy::ask(std::uint32_t number, const Working& order) {
     const std::int64_t before = monotonic_ns();
     const Verdict verdict = registry_.check_and_register(request);
     const std::int64_t after = monotonic_ns();
-    if (verdict.accepted()) note_answer(number);
+    if (verdict.accepted()) note_answer(number, verdict);
     mine_.latency.record(after - before);
     note_gap(after);
     if (verdict.accepted()) {
@@ -251,7 +251,7 @@ void Strategy::replace_one() {
     request.quantity = Quantity{quantity};
     begin_asking(number);
     const Verdict verdict = registry_.replace_requested(request);
-    if (verdict.result != Result::denied) note_answer(number);
+    if (verdict.result != Result::denied) note_answer(number, verdict);
     begin_asking(0);
     if (verdict.result == Result::denied) return mine_.requests_denied.add(), note_denial(verdict);
     order.pending =
@@ -260,10 +260,11 @@ void Strategy::replace_one() {
 
 // ---- records in shared memory ----
 
-void Strategy::note_answer(std::uint32_t number) {
+void Strategy::note_answer(std::uint32_t number, const Verdict& verdict) {
     const std::uint32_t count = mine_.answers.load(std::memory_order_relaxed);
     if (count == kMaxAnswers) return;
     mine_.answered[count] = number;
+    mine_.answered_seq[count] = static_cast<std::uint32_t>(verdict.seq);
     mine_.answers.store(count + 1, std::memory_order_release);
 }
 
