@@ -103,7 +103,11 @@ public:
         if (directory_.create("other", file) || file.write_at(text.data(), text.size(), 0)) return "cannot be written";
         persist::CheckpointHead head;
         if (std::string wrong = persist::verify_checkpoint(file, {key}, head); !wrong.empty()) return wrong;
-        tables = test::genesis_of(head.config);
+        try {
+            tables = test::genesis_of(head.config);
+        } catch (const Error& error) {
+            return error.what();
+        }
         return persist::load_checkpoint(file, head, tables.state);
     }
 
@@ -386,7 +390,7 @@ const std::vector<Lie>& lies() {
         {"\"version\":1", "\"version\":-1", "version: not a whole number"},
         {"\"version\":1", "\"version\":1.0", "version: not a whole number"},
         {"\"version\":1,", "\"version\":1,\"version\":1,", "its first line is not JSON"},
-        {"\"sequence\":61", "\"sequence\":1", "sequence: below 1"},
+        {"\"sequence\":61", "\"sequence\":0", "sequence: below 1"},
         {"\"sequence\":61", "\"sequence\":99999999999999999999", "sequence: not a whole number"},
         {"\"sequence\":61,", "", "sequence: missing"},
         {"\"time\":\"1969-", "\"time\":\"1969/", "time: not a time"},
@@ -394,7 +398,7 @@ const std::vector<Lie>& lies() {
         {"\"counts\":{", "\"counts\":[{", "its first line is not JSON"},
         {"\"counts\":{\"rows\":11", "\"counts\":{\"rows\":12", "section 'rows' holds 11 records, counts says 12"},
         {"\"orders\":19,", "\"orders\":20,", "section 'orders' holds 19 records, counts says 20"},
-        {"\"orders\":19,", "\"orders\":18,", "section 'orders' holds 19 records, counts says 18"},
+        {"\"orders\":19,", "\"orders\":18,", "orders[18]"},
         {"\"orders\":19,", "\"orders\":65,", "counts: more records than its configuration has room for"},
         {"\"executions\":5,", "\"executions\":18446744073709551615,", "counts: more records than"},
         {"\"quarantined\":2,", "\"quarantined\":4294967298,", "counts: more records than"},
@@ -600,7 +604,7 @@ TEST_CASE("lines, strings and objects without an end are refused within bounded 
     const std::string deep(3'000, '{');
     for (const std::string& to :
          {"{\"slot\":0,\"id\":\"" + long_text + "\"", "{\"" + long_text + "\":0,\"id\":\"O-plain\"", deep + order,
-          order + ",\"x\":" + deep, order + std::string(5'000, ' '),
+          order + ",\"x\":" + deep, order + std::string(9'000, ' '),
           "{\"slot\":" + std::string(9'000, '1') + ",\"id\":\"O-plain\"",
           "{\"slot\":0,\"id\":\"" + long_text.substr(0, 600) + "\"", "{\"" + long_text.substr(0, 600) + "\":0"}) {
         core::PrivateState loaded;

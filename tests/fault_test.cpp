@@ -92,7 +92,7 @@ struct Case {
         return place.path() + "/" + name;
     }
     [[nodiscard]] Interposing interposing() const {
-        return {directory(), place.path() + "/counters", {}, fail_at, fail_at == 0 ? Fault{} : fault, {}};
+        return {directory(), place.path() + "/counters", {}, fail_at, fail_at == 0 ? Fault{} : fault, 0, {}};
     }
     [[nodiscard]] Seen seen() const { return seen_by(place.path() + "/counters"); }
     /// What heals is waited for; what does not is only told.

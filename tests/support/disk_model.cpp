@@ -31,6 +31,11 @@ void for_each_sector(std::uint64_t offset, std::size_t size, Piece piece) {
 
 std::size_t below(std::size_t end, std::mt19937_64& random) { return end == 0 ? 0 : random() % end; }
 
+Content content_of(std::string bytes) {
+    const std::uint64_t hash = std::hash<std::string>()(bytes);
+    return {std::make_shared<const std::string>(std::move(bytes)), hash};
+}
+
 bool is_temporary(const std::string& name) { return name.starts_with(".tmp-"); }
 
 }  // namespace
@@ -56,7 +61,7 @@ std::vector<TraceRecord> read_trace(const std::string& path) {
 void Disk::add_file(const std::string& name, std::uint64_t inode, std::string bytes) {
     numbers_[inode] = inodes_.size();
     certain_entries_[name] = inodes_.size();
-    inodes_.push_back({std::move(bytes), {}});
+    inodes_.push_back({std::move(bytes), {}, {}});
 }
 
 Disk::Inode& Disk::inode_of(std::uint64_t number) {
@@ -100,6 +105,7 @@ void Disk::end_sync(Inode& inode, std::uint64_t begun, bool succeeded) {
     for (Write& write : inode.writes) {
         const bool covered = write.stamp < begun && !write.lost;
         if (covered && succeeded) {
+            inode.known = {};
             put(inode.certain, write.offset, write.bytes.data(), write.bytes.size());
             // What was lost below it is overwritten for good.
             std::erase_if(left, [&](const Write& other) {
@@ -144,9 +150,12 @@ std::map<std::string, std::size_t> Disk::entries_after(Entries entries, std::mt1
     return after;
 }
 
-std::string Disk::content_after(const Inode& inode, Torn torn, std::mt19937_64& random) const {
+Content Disk::content_after(const Inode& inode, Torn torn, std::mt19937_64& random) {
+    if (torn == Torn::none || inode.writes.empty()) {
+        if (!inode.known.bytes) inode.known = content_of(inode.certain);
+        return inode.known;
+    }
     std::string content = inode.certain;
-    if (torn == Torn::none || inode.writes.empty()) return content;
     std::size_t sectors = 0, whole = 0;
     for (const Write& write : inode.writes) for_each_sector(write.offset, write.bytes.size(), [&](std::size_t, std::size_t) { ++sectors; });
     const std::size_t chosen = below(sectors, random);
@@ -173,7 +182,7 @@ std::string Disk::content_after(const Inode& inode, Torn torn, std::mt19937_64& 
                 content.resize(write.offset + at + size, '\0');
         });
     }
-    return content;
+    return content_of(std::move(content));
 }
 
 Files Disk::crash(Torn torn, Entries entries, std::mt19937_64& random) const {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
@@ -22,8 +23,13 @@ struct TraceRecord {
 };
 [[nodiscard]] std::vector<TraceRecord> read_trace(const std::string& path);
 
+/// Bytes that many states share, and their hash.
+struct Content {
+    std::shared_ptr<const std::string> bytes;
+    std::uint64_t hash = 0;
+};
 /// Files by name, as after a crash.
-using Files = std::map<std::string, std::string>;
+using Files = std::map<std::string, Content>;
 
 /// What is believed of the disk. The controls of the test believe less than what holds.
 struct DiskRules {
@@ -58,6 +64,7 @@ private:
     struct Inode {
         std::string certain;
         std::vector<Write> writes;
+        mutable Content known;   // of `certain`, once somebody asked
     };
     struct Change {
         std::uint64_t stamp = 0;
@@ -67,7 +74,7 @@ private:
     void end_sync(Inode& inode, std::uint64_t begun, bool succeeded);
     void end_directory_sync(std::uint64_t begun);
     [[nodiscard]] std::map<std::string, std::size_t> entries_after(Entries entries, std::mt19937_64& random) const;
-    [[nodiscard]] std::string content_after(const Inode& inode, Torn torn, std::mt19937_64& random) const;
+    [[nodiscard]] static Content content_after(const Inode& inode, Torn torn, std::mt19937_64& random);
     [[nodiscard]] Inode& inode_of(std::uint64_t number);
 
     DiskRules rules_;

@@ -60,6 +60,7 @@ struct Plan {
     std::uint64_t fail_at = number(kFailAt);
     bool persistent = variable(kPersistent) == "1";
     std::string only{variable(kOnly)};
+    std::uint64_t sync_delay_us = number(kSyncDelay);
     bool short_writes = variable(kFault) == "short";
     int fault = static_cast<int>(number(kFault));
     Counters* counters = map_counters();
@@ -262,6 +263,7 @@ static int sync_seen(int fd, const char* name, int (*call)(int)) {
         const Tracing tracing;
         Tracing::put(directory ? Record::directory_sync_begin : Record::sync_begin, inode, token, {});
     }
+    if (plan().sync_delay_us > 0) ::usleep(static_cast<useconds_t>(plan().sync_delay_us));
     const int result = fate_of(name, path) == Fate::fail ? -1 : call(fd);
     const Tracing tracing;
     Tracing::put_end(directory ? Record::directory_sync_end : Record::sync_end, inode, token, result == 0);

@@ -21,6 +21,9 @@ inline constexpr const char* kOnly = "RISKREG_IO_ONLY";
 // Where the trace goes. Several processes may share one; whoever holds its flock stops them at the next call.
 inline constexpr const char* kTrace = "RISKREG_IO_TRACE";
 
+// Microseconds that a sync takes longer: a disk so slow that writes gather in front of it.
+inline constexpr const char* kSyncDelay = "RISKREG_IO_SYNC_DELAY_US";
+
 struct Counters {
     std::atomic<std::uint64_t> seen;      // that the fault could hit
     std::atomic<std::uint64_t> failed;

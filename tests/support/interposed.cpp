@@ -45,6 +45,7 @@ std::map<std::string, std::string> Interposing::environment() const {
                                                  {interpose::kDirectory, directory}};
     if (!counters.empty()) variables[interpose::kCounters] = counters;
     if (!trace.empty()) variables[interpose::kTrace] = trace;
+    if (sync_delay_us > 0) variables[interpose::kSyncDelay] = std::to_string(sync_delay_us);
     if (!only.empty()) variables[interpose::kOnly] = only;
     if (fault.value.empty()) return variables;
     variables[interpose::kFailAt] = std::to_string(fail_at);

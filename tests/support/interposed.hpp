@@ -28,6 +28,7 @@ struct Interposing {
     std::string trace;
     std::uint64_t fail_at = 0;
     Fault fault;
+    std::uint64_t sync_delay_us = 0;
     std::string only;        ///< the only call that fails; empty: any
     [[nodiscard]] std::map<std::string, std::string> environment() const;
 };

@@ -5,7 +5,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "riskctl/output.hpp"
@@ -172,6 +175,57 @@ void check_lock_holder(Doctor& doctor, const Reader& reader) {
                       : "");
 }
 
+std::string directory_of(const Common& common) { return segment::resolve_state_dir(common.state_dir) + "/" + common.name; }
+
+/// Room for two more checkpoints of today's size and a few journal files.
+void check_disk(Doctor& doctor, const Common& common) {
+    const std::string directory = directory_of(common);
+    struct statvfs fs {};
+    if (::statvfs(directory.c_str(), &fs) != 0)
+        return doctor.find(Health::problem, "state directory", directory + ": " + std::strerror(errno),
+                           "its files are gone or cannot be reached: nothing new is durable; restore the directory");
+    const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
+    std::uint64_t used = 0;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) used += entry.file_size(ignored);
+    const bool tight = free_bytes < used + (64U << 20);
+    doctor.find(tight ? Health::problem : Health::ok, "state directory",
+                mebibytes(used) + " in " + directory + ", " + mebibytes(free_bytes) + " free",
+                tight ? "make room: without it no journal file can be begun, and new risk is refused when the ring is three "
+                        "quarters full"
+                      : "");
+}
+
+void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v) {
+    if (v.persistence == PersistenceMode::none)
+        return doctor.find(Health::note, "snapshotter", "persistence.mode is none: nothing survives a reboot");
+    check_disk(doctor, common);
+    const std::string who = v.host_state + (v.host_pid == 0 ? "" : ", pid " + std::to_string(v.host_pid));
+    const auto find = [&](Health health, const std::string& seen, const std::string& remedy) {
+        doctor.find(health, "snapshotter", seen, remedy);
+    };
+    if (v.host_state == "none")
+        find(v.durable_lag == 0 ? Health::note : Health::problem,
+             "nobody hosts it; " + std::to_string(v.durable_lag) + " events wait", "start it: riskd " + common.name);
+    else if (v.host_state == "stopped")
+        find(Health::problem, who + ", silent for " + std::to_string(v.host_silent_ns / 1'000'000) + " ms",
+             "it lives, so nobody takes its place: kill -CONT " + std::to_string(v.host_pid) +
+                 ", or kill it and another takes over");
+    else if (!v.fault.empty())
+        find(Health::problem, who + ": " + v.fault + " " + v.fault_error + ", " + std::to_string(v.fault_retries) + " attempts",
+             "riskreg.log in the state directory tells the story; it is tried again by itself");
+    else find(Health::ok, who + ", " + std::to_string(v.durable_lag) + " events behind", "");
+    if (v.gap_end != 0)
+        doctor.find(Health::problem, "journal", "a gap is open: durable answers wait for two checkpoints above it",
+                    "give it room and time");
+    if (!v.checkpoint_error.empty())
+        doctor.find(Health::problem, "checkpoint", "the last one failed: " + v.checkpoint_error,
+                    "riskctl checkpoint " + common.name);
+    if (v.differences != 0)
+        doctor.find(Health::problem, "verifier", std::to_string(v.differences) + " records differ from the journal",
+                    "riskctl verify " + common.name + ", and riskreg.log names them");
+}
+
 void check_registry(Doctor& doctor, const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     const StatusView v = reader.status();
@@ -183,6 +237,7 @@ void check_registry(Doctor& doctor, const Common& common) {
     check_lock_holder(doctor, reader);
     check_sessions(doctor, reader);
     check_capacity(doctor, v);
+    check_snapshotter(doctor, common, v);
 }
 
 }  // namespace
