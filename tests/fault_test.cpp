@@ -508,7 +508,6 @@ TEST_CASE("any failing call of recover: a stated reason or all of it, and recove
     if (!skipped()) for_every_call("recover", run_recover);
 }
 
-TEST_CASE("any failing call of a process that adopts a surviving segment: what was in memory stays there",
-          "[persist][fault]") {
+TEST_CASE("any failing call of a process that adopts a surviving segment: what was in memory stays there", "[persist][fault]") {
     if (!skipped()) for_every_call("adopt", run_adopt);
 }

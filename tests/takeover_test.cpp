@@ -18,6 +18,7 @@
 #include <iostream>
 #include <optional>
 #include <random>
+#include <set>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -167,7 +168,7 @@ struct HostProcess {
     void tell_to_leave() const { **leave = true; }
     [[nodiscard]] bool is_hosting(const Reader& reader) const {
         const StatusView status = reader.status();
-        return status.host_pid == static_cast<std::uint64_t>(child.pid()) && status.host_state == "running";
+        return status.host_pid == static_cast<std::uint64_t>(child.pid()) && status.host_state != "none";
     }
 };
 
@@ -238,13 +239,12 @@ public:
         if (!died) next_->tell_to_leave();
         if (!died) died = ends_within(*next_, seconds(10));
         const auto begin = Clock::now();
-        const std::uint64_t epoch = reader_.status().host_epoch;
         const bool killed = next_->child.wait().was_killed();
         host_.reset();
         next_.reset();
         host_.emplace(std::move(third));
         wait_until([&] { return host_->is_hosting(reader_); });
-        if (epoch < reader_.status().host_epoch) times_.host_us.push_back(us(Clock::now() - begin));
+        take_time(begin);
         return killed;
     }
 
@@ -285,13 +285,17 @@ private:
         if (!next_) next_.emplace(place_);
         pause_for(milliseconds(15));
     }
-    void follow(Clock::time_point begin, std::uint64_t epoch) {
-        wait_until([&] { return reader_.status().host_epoch > epoch; });
+    /// A new host is there.
+    void take_time(Clock::time_point begin) {
         times_.host_us.push_back(us(Clock::now() - begin));
         const std::uint64_t durable = reader_.status().durable;
         wait_until([&] { return reader_.status().durable > durable; });
         times_.durable_us.push_back(us(Clock::now() - begin));
         CHECK(Clock::now() - begin < seconds(10));
+    }
+    void follow(Clock::time_point begin, std::uint64_t epoch) {
+        wait_until([&] { return reader_.status().host_epoch > epoch; });
+        take_time(begin);
         CHECK(reader_.status().host_pid == static_cast<std::uint64_t>(next_->child.pid()));
     }
     static void finish(HostProcess& process, bool killed) {
@@ -332,6 +336,16 @@ TEST_CASE("whenever the host is killed or leaves, the next one goes on without a
 }
 
 #ifdef RISKREG_CRASH_POINTS
+namespace {
+
+/// At most once in the life of a host under load.
+bool happens_once(const CrashSite& site) {
+    constexpr std::array kOnce = {"host mutex held", "host begins", "journaller starts", "host leaves", "seal written"};
+    return std::find(kOnce.begin(), kOnce.end(), site.name) != kOnce.end();
+}
+
+}  // namespace
+
 TEST_CASE("the host dies at each of its crash points, and the next one goes on without a gap and without a duplicate",
           "[persist][crash][takeover][inv-9][inv-13]") {
     const Journal journal = GENERATE(Journal::kept, Journal::trimmed);
@@ -347,20 +361,25 @@ TEST_CASE("the host dies at each of its crash points, and the next one goes on w
     REQUIRE(sites.size() >= 10);
     if (journal == Journal::trimmed)
         std::erase_if(sites, [](const CrashSite& site) { return site.name.find("trimmed") == std::string::npos; });
-    std::string died, lived;
+    std::set<std::string> died;
+    std::string lived;
     Succession succession(journal);
     for (const std::uint64_t nth : {1U, 3U}) {
         if (nth > 1 && RISKREG_SANITIZED) break;
         for (const CrashSite& site : sites) {
+            if (nth > 1 && happens_once(site)) continue;
             CAPTURE(site.name, site.file, nth);
-            const bool reached = succession.die_at({site.address, nth});
-            (reached ? died : lived).append(" '").append(site.name).append("' #").append(std::to_string(nth));
-            if (nth == 1 && site.name != "journals trimmed") CHECK(reached);
+            const std::string what = " '" + site.name + "' #" + std::to_string(nth);
+            if (succession.die_at({site.address, nth})) died.insert(what);
+            else lived += what;
         }
     }
     succession.close();
     succession.print("take-over at crash points");
-    std::cout << "  died at" << died << "\n  never came to" << (lived.empty() ? " -" : lived) << "\n";
+    std::cout << "  died at";
+    for (const std::string& what : died) std::cout << what;
+    std::cout << "\n  never came to" << (lived.empty() ? " -" : lived) << "\n";
+    for (const CrashSite& site : sites) CHECK(died.count(" '" + site.name + "' #1") == 1);
 }
 #endif
 
@@ -571,10 +590,11 @@ public:
     void check_that_risk_may_fall() {
         const Verdict sale = registry_->check_and_register(order_of(*registry_, next("S"), Side::sell, 1));
         CHECK(sale.accepted());
-        CHECK(registry_->cancel_requested(account_, "F-1").taken());
-        CHECK(registry_->acked(account_, "F-2").taken());
-        CHECK(registry_->filled(account_, "F-2", next("E"), points(4800), lots(1)).taken());
-        CHECK(registry_->canceled(account_, "F-1").taken());
+        const std::string one = "F-" + std::to_string(600 + ++checked_), other = "F-" + std::to_string(700 + checked_);
+        CHECK(registry_->cancel_requested(account_, one).result == Result::ok);
+        CHECK(registry_->acked(account_, other).result == Result::ok);
+        CHECK(registry_->filled(account_, other, next("E"), points(4800), lots(1)).result == Result::ok);
+        CHECK(registry_->canceled(account_, one).result == Result::ok);
         const Verdict purchase = registry_->check_and_register(order_of(*registry_, next("B")));
         CHECK(purchase.result == Result::denied);
         CHECK((purchase.reason == DenyReason::journal_backlog || purchase.reason == DenyReason::journal_down));
@@ -600,7 +620,7 @@ public:
         wait_until([&] { return reader_.status().durable > durable_; });
         const std::size_t above = checkpoints_above(place_, durable_).size();
         CHECK(above >= 2);
-        wait_until([&] { return reader_.status().gap_end == 0 && reader_.status().durable == reader_.status().committed; });
+        wait_until([&] { return is_whole(); });
         took_ = Clock::now() - begin;
         const StatusView status = reader_.status();
         CHECK(status.gaps == 1);
@@ -611,6 +631,46 @@ public:
         CAPTURE(place_.log());
         CHECK(log_has(place_, host_->child.pid(), "gap in the journal"));
         CHECK(log_has(place_, host_->child.pid(), "is closed"));
+    }
+
+    /// The next host dies while it closes the gap. False when it has closed it before it came to the crash point.
+    bool close_gap_dying(const Fuse& fuse) {
+        host_.emplace(place_, fuse);
+        wait_until([&] { return has_ended(host_->child.pid()) || is_whole(); });
+        pause_for(milliseconds(30));
+        const bool died = has_ended(host_->child.pid());
+        host_.reset();
+        return died;
+    }
+    /// And the one after it closes it.
+    void close_gap_after_all() {
+        host_.emplace(place_);
+        wait_until([&] { return is_whole(); });
+        const StatusView status = reader_.status();
+        CAPTURE(place_.log());
+        CHECK(status.gaps >= 1);
+        CHECK(status.differences == 0);
+        CHECK(checkpoints_above(place_, durable_).size() >= 2);
+    }
+    /// Or nobody does: what was durable is there, and trading goes on from what was found.
+    void lose_everything_in_the_gap() {
+        registry_.reset();
+        const std::uint64_t durable = reader_.status().durable;
+        CHECK(reader_.status().committed >= missing_);
+        place_.remove_segment();
+        const RecoverView view = Registry::recover(place_.name(), place_.state_dir());
+        CAPTURE(view.checkpoint, view.end_seq, durable);
+        CHECK(view.outcome == RecoverOutcome::rebuilt);
+        CHECK(view.end_seq >= durable);
+        reader_ = place_.look();
+        CHECK(reader_.audit().violations.empty());
+        durable_ = view.end_seq;
+        host_.emplace(place_);
+        REQUIRE(place_.attach().release_unreconciled("in a gap").result == Result::ok);
+        registry_.emplace(place_.attach("s1"));
+        wait_until([&] { return is_whole(); });
+        CAPTURE(place_.log());
+        CHECK(reader_.status().gaps == 0);
     }
 
     void trade_on() {
@@ -629,10 +689,11 @@ public:
         place_.remove_segment();
     }
 
-    void recover() {
+    /// From a checkpoint at `above` or later.
+    void recover(std::uint64_t above = 0) {
         const RecoverView view = Registry::recover(place_.name(), place_.state_dir());
         CHECK(view.outcome == RecoverOutcome::rebuilt);
-        CHECK(view.checkpoint_seq > durable_);
+        CHECK(view.checkpoint_seq >= above);
         CHECK(view.end_seq == committed_);
         CHECK(core::digest(restore_from_files(place_, From::checkpoint).tables.state) == digest_);
         const Reader recovered = place_.look();
@@ -641,6 +702,8 @@ public:
         CHECK(recovered.audit().violations.empty());
         place_.remove_segment();
     }
+
+    void recover_above_the_gap() { recover(durable_ + 1); }
 
     /// Some of the checkpoints are gone: the newest, or all above the gap.
     void recover_without(std::size_t lost) {
@@ -651,7 +714,7 @@ public:
         std::filesystem::create_directory(aside);
         for (std::size_t i = names.size() - lost; i < names.size(); ++i)
             std::filesystem::rename(place_.directory() + "/" + names[i], aside + "/" + names[i]);
-        if (lost < names.size()) recover();
+        if (lost < names.size()) recover(durable_ + 1);
         else require_refused();
         for (std::size_t i = names.size() - lost; i < names.size(); ++i)
             std::filesystem::rename(aside + "/" + names[i], place_.directory() + "/" + names[i]);
@@ -665,6 +728,10 @@ public:
 private:
     std::string next(const char* kind) { return std::string(kind) + "-" + std::to_string(++last_); }
     static void tell(const Verdict& verdict) { REQUIRE(verdict.taken()); }
+    [[nodiscard]] bool is_whole() const {
+        const StatusView status = reader_.status();
+        return status.gap_end == 0 && status.durable == status.committed;
+    }
     [[nodiscard]] std::uint64_t reader_mark() const { return reader_.status().committed; }
 
     /// A gap is never crossed without a checkpoint above it, though the journal before and behind it is whole.
@@ -675,7 +742,8 @@ private:
         } catch (const Error& error) {
             CAPTURE(error.what());
             CHECK(error.code() == Errc::damaged);
-            CHECK(std::string(error.what()).find("are in no journal") != std::string::npos);
+            const std::string what = error.what();
+            CHECK((what.find("are in no journal") != std::string::npos || what.find("is missing") != std::string::npos));
         }
         CHECK_THROWS_AS(place_.look(), Error);   // nothing was put in place
         CHECK_THROWS_AS(place_.attach("s1"), Error);
@@ -687,7 +755,7 @@ private:
     std::optional<HostProcess> host_;
     std::optional<Registry> registry_;
     AccountId account_{};
-    std::uint64_t durable_ = 0, missing_ = 0, committed_ = 0, digest_ = 0, orders_ = 0, last_ = 0;
+    std::uint64_t durable_ = 0, missing_ = 0, committed_ = 0, digest_ = 0, orders_ = 0, last_ = 0, checked_ = 0;
     Clock::duration took_{};
 };
 
@@ -706,9 +774,46 @@ TEST_CASE("facts overrun the ring while risk may only fall; the gap is closed by
     overrun.close_gap();
     overrun.trade_on();
     overrun.lose_everything();
-    overrun.recover();
+    overrun.recover_above_the_gap();
     overrun.recover_without(1);
     overrun.recover_without(2);
-    overrun.recover();
+    overrun.recover_above_the_gap();
     overrun.print();
 }
+
+#ifdef RISKREG_CRASH_POINTS
+TEST_CASE("the host dies while it closes a gap: the next one closes it, and a recovery finds all that was durable",
+          "[persist][crash][takeover][inv-9][inv-13]") {
+    {
+        Overrun rehearsal(Absence::dead);
+        rehearsal.take_position();
+        rehearsal.lose_host();
+        rehearsal.fill_until_tight();
+        rehearsal.overrun();
+        rehearsal.close_gap();
+    }
+    std::set<std::string> died;
+    for (const CrashSite& site : host_crash_sites())
+        for (const std::uint64_t nth : {1U, 2U}) {
+            if (nth > 1 && RISKREG_SANITIZED) break;
+            for (const bool all_die : {false, true}) {
+                CAPTURE(site.name, site.file, nth, all_die);
+                Overrun overrun(Absence::dead);
+                overrun.take_position();
+                overrun.lose_host();
+                overrun.fill_until_tight();
+                overrun.overrun();
+                if (!overrun.close_gap_dying({site.address, nth})) break;
+                died.insert(" '" + site.name + "' #" + std::to_string(nth));
+                all_die ? overrun.lose_everything_in_the_gap() : overrun.close_gap_after_all();
+                overrun.trade_on();
+                overrun.lose_everything();
+                overrun.recover();
+            }
+        }
+    std::cout << "deaths while a gap was closed:";
+    for (const std::string& what : died) std::cout << what;
+    std::cout << "\n";
+    CHECK(died.size() >= 10);
+}
+#endif

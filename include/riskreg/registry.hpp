@@ -180,6 +180,8 @@ public:
     /// Every row of the configured entities, in checking order of scopes.
     void exposures(const std::function<bool(const ExposureView&)>& visit) const;
     [[nodiscard]] StatusView status() const;
+    /// Neither poisoned nor destroyed. One load.
+    [[nodiscard]] bool is_ready() const noexcept;
     [[nodiscard]] std::vector<SessionView> sessions() const;
     /// Digest of a consistent copy, as `audit` gives it, without the audit. Throws like `audit`.
     [[nodiscard]] std::uint64_t digest() const;

@@ -24,6 +24,7 @@ constexpr std::string_view kFormat = "riskreg-checkpoint";
 constexpr std::string_view kPrefix = "checkpoint-";
 constexpr std::string_view kSuffix = ".json";
 constexpr std::size_t kChunk = 1U << 20;
+constexpr std::size_t kSyncBytes = 16U << 20;
 constexpr std::size_t kMaxLine = 8192;                 // of a record; the two head lines are longer
 constexpr std::size_t kMaxHeadLine = (64U << 20) + 64;
 constexpr std::string_view kConfiguration = "\"configuration\":";
@@ -65,13 +66,17 @@ private:
     void write() {
         error_ = file_.write_at(text_.data(), text_.size(), at_);
         at_ += text_.size();
+        unsynced_ += text_.size();
         text_.clear();
+        // In portions: a sync of everything at once would hold up the journal's own on the same disk.
+        if (!error_ && unsynced_ >= kSyncBytes) error_ = file_.sync(), unsynced_ = 0;
     }
     const File& file_;
     const CheckpointOptions& options_;
     StreamDigest digest_;
     std::string text_;
     std::uint64_t at_ = 0;
+    std::uint64_t unsynced_ = 0;
     IoError error_;
 };
 

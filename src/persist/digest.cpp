@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cstdlib>
 
 #include "persist/file_posix.hpp"
 #include "riskreg/error.hpp"
@@ -32,6 +33,12 @@ Key read_key(const std::string& path) {
         throw Error(Errc::bad_input, "key file " + path + ": seen " + std::to_string(key.bytes.size()) +
                                          " bytes, allowed: 16 to " + std::to_string(kMaxKeyBytes));
     return key;
+}
+
+Key resolve_key(const std::string& explicit_path, const std::string& configured_path) {
+    if (!explicit_path.empty()) return read_key(explicit_path);
+    const char* variable = std::getenv("RISKREG_KEY_FILE");
+    return read_key(variable != nullptr && *variable != '\0' ? variable : configured_path);
 }
 
 std::string_view digest_name(const Key& key) noexcept { return key.present() ? "hmac_sha256" : "sha256"; }

@@ -18,6 +18,10 @@ struct Key {
 /// the same as none.
 [[nodiscard]] Key read_key(const std::string& path);
 
+/// The key that counts: of the file named explicitly, else of $RISKREG_KEY_FILE, else of the one that the configuration
+/// names. The same for writing and for reading.
+[[nodiscard]] Key resolve_key(const std::string& explicit_path, const std::string& configured_path);
+
 /// What the last member of a checkpoint is called.
 [[nodiscard]] std::string_view digest_name(const Key& key) noexcept;
 

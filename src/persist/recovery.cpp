@@ -36,15 +36,12 @@ std::string any_config(const Directory& directory, const Sources& sources) {
 }
 
 Key find_key(const Directory& directory, const Sources& sources, const std::string& key_file) {
-    if (!key_file.empty()) return read_key(key_file);
-    const char* variable = std::getenv("RISKREG_KEY_FILE");
-    if (variable != nullptr && *variable != '\0') return read_key(variable);
     const std::string config = any_config(directory, sources);
-    if (config.empty()) return {};
+    if (config.empty()) return resolve_key(key_file, {});
     try {
-        return read_key(parse_config(config).key_file);
+        return resolve_key(key_file, parse_config(config).key_file);
     } catch (const Error& error) {
-        if (error.code() == Errc::not_supported) return {};
+        if (error.code() == Errc::not_supported) return resolve_key(key_file, {});
         throw;
     }
 }

@@ -127,7 +127,7 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
         throw Error(Errc::bad_input,
                     "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
     require_no_files(lock, name);
-    static_cast<void>(persist::read_key(config.key_file));   // one that cannot be read is better found now
+    static_cast<void>(persist::resolve_key({}, config.key_file));   // one that cannot be read is better found now
     const std::string json = config_to_json(config);
     const Geometry geometry = core::geometry_of(config, json.size());
     Mapping mapping = Mapping::create(segment_name, offsets_of(geometry).size_bytes);

@@ -170,6 +170,8 @@ void Journaller::round() {
     host_.beat();
     housekeep();
     if (!ready()) return;
+    if (load_relaxed(state_.host->state) == static_cast<std::uint64_t>(HostState::starting))
+        store_relaxed(state_.host->state, static_cast<std::uint64_t>(HostState::running));
     const std::uint64_t committed = load_acquire(state_.log->committed);
     if (writer_.next_seq() > committed && unsynced_ == 0) return idle();
     write_batch(committed);
@@ -285,7 +287,9 @@ void Journaller::write_batch(std::uint64_t committed) {
         if (read_events(from, to) == Read::lapped)
             return begin_gap("event " + show(from) + " and later ones were overwritten in the ring, or are damaged");
         if (!append_block()) return;
-        store_release(state_.marks->journaled, writer_.next_seq() - 1);
+        // Written again into another file after a failure: the watermark does not go back.
+        if (writer_.next_seq() - 1 > load_relaxed(state_.marks->journaled))
+            store_release(state_.marks->journaled, writer_.next_seq() - 1);
     }
     if (unsynced_ > 0) static_cast<void>(sync());
 }
@@ -434,11 +438,7 @@ void Journaller::failed(Fault fault, IoError error, bool abandon_file) {
 void Journaller::healed() {
     HostWords& words = *state_.host;
     backoff_.reset();
-    if (host_.gap != Gap::none || load_relaxed(words.fault) == 0) {
-        if (load_relaxed(words.state) == static_cast<std::uint64_t>(HostState::starting))
-            store_relaxed(words.state, static_cast<std::uint64_t>(HostState::running));
-        return;
-    }
+    if (host_.gap != Gap::none || load_relaxed(words.fault) == 0) return;
     host_.alarm.raise(Severity::warning,
                       "the journal is healthy again after " + show(load_relaxed(words.retries)) + " attempts");
     store_relaxed(words.fault, 0);

@@ -264,6 +264,10 @@ std::string state_name(const StatusView& view, const ExposureView& firm) {
 
 }  // namespace
 
+bool Reader::is_ready() const noexcept {
+    return impl_->usable() && load_acquire(impl_->state().header->state) == static_cast<std::uint64_t>(SegmentState::ready);
+}
+
 StatusView Reader::status() const {
     const core::State& state = impl_->state();
     StatusView view;

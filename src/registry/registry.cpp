@@ -355,7 +355,7 @@ Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept
     if (!impl.session) return refusal(Refused::denied, DenyReason::unknown_strategy);
     const core::Caller who = impl.now();
     // Under the lock: a writer that was stopped, fenced and replaced must never meet its successor in the cell.
-    return impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
+    const Verdict verdict = impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
         core::Decision decision;
         ReferenceCell& cell = impl.state.references[index];
         const ReferenceOwner& owner = cell.owner.newest();
@@ -367,6 +367,8 @@ Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept
             cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.now_ns, who.generation});
         return decision.verdict;
     });
+    // Only the change of owner is an event; the price itself never touches the log.
+    return verdict.seq != 0 ? impl.settle(verdict) : verdict;
 }
 
 namespace {

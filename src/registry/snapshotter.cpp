@@ -26,7 +26,7 @@ Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config)
       state_(attachment.state),
       config_(config),
       config_json_(config_of(attachment.state)),
-      key_(persist::read_key(parse_config(config_json_).key_file)),
+      key_(persist::resolve_key({}, parse_config(config_json_).key_file)),
       alarm_(attachment.state, {attachment.lock.directory(), attachment.name, config.log_to_stderr, config.log_orders}) {
     const segment::SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
@@ -45,7 +45,17 @@ void Snapshotter::run() noexcept {
     while (!stopping_) {
         try {
             bool after_death = false;
-            if (try_take_over(after_death)) host(after_death);
+            if (try_take_over(after_death)) {
+                // Whatever happens in there: the locks are given up, in this order, by the thread that holds them.
+                struct Leave {
+                    Snapshotter& owner;
+                    ~Leave() {
+                        owner.attachment_.lock.release_host();
+                        static_cast<void>(segment::RobustMutex(segment::host_mutex_memory(owner.state_)).unlock());
+                    }
+                } const leave{*this};
+                host(after_death);
+            }
             watch_the_host();
         } catch (const std::exception& error) {
             alarm_.raise(Severity::critical, std::string("snapshotter: ") + error.what());
@@ -97,33 +107,42 @@ void Snapshotter::host(bool after_death) {
                  after_death ? "hosting the snapshotter: pid " + std::to_string(before) + " died hosting it"
                              : std::string("hosting the snapshotter"));
     hosting_ = true;
-    std::thread replicator;
-    {
-        const segment::SignalsBlocked blocked;
-        replicator = std::thread([&host] { Replicator(host).run(); });
-    }
-    std::thread watcher([this, &host] {
-        while (!stopping_ && !host.drained) segment::sleep_ns(kMs);
-        host.final_checkpoint = config_.final_checkpoint;
-        host.stop = true;
-    });
-    bool clean = true;
-    if (state_.has_journal()) {
-        clean = Journaller(host).run();
-    } else {
-        run_without_journal(host);
-    }
-    host.drained = true;
-    watcher.join();
-    replicator.join();
+    const bool clean = run_threads(host);
     hosting_ = false;
     store_relaxed(words.state, static_cast<std::uint64_t>(HostState::left));
     store_relaxed(words.clean, clean ? 1 : 0);
     CRASH_POINT("host leaves");
     alarm_.raise(Severity::info, clean ? "left hosting the snapshotter, everything is on disk"
                                        : "left hosting the snapshotter; the journal is not complete");
-    attachment_.lock.release_host();
-    static_cast<void>(segment::RobustMutex(segment::host_mutex_memory(state_)).unlock());
+}
+
+/// True when everything that was written is synced.
+bool Snapshotter::run_threads(Host& host) {
+    std::atomic<bool> finished{false};
+    std::thread replicator, watcher;
+    bool clean = false;
+    try {
+        const segment::SignalsBlocked blocked;
+        replicator = std::thread([&host] { Replicator(host).run(); });
+        // Passes the wish to end on, and shows life while the last checkpoint is written.
+        watcher = std::thread([this, &host, &finished] {
+            while (!stopping_ && !finished) segment::sleep_ns(kMs);
+            host.final_checkpoint = config_.final_checkpoint;
+            host.stop = true;
+            for (; !finished; segment::sleep_ns(kMs))
+                if (host.drained) host.beat();
+        });
+        if (state_.has_journal()) clean = Journaller(host).run();
+        else run_without_journal(host), clean = true;
+    } catch (const std::exception& error) {
+        alarm_.raise(Severity::critical, std::string("journaller: ") + error.what());
+        rest(1000 * kMs);
+    }
+    host.drained = true;
+    if (replicator.joinable()) replicator.join();
+    finished = true;
+    if (watcher.joinable()) watcher.join();
+    return clean;
 }
 
 void Snapshotter::run_without_journal(Host& host) {

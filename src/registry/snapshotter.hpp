@@ -25,6 +25,7 @@ private:
     void run() noexcept;
     [[nodiscard]] bool try_take_over(bool& after_death);
     void host(bool after_death);
+    [[nodiscard]] bool run_threads(Host& host);
     void run_without_journal(Host& host);
     void watch_the_host();
     void rest(std::int64_t ns) noexcept;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <stdexcept>
 
@@ -29,14 +30,17 @@ void for_each_sector(std::uint64_t offset, std::size_t size, Piece piece) {
     }
 }
 
-std::size_t below(std::size_t end, std::mt19937_64& random) { return end == 0 ? 0 : random() % end; }
-
 Content content_of(std::string bytes) {
     const std::uint64_t hash = std::hash<std::string>()(bytes);
     return {std::make_shared<const std::string>(std::move(bytes)), hash};
 }
 
-bool is_temporary(const std::string& name) { return name.starts_with(".tmp-"); }
+bool is_temporary(const std::string& name) { return name.empty() || name.starts_with(".tmp-"); }
+
+/// The bytes are there already, as far as anybody can tell.
+bool changes_nothing(const std::string& content, std::uint64_t offset, std::string_view bytes) {
+    return offset + bytes.size() <= content.size() && std::string_view(content).substr(offset, bytes.size()) == bytes;
+}
 
 }  // namespace
 
@@ -73,6 +77,13 @@ Disk::Inode& Disk::inode_of(std::uint64_t number) {
 void Disk::apply(const TraceRecord& record) {
     const interpose::RecordHead& head = record.head;
     ++stamp_;
+    take(record);
+    const bool changes = head.kind != Record::answer && head.kind != Record::sync_begin;
+    if (changes) look_again();
+}
+
+void Disk::take(const TraceRecord& record) {
+    const interpose::RecordHead& head = record.head;
     switch (head.kind) {
         case Record::create:
             numbers_[head.inode] = inodes_.size();
@@ -134,61 +145,62 @@ void Disk::end_directory_sync(std::uint64_t begun) {
     changes_ = std::move(left);
 }
 
-bool Disk::has_uncertain_data() const {
-    return std::any_of(inodes_.begin(), inodes_.end(), [](const Inode& inode) { return !inode.writes.empty(); });
+std::set<std::size_t> Disk::inodes_with_a_name() const {
+    std::set<std::size_t> inodes;
+    for (const auto& [name, inode] : certain_entries_)
+        if (!is_temporary(name)) inodes.insert(inode);
+    for (const Change& change : changes_)
+        if (!is_temporary(change.added)) inodes.insert(change.inode);
+    return inodes;
 }
 
-std::map<std::string, std::size_t> Disk::entries_after(Entries entries, std::mt19937_64& random) const {
-    std::map<std::string, std::size_t> after = certain_entries_;
-    std::size_t count = entries == Entries::none ? 0 : changes_.size();
-    if (entries == Entries::prefix) count = below(changes_.size() + 1, random);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (entries == Entries::random && random() % 2 == 0) continue;
-        if (!changes_[i].removed.empty()) after.erase(changes_[i].removed);
-        if (!changes_[i].added.empty()) after[changes_[i].added] = changes_[i].inode;
+/// What is uncertain and would make a difference.
+void Disk::look_again() {
+    pieces_.clear();
+    relevant_.clear();
+    for (std::size_t i = 0; i < changes_.size(); ++i)
+        if (!is_temporary(changes_[i].added) || !is_temporary(changes_[i].removed)) relevant_.push_back(i);
+    for (const std::size_t inode : inodes_with_a_name()) {
+        const std::vector<Write>& writes = inodes_[inode].writes;
+        for (std::size_t w = 0; w < writes.size(); ++w)
+            for_each_sector(writes[w].offset, writes[w].bytes.size(), [&](std::size_t at, std::size_t size) {
+                const std::string_view bytes = std::string_view(writes[w].bytes).substr(at, size);
+                if (!changes_nothing(inodes_[inode].certain, writes[w].offset + at, bytes))
+                    pieces_.push_back({inode, w, at, size});
+            });
     }
-    return after;
 }
 
-Content Disk::content_after(const Inode& inode, Torn torn, std::mt19937_64& random) {
-    if (torn == Torn::none || inode.writes.empty()) {
+Content Disk::content_after(std::size_t number, const Choice& choice) const {
+    const Inode& inode = inodes_[number];
+    if (inode.writes.empty()) {
         if (!inode.known.bytes) inode.known = content_of(inode.certain);
         return inode.known;
     }
     std::string content = inode.certain;
-    std::size_t sectors = 0, whole = 0;
-    for (const Write& write : inode.writes) for_each_sector(write.offset, write.bytes.size(), [&](std::size_t, std::size_t) { ++sectors; });
-    const std::size_t chosen = below(sectors, random);
-    const std::size_t last = inode.writes.size() - 1;
-    for (std::size_t i = 0; i <= last; ++i) {
-        const Write& write = inode.writes[i];
-        const bool this_write = random() % 2 == 0;
-        for_each_sector(write.offset, write.bytes.size(), [&](std::size_t at, std::size_t size) {
-            const std::size_t number = whole++;
-            bool there = true;
-            switch (torn) {
-                case Torn::none:
-                case Torn::zeroes: there = false; break;
-                case Torn::all: break;
-                case Torn::prefix: there = number < chosen; break;
-                case Torn::last_only: there = i == last && (last > 0 || number >= chosen); break;
-                case Torn::all_but_one: there = number != chosen; break;
-                case Torn::random_sectors: there = random() % 2 == 0; break;
-                case Torn::random_writes: there = this_write; break;
-            }
-            if (there) put(content, write.offset + at, write.bytes.data() + at, size);
-            // The new length can be on disk before the data are.
-            else if (torn == Torn::zeroes && content.size() < write.offset + at + size)
-                content.resize(write.offset + at + size, '\0');
-        });
+    std::size_t length = content.size();
+    for (const Write& write : inode.writes) length = std::max<std::size_t>(length, write.offset + write.bytes.size());
+    if (choice.lengths) content.resize(length, '\0');
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+        const Piece& piece = pieces_[i];
+        if (piece.inode != number || !choice.pieces[i]) continue;
+        const Write& write = inode.writes[piece.write];
+        put(content, write.offset + piece.at, write.bytes.data() + piece.at, piece.size);
     }
     return content_of(std::move(content));
 }
 
-Files Disk::crash(Torn torn, Entries entries, std::mt19937_64& random) const {
+Files Disk::crash(const Choice& choice) const {
+    std::map<std::string, std::size_t> entries = certain_entries_;
+    for (std::size_t i = 0; i < relevant_.size(); ++i) {
+        if (!choice.changes[i]) continue;
+        const Change& change = changes_[relevant_[i]];
+        if (!change.removed.empty()) entries.erase(change.removed);
+        if (!change.added.empty()) entries[change.added] = change.inode;
+    }
     Files files;
-    for (const auto& [name, inode] : entries_after(entries, random))
-        if (!is_temporary(name)) files[name] = content_after(inodes_[inode], torn, random);
+    for (const auto& [name, inode] : entries)
+        if (!is_temporary(name)) files[name] = content_after(inode, choice);
     return files;
 }
 

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,11 +36,12 @@ struct DiskRules {
     bool directory_syncs_count = true;
 };
 
-/// Which of what is not certain is there.
-enum class Torn : std::uint8_t { none, all, prefix, last_only, all_but_one, random_sectors, random_writes, zeroes };
-inline constexpr std::uint8_t kTornKinds = 8;
-enum class Entries : std::uint8_t { none, all, prefix, random };
-inline constexpr std::uint8_t kEntriesKinds = 4;
+/// One choice among the uncertain: for each piece (a sector that would change something), and for each change of the
+/// directory, whether it is there.
+struct Choice {
+    std::vector<bool> pieces, changes;
+    bool lengths = false;   ///< the new length of a file is on disk, whatever of the data is
+};
 
 class Disk {
 public:
@@ -50,10 +50,10 @@ public:
     void add_file(const std::string& name, std::uint64_t inode, std::string bytes);
 
     void apply(const TraceRecord& record);
-    [[nodiscard]] bool has_uncertain_data() const;
-    [[nodiscard]] bool has_uncertain_entries() const noexcept { return !changes_.empty(); }
-    /// One legal state. Temporary files are left out: nothing reads them.
-    [[nodiscard]] Files crash(Torn torn, Entries entries, std::mt19937_64& random) const;
+    /// How much is uncertain now; temporary files, which nothing reads, are left out.
+    [[nodiscard]] std::size_t pieces() const noexcept { return pieces_.size(); }
+    [[nodiscard]] std::size_t changes() const noexcept { return relevant_.size(); }
+    [[nodiscard]] Files crash(const Choice& choice) const;
 
 private:
     struct Write {
@@ -71,10 +71,15 @@ private:
         std::string removed, added;   // empty: none
         std::size_t inode = 0;
     };
+    void take(const TraceRecord& record);
     void end_sync(Inode& inode, std::uint64_t begun, bool succeeded);
     void end_directory_sync(std::uint64_t begun);
-    [[nodiscard]] std::map<std::string, std::size_t> entries_after(Entries entries, std::mt19937_64& random) const;
-    [[nodiscard]] static Content content_after(const Inode& inode, Torn torn, std::mt19937_64& random);
+    void look_again();
+    [[nodiscard]] std::set<std::size_t> inodes_with_a_name() const;
+    [[nodiscard]] Content content_after(std::size_t inode, const Choice& choice) const;
+    struct Piece {
+        std::size_t inode = 0, write = 0, at = 0, size = 0;
+    };
     [[nodiscard]] Inode& inode_of(std::uint64_t number);
 
     DiskRules rules_;
@@ -84,6 +89,8 @@ private:
     std::map<std::string, std::size_t> certain_entries_;
     std::vector<Change> changes_;
     std::map<std::uint64_t, std::uint64_t> begun_;          // token of a sync → stamp
+    std::vector<Piece> pieces_;                             // of files with a name, in the order of their writes
+    std::vector<std::size_t> relevant_;                     // changes_ of names that somebody reads
 };
 
 }  // namespace riskreg::test

@@ -64,10 +64,9 @@ struct Plan {
     bool short_writes = variable(kFault) == "short";
     int fault = static_cast<int>(number(kFault));
     Counters* counters = map_counters();
-    int trace = variable(kTrace).empty()
-                    ? -1
-                    : static_cast<int>(::syscall(SYS_openat, AT_FDCWD, variable(kTrace).data(),
-                                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    int trace = variable(kTrace).empty() ? -1
+                                         : static_cast<int>(::syscall(SYS_openat, AT_FDCWD, variable(kTrace).data(),
+                                                                      O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     std::mutex mutex;
 };
 

@@ -164,8 +164,9 @@ FastDir::~FastDir() {
 }
 
 std::string journaled_config(int orders, int ring_events, int checkpoint_interval_s, int keep_checkpoints) {
-    return R"({"capacity":{"orders":)" + std::to_string(orders) + R"(,"instruments":4,"accounts":2,"strategies":4,"sessions":8,)" +
-           R"("executions":)" + std::to_string(orders) + R"(,"ring_events":)" + std::to_string(ring_events) + "}," +
+    return R"({"capacity":{"orders":)" + std::to_string(orders) +
+           R"(,"instruments":4,"accounts":2,"strategies":4,"sessions":8,)" + R"("executions":)" + std::to_string(orders) +
+           R"(,"ring_events":)" + std::to_string(ring_events) + "}," +
            R"("persistence":{"mode":"async","checkpoint_interval_s":)" + std::to_string(checkpoint_interval_s) +
            R"(,"keep_checkpoints":)" + std::to_string(keep_checkpoints) + "}," +
            R"("require_limits":false,"allow_limit_without_reference":true,"self_match":"allow",)"

@@ -46,7 +46,7 @@ int host(const std::string& name, const ProcessConfig& config) {
     std::fprintf(stderr, "riskd: attached to '%s' (%s)%s\n", name.c_str(), begin.state.c_str(),
                  begin.persistence == PersistenceMode::none ? "; persistence.mode is none: checkpoints on request only" : "");
     while (!told_to_end(signals, 200)) {
-        if (!registry.status().poisoned) continue;
+        if (registry.reader().is_ready()) continue;
         std::fprintf(stderr, "riskd: '%s' was destroyed or is poisoned (riskctl verify %s); ending\n", name.c_str(),
                      name.c_str());
         return kDamaged;
