@@ -29,7 +29,10 @@ using namespace riskreg::test;
 /// A registry that nobody has made yet, with a name that no other has.
 class Plot {
 public:
-    Plot() : name_("plot-" + std::to_string(::getpid()) + "-" + std::to_string(++count_)) {}
+    explicit Plot(PersistenceMode mode = PersistenceMode::none)
+        : name_("plot-" + std::to_string(::getpid()) + "-" + std::to_string(++count_)) {
+        config_.persistence_mode = mode;
+    }
     ~Plot() {
         // By hand, so that a red test leaves no trace; the tests themselves never do.
         for (const auto& path : found_segments()) std::filesystem::remove(path);
@@ -158,10 +161,11 @@ Child creator_to_die(const Plot& plot, std::uint64_t nth) {
 }  // namespace
 
 TEST_CASE("a creator killed at any crash point leaves the door open", "[crash][attach][inv-10]") {
+    const PersistenceMode mode = GENERATE(PersistenceMode::none, PersistenceMode::async);
     std::uint64_t points = 0;
     for (bool killed = true; killed; points += killed ? 1 : 0) {
         INFO("crash point " << points + 1);
-        const Plot plot;
+        const Plot plot(mode);
         Visitors visitors(plot);
         const Ending ending = creator_to_die(plot, points + 1).wait();
         killed = ending.was_killed();
@@ -177,10 +181,11 @@ TEST_CASE("a creator killed at any system call leaves the door open", "[crash][a
         std::cout << "SKIPPED: needs ptrace, and no sanitizer\n";
         return;
     }
+    const PersistenceMode mode = GENERATE(PersistenceMode::none, PersistenceMode::async);
     std::uint64_t points = 0;
     for (bool inside = true; inside; points += inside ? 1 : 0) {
         INFO("system call stop " << points + 1);
-        const Plot plot;
+        const Plot plot(mode);
         StoppedCreator creator(plot, points + 1);
         inside = creator.inside();
         // They come while it is stopped there, and see it die.

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <optional>
 #include <random>
 #include <set>
@@ -338,6 +339,18 @@ TEST_CASE("whenever the host is killed or leaves, the next one goes on without a
 #ifdef RISKREG_CRASH_POINTS
 namespace {
 
+/// The compiler may have copied a site: of each name, the copy that is passed most.
+std::vector<CrashSite> one_of_each_name() {
+    std::map<std::string, CrashSite> best;
+    for (const CrashSite& site : host_crash_sites()) {
+        CrashSite& known = best[site.name];
+        if (known.address == 0 || known.passes < site.passes) known = site;
+    }
+    std::vector<CrashSite> sites;
+    for (auto& [name, site] : best) sites.push_back(std::move(site));
+    return sites;
+}
+
 /// At most once in the life of a host under load.
 bool happens_once(const CrashSite& site) {
     constexpr std::array kOnce = {"host mutex held", "host begins", "journaller starts", "host leaves", "seal written"};
@@ -357,7 +370,7 @@ TEST_CASE("the host dies at each of its crash points, and the next one goes on w
         rehearsal.end_host(Succession::How::left);
         rehearsal.close();
     }
-    std::vector<CrashSite> sites = host_crash_sites();
+    std::vector<CrashSite> sites = one_of_each_name();
     REQUIRE(sites.size() >= 10);
     if (journal == Journal::trimmed)
         std::erase_if(sites, [](const CrashSite& site) { return site.name.find("trimmed") == std::string::npos; });
@@ -553,7 +566,7 @@ class Overrun {
 public:
     explicit Overrun(Absence absence) : absence_(absence), reader_(place_.look()) {
         host_.emplace(place_);
-        wait_until([&] { return host_->is_hosting(reader_); });
+        await([&] { return host_->is_hosting(reader_); });
         registry_.emplace(place_.attach("s1"));
         account_ = registry_->account("A1");
     }
@@ -563,7 +576,7 @@ public:
         tell(registry_->check_and_register(order_of(*registry_, "LONG", Side::buy, 100)));
         tell(registry_->acked(account_, "LONG"));
         tell(registry_->filled(account_, "LONG", "LONG-E", points(4800), lots(50)));
-        wait_until([&] { return reader_.status().durable == reader_.status().committed; });
+        await([&] { return reader_.status().durable == reader_.status().committed; });
     }
 
     void lose_host() {
@@ -617,10 +630,10 @@ public:
         const auto begin = Clock::now();
         if (absence_ == Absence::dead) host_.emplace(place_);
         else host_->child.send(SIGCONT);
-        wait_until([&] { return reader_.status().durable > durable_; });
+        await([&] { return reader_.status().durable > durable_; });
         const std::size_t above = checkpoints_above(place_, durable_).size();
         CHECK(above >= 2);
-        wait_until([&] { return is_whole(); });
+        await([&] { return is_whole(); });
         took_ = Clock::now() - begin;
         const StatusView status = reader_.status();
         CHECK(status.gaps == 1);
@@ -636,7 +649,7 @@ public:
     /// The next host dies while it closes the gap. False when it has closed it before it came to the crash point.
     bool close_gap_dying(const Fuse& fuse) {
         host_.emplace(place_, fuse);
-        wait_until([&] { return has_ended(host_->child.pid()) || is_whole(); });
+        await([&] { return has_ended(host_->child.pid()) || is_whole(); });
         pause_for(milliseconds(30));
         const bool died = has_ended(host_->child.pid());
         host_.reset();
@@ -645,7 +658,7 @@ public:
     /// And the one after it closes it.
     void close_gap_after_all() {
         host_.emplace(place_);
-        wait_until([&] { return is_whole(); });
+        await([&] { return is_whole(); });
         const StatusView status = reader_.status();
         CAPTURE(place_.log());
         CHECK(status.gaps >= 1);
@@ -668,7 +681,7 @@ public:
         host_.emplace(place_);
         REQUIRE(place_.attach().release_unreconciled("in a gap").result == Result::ok);
         registry_.emplace(place_.attach("s1"));
-        wait_until([&] { return is_whole(); });
+        await([&] { return is_whole(); });
         CAPTURE(place_.log());
         CHECK(reader_.status().gaps == 0);
     }
@@ -680,7 +693,7 @@ public:
 
     void lose_everything() {
         registry_.reset();   // leaves in order: its last event waits for nobody
-        wait_until([&] { return reader_.status().durable == reader_.status().committed; });
+        await([&] { return reader_.status().durable == reader_.status().committed; });
         committed_ = reader_.status().committed;
         digest_ = reader_.digest();
         orders_ = reader_.status().orders_total;
@@ -696,6 +709,7 @@ public:
         CHECK(view.checkpoint_seq >= above);
         CHECK(view.end_seq == committed_);
         CHECK(core::digest(restore_from_files(place_, From::checkpoint).tables.state) == digest_);
+        INFO("looking at what was recovered");
         const Reader recovered = place_.look();
         CHECK(recovered.status().orders_total == orders_);
         CHECK(recovered.status().unreconciled);
@@ -726,6 +740,16 @@ public:
     }
 
 private:
+    /// As wait_until; in vain, it shows the log.
+    void await(const std::function<bool()>& condition) const {
+        const auto begin = Clock::now();
+        while (!condition() && Clock::now() - begin < seconds(20)) pause_for(milliseconds(1));
+        if (condition()) return;
+        const StatusView status = reader_.status();
+        CAPTURE(status.durable, status.committed, status.gap_end, status.gaps, status.host_state, status.host_pid,
+                place_.log());
+        FAIL("what was waited for did not happen");
+    }
     std::string next(const char* kind) { return std::string(kind) + "-" + std::to_string(++last_); }
     static void tell(const Verdict& verdict) { REQUIRE(verdict.taken()); }
     [[nodiscard]] bool is_whole() const {
@@ -793,9 +817,10 @@ TEST_CASE("the host dies while it closes a gap: the next one closes it, and a re
         rehearsal.close_gap();
     }
     std::set<std::string> died;
-    for (const CrashSite& site : host_crash_sites())
+    const char* only = std::getenv("RISKREG_SITE");
+    for (const CrashSite& site : one_of_each_name())
         for (const std::uint64_t nth : {1U, 2U}) {
-            if (nth > 1 && RISKREG_SANITIZED) break;
+            if ((nth > 1 && RISKREG_SANITIZED) || (only != nullptr && site.name != only)) break;
             for (const bool all_die : {false, true}) {
                 CAPTURE(site.name, site.file, nth, all_die);
                 Overrun overrun(Absence::dead);
@@ -814,6 +839,6 @@ TEST_CASE("the host dies while it closes a gap: the next one closes it, and a re
     std::cout << "deaths while a gap was closed:";
     for (const std::string& what : died) std::cout << what;
     std::cout << "\n";
-    CHECK(died.size() >= 10);
+    CHECK(died.size() >= (only != nullptr ? 1 : 10));
 }
 #endif

@@ -194,6 +194,12 @@ public:
     /// `visit` gets one JSON object as text and its sequence. `lost`: events that were overwritten before they were read.
     std::uint64_t events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
                          std::uint64_t* lost = nullptr) const;
+    /// The same of events that are no longer in memory, from the journal's files: from `from` (0: the oldest that is left) to
+    /// `upto`. Returns the first sequence that the files do not hold. Reads the disk; for auditors.
+    std::uint64_t journaled_events(std::uint64_t from, std::uint64_t upto,
+                                   const std::function<bool(std::uint64_t, const std::string&)>& visit) const;
+    /// The oldest event that `events` can give.
+    [[nodiscard]] std::uint64_t oldest_event() const noexcept;
 
     struct Impl;
 

@@ -185,6 +185,8 @@ private:
     bool hand_over(const JournalReader& reader, const Sources::Journal& journal, const Sources::Journal& next,
                    JournalUse& use) {
         const FileHead& head = next.head;
+        // Behind a gap nothing has to fit but the checkpoint above it, and `follows` asks for that.
+        if (head.info.base_seq > 0) return use.ending = "a gap, then " + next.name, true;
         if (head.info.predecessor != journal.head.header.file_number)
             return damaged("between " + journal.name + " and " + next.name + " a journal file is missing");
         if (reader.expected() != head.info.predecessor_last_seq + 1)
@@ -317,6 +319,46 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
     return report;
 }
 
+namespace {
+
+/// The journal file that begins last at or before `seq`; 0: none.
+std::uint64_t file_with(const Directory& directory, std::uint64_t seq) {
+    std::vector<std::string> names;
+    if (directory.list(names)) return 0;
+    std::uint64_t first = 0;
+    for (const std::string& name : names)
+        if (const std::uint64_t begin = first_seq_of(name); begin <= seq) first = std::max(first, begin);
+    return first;
+}
+
+/// False when `visit` wanted no more.
+bool visit_file(const File& file, const FileHead& head, std::uint64_t& next, std::uint64_t upto,
+                const std::function<bool(const layout::Event&)>& visit) {
+    JournalReader reader(file, head);
+    for (Block block; next <= upto && reader.next(block);)
+        for (const layout::Event& event : block.events) {
+            if (event.header.seq != next) continue;
+            if (next++ > upto || !visit(event)) return false;
+        }
+    return true;
+}
+
+}  // namespace
+
+std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::uint64_t upto,
+                          const std::function<bool(const layout::Event&)>& visit) {
+    std::uint64_t next = std::max(from, kGenesis + 1);
+    for (std::uint64_t before = 0; next <= upto && next != before;) {
+        before = next;
+        File file;
+        FileHead head;
+        const std::uint64_t first = file_with(directory, next);
+        const bool there = first != 0 && !directory.open_file(journal_name(first), file) && read_head(file, head).empty();
+        if (!there || !visit_file(file, head, next, upto, visit)) break;
+    }
+    return next;
+}
+
 Tail find_tail(const Directory& directory, std::uint64_t upto) {
     Tail tail;
     std::vector<std::string> names;
@@ -353,11 +395,7 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
 }
 
 std::string JournalFollower::open_file(std::uint64_t first_wanted) {
-    std::vector<std::string> names;
-    if (const IoError error = directory_.list(names)) return error.text();
-    std::uint64_t first = 0;
-    for (const std::string& name : names)
-        if (const std::uint64_t seq = first_seq_of(name); seq <= first_wanted) first = std::max(first, seq);
+    const std::uint64_t first = file_with(directory_, first_wanted);
     if (first == 0) return "no journal file holds event " + show(first_wanted);
     auto open = std::make_unique<Open>();
     if (const IoError error = directory_.open_file(journal_name(first), open->file)) return error.text();

@@ -77,6 +77,11 @@ using FreshTables = std::function<core::State&(const std::string& config)>;
 /// Throws Error{damaged} naming the file and what to do, Error{missing} when there is nothing to restore from.
 RecoveryReport restore(const Directory& directory, Sources& sources, const FreshTables& fresh, const RestoreOptions& options);
 
+/// Visits the events from `from` up to `upto` that the files hold, in order; `visit` ends it with false. Returns the sequence
+/// of the first event that is not there. For auditors: nothing is applied, and a file that is damaged ends it.
+std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::uint64_t upto,
+                          const std::function<bool(const layout::Event&)>& visit);
+
 /// Where a journal is to be continued: the last file, and its chain up to a sequence.
 struct Tail {
     bool found = false;                  ///< a whole last file is there

@@ -178,6 +178,7 @@ void Journaller::round() {
 }
 
 void Journaller::drain() {
+    draining_ = true;
     const std::int64_t deadline = segment::monotonic_ns() + kDrainNs;
     const std::uint64_t wanted = load_acquire(state_.log->committed);
     while (host_.synced < wanted && segment::monotonic_ns() < deadline) {
@@ -450,7 +451,8 @@ void Journaller::healed() {
 /// Waits, and still shows that it lives and looks after the dead.
 void Journaller::wait_in_peace(std::int64_t ns) {
     const std::int64_t until = segment::monotonic_ns() + ns;
-    for (std::int64_t now = segment::monotonic_ns(); now < until && !host_.stop; now = segment::monotonic_ns()) {
+    // The wish to leave ends a wait; while draining, pauses are what keeps a failing disk from being asked all the time.
+    for (std::int64_t now = segment::monotonic_ns(); now < until && (draining_ || !host_.stop); now = segment::monotonic_ns()) {
         segment::sleep_ns(std::min(until - now, kHousekeepNs));
         host_.beat();
         housekeep();

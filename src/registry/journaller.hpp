@@ -96,6 +96,7 @@ private:
     std::int64_t asked_ns_ = 0;               // a waiter was seen
     std::int64_t clock_offset_ns_ = 0;
     bool segment_lost_ = false;
+    bool draining_ = false;
     std::vector<layout::Event> batch_;
     Backoff backoff_;
     SpacePreparer preparer_;

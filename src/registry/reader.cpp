@@ -8,6 +8,7 @@
 #include "core/genesis.hpp"
 #include "core/order_view.hpp"
 #include "persist/event_json.hpp"
+#include "persist/recovery.hpp"
 #include "registry/reader_impl.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -331,14 +332,31 @@ AuditView Reader::audit() const {
 
 std::string Reader::config_json() const { return {impl_->state().config, impl_->state().geometry.config_bytes}; }
 
-std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
-                             std::uint64_t* lost) const {
+std::uint64_t Reader::oldest_event() const noexcept {
     const core::State& state = impl_->state();
     const std::uint64_t committed = load_acquire(state.log->committed);
     const std::uint64_t ring = state.geometry.ring_events;
     // What a recovery applied went into the tables, not into the ring.
     const std::uint64_t first = std::max(load_relaxed(state.header->recovered_seq), kGenesis) + 1;
-    const std::uint64_t oldest = std::max(first, committed > ring ? committed - ring + 1 : 0);
+    return std::max(first, committed > ring ? committed - ring + 1 : 0);
+}
+
+std::uint64_t Reader::journaled_events(std::uint64_t from, std::uint64_t upto,
+                                       const std::function<bool(std::uint64_t, const std::string&)>& visit) const {
+    persist::Directory directory;
+    const std::string& path = impl_->attachment->lock.directory();
+    if (const persist::IoError error = persist::Directory::open(path, directory))
+        throw Error(Errc::permission, "cannot open " + path + ": " + error.text());
+    return persist::read_events(directory, from, upto, [&](const Event& event) {
+        return visit(event.header.seq, persist::event_to_json(impl_->state(), event));
+    });
+}
+
+std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
+                             std::uint64_t* lost) const {
+    const core::State& state = impl_->state();
+    const std::uint64_t committed = load_acquire(state.log->committed);
+    const std::uint64_t oldest = oldest_event();
     std::uint64_t seq = std::max(from, oldest);
     if (lost != nullptr) *lost = from != 0 && from < oldest ? oldest - std::max(from, kGenesis + 1) : 0;
     for (; seq <= committed; ++seq) {

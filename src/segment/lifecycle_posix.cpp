@@ -40,14 +40,25 @@ private:
     int value_;
 };
 
+/// A new entry of `path` is on disk after this: without it, a power failure may take the whole registry with it.
+void sync_directory(const std::string& path) {
+    const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (directory.get() < 0 || ::fsync(directory.get()) != 0) fail("cannot sync the directory " + path, errno);
+}
+
+void make_directories(const std::string& state_dir, const std::string& directory) {
+    std::error_code error;
+    const bool made = std::filesystem::create_directories(state_dir, error);
+    if (error) fail("cannot create the state directory " + state_dir, error.value());
+    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) fail("cannot create " + directory, errno);
+    // Also when it was there: whoever made it may have died before this.
+    sync_directory(state_dir);
+    if (made) sync_directory(std::filesystem::absolute(state_dir).parent_path().string());
+}
+
 int open_lock(const std::string& state_dir, const std::string& name, bool create) {
     const std::string directory = state_dir + "/" + name;
-    if (create) {
-        std::error_code error;
-        std::filesystem::create_directories(state_dir, error);
-        if (error) fail("cannot create the state directory " + state_dir, error.value());
-        if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) fail("cannot create " + directory, errno);
-    }
+    if (create) make_directories(state_dir, directory);
     const Descriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (parent.get() < 0 && errno == ENOENT)
         throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
@@ -141,7 +152,13 @@ LockIdentity LifecycleLock::identity() const {
     if (::fstat(descriptor_, &status) != 0) fail("cannot stat " + directory_ + "/LOCK", errno);
     LockIdentity id{status.st_dev, status.st_ino, {}};
     // A short read is a LOCK whose first creator was killed: no token yet, and so no segment of it either.
-    const ssize_t size = ::pread(descriptor_, id.token.data(), sizeof id.token, 0);
+    ssize_t size = -1;
+    for (int attempt = 0; attempt < 100 && size < 0; ++attempt) {
+        size = ::pread(descriptor_, id.token.data(), sizeof id.token, 0);
+        // An error is no answer: taken for "no token", it would make a living segment look like a stranger's.
+        if (size < 0 && errno != EINTR) break;
+    }
+    if (size < 0) fail("cannot read " + directory_ + "/LOCK", errno);
     if (size != static_cast<ssize_t>(sizeof id.token)) id.token = {};
     return id;
 }

@@ -62,6 +62,7 @@ struct Plan {
     std::string only{variable(kOnly)};
     std::uint64_t sync_delay_us = number(kSyncDelay);
     bool short_writes = variable(kFault) == "short";
+    bool lies = variable(kFault) == "lie";
     int fault = static_cast<int>(number(kFault));
     Counters* counters = map_counters();
     int trace = variable(kTrace).empty() ? -1
@@ -104,17 +105,18 @@ std::string name_in(const std::string& path) { return path.substr(path.rfind('/'
 
 // ---- faults -------------------------------------------------------------------------------------
 
-enum class Fate { pass, fail, shorten };
+enum class Fate { pass, fail, shorten, drop };
 
 /// Counts one call; says what becomes of it. A fault of writes leaves the other calls alone.
 Fate fate_of(const char* call, const std::string& path, bool is_write = false) {
     Plan& p = plan();
-    if (!is_ours(path) || (p.short_writes && !is_write) || (!p.only.empty() && p.only != call)) return Fate::pass;
+    if (!is_ours(path) || ((p.short_writes || p.lies) && !is_write) || (!p.only.empty() && p.only != call)) return Fate::pass;
     const std::uint64_t count = ++p.counters->seen;
     if (p.fail_at == 0 || count < p.fail_at || (count > p.fail_at && !p.persistent)) return Fate::pass;
     if (++p.counters->failed == 1)
         std::snprintf(p.counters->first_failed, sizeof p.counters->first_failed, "%s %s", call, name_in(path).c_str());
     if (p.short_writes) return Fate::shorten;
+    if (p.lies) return Fate::drop;
     errno = p.fault;
     return Fate::fail;
 }
@@ -232,6 +234,7 @@ ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
     const Fate fate = fate_of("pwrite", path, true);
     if (fate == Fate::fail) return -1;
     if (fate == Fate::shorten && size > 1) size /= 2;
+    if (fate == Fate::drop) return static_cast<ssize_t>(size);
     const Tracing tracing;
     const ssize_t written = call(fd, bytes, size, offset);
     if (written > 0)

@@ -14,7 +14,7 @@ inline constexpr const char* kCounters = "RISKREG_IO_COUNTERS";
 inline constexpr const char* kFailAt = "RISKREG_IO_FAIL_AT";
 // "1": every call from that one on.
 inline constexpr const char* kPersistent = "RISKREG_IO_PERSISTENT";
-// A number of errno, or "short": half the bytes are written.
+// A number of errno, or "short": half the bytes are written, or "lie": none are, and all is said to be well.
 inline constexpr const char* kFault = "RISKREG_IO_FAULT";
 // The name of a call, as in Counters::first_failed: no other one is counted or fails.
 inline constexpr const char* kOnly = "RISKREG_IO_ONLY";

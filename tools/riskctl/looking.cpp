@@ -387,13 +387,16 @@ int events(const Common& common, std::uint64_t from, bool follow) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     bool open = true;
     std::uint64_t next = from;
+    const auto print = [&](std::uint64_t, const std::string& line) { return (open = print_line(line)) && stop_requested == 0; };
+    // Asked for by number, older events come from the journal's files.
+    if (from != 0 && from < reader.oldest_event()) next = reader.journaled_events(from, reader.oldest_event() - 1, print);
     while (open && stop_requested == 0) {
         std::uint64_t lost = 0;
-        next = reader.events(
-            next, [&](std::uint64_t, const std::string& line) { return (open = print_line(line)) && stop_requested == 0; },
-            &lost);
+        next = reader.events(next, print, &lost);
         if (lost > 0)
-            std::fprintf(stderr, "riskctl: %llu events were overwritten before they could be read\n",
+            std::fprintf(stderr,
+                         "riskctl: %llu events were overwritten in memory before they could be read, and are in no journal "
+                         "file that is left\n",
                          static_cast<unsigned long long>(lost));
         if (!follow) break;
         const timespec pause{0, 20'000'000};

@@ -105,7 +105,8 @@ void add_looking_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     add_verb(app, "sessions", "who is attached, or died", a, chosen, [&a] { return sessions(a.common); });
     CLI::App* events_verb =
         add_verb(app, "events", "the log as JSON Lines", a, chosen, [&a] { return events(a.common, a.from, a.follow); });
-    events_verb->add_option("--from", a.from, "first sequence number; default: the oldest in memory");
+    events_verb->add_option("--from", a.from,
+                            "first sequence number, also of events that only the journal holds; default: the oldest in memory");
     events_verb->add_flag("--follow", a.follow, "go on with what comes");
     add_verb(app, "verify", "full audit; exit 1 with every violation named", a, chosen, [&a] { return verify(a.common); });
     add_verb(
