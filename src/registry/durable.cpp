@@ -41,7 +41,8 @@ bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns
     const std::int64_t begin = segment::monotonic_ns();
     const bool alone = __atomic_load_n(&wakes.waiters, __ATOMIC_RELAXED) <= 1;
     for (std::int64_t now = begin; alone && now - begin < std::min(kSpinNs, timeout_ns); now = segment::monotonic_ns()) {
-        for (int i = 0; i < 50; ++i) segment::pause_cpu();
+        // Yielding: on a busy host the journaller may be waiting for this very processor.
+        segment::yield_cpu();
         if (reached()) return true;
     }
     for (std::int64_t now = begin; now - begin < timeout_ns; now = segment::monotonic_ns()) {

@@ -337,7 +337,7 @@ void Journaller::idle() {
     const std::uint64_t next = writer_.is_open() ? writer_.next_seq() : 0;
     const auto nothing = [&] { return load_acquire(state_.log->committed) < next; };
     // While somebody is waiting again and again, sleeping would cost more than the disk does.
-    while (nothing() && !host_.stop && segment::monotonic_ns() - asked_ns_ < kSpinNs) segment::pause_cpu();
+    while (nothing() && !host_.stop && segment::monotonic_ns() - asked_ns_ < kSpinNs) segment::yield_cpu();
     if (nothing()) rest();
     if (!nothing()) quiet_since_ns_ = 0;
 }
