@@ -248,7 +248,14 @@ void checkpoints(bool quick) {
     std::vector<double> without, with;
     std::uint64_t written = 0;
     for (int round = 0; round < 5; ++round) {
-        for (std::size_t i = 0; i < n; ++i) one(&without);
+        // At the same pace with and without: the run has to span whole checkpoints.
+        const auto run = [&](std::vector<double>& samples) {
+            for (std::size_t i = 0; i < n; ++i) {
+                one(&samples);
+                if (i % 1000 == 999) segment::sleep_ns(kMs);
+            }
+        };
+        run(without);
         settle();
         Board& loop = *make_board();
         Process asker([&] {
@@ -258,12 +265,8 @@ void checkpoints(bool quick) {
         });
         while (loop.ready == 0) segment::sleep_ns(kMs);
         const std::uint64_t before = registry.status().checkpoints;
-        // At the pace of the log, so that the run spans whole checkpoints.
         while (registry.status().checkpoints == before) segment::sleep_ns(kMs);
-        for (std::size_t i = 0; i < n; ++i) {
-            one(&with);
-            if (i % 1000 == 999) segment::sleep_ns(kMs);
-        }
+        run(with);
         written += registry.status().checkpoints - before;
         loop.stop = 1;
         asker.wait();

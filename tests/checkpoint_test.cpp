@@ -261,7 +261,7 @@ private:
         o.id = id();
         o.price = amount(), o.quantity = positive(), o.stop_price = amount();
         o.created_ns = time();
-        o.created_seq = word();
+        o.created_seq = seq();
         o.instrument = static_cast<std::uint32_t>(below(state_.geometry.instruments));
         o.account = static_cast<std::uint16_t>(below(state_.geometry.accounts));
         o.strategy = static_cast<std::uint16_t>(below(state_.geometry.strategies));
@@ -304,7 +304,7 @@ private:
         e.order_slot = static_cast<std::uint32_t>(below(orders_));
         e.previous = none_or(slot);
         e.time_ns = time();
-        e.seq = word();
+        e.seq = seq();
         ExecutionState s{};
         s.price = amount(), s.quantity = amount();
         s.status = choice<ExecutionStatus>({0, 1, 2, 3});
@@ -316,7 +316,7 @@ private:
         QuarantineSlot& q = state_.quarantine[slot];
         q.seq = seq();
         q.order_id = id(0), q.exec_id = id(0);
-        q.price = amount(), q.quantity = amount();
+        q.price = amount(), q.quantity = positive();
         q.time_ns = time();
         q.booked = sometimes() ? 1 : 0;
         q.instrument = q.booked != 0 ? static_cast<std::uint32_t>(below(state_.geometry.instruments)) : half();
@@ -393,6 +393,9 @@ const std::vector<Lie>& lies() {
         {"\"sequence\":61", "\"sequence\":0", "sequence: below 1"},
         {"\"sequence\":61", "\"sequence\":99999999999999999999", "sequence: not a whole number"},
         {"\"sequence\":61,", "", "sequence: missing"},
+        {"\"source\":\"replica\"", "\"source\":\"rumour\"", "source: neither replica nor memory"},
+        {"\"epoch\":\"1", "\"epoch\":\"x", "epoch: not 16 hexadecimal digits"},
+        {"\"sequence\":61,", "\"sequence\":61,\"mood\":1,", "members that this version does not know"},
         {"\"time\":\"1969-", "\"time\":\"1969/", "time: not a time"},
         {"\"last_time\":\"2023-11-14T", "\"last_time\":\"2023-13-14T", "last_time: not a time"},
         {"\"counts\":{", "\"counts\":[{", "its first line is not JSON"},
@@ -411,7 +414,10 @@ const std::vector<Lie>& lies() {
         {"{\"row\":1,", "{\"row\":15,", "row: out of range"},
         {"{\"row\":1,", "{\"row\":4294967296,", "row: out of range"},
         {"{\"row\":1,\"scope\":\"account:A1\"", "{\"row\":1,\"scope\":\"firm\"", "scope: not that of its row"},
-        {"\"counters\":{\"seq\":61,\"position\":\"2\"", "\"counters\":{\"seq\":1,\"position\":\"2\"", "seq: below 2"},
+        {"\"counters\":{\"seq\":61,\"position\":\"2\"", "\"counters\":{\"seq\":1,\"position\":\"2\"",
+         "seq: not from 2 to the checkpoint's own"},
+        {"\"counters\":{\"seq\":61,\"position\":\"2\"", "\"counters\":{\"seq\":62,\"position\":\"2\"",
+         "seq: not from 2 to the checkpoint's own"},
         {"\"position\":\"2\"", "\"position\":2", "position: a value of the wrong type"},
         {"\"position\":\"2\"", "\"position\":\"2e3\"", "position: not a decimal of its type"},
         {"\"position\":\"2\"", "\"position\":\"0.123456789\"", "position: not a decimal of its type"},
@@ -452,7 +458,7 @@ const std::vector<Lie>& lies() {
         {"\"successor\":2", "\"successor\":5", "successor: out of range"},
         {"\"status\":\"busted\"", "\"status\":\"lost\"", "status: an unknown value"},
         {"\"instrument\":1,\"account\":0", "\"instrument\":2,\"account\":0", "booked on what does not exist"},
-        {"{\"slot\":0,\"seq\":40,", "{\"slot\":0,", "seq: below 2"},
+        {"{\"slot\":0,\"seq\":40,", "{\"slot\":0,", "seq: not from 2 to the checkpoint's own"},
         {"{\"slot\":0,\"seq\":2,\"strategy\":\"s1\"", "{\"slot\":4,\"seq\":2,\"strategy\":\"s1\"", "slot: out of range"},
         {"{\"number\":0,\"seq\":2,\"session\":0", "{\"number\":3,\"seq\":2,\"session\":0", "number: out of range"},
         {"{\"number\":0,\"seq\":2,\"session\":0", "{\"number\":0,\"seq\":2,\"session\":9", "session: out of range"},
@@ -480,6 +486,8 @@ TEST_CASE("any value that a record can hold goes through a checkpoint, byte for 
         INFO("seed " << seed);
         core::PrivateState tables = test::genesis_of(story().config);
         Extremes(tables.state, seed).fill();
+        // No record is from after the checkpoint.
+        tables.state.log->committed = tables.state.log->applied = ~0ULL;
         require_round_trip(tables.state);
     }
 }

@@ -218,7 +218,7 @@ TEST_CASE("a damaged last block is refused when a seal or a checkpoint says that
     require_damaged(known.restore(), "the checkpoint says that events up to 25 were on disk");
 }
 
-TEST_CASE("a seal that is damaged is dropped and reported; the events before it stay", "[persist][inv-9]") {
+TEST_CASE("a seal that is damaged is dropped and reported and the events before it stay", "[persist][inv-9]") {
     Store store(story());
     write_sealed(store);
     store.flip(store.journal(), store.writer().position() - kPage + 40);

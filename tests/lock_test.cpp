@@ -282,7 +282,7 @@ TEST_CASE("a registry whose mutex was given up as unrecoverable is poisoned for 
     require_poisoned(place, desk);
 }
 
-TEST_CASE("a stopped lock owner costs others their deadline and no more; when it goes on, so do they",
+TEST_CASE("a stopped lock owner costs others their deadline and no more and when it goes on, so do they",
           "[lock][inv-8][inv-10][inv-12]") {
     const TempRegistry place;
     ProcessConfig config = place.process();

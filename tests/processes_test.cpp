@@ -182,7 +182,7 @@ TEST_CASE("a state directory that was removed and made again does not meet the o
     CHECK(cli.run("orders r --json").out.empty());
 }
 
-TEST_CASE("one owner writes a reference price; its end frees the cell for the next", "[processes]") {
+TEST_CASE("one owner writes a reference price and its end frees the cell for the next", "[processes]") {
     const Cli cli;
     cli.create("r", testing::es_config());
     Registry second = Registry::open("r", process_of(cli, "s2"));

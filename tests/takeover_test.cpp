@@ -409,7 +409,7 @@ bool log_has(const PersistedRegistry& place, pid_t pid, std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("a stopped host raises an alarm and keeps its place; answers wait as long as they may and then stand as pending",
+TEST_CASE("a stopped host raises an alarm and keeps its place and answers wait as long as they may and then stand as pending",
           "[persist][takeover][inv-9][inv-10]") {
     const PersistedRegistry place;
     const Reader reader = place.look();
@@ -785,7 +785,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("facts overrun the ring while risk may only fall; the gap is closed by two checkpoints and never crossed without",
+TEST_CASE("facts overrun the ring while risk may only fall and the gap is closed by two checkpoints and never crossed without",
           "[persist][takeover][inv-9][inv-13]") {
     const Absence absence = GENERATE(Absence::stopped, Absence::dead);
     CAPTURE(absence == Absence::dead);

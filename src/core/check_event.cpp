@@ -1,5 +1,7 @@
 #include "core/check_event.hpp"
 
+#include "base/wide.hpp"
+
 namespace riskreg::core {
 
 using namespace layout;
@@ -21,10 +23,16 @@ bool is_none_or_next(std::uint32_t slot, std::uint64_t next, std::uint64_t capac
 
 bool is_base(OrderBase base) noexcept { return is_live(base) || (base >= OrderBase::filled && base <= OrderBase::aborted); }
 bool is_state(TradingState state) noexcept { return state <= TradingState::halted; }
+/// Amounts that later arithmetic relies on: nothing negative, and no lowest value, whose negative does not exist.
+bool is_delta(const RowDelta& d) noexcept {
+    constexpr std::int64_t lowest = base::kMinInt64;
+    return d.position != lowest && d.open_quantity != lowest && d.open_notional != lowest && d.traded_notional != lowest;
+}
 bool is_text(const Reason& reason) noexcept { return reason.size <= sizeof reason.text; }
 
 const char* check_registered(const State& state, const RegisterEvent& e) noexcept {
     if (!has_entities(state, e.header)) return "registered: an account, strategy or instrument that does not exist";
+    if (e.quantity <= 0 || !is_delta(e.delta)) return "registered: a quantity that cannot be";
     const bool next = e.header.order_slot == state.log->next_order && e.header.order_slot < state.geometry.orders;
     return next ? nullptr : "registered: not the next order slot";
 }
@@ -46,11 +54,13 @@ const char* check_life(const State& state, const LifeEvent& e) noexcept {
                          is_none_or_below(e.after.last_execution, executions) &&
                          is_none_or_below(e.after.execution_previous, log.next_execution);
     if (!chained) return "an execution that is not taken";
+    if (e.after.quantity < 0 || e.after.cum_quantity < 0 || !is_delta(e.delta)) return "a quantity that cannot be";
     return is_base(e.after.base) && is_state(e.after.firm_previous) ? nullptr : "a state that does not exist";
 }
 
 const char* check_quarantined(const State& state, const QuarantineEvent& e) noexcept {
     if (e.booked != 0 && !has_entities(state, e.header)) return "quarantined: books on what does not exist";
+    if (e.quantity < 0 || !is_delta(e.delta)) return "quarantined: a quantity that cannot be";
     if (!is_none_or_next(e.slot, state.log->next_quarantine, state.geometry.quarantine)) return "not the next quarantine slot";
     return is_state(e.firm_previous) ? nullptr : "a state that does not exist";
 }

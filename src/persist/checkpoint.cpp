@@ -342,6 +342,16 @@ std::int64_t time_of(const JsonValue& object, std::string_view key) {
     return ns;
 }
 
+constexpr std::size_t kHeadMembers = 11;
+
+std::uint64_t epoch_of(const std::string& text) {
+    std::uint64_t epoch = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), epoch, 16);
+    if (text.size() != 16 || error != std::errc{} || stop != text.data() + text.size())
+        throw RecordError("epoch: not 16 hexadecimal digits");
+    return epoch;
+}
+
 void parse_head(const std::string& line, CheckpointHead& head) {
     const JsonResult parsed = parse_json(line, kMaxLine);
     if (!parsed.error.empty()) throw RecordError("its first line is not JSON: " + parsed.error);
@@ -352,11 +362,12 @@ void parse_head(const std::string& line, CheckpointHead& head) {
         throw RecordError("version " + std::to_string(whole(root, "version")) + ", this build reads " +
                           std::to_string(kCheckpointVersion));
     head.registry = member(root, "registry", JsonValue::Kind::string).text;
-    head.epoch = std::strtoull(member(root, "epoch", JsonValue::Kind::string).text.c_str(), nullptr, 16);
+    head.epoch = epoch_of(member(root, "epoch", JsonValue::Kind::string).text);
     head.seq = whole(root, "sequence");
     head.time_ns = time_of(root, "time");
-    head.source = member(root, "source", JsonValue::Kind::string).text == kSources[0] ? CheckpointSource::replica
-                                                                                      : CheckpointSource::memory;
+    const std::string& source = member(root, "source", JsonValue::Kind::string).text;
+    if (source != kSources[0] && source != kSources[1]) throw RecordError("source: neither replica nor memory");
+    head.source = source == kSources[0] ? CheckpointSource::replica : CheckpointSource::memory;
     head.clean = member(root, "clean", JsonValue::Kind::boolean).boolean;
     head.host_epoch = whole(root, "host_epoch");
     const JsonValue& counts = member(root, "counts", JsonValue::Kind::object);
@@ -370,6 +381,8 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.next_generation = whole(log, "next_generation");
     head.quarantined_events = whole(log, "quarantined_events");
     if (head.seq < kGenesis) throw RecordError("sequence: below 1");
+    const bool only_known = root.members.size() == kHeadMembers && counts.members.size() == 5 && log.members.size() == 3;
+    if (!only_known) throw RecordError("its first line has members that this version does not know");
 }
 
 void read_head_lines(Lines& lines, CheckpointHead& head) {
@@ -450,6 +463,7 @@ public:
         read_section("sessions", head_.sessions, [this](std::uint64_t) { read_session(); });
         read_section("strategies", kMany, [this](std::uint64_t) { read_strategy(); });
         read_section("references", kMany, [this](std::uint64_t) { read_reference(); });
+        read_end();
         write_log();
         index();
     }
@@ -486,6 +500,14 @@ private:
                               std::to_string(expected));
     }
 
+    /// The digest is the last member, and nothing stands before it.
+    void read_end() {
+        std::string_view line;
+        const bool digest =
+            lines_.next(line, kMaxLine) && (line.starts_with("\"sha256\":") || line.starts_with("\"hmac_sha256\":"));
+        if (!digest || lines_.next(line, kMaxLine)) throw RecordError("something stands behind the last section");
+    }
+
     /// The number that a record of a sparse table begins with.
     std::uint32_t place_below(std::string_view name, std::uint32_t end) {
         std::uint32_t number = kNoSlot;
@@ -494,9 +516,14 @@ private:
         return number;
     }
 
+    /// A record from after the checkpoint would be passed over by the replay that follows.
+    void require_seq(std::uint64_t seq) const {
+        if (seq <= kGenesis || seq > head_.seq) throw RecordError("seq: not from 2 to the checkpoint's own");
+    }
+
     template <class T>
-    static void put(Versioned<T>& record, const T& value) {
-        if (value.seq <= kGenesis) throw RecordError("seq: below 2");
+    void put(Versioned<T>& record, const T& value) const {
+        require_seq(value.seq);
         record.copy[0] = T{};
         record.copy[1] = value;
     }
@@ -538,6 +565,9 @@ private:
         require(identity.kind == SlotKind::alias || order.last_alias != kNoSlot, "last_id: out of range");
         require(none_or_below(order.last_execution, head_.executions), "last_execution: out of range");
         require(!identity.id.empty(), "id: missing");
+        require(order.quantity >= 0 && order.cum_quantity >= 0 && identity.quantity >= 0, "quantity: below 0");
+        require(venue.seq <= head_.seq, "venue_seq: beyond the checkpoint's own");
+        require_seq(identity.created_seq);
         identity.hash = core::order_hash(identity.account, identity.id);
         to.identity = identity;
         put(to.state, order);
@@ -561,7 +591,8 @@ private:
         const Geometry& g = state_.geometry;
         require(q.booked == 0 || (q.instrument < g.instruments && q.account < g.accounts && q.side != Side::none),
                 "booked on what does not exist");
-        require(q.seq > kGenesis, "seq: below 2");
+        require(q.quantity >= 0, "quantity: below 0");
+        require_seq(q.seq);
     }
 
     void read_session() {

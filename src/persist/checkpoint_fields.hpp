@@ -66,7 +66,7 @@ void order_state_fields(Io& io, std::uint32_t slot, const layout::OrderIdentity&
     io.decimal("price_now", s.price, kPriceDigits, head ? i.price : 0);
     io.decimal("quantity_now", s.quantity, kQuantityDigits, head ? i.quantity : 0);
     io.decimal("cum_quantity", s.cum_quantity, kQuantityDigits, 0);
-    const bool live = is_live(s.base) && s.quantity > s.cum_quantity;
+    const bool live = is_live(s.base) && s.cum_quantity >= 0 && s.quantity > s.cum_quantity;
     io.decimal("reserved_quantity", s.reserved_quantity, kQuantityDigits, live ? s.quantity - s.cum_quantity : 0);
     io.decimal("reserved_notional", s.reserved_notional, kMoneyDigits, 0);
     io.decimal("reserved_price", s.reserved_price, kPriceDigits, s.price);

@@ -81,8 +81,9 @@ bool parse_time(std::string_view text, std::int64_t& ns) noexcept {
                               std::chrono::day{static_cast<unsigned>(day)}};
     if (!date.ok()) return false;
     const std::int64_t seconds = sys_days{date}.time_since_epoch().count() * 86400LL + hour * 3600 + minute * 60 + second;
-    std::int64_t whole = 0;
-    return !__builtin_mul_overflow(seconds, kSecond, &whole) && !__builtin_add_overflow(whole, fraction, &ns);
+    const base::Int128 whole = static_cast<base::Int128>(seconds) * kSecond + fraction;
+    ns = static_cast<std::int64_t>(whole);
+    return base::fits_int64(whole);
 }
 
 void append_decimal(std::string& out, std::int64_t value, int digits) {

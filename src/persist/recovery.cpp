@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
+#include <system_error>
 
 #include "core/apply.hpp"
 #include "core/audit.hpp"
@@ -255,13 +256,39 @@ std::string open_checkpoint(const Directory& directory, const Sources& sources, 
     return {};
 }
 
+/// In a thread of its own, or, on a host that gives none, when it is asked for.
+std::future<std::string> in_background(const std::function<std::string()>& call) {
+    try {
+        return std::async(std::launch::async, call);
+    } catch (const std::system_error&) {
+        return std::async(std::launch::deferred, call);
+    }
+}
+
+/// A configuration that no tables can be made of is the file's fault; a host without room is not.
+std::string why_not_usable(const std::exception_ptr& failed) {
+    try {
+        std::rethrow_exception(failed);
+    } catch (const Error& error) {
+        if (error.code() == Errc::bad_input || error.code() == Errc::not_supported) return error.what();
+        throw;
+    }
+}
+
 /// Loads while another thread checks the digest: each reads the whole file. Null with `wrong` set when it is not to be
 /// used.
 core::State* load_checked(const Sources& sources, const File& file, CheckpointHead& head, const FreshTables& fresh,
                           std::string& wrong) {
     CheckpointHead signed_head;
-    std::future<std::string> digest =
-        std::async(std::launch::async, [&] { return check_digest(file, sources.key, signed_head); });
+    // With a key nothing is believed before it is verified; without one the digest tells damage, not a forger, and the two
+    // readings may run side by side.
+    const auto check = [&] { return check_digest(file, sources.key, signed_head); };
+    std::future<std::string> digest = sources.key.present() ? std::async(std::launch::deferred, check) : in_background(check);
+    if (sources.key.present()) {
+        wrong = digest.get();
+        if (!wrong.empty()) return nullptr;
+        digest = std::async(std::launch::deferred, [] { return std::string(); });
+    }
     core::State* state = nullptr;
     std::string unreadable;
     std::exception_ptr failed;
@@ -275,7 +302,7 @@ core::State* load_checked(const Sources& sources, const File& file, CheckpointHe
     wrong = digest.get();
     head.digest_name = signed_head.digest_name;
     head.digest = signed_head.digest;
-    if (wrong.empty() && failed) std::rethrow_exception(failed);
+    if (wrong.empty() && failed) wrong = why_not_usable(failed);
     if (wrong.empty()) wrong = unreadable;
     return wrong.empty() ? state : nullptr;
 }
