@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kRoundNs = 20 * kMs;
+constexpr std::int64_t kLookNs = 4 * kMs;               // how soon a request, or the end, is noticed
 constexpr std::int64_t kVerifyAfterNs = 1000 * kMs;     // a short-lived host never builds a replica
 constexpr std::int64_t kCycleRounds = 60'000 * kMs / kRoundNs;   // of the verifier: one cycle a minute
 constexpr std::int64_t kSyncWaitNs = 5000 * kMs;
@@ -39,9 +40,9 @@ std::int64_t Replicator::interval_ns() const noexcept { return live_.header->che
 void Replicator::run() {
     while (!host_.drained) {
         round();
-        for (std::int64_t slept = 0; slept < kRoundNs && !host_.drained; slept += kMs) {
+        for (std::int64_t slept = 0; slept < kRoundNs && !host_.drained; slept += kLookNs) {
             if (load_acquire(live_.wakes->checkpoint_wanted) != load_relaxed(live_.wakes->checkpoint_done)) break;
-            segment::sleep_ns(kMs);
+            segment::sleep_ns(kLookNs);
         }
     }
     write_final();

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kStandByNs = 5 * kMs;
+constexpr std::int64_t kLookNs = 4 * kMs;   // how soon the wish to leave is passed on
 constexpr std::int64_t kStallNs = 1000 * kMs;
 constexpr std::int64_t kFenceNs = 2000 * kMs;   // the kernel frees a dead owner's mutex before its file locks
 
@@ -126,10 +127,10 @@ bool Snapshotter::run_threads(Host& host) {
         replicator = std::thread([&host] { Replicator(host).run(); });
         // Passes the wish to end on, and shows life while the last checkpoint is written.
         watcher = std::thread([this, &host, &finished] {
-            while (!stopping_ && !finished) segment::sleep_ns(kMs);
+            while (!stopping_ && !finished) segment::sleep_ns(kLookNs);
             host.final_checkpoint = config_.final_checkpoint;
             host.stop = true;
-            for (; !finished; segment::sleep_ns(kMs))
+            for (; !finished; segment::sleep_ns(kLookNs))
                 if (host.drained) host.beat();
         });
         if (state_.has_journal()) clean = Journaller(host).run();
