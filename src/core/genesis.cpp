@@ -156,7 +156,9 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     make_tables(state);
     state.log->committed = state.log->applied = kGenesis;
     state.log->next_generation = 1;
-    state.marks->journaled = state.marks->durable = state.status->consumer = kGenesis;
+    // Without a journal nothing is ever durable.
+    if (state.has_journal()) state.marks->journaled = state.marks->durable = kGenesis;
+    state.status->consumer = kGenesis;
 }
 
 InstrumentId find_instrument(const State& state, std::string_view id) noexcept {

@@ -35,6 +35,7 @@ bool IoError::is_transient() const noexcept {
     return is_no_space() || number == EINTR || number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE;
 }
 bool IoError::is_missing() const noexcept { return number == ENOENT; }
+bool IoError::is_of_the_file() const noexcept { return number == ENOENT || number == ELOOP || number == EINVAL; }
 bool IoError::is_existing() const noexcept { return number == EEXIST; }
 std::string IoError::text() const { return number == 0 ? "no error" : std::strerror(number); }
 
@@ -162,6 +163,12 @@ bool Directory::is_current() const noexcept {
     struct stat opened {};
     return ::lstat(path_.c_str(), &named) == 0 && ::fstat(descriptor_, &opened) == 0 && named.st_ino == opened.st_ino &&
            named.st_dev == opened.st_dev;
+}
+
+DirectoryIdentity Directory::identity() const noexcept {
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0) return {};
+    return {status.st_dev, status.st_ino};
 }
 
 IoError read_whole(const std::string& path, std::size_t most, std::string& out) {

@@ -17,6 +17,8 @@ struct [[nodiscard]] IoError {
     [[nodiscard]] bool is_transient() const noexcept;
     [[nodiscard]] bool is_no_space() const noexcept;
     [[nodiscard]] bool is_missing() const noexcept;
+    /// Says something of the file, not of this process or this moment: gone, a link, no file at all.
+    [[nodiscard]] bool is_of_the_file() const noexcept;
     [[nodiscard]] bool is_existing() const noexcept;
     [[nodiscard]] std::string text() const;
 };
@@ -49,6 +51,13 @@ private:
     int descriptor_ = -1;
 };
 
+/// Which directory it is, whatever its name is now.
+struct DirectoryIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    friend bool operator==(const DirectoryIdentity&, const DirectoryIdentity&) = default;
+};
+
 /// The directory of one registry. Files are opened relative to it and never through symbolic links.
 class Directory {
 public:
@@ -64,6 +73,7 @@ public:
     IoError list(std::vector<std::string>& names) const;
     /// The path still leads to the directory that was opened.
     [[nodiscard]] bool is_current() const noexcept;
+    [[nodiscard]] DirectoryIdentity identity() const noexcept;
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:

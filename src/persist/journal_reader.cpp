@@ -23,11 +23,15 @@ BlockHeader header_at(std::span<const std::byte> bytes) noexcept {
 
 }  // namespace
 
-std::string read_head(const File& file, FileHead& head) {
-    if (const IoError error = file.size(head.size)) return error.text();
+std::string read_head(const File& file, FileHead& head, IoError* io) {
+    const auto unreadable = [io](IoError error) {
+        if (io != nullptr) *io = error;
+        return error.text();
+    };
+    if (const IoError error = file.size(head.size)) return unreadable(error);
     std::vector<std::byte> block(kBlockPage);
     std::size_t got = 0;
-    if (const IoError error = file.read_at(block.data(), kBlockPage, 0, got)) return error.text();
+    if (const IoError error = file.read_at(block.data(), kBlockPage, 0, got)) return unreadable(error);
     if (got < kBlockPage) return "shorter than one page";
     head.header = header_at(block);
     const BlockHeader& h = head.header;
@@ -39,7 +43,7 @@ std::string read_head(const File& file, FileHead& head) {
                       h.payload <= h.length - sizeof(BlockHeader);
     if (!sane) return "its first block is not a file block";
     block.resize(h.length);
-    if (const IoError error = file.read_at(block.data(), block.size(), 0, got)) return error.text();
+    if (const IoError error = file.read_at(block.data(), block.size(), 0, got)) return unreadable(error);
     if (got < block.size() || checksum_of_block(block) != h.checksum) return "checksum of the file block is wrong";
     std::memcpy(&head.info, block.data() + sizeof(BlockHeader), sizeof(FileInfo));
     if (head.info.config_bytes != h.payload - sizeof(FileInfo)) return "length of the configuration does not fit its block";

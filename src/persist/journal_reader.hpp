@@ -16,8 +16,8 @@ struct FileHead {
     std::uint64_t size = 0;     ///< of the file now; less than info.file_bytes: somebody cut it
 };
 
-/// Empty when the head is whole; else what is wrong with it.
-[[nodiscard]] std::string read_head(const File& file, FileHead& head);
+/// Empty when the head is whole; else what is wrong with it. `io` tells an error of reading from bytes that are wrong.
+[[nodiscard]] std::string read_head(const File& file, FileHead& head, IoError* io = nullptr);
 
 /// One valid block; `events` point into the reader and live until the next call.
 struct Block {

@@ -59,9 +59,11 @@ Sources::Sources(const Directory& directory, const std::string& key_file) {
         Journal& journal = journals.emplace_back();
         journal.name = name;
         journal.first_seq = first_seq_of(name);
-        if (const IoError error = directory.open_file(name, journal.file))
-            journal.problem = "cannot be opened: " + error.text();
-        else journal.problem = read_head(journal.file, journal.head);
+        File file;
+        IoError io = directory.open_file(name, file);
+        if (!io) journal.problem = read_head(file, journal.head, &io);
+        if (io && !io.is_of_the_file()) throw Error(Errc::system, "cannot read " + name + ": " + io.text());
+        if (io) journal.problem = "cannot be opened: " + io.text();
         if (journal.problem.empty() && journal.head.header.first_seq != journal.first_seq)
             journal.problem = "its name does not fit its content";
     }
@@ -78,11 +80,12 @@ Sources::Sources(const Directory& directory, const std::string& key_file) {
     key = find_key(directory, *this, key_file);
 }
 
-bool Sources::only_unused() const {
+bool Sources::only_unused(const Directory& directory) const {
     if (!checkpoints.empty()) return false;
     for (const Journal& journal : journals) {
-        if (!journal.problem.empty()) return false;
-        JournalReader reader(journal.file, journal.head);
+        File file;
+        if (!journal.problem.empty() || directory.open_file(journal.name, file)) return false;
+        JournalReader reader(file, journal.head);
         Block block;
         if (reader.next(block) || !reader.look_behind().only_zeroes) return false;
     }
@@ -94,12 +97,11 @@ namespace {
 /// One attempt at restoring: a checkpoint or none, then the journal.
 class Restorer {
 public:
-    Restorer(Sources& sources, const RestoreOptions& options, RecoveryReport& report)
-        : sources_(sources), options_(options), report_(report) {}
+    Restorer(const Directory& directory, Sources& sources, const RestoreOptions& options, RecoveryReport& report)
+        : directory_(directory), sources_(sources), options_(options), report_(report) {}
 
-    void run_journal(core::State& state, const CheckpointHead* checkpoint) {
+    void run_journal(core::State& state) {
         state_ = &state;
-        checkpoint_ = checkpoint;
         const std::uint64_t have = state.log->applied;
         if (options_.upto && have >= *options_.upto) return;
         std::size_t at = 0;
@@ -136,7 +138,10 @@ private:
         const Sources::Journal* next = at + 1 < sources_.journals.size() ? &sources_.journals[at + 1] : nullptr;
         if (next != nullptr && !next->problem.empty()) next = nullptr;
         if (at > 0 && !follows(journal)) return false;
-        JournalReader reader(journal.file, journal.head);
+        File file;
+        if (const IoError error = directory_.open_file(journal.name, file))
+            throw Error(Errc::system, "cannot read " + journal.name + ": " + error.text());
+        JournalReader reader(file, journal.head);
         const std::uint64_t end = next != nullptr ? next->head.info.predecessor_last_seq : ~0ULL;
         if (!run_blocks(reader, journal, end, use)) return false;
         if (options_.upto && reader.expected() > *options_.upto) return false;
@@ -211,15 +216,15 @@ private:
         const std::uint64_t position = reader.position();
         const Behind behind = reader.look_behind();
         if (reader.io_error()) throw Error(Errc::system, "cannot read " + journal.name + ": " + reader.io_error().text());
-        std::uint64_t witness = std::max(reader.durable_upto(), behind.durable_upto);
-        std::string who = "a later block says";
-        if (checkpoint_ != nullptr && checkpoint_->source == CheckpointSource::replica && checkpoint_->seq > witness) {
-            witness = checkpoint_->seq;
-            who = "the checkpoint says";
-        }
-        if (witness >= expected) {
+        const std::uint64_t witness = std::max(reader.durable_upto(), behind.durable_upto);
+        const std::string who = "a later block says";
+        // What a checkpoint covers is in the tables already; only what lies behind it could be missing.
+        const std::uint64_t have = state_->log->applied;
+        const bool covered = have >= expected;
+        if (covered ? behind.last_seq > have : witness >= expected) {
             damaged(journal.name + ": " + use.ending + " at byte " + show(position) + ", where event " + show(expected) +
-                    " should be; " + who + " that events up to " + show(witness) + " were on disk");
+                    " should be; " + who + " that events up to " + show(std::max(witness, covered ? behind.last_seq : 0)) +
+                    " were on disk");
             return;
         }
         if (behind.only_zeroes) return;
@@ -239,17 +244,20 @@ private:
         return false;
     }
 
+    const Directory& directory_;
     Sources& sources_;
     const RestoreOptions& options_;
     RecoveryReport& report_;
     core::State* state_ = nullptr;
-    const CheckpointHead* checkpoint_ = nullptr;
 };
 
 /// What can be said of a checkpoint before its tables are read; its digest is still to be checked.
 std::string open_checkpoint(const Directory& directory, const Sources& sources, const std::string& name, File& file,
                             CheckpointHead& head) {
-    if (const IoError error = directory.open_file(name, file)) return "cannot be opened: " + error.text();
+    if (const IoError error = directory.open_file(name, file)) {
+        if (!error.is_of_the_file()) throw Error(Errc::system, "cannot read " + name + ": " + error.text());
+        return "cannot be opened: " + error.text();
+    }
     if (std::string wrong = peek_checkpoint(file, head); !wrong.empty()) return wrong;
     if (head.seq != checkpoint_seq_of(name)) return "its name does not fit its content";
     if (sources.epoch != 0 && head.epoch != sources.epoch) return "belongs to another registry";
@@ -311,9 +319,15 @@ core::State* load_checked(const Sources& sources, const File& file, CheckpointHe
 
 RecoveryReport restore(const Directory& directory, Sources& sources, const FreshTables& fresh, const RestoreOptions& options) {
     RecoveryReport report;
-    Restorer restorer(sources, options, report);
+    Restorer restorer(directory, sources, options, report);
     for (const std::string& name : sources.checkpoints) {
         if (options.upto && checkpoint_seq_of(name) > *options.upto) continue;
+        const auto refused = std::find_if(options.refused.begin(), options.refused.end(),
+                                          [&](const IgnoredFile& file) { return file.name == name; });
+        if (refused != options.refused.end()) {
+            report.ignored.push_back(*refused);
+            continue;
+        }
         File file;
         CheckpointHead head;
         std::string wrong = open_checkpoint(directory, sources, name, file, head);
@@ -326,7 +340,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         report.head = head;
         report.bytes += head.bytes;
         if (sources.epoch == 0) sources.epoch = head.epoch;
-        restorer.run_journal(*state, &head);
+        restorer.run_journal(*state);
         report.end_seq = state->log->applied;
         return report;
     }
@@ -341,7 +355,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         throw Error(Errc::damaged, "acknowledged data is damaged: " + sources.journals.front().name + ": " +
                                        sources.journals.front().problem + ", and no checkpoint is left");
     core::State& state = fresh(whole->head.config);
-    restorer.run_journal(state, nullptr);
+    restorer.run_journal(state);
     report.end_seq = state.log->applied;
     return report;
 }
@@ -359,14 +373,18 @@ std::uint64_t file_with(const Directory& directory, std::uint64_t seq) {
 }
 
 /// False when `visit` wanted no more.
-bool visit_file(const File& file, const FileHead& head, std::uint64_t& next, std::uint64_t upto,
+bool visit_file(const Directory& directory, const File& file, const FileHead& head, std::uint64_t& next, std::uint64_t upto,
                 const std::function<bool(const layout::Event&)>& visit) {
     JournalReader reader(file, head);
-    for (Block block; next <= upto && reader.next(block);)
+    for (Block block; next <= upto && reader.next(block);) {
+        // The file that begins here goes before what this one still holds: its writer gave that up.
+        File successor;
+        if (head.header.first_seq != next && !directory.open_file(journal_name(next), successor)) return true;
         for (const layout::Event& event : block.events) {
             if (event.header.seq != next) continue;
             if (next++ > upto || !visit(event)) return false;
         }
+    }
     return true;
 }
 
@@ -381,7 +399,7 @@ std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::u
         FileHead head;
         const std::uint64_t first = file_with(directory, next);
         const bool there = first != 0 && !directory.open_file(journal_name(first), file) && read_head(file, head).empty();
-        if (!there || !visit_file(file, head, next, upto, visit)) break;
+        if (!there || !visit_file(directory, file, head, next, upto, visit)) break;
     }
     return next;
 }
@@ -389,7 +407,7 @@ std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::u
 Tail find_tail(const Directory& directory, std::uint64_t upto) {
     Tail tail;
     std::vector<std::string> names;
-    if (const IoError error = directory.list(names)) return tail.problem = error.text(), tail;
+    if ((tail.io = directory.list(names))) return tail.problem = tail.io.text(), tail;
     std::uint64_t newest = 0;
     for (const std::string& name : names) {
         File other;
@@ -401,8 +419,11 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
     if (newest == 0) return tail.problem = "no journal file", tail;
     tail.name = journal_name(newest);
     File file;
-    if (const IoError error = directory.open_file(tail.name, file)) return tail.problem = error.text(), tail;
-    tail.problem = read_head(file, tail.head);
+    if (const IoError error = directory.open_file(tail.name, file)) {
+        if (!error.is_of_the_file()) tail.io = error;
+        return tail.problem = error.text(), tail;
+    }
+    tail.problem = read_head(file, tail.head, &tail.io);
     if (!tail.problem.empty()) return tail;
     tail.found = true;
     tail.hash = tail.end_hash = tail.head.hash;
@@ -417,7 +438,8 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
         tail.last_seq = block.header.last_seq;
         tail.hash = block.hash;
     }
-    if (reader.io_error()) tail.problem = reader.io_error().text();
+    tail.io = reader.io_error();
+    if (tail.io) tail.problem = tail.io.text();
     return tail;
 }
 

@@ -41,10 +41,10 @@ struct RecoveryReport {
 /// The files of one registry, opened and looked at, but not read yet.
 class Sources {
 public:
+    /// Opened again by name when it is read: a registry may have more files than a process may have open.
     struct Journal {
         std::string name;
         std::uint64_t first_seq = 0;
-        File file;
         FileHead head;
         std::string problem;             ///< empty: the head is whole
     };
@@ -56,7 +56,7 @@ public:
     /// Nothing that a registry ever wrote an event or a checkpoint to.
     [[nodiscard]] bool empty() const noexcept { return journals.empty() && checkpoints.empty(); }
     /// Files are there, but no event was ever acknowledged in them: left behind by a creator that died.
-    [[nodiscard]] bool only_unused() const;
+    [[nodiscard]] bool only_unused(const Directory& directory) const;
 
     std::vector<Journal> journals;             ///< in the order of their sequences
     std::vector<std::string> checkpoints;      ///< names, newest first
@@ -66,9 +66,11 @@ public:
 
 struct RestoreOptions {
     /// Stop behind this sequence, without judging what follows: for reading beside a running journaller.
-    std::optional<std::uint64_t> upto;
+    std::optional<std::uint64_t> upto{};
     /// Take what can be read up to the first damage. By an operator's word only.
     bool accept_loss = false;
+    /// Checkpoints that were tried before and are not to be used, with the reason.
+    std::vector<IgnoredFile> refused{};
 };
 
 /// Gives zeroed tables at genesis for this configuration; called again when a checkpoint had to be passed over.
@@ -94,6 +96,7 @@ struct Tail {
     std::uint64_t position = 0;          ///< behind it
     std::uint64_t newest_number = 0;     ///< of any file with a whole head
     std::string problem;
+    IoError io;                          ///< reading failed: nothing is known, and it can be tried again
 };
 [[nodiscard]] Tail find_tail(const Directory& directory, std::uint64_t upto);
 

@@ -142,6 +142,20 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
 
 namespace {
 
+/// No name in /dev/shm leads to the segment. With processes attached it lives on without one, and only they can end it.
+Error no_segment(const LifecycleLock& lock, const std::string& name) {
+    if (lock.is_held_by_others())
+        return {Errc::missing,
+                "the segment of '" + name +
+                    "' was removed from shared memory under processes that are still attached: they go on, nobody "
+                    "else can join. End them (`fuser " +
+                    lock.directory() + "/LOCK` names them), then `riskctl recover " + name + "`"};
+    return {Errc::missing, "registry '" + name +
+                               "' has no segment in shared memory: the host was rebooted, or it was "
+                               "destroyed. `riskctl recover " +
+                               name + "` rebuilds it from its files"};
+}
+
 /// Shared by the steps of one attach.
 struct Attaching {
     LifecycleLock& lock;
@@ -159,6 +173,7 @@ Mapping rebuild(Attaching& at) {
                                        "' has no segment in shared memory (rebooted, destroyed, or its creator died) and no "
                                        "files to rebuild it from: create it with `riskctl create " +
                                        at.name + " --config FILE`");
+    at.lock.ensure_token();
     persist::RecoveryReport report;
     Mapping mapping = rebuild_segment(at.lock, at.name, at.segment_name, at.options, report);
     at.rebuilt = std::move(report);
@@ -166,6 +181,7 @@ Mapping rebuild(Attaching& at) {
 }
 
 Mapping open_fitting(const Attaching& at, bool alone) {
+    if (!alone && !segment::segment_exists(at.segment_name)) throw no_segment(at.lock, at.name);
     Mapping mapping = Mapping::open(at.segment_name, segment::Access::read_write);
     segment::require_fitting(mapping, at.lock.identity(), at.name, alone);
     if (!mapping.is_current())
@@ -257,11 +273,7 @@ Attachment attach_reader(const std::string& name, const std::string& state_dir) 
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
     const segment::LockIdentity identity = lock.identity();
     const std::string segment_name = segment::segment_name(identity, name);
-    if (!segment::segment_exists(segment_name))
-        throw Error(Errc::missing, "registry '" + name +
-                                       "' has no segment in shared memory: the host was rebooted, or it was "
-                                       "destroyed. `riskctl recover " +
-                                       name + "` rebuilds it from its files");
+    if (!segment::segment_exists(segment_name)) throw no_segment(lock, name);
     Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
     // Looking takes no mutex, so a namespace that was left behind does not matter here.
     segment::require_fitting(mapping, identity, name, true);

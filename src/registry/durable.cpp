@@ -55,13 +55,14 @@ bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns
 
 bool request_checkpoint(core::State& state, std::int64_t timeout_ns) noexcept {
     Wakes& wakes = *state.wakes;
+    const std::uint64_t wanted = load_acquire(state.log->committed);
     const std::uint64_t mine = __atomic_add_fetch(&wakes.checkpoint_wanted, 1, __ATOMIC_SEQ_CST);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     while (load_acquire(wakes.checkpoint_done) < mine) {
         if (segment::monotonic_ns() >= deadline) return false;
         segment::sleep_ns(kSliceNs);
     }
-    return load_relaxed(wakes.checkpoint_failed) < mine;
+    return load_acquire(state.marks->checkpointed) >= wanted;
 }
 
 }  // namespace riskreg::registry

@@ -25,11 +25,14 @@ struct Host {
     Attachment& attachment;
     Alarm& alarm;
     persist::Key key;
+    std::string key_problem;            ///< not empty: the key cannot be had, and so no checkpoint be written
     std::string config;
+    persist::DirectoryIdentity home;    ///< the directory that was there when this process attached
     std::uint64_t epoch = 0;                  ///< of this host
     std::atomic<bool> stop{false};            ///< leave: the journaller drains first
     std::atomic<bool> drained{false};         ///< the journaller has left; the replicator may finish
     std::atomic<bool> final_checkpoint{false};
+    std::atomic<bool> complete{false};        ///< with `drained`: everything committed by then is on disk
     std::atomic<std::uint64_t> synced{0};     ///< end of the journal on disk; `durable` but for gaps
     std::atomic<std::uint64_t> file_number{0};
     std::atomic<bool> journal_lost{false};    ///< the replicator could not read it back
@@ -38,6 +41,10 @@ struct Host {
 
     [[nodiscard]] const std::string& directory() const noexcept { return attachment.lock.directory(); }
     void beat() const noexcept;
+    /// Opens the registry's directory, and nothing that has come in its place.
+    persist::IoError open_home(persist::Directory& out) const noexcept;
+    /// Somebody removed the registry by force: nothing of it is to be written any more.
+    [[nodiscard]] bool is_destroyed() const noexcept;
 };
 
 /// How long to wait before the next attempt: doubled each time, with jitter, bounded.

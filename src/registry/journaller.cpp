@@ -1,6 +1,7 @@
 #include "registry/journaller.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
@@ -48,6 +49,16 @@ std::string_view name_of(Fault fault) noexcept {
 
 void Host::beat() const noexcept {
     store_relaxed(state.marks->heartbeat_ns, static_cast<std::uint64_t>(segment::monotonic_ns()));
+}
+
+IoError Host::open_home(persist::Directory& out) const noexcept {
+    if (const IoError error = persist::Directory::open(directory(), out)) return error;
+    const bool same = out.identity() == home && out.is_current();
+    return same ? IoError{} : IoError{static_cast<int>(std::errc::no_such_file_or_directory)};
+}
+
+bool Host::is_destroyed() const noexcept {
+    return load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::destroyed);
 }
 
 std::int64_t Backoff::next_ns() noexcept {
@@ -122,8 +133,8 @@ Journaller::Journaller(Host& host) : host_(host), state_(host.state), preparer_(
 
 bool Journaller::run() {
     start();
-    while (!host_.stop) round();
-    drain();
+    while (!host_.stop && !host_.is_destroyed()) round();
+    if (started_ && !host_.is_destroyed()) drain();
     return writer_.is_open() && unsynced_ == 0 && host_.gap == Gap::none &&
            load_relaxed(state_.host->fault) == static_cast<std::uint64_t>(Fault::none);
 }
@@ -138,12 +149,22 @@ void Journaller::start() {
     while (!open_directory())
         if (host_.stop) return;
     persist::sweep_temporaries(directory_);
-    const persist::Tail tail = persist::find_tail(directory_, durable);
+    persist::Tail tail = persist::find_tail(directory_, durable);
+    // Not to be read is not the same as wrong: asked again until it is known what is there.
+    while (tail.io) {
+        failed(Fault::directory, tail.io, true);
+        if (host_.stop) return;
+        if (open_directory()) tail = persist::find_tail(directory_, durable);
+    }
+    started_ = true;
     newest_number_ = std::max(tail.newest_number, load_relaxed(state_.host->journal_file));
     if (load_relaxed(state_.host->gap_end) != 0) return begin_gap("the host before left a gap open");
     if (!tail.found || !tail.problem.empty() || tail.head.header.epoch != state_.header->epoch)
         return begin_gap("the last journal file: " + (tail.problem.empty() ? "belongs to another registry" : tail.problem));
     const bool after_rebuild = durable == load_relaxed(state_.header->recovered_seq);
+    if (tail.last_seq > durable)
+        return begin_gap(tail.name + " begins behind event " + show(tail.last_seq) + ", and only " + show(durable) +
+                         " was durable");
     if (tail.last_seq < durable && !after_rebuild)
         return begin_gap(tail.name + " ends behind event " + show(tail.last_seq) + ", and " + show(durable) + " was durable");
     chain_ = {tail.head.header.file_number, tail.last_seq, tail.hash, tail.last_seq < durable ? durable : 0};
@@ -161,7 +182,8 @@ void Journaller::start() {
     spec.epoch = state_.header->epoch;
     spec.host_epoch = host_.epoch;
     writer_.resume(std::move(file), spec, {tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1});
-    chain_ = {spec.number, durable, tail.hash, 0};
+    // Without events of its own it would be replaced, not followed.
+    if (tail.head.header.first_seq <= durable) chain_ = {spec.number, durable, tail.hash, 0};
     host_.file_number = spec.number;
     store_relaxed(state_.host->journal_file, spec.number);
 }
@@ -203,7 +225,7 @@ bool Journaller::ready() {
 
 bool Journaller::open_directory() {
     if (directory_open_) return true;
-    const IoError error = persist::Directory::open(host_.directory(), directory_);
+    const IoError error = host_.open_home(directory_);
     if (error) return failed(Fault::directory, error, true), false;
     return directory_open_ = true;
 }
@@ -303,23 +325,27 @@ bool Journaller::sync() {
     if (error) return failed(Fault::journal_sync, error, true), false;
     if (!writer_.is_linked()) return begin_gap("the journal file was removed from under the snapshotter"), false;
     unsynced_ = 0;
-    host_.synced = writer_.next_seq() - 1;
-    if (host_.synced > chain_.last_seq) chain_ = {writer_.spec().number, host_.synced, writer_.events_hash(), 0};
+    const std::uint64_t synced = writer_.next_seq() - 1;
+    if (synced > chain_.last_seq) chain_ = {writer_.spec().number, synced, writer_.events_hash(), 0};
+    publish(synced);
+    // After `durable`: what the replicator makes of it must never be newer (INV-13).
+    host_.synced = synced;
     healed();
-    publish();
     return true;
 }
 
-void Journaller::publish() noexcept {
+void Journaller::publish(std::uint64_t synced) noexcept {
     if (host_.gap != Gap::none) return;
-    const std::uint64_t synced = host_.synced;
     if (synced <= load_relaxed(state_.marks->durable)) return;
     store_release(state_.marks->durable, synced);
     CRASH_POINT("durable moved");
     __atomic_add_fetch(&state_.wakes->durable_tick, 1, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&state_.wakes->waiters, __ATOMIC_SEQ_CST) == 0) return;
     segment::wake_all(state_.wakes->durable_tick);
-    asked_ns_ = segment::monotonic_ns();
+    // Somebody asks again and again; a count that a killed waiter left behind is nobody.
+    const std::uint32_t tick = __atomic_load_n(&state_.wakes->work_tick, __ATOMIC_RELAXED);
+    if (tick != seen_tick_) asked_ns_ = segment::monotonic_ns();
+    seen_tick_ = tick;
 }
 
 void Journaller::seal_when_quiet() {
@@ -393,7 +419,7 @@ bool Journaller::handle_gap() {
             store_relaxed(state_.host->gap_end, 0);
             host_.alarm.raise(Severity::warning, "the gap in the journal is closed: two checkpoints above it are on disk");
             healed();
-            publish();
+            publish(host_.synced);
             return true;
         case Gap::none: return true;
     }
@@ -483,10 +509,10 @@ void Journaller::watch_surroundings() {
                           "the segment's name is gone or leads elsewhere (systemd's RemoveIPC, or somebody removed it): "
                           "attached processes go on, new ones cannot attach");
     }
-    if (!directory_open_ || host_.gap == Gap::copy_wanted || directory_.is_current()) return;
-    directory_open_ = false;
-    // What was acknowledged lies in files that nobody will find: all of it has to be written again.
-    begin_gap("the state directory " + host_.directory() + " is gone or is another one");
+    if (!directory_open_ || directory_.is_current()) return;
+    // Answered from files that nobody would find: nothing more is durable until the directory is back. A new file then
+    // begins behind what is in it.
+    failed(Fault::directory, {static_cast<int>(std::errc::no_such_file_or_directory)}, true);
 }
 
 void Journaller::watch_clock() {

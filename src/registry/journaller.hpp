@@ -67,7 +67,7 @@ private:
     [[nodiscard]] Read read_events(std::uint64_t from, std::uint64_t to);
     [[nodiscard]] bool append_block();
     [[nodiscard]] bool sync();
-    void publish() noexcept;
+    void publish(std::uint64_t synced) noexcept;
     void idle();
     void rest() noexcept;
     void seal_when_quiet();
@@ -97,6 +97,8 @@ private:
     std::int64_t clock_offset_ns_ = 0;
     bool segment_lost_ = false;
     bool draining_ = false;
+    bool started_ = false;   // it is known what the files hold
+    std::uint32_t seen_tick_ = 0;
     std::vector<layout::Event> batch_;
     Backoff backoff_;
     SpacePreparer preparer_;

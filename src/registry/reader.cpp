@@ -244,22 +244,23 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.differences = load_relaxed(state.marks->differences);
     view.journal_bytes = load_relaxed(host.journal_bytes);
     view.recovered_seq = load_relaxed(state.header->recovered_seq);
-    if (!state.has_journal()) return;
     const auto lag = [&](std::uint64_t mark) { return view.committed > mark ? view.committed - mark : 0; };
+    view.checkpoint_lag = lag(view.checkpointed);
+    view.checkpoint_lag_ns = waited_ns(state, std::max(view.checkpointed, kGenesis) + 1, view.committed);
+    if (!state.has_journal()) return;
     view.journal_lag = lag(view.journaled);
     view.durable_lag = view.backlog = lag(view.durable);
-    view.checkpoint_lag = lag(view.checkpointed);
     view.journal_lag_ns = waited_ns(state, view.journaled + 1, view.committed);
     view.durable_lag_ns = waited_ns(state, view.durable + 1, view.committed);
-    view.checkpoint_lag_ns = view.checkpoint_ns == 0
-                                 ? waited_ns(state, kGenesis + 1, view.committed)
-                                 : waited_ns(state, std::max(view.checkpointed, kGenesis) + 1, view.committed);
 }
 
 std::string state_name(const StatusView& view, const ExposureView& firm) {
     if (view.poisoned) return "poisoned";
     if (firm.saturated) return "halted";
     if (firm.unreconciled && firm.state < TradingState::reducing_only) return "unreconciled";
+    // Trading goes on as long as the ring has room; somebody has to know that the disk does not follow.
+    const bool degraded = !view.fault.empty() || view.gap_end != 0;
+    if (degraded && firm.state < TradingState::reducing_only) return "degraded";
     return std::string(name_of(firm.state));
 }
 

@@ -1,5 +1,6 @@
 #include "registry/rebuild.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/crash_point.hpp"
@@ -56,12 +57,83 @@ void require_no_files(const segment::LifecycleLock& lock, const std::string& nam
     if (!has_files(lock)) return;
     const persist::Directory directory = open_directory(lock);
     persist::Sources sources(directory, {});
-    if (!sources.only_unused())
+    if (!sources.only_unused(directory))
         throw Error(Errc::bad_input, "the files of a registry '" + name + "' are in " + lock.directory() +
                                          ": rebuild it with `riskctl recover " + name +
                                          "`, or remove it with `riskctl destroy " + name + "`");
     for (const persist::Sources::Journal& journal : sources.journals) static_cast<void>(directory.remove(journal.name));
 }
+
+namespace {
+
+/// A whole, empty journal file. Throws Error.
+void make_journal(const persist::Directory& directory, const persist::FileSpec& spec, std::uint64_t ring_events) {
+    const std::string temporary = std::string(persist::kTemporaryPrefix) + "journal-first";
+    const std::uint64_t bytes = persist::file_size_for(spec.config.size(), persist::journal_file_bytes(ring_events));
+    persist::File space;
+    static_cast<void>(directory.remove(temporary));
+    IoError error = persist::prepare_space(directory, temporary, bytes, space);
+    persist::JournalWriter writer;
+    if (!error) error = writer.begin(directory, std::move(space), temporary, bytes, spec);
+    if (!error) return;
+    static_cast<void>(directory.remove(temporary));
+    throw Error(
+        error.is_no_space() ? Errc::no_space : Errc::permission,
+        "cannot write a journal file (" + std::to_string(bytes >> 10) + " KiB) in " + directory.path() + ": " + error.text());
+}
+
+void require(IoError error, const std::string& doing) {
+    if (error) throw Error(error.is_no_space() ? Errc::no_space : Errc::system, "cannot " + doing + ": " + error.text());
+}
+
+/// What was read may lie in the page cache only: a host that was killed between write and sync left it there. Before it
+/// counts as durable it is.
+void sync_what_was_used(const persist::Directory& directory, const persist::RecoveryReport& report) {
+    std::vector<std::string> names;
+    if (!report.checkpoint.empty()) names.push_back(report.checkpoint);
+    for (const persist::JournalUse& use : report.journals) names.push_back(use.name);
+    for (const std::string& name : names) {
+        persist::File file;
+        require(directory.open_file(name, file), "open " + name);
+        require(file.sync(), "sync " + name);
+    }
+    require(directory.sync(), "sync " + directory.path());
+}
+
+/// After an accepted loss: a checkpoint of what is left, every file that says more or something else set aside under a name
+/// that nobody reads, and a journal that begins behind it. Otherwise old files would be taken for the continuation.
+void begin_anew_behind_the_loss(const persist::Directory& directory, const core::State& state, const std::string& name,
+                                const persist::Sources& sources) {
+    persist::CheckpointOptions options;
+    options.registry = name;
+    options.epoch = sources.epoch;
+    options.source = persist::CheckpointSource::memory;
+    options.key = sources.key;
+    options.time_ns = segment::realtime_ns();
+    std::string stage;
+    require(persist::write_checkpoint(directory, state, options, stage), "write a checkpoint of what is left (" + stage + ")");
+    const std::string aside = ".lost-" + std::to_string(options.time_ns) + "-";
+    const std::uint64_t end = state.log->applied;
+    std::uint64_t newest = 0;
+    for (const persist::Sources::Journal& journal : sources.journals) {
+        newest = std::max(newest, journal.head.header.file_number);
+        require(directory.rename(journal.name, aside + journal.name), "set aside " + journal.name);
+    }
+    for (const std::string& checkpoint : sources.checkpoints)
+        if (persist::checkpoint_seq_of(checkpoint) > end)
+            require(directory.rename(checkpoint, aside + checkpoint), "set aside " + checkpoint);
+    require(directory.sync(), "sync " + directory.path());
+    persist::FileSpec spec;
+    spec.number = newest + 1;
+    spec.first_seq = end + 1;
+    spec.predecessor_last_seq = spec.base_seq = end;
+    spec.epoch = sources.epoch;
+    spec.registry = name;
+    spec.config.assign(state.config, state.geometry.config_bytes);
+    make_journal(directory, spec, state.geometry.ring_events);
+}
+
+}  // namespace
 
 void make_first_journal(const segment::LifecycleLock& lock, const std::string& name, const std::string& config,
                         std::uint64_t epoch, const Geometry& geometry) {
@@ -74,17 +146,7 @@ void make_first_journal(const segment::LifecycleLock& lock, const std::string& n
     spec.epoch = epoch;
     spec.registry = name;
     spec.config = config;
-    const std::string temporary = std::string(persist::kTemporaryPrefix) + "journal-first";
-    const std::uint64_t bytes = persist::file_size_for(config.size(), persist::journal_file_bytes(geometry.ring_events));
-    persist::File space;
-    IoError error = persist::prepare_space(directory, temporary, bytes, space);
-    persist::JournalWriter writer;
-    if (!error) error = writer.begin(directory, std::move(space), temporary, bytes, spec);
-    if (!error) return;
-    static_cast<void>(directory.remove(temporary));
-    throw Error(error.is_no_space() ? Errc::no_space : Errc::permission, "cannot write the first journal file (" +
-                                                                             std::to_string(bytes >> 10) + " KiB) in " +
-                                                                             lock.directory() + ": " + error.text());
+    make_journal(directory, spec, geometry.ring_events);
 }
 
 segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::string& name, const std::string& segment_name,
@@ -107,11 +169,18 @@ segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::
     try {
         persist::RestoreOptions restoring;
         restoring.accept_loss = options.accept_loss;
-        report = persist::restore(directory, sources, fresh, restoring);
-        CRASH_POINT("tables restored");
-        const core::AuditReport audit = core::audit(state);
-        if (!audit.clean())
-            throw Error(Errc::damaged, "the files are whole, but what they say is not consistent: " + audit.violations.front());
+        for (;;) {
+            report = persist::restore(directory, sources, fresh, restoring);
+            CRASH_POINT("tables restored");
+            const core::AuditReport audit = core::audit(state);
+            if (audit.clean()) break;
+            if (report.checkpoint.empty())
+                throw Error(Errc::damaged,
+                            "the files are whole, but what they say is not consistent: " + audit.violations.front());
+            restoring.refused.push_back({report.checkpoint, "its tables fail the audit: " + audit.violations.front()});
+        }
+        sync_what_was_used(directory, report);
+        if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
     } catch (...) {
         mapping.reset();
         segment::remove_segment(segment_name);

@@ -1,6 +1,7 @@
 #include "registry/replicator.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/crash_point.hpp"
 #include "core/audit.hpp"
@@ -70,8 +71,7 @@ void Replicator::round() {
 
 bool Replicator::has_replica() {
     if (replica_) return true;
-    if (const IoError error = persist::Directory::open(host_.directory(), directory_))
-        return failed("open the directory", error), false;
+    if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
     persist::Sources sources(directory_, {});
     core::PrivateState built;
     persist::RestoreOptions options;
@@ -149,14 +149,17 @@ void Replicator::differs(const std::string& what) {
 // ---- checkpoints --------------------------------------------------------------------------------
 
 bool Replicator::write(const core::State& state, CheckpointSource source, bool clean) {
-    if (const IoError error = persist::Directory::open(host_.directory(), directory_))
-        return failed("open the directory", error), false;
+    if (host_.is_destroyed()) return false;
+    if (!host_.key_problem.empty())
+        return failed("read the key (" + host_.key_problem + ")", {static_cast<int>(std::errc::no_such_file_or_directory)}),
+               false;
+    if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
     persist::CheckpointOptions options;
     options.registry = host_.attachment.name;
     options.epoch = live_.header->epoch;
     options.host_epoch = host_.epoch;
     options.source = source;
-    options.clean = clean;
+    options.clean = clean && host_.complete;
     options.key = host_.key;
     options.time_ns = segment::realtime_ns();
     options.stop = [this, clean] {
@@ -171,6 +174,7 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
         host_.alarm.raise(Severity::warning, "checkpoints are written again");
     store_relaxed(live_.host->checkpoint_fault_errno, 0);
     last_checkpoint_ = state.log->applied;
+    valid_.insert(last_checkpoint_);
     store_relaxed(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(options.time_ns));
     store_release(live_.marks->checkpointed, last_checkpoint_);
     store_relaxed(live_.host->checkpoints, load_relaxed(live_.host->checkpoints) + 1);
@@ -189,25 +193,40 @@ void Replicator::failed(const std::string& stage, IoError error) {
     next_attempt_ns_ = segment::monotonic_ns() + backoff_.next_ns();
 }
 
-/// Only when the newest N are there is anything older given up: first checkpoints, then what of the journal the oldest
-/// of the kept covers.
+/// Whole, of this registry, and readable with today's key; looked at once.
+bool Replicator::is_valid(std::uint64_t seq) {
+    if (valid_.contains(seq)) return true;
+    persist::File file;
+    persist::CheckpointHead head;
+    const bool whole = !directory_.open_file(persist::checkpoint_name(seq), file) &&
+                       persist::verify_checkpoint(file, host_.key, head).empty() && head.seq == seq &&
+                       head.epoch == live_.header->epoch;
+    if (whole) valid_.insert(seq);
+    return whole;
+}
+
+/// Only when the newest N valid ones are there is anything older given up: first checkpoints, then what of the journal the
+/// oldest of the kept covers. What is newer than the one just written is not ours to judge.
 void Replicator::trim() {
+    // While a gap is being closed, what was before it stays: it may be all that is good.
     std::vector<std::string> names;
-    if (directory_.list(names)) return;
+    if (host_.gap == Gap::copy_wanted || directory_.list(names)) return;
     std::vector<std::uint64_t> checkpoints, journals;
     for (const std::string& name : names) {
-        if (const std::uint64_t seq = persist::checkpoint_seq_of(name); seq != 0) checkpoints.push_back(seq);
-        if (const std::uint64_t seq = persist::first_seq_of(name); seq != 0) journals.push_back(seq);
+        const std::uint64_t seq = persist::checkpoint_seq_of(name);
+        if (seq != 0 && seq <= last_checkpoint_) checkpoints.push_back(seq);
+        if (const std::uint64_t first = persist::first_seq_of(name); first != 0) journals.push_back(first);
     }
     std::sort(checkpoints.begin(), checkpoints.end(), std::greater<>());
     std::sort(journals.begin(), journals.end());
-    const std::size_t keep = live_.header->keep_checkpoints;
-    if (checkpoints.size() < keep) return;
-    for (std::size_t i = keep; i < checkpoints.size(); ++i)
-        static_cast<void>(directory_.remove(persist::checkpoint_name(checkpoints[i])));
+    std::size_t kept = 0;
+    std::uint64_t covered = 0;
+    for (const std::uint64_t seq : checkpoints) {
+        if (kept == live_.header->keep_checkpoints) static_cast<void>(directory_.remove(persist::checkpoint_name(seq)));
+        else if (is_valid(seq)) ++kept, covered = seq;
+    }
     CRASH_POINT("checkpoints trimmed");
-    if (directory_.sync() || live_.header->keep_journal != 0) return;
-    const std::uint64_t covered = checkpoints[keep - 1];
+    if (kept < live_.header->keep_checkpoints || directory_.sync() || live_.header->keep_journal != 0) return;
     for (std::size_t i = 0; i + 1 < journals.size() && journals[i + 1] <= covered + 1; ++i)
         static_cast<void>(directory_.remove(persist::journal_name(journals[i])));
     CRASH_POINT("journals trimmed");
@@ -253,10 +272,9 @@ void Replicator::write_when_due() {
 }
 
 void Replicator::write_final() {
-    if (!host_.final_checkpoint || host_.gap != Gap::none) return;
+    if (!host_.final_checkpoint || host_.gap != Gap::none || !live_.has_journal() || host_.is_destroyed()) return;
     try {
-        if (live_.has_journal() ? !checkpoint_now(true) : !write_from_memory())
-            host_.alarm.raise(Severity::critical, "the final checkpoint could not be written");
+        if (!checkpoint_now(true)) host_.alarm.raise(Severity::critical, "the final checkpoint could not be written");
     } catch (const std::exception& error) {
         host_.alarm.raise(Severity::critical, std::string("the final checkpoint: ") + error.what());
     }
@@ -273,8 +291,13 @@ void Replicator::close_gap() {
         auto copy = core::copy_consistent(live_);
         if (!copy) return host_.alarm.raise(Severity::warning, "gap: writers outran every attempt to copy the tables");
         const core::AuditReport report = core::audit(copy->state);
-        for (const std::string& violation : report.violations)
-            host_.alarm.raise(Severity::critical, "the tables that are to close the gap: " + violation);
+        if (!report.clean()) {
+            // Memory that contradicts itself must not replace what is good on disk.
+            host_.alarm.raise(Severity::critical,
+                              "the gap stays open, the tables fail their audit: " + report.violations.front());
+            next_attempt_ns_ = segment::monotonic_ns() + 1000 * kMs;
+            return;
+        }
         if (!write(copy->state, CheckpointSource::memory, false)) return;
         replica_ = std::move(*copy);
         follower_.emplace(directory_, replica_->state);

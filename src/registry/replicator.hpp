@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "core/copy.hpp"
 #include "persist/checkpoint.hpp"
@@ -33,6 +34,7 @@ private:
     [[nodiscard]] bool write(const core::State& state, persist::CheckpointSource source, bool clean);
     [[nodiscard]] bool write_from_memory();
     void failed(const std::string& stage, persist::IoError error);
+    [[nodiscard]] bool is_valid(std::uint64_t seq);
     void trim();
     void misread(const std::string& why);
     void distrust(const std::string& why);
@@ -49,6 +51,7 @@ private:
     std::int64_t next_checkpoint_ns_;
     std::int64_t next_attempt_ns_ = 0;
     std::uint64_t last_checkpoint_ = 0;
+    std::set<std::uint64_t> valid_;   // checkpoints that this host has written or verified
     std::uint32_t follow_failures_ = 0;
     Backoff backoff_;
 };

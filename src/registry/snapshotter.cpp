@@ -3,6 +3,7 @@
 #include "base/crash_point.hpp"
 #include "registry/journaller.hpp"
 #include "registry/replicator.hpp"
+#include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -27,8 +28,9 @@ Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config)
       state_(attachment.state),
       config_(config),
       config_json_(config_of(attachment.state)),
-      key_(persist::resolve_key({}, parse_config(config_json_).key_file)),
       alarm_(attachment.state, {attachment.lock.directory(), attachment.name, config.log_to_stderr, config.log_orders}) {
+    persist::Directory directory;
+    if (!persist::Directory::open(attachment.lock.directory(), directory)) home_ = directory.identity();
     const segment::SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
 }
@@ -44,26 +46,44 @@ void Snapshotter::rest(std::int64_t ns) noexcept {
 
 void Snapshotter::run() noexcept {
     while (!stopping_) {
-        try {
-            bool after_death = false;
-            if (try_take_over(after_death)) {
-                // Whatever happens in there: the locks are given up, in this order, by the thread that holds them.
-                struct Leave {
-                    Snapshotter& owner;
-                    ~Leave() {
-                        owner.attachment_.lock.release_host();
-                        static_cast<void>(segment::RobustMutex(segment::host_mutex_memory(owner.state_)).unlock());
-                    }
-                } const leave{*this};
-                host(after_death);
-            }
-            watch_the_host();
-        } catch (const std::exception& error) {
-            alarm_.raise(Severity::critical, std::string("snapshotter: ") + error.what());
-            rest(1000 * kMs);
-        }
+        look_once();
         rest(kStandByNs);
     }
+    // Who came and went between two looks, or while another host was leaving, has written events, too.
+    const std::uint64_t wanted = load_acquire(state_.log->committed);
+    const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
+    while (state_.has_journal() && load_acquire(state_.marks->durable) < wanted && segment::monotonic_ns() < deadline) {
+        if (look_once()) return;
+        segment::sleep_ns(kMs);
+    }
+}
+
+/// Hosts, when it is our turn, until the wish to leave. True when it did.
+bool Snapshotter::look_once() noexcept {
+    if (load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::destroyed)) return false;
+    try {
+        bool after_death = false;
+        const bool ours = try_take_over(after_death);
+        if (ours) host_and_leave(after_death);
+        watch_the_host();
+        return ours;
+    } catch (const std::exception& error) {
+        alarm_.raise(Severity::critical, std::string("snapshotter: ") + error.what());
+        rest(1000 * kMs);
+        return false;
+    }
+}
+
+/// Whatever happens in there: the locks are given up, in this order, by the thread that holds them.
+void Snapshotter::host_and_leave(bool after_death) {
+    struct Leave {
+        Snapshotter& owner;
+        ~Leave() {
+            owner.attachment_.lock.release_host();
+            static_cast<void>(segment::RobustMutex(segment::host_mutex_memory(owner.state_)).unlock());
+        }
+    } const leave{*this};
+    host(after_death);
 }
 
 /// Both locks: the mutex says that the host of this segment is gone, byte 1 of LOCK that no process journals into this
@@ -91,7 +111,13 @@ bool Snapshotter::try_take_over(bool& after_death) {
 
 void Snapshotter::host(bool after_death) {
     HostWords& words = *state_.host;
-    Host host{state_, attachment_, alarm_, key_, config_json_};
+    Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
+    try {
+        host.key = persist::resolve_key({}, parse_config(config_json_).key_file);
+    } catch (const Error& error) {
+        // The journal needs no key: it goes on, and only checkpoints wait.
+        host.key_problem = error.what();
+    }
     host.epoch = load_relaxed(words.epoch) + 1;
     const std::uint64_t before = load_relaxed(words.pid);
     if (after_death) store_relaxed(words.clean, 0);
@@ -139,6 +165,7 @@ bool Snapshotter::run_threads(Host& host) {
         alarm_.raise(Severity::critical, std::string("journaller: ") + error.what());
         rest(1000 * kMs);
     }
+    host.complete = clean && host.synced >= load_acquire(state_.log->committed);
     host.drained = true;
     if (replicator.joinable()) replicator.join();
     finished = true;

@@ -23,7 +23,9 @@ public:
 
 private:
     void run() noexcept;
+    bool look_once() noexcept;
     [[nodiscard]] bool try_take_over(bool& after_death);
+    void host_and_leave(bool after_death);
     void host(bool after_death);
     [[nodiscard]] bool run_threads(Host& host);
     void run_without_journal(Host& host);
@@ -34,7 +36,7 @@ private:
     core::State& state_;
     const ProcessConfig& config_;
     const std::string config_json_;
-    const persist::Key key_;
+    persist::DirectoryIdentity home_;
     Alarm alarm_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> hosting_{false};

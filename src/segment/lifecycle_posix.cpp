@@ -56,6 +56,15 @@ void make_directories(const std::string& state_dir, const std::string& directory
     if (made) sync_directory(std::filesystem::absolute(state_dir).parent_path().string());
 }
 
+bool holds_files(const std::string& directory) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("journal-") || name.starts_with("checkpoint-")) return true;
+    }
+    return false;
+}
+
 int open_lock(const std::string& state_dir, const std::string& name, bool create) {
     const std::string directory = state_dir + "/" + name;
     if (create) make_directories(state_dir, directory);
@@ -64,10 +73,13 @@ int open_lock(const std::string& state_dir, const std::string& name, bool create
         throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
                                        " --config FILE`, or name the right --state-dir");
     if (parent.get() < 0) fail("cannot open " + directory, errno);
-    const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (create ? O_CREAT : 0);
-    Descriptor lock(::openat(parent.get(), "LOCK", flags, 0600));
-    if (lock.get() < 0) fail("cannot open " + directory + "/LOCK", errno);
-    return lock.release();
+    // A backup may have left LOCK out: where the files of a registry are, it is made anew.
+    const bool make = create || holds_files(directory);
+    int lock = ::openat(parent.get(), "LOCK", O_RDWR | O_NOFOLLOW | O_CLOEXEC | (make ? O_CREAT : 0), 0600);
+    // On a file system that became read-only one can still look, and use a segment that others hold.
+    if (lock < 0 && errno == EROFS) lock = ::openat(parent.get(), "LOCK", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (lock < 0) fail("cannot open " + directory + "/LOCK", errno);
+    return lock;
 }
 
 }  // namespace
@@ -123,6 +135,13 @@ bool LifecycleLock::set_lock(int type, int byte) noexcept {
 bool LifecycleLock::try_exclusive() noexcept { return set_lock(F_WRLCK); }
 bool LifecycleLock::try_shared() noexcept { return set_lock(F_RDLCK); }
 void LifecycleLock::release() noexcept { static_cast<void>(set_lock(F_UNLCK)); }
+bool LifecycleLock::is_held_by_others() const noexcept {
+    struct flock range {};
+    range.l_type = F_WRLCK;
+    range.l_whence = SEEK_SET;
+    range.l_len = 1;
+    return ::fcntl(descriptor_, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+}
 bool LifecycleLock::try_host() noexcept { return set_lock(F_WRLCK, 1); }
 void LifecycleLock::release_host() noexcept { static_cast<void>(set_lock(F_UNLCK, 1)); }
 

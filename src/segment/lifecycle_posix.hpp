@@ -41,6 +41,9 @@ public:
     [[nodiscard]] Granted wait_any(std::int64_t deadline_ns) noexcept;
     void release() noexcept;
 
+    /// Somebody else holds the lock, shared or exclusive. Takes nothing.
+    [[nodiscard]] bool is_held_by_others() const noexcept;
+
     /// Byte 1: who journals. It fences hosts that are attached to an orphaned segment of the same directory.
     [[nodiscard]] bool try_host() noexcept;
     void release_host() noexcept;

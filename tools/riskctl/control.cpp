@@ -46,6 +46,8 @@ int report(const Common& common, const Registry& registry, const std::string& sc
     }
     if (verdict.result == Result::ok) {
         if (!common.json) std::printf("%s\n", done.c_str());
+        if (verdict.durability == Durability::pending)
+            std::fprintf(stderr, "riskctl: not on disk yet: it holds for every process now, and not after a loss of power\n");
         return kDone;
     }
     const std::string why = verdict.reason == DenyReason::not_allowed

@@ -323,7 +323,7 @@ int exec(const Common& common, const ExecOptions& options) {
     std::uint64_t number = 0;
     for (;;) {
         const LineReader::Next next = input.next(line);
-        if (next == LineReader::Next::end) return kDone;
+        if (next == LineReader::Next::end || stop_wanted()) return kDone;
         ++number;
         if (next == LineReader::Next::line && is_blank(line)) continue;
         if (print_line(executor.answer(number, line, next == LineReader::Next::too_long))) continue;

@@ -92,7 +92,7 @@ std::string load_and_audit(const persist::File& file, const persist::CheckpointH
 int checkpoint_info(const std::string& path, const std::string& key_file, bool json) {
     const persist::File file = open_file(path);
     persist::CheckpointHead head;
-    std::string why = persist::verify_checkpoint(file, persist::read_key(key_file), head);
+    std::string why = persist::verify_checkpoint(file, persist::resolve_key(key_file, {}), head);
     if (why.empty()) {
         try {
             why = load_and_audit(file, head);

@@ -19,6 +19,8 @@ void request_stop(int) { stop_requested = 1; }
 sigset_t while_waiting;   // set by stop_on_signals
 }  // namespace
 
+bool stop_wanted() noexcept { return stop_requested != 0; }
+
 void stop_on_signals() {
     // Blocked everywhere but in the wait for input: no answer is cut off, and no signal is lost between the test and
     // the wait.

@@ -31,5 +31,7 @@ private:
 
 /// SIGINT and SIGTERM end the input instead of the process, SIGPIPE is an error of writing.
 void stop_on_signals();
+/// One of them came.
+[[nodiscard]] bool stop_wanted() noexcept;
 
 }  // namespace riskctl

@@ -249,6 +249,12 @@ void report(const Common& common, const ReplayOptions& options, const Progress& 
 }
 
 Job make_job(const Common& common, const ReplayOptions& options, const std::vector<FlowRow>& rows) {
+    {
+        // As an operator for a moment: rebuilds or adopts where that is due.
+        ProcessConfig config;
+        config.state_dir = common.state_dir;
+        static_cast<void>(Registry::open(common.name, config));
+    }
     const Reader reader = Reader::open(common.name, common.state_dir);
     Job job{common, options, rows, options.instrument, 0, reader.strategies()};
     if (job.instrument.empty()) job.instrument = reader.instruments().front();

@@ -38,6 +38,8 @@ bool told_to_end(const sigset_t& signals, long wait_ms) {
 }
 
 int host(const std::string& name, const ProcessConfig& config) {
+    // A reader of our messages that went away must not keep us from draining.
+    ::signal(SIGPIPE, SIG_IGN);
     // Blocked before any thread starts: only this one takes them.
     const sigset_t signals = ending_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
