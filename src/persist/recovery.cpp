@@ -100,8 +100,9 @@ public:
     Restorer(const Directory& directory, Sources& sources, const RestoreOptions& options, RecoveryReport& report)
         : directory_(directory), sources_(sources), options_(options), report_(report) {}
 
-    void run_journal(core::State& state) {
+    void run_journal(core::State& state, const CheckpointHead* checkpoint) {
         state_ = &state;
+        checkpoint_ = checkpoint;
         const std::uint64_t have = state.log->applied;
         if (options_.upto && have >= *options_.upto) return;
         std::size_t at = 0;
@@ -216,15 +217,17 @@ private:
         const std::uint64_t position = reader.position();
         const Behind behind = reader.look_behind();
         if (reader.io_error()) throw Error(Errc::system, "cannot read " + journal.name + ": " + reader.io_error().text());
-        const std::uint64_t witness = std::max(reader.durable_upto(), behind.durable_upto);
-        const std::string who = "a later block says";
-        // What a checkpoint covers is in the tables already; only what lies behind it could be missing.
-        const std::uint64_t have = state_->log->applied;
-        const bool covered = have >= expected;
-        if (covered ? behind.last_seq > have : witness >= expected) {
+        std::uint64_t witness = std::max(reader.durable_upto(), behind.durable_upto);
+        std::string who = "a later block says";
+        // Made from the synced journal, it proves that the journal went that far: what it holds itself is in the tables, but
+        // nobody knows what followed.
+        if (checkpoint_ != nullptr && checkpoint_->source == CheckpointSource::replica && checkpoint_->seq > witness) {
+            witness = checkpoint_->seq;
+            who = "the checkpoint says";
+        }
+        if (witness >= expected) {
             damaged(journal.name + ": " + use.ending + " at byte " + show(position) + ", where event " + show(expected) +
-                    " should be; " + who + " that events up to " + show(std::max(witness, covered ? behind.last_seq : 0)) +
-                    " were on disk");
+                    " should be; " + who + " that events up to " + show(witness) + " were on disk");
             return;
         }
         if (behind.only_zeroes) return;
@@ -249,6 +252,7 @@ private:
     const RestoreOptions& options_;
     RecoveryReport& report_;
     core::State* state_ = nullptr;
+    const CheckpointHead* checkpoint_ = nullptr;
 };
 
 /// What can be said of a checkpoint before its tables are read; its digest is still to be checked.
@@ -340,7 +344,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         report.head = head;
         report.bytes += head.bytes;
         if (sources.epoch == 0) sources.epoch = head.epoch;
-        restorer.run_journal(*state);
+        restorer.run_journal(*state, &report.head);
         report.end_seq = state->log->applied;
         return report;
     }
@@ -355,7 +359,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         throw Error(Errc::damaged, "acknowledged data is damaged: " + sources.journals.front().name + ": " +
                                        sources.journals.front().problem + ", and no checkpoint is left");
     core::State& state = fresh(whole->head.config);
-    restorer.run_journal(state);
+    restorer.run_journal(state, nullptr);
     report.end_seq = state.log->applied;
     return report;
 }

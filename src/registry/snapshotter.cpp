@@ -29,13 +29,12 @@ Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config)
       config_(config),
       config_json_(config_of(attachment.state)),
       alarm_(attachment.state, {attachment.lock.directory(), attachment.name, config.log_to_stderr, config.log_orders}) {
-    persist::Directory directory;
-    if (!persist::Directory::open(attachment.lock.directory(), directory)) home_ = directory.identity();
     const segment::SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
 }
 
 Snapshotter::~Snapshotter() {
+    stop_seq_ = load_acquire(state_.log->committed);
     stopping_ = true;
     thread_.join();
 }
@@ -50,9 +49,8 @@ void Snapshotter::run() noexcept {
         rest(kStandByNs);
     }
     // Who came and went between two looks, or while another host was leaving, has written events, too.
-    const std::uint64_t wanted = load_acquire(state_.log->committed);
     const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
-    while (state_.has_journal() && load_acquire(state_.marks->durable) < wanted && segment::monotonic_ns() < deadline) {
+    while (state_.has_journal() && load_acquire(state_.marks->durable) < stop_seq_ && segment::monotonic_ns() < deadline) {
         if (look_once()) return;
         segment::sleep_ns(kMs);
     }
@@ -69,7 +67,7 @@ bool Snapshotter::look_once() noexcept {
         return ours;
     } catch (const std::exception& error) {
         alarm_.raise(Severity::critical, std::string("snapshotter: ") + error.what());
-        rest(1000 * kMs);
+        rest(100 * kMs);
         return false;
     }
 }
@@ -109,7 +107,18 @@ bool Snapshotter::try_take_over(bool& after_death) {
     return false;
 }
 
+/// Which directory is ours is settled once; until then nothing is written anywhere.
+void Snapshotter::learn_home() {
+    if (home_ != persist::DirectoryIdentity{}) return;
+    persist::Directory directory;
+    const persist::IoError error = persist::Directory::open(attachment_.lock.directory(), directory);
+    if (!error) home_ = directory.identity();
+    if (home_ == persist::DirectoryIdentity{})
+        throw Error(Errc::system, "the state directory " + attachment_.lock.directory() + " cannot be used: " + error.text());
+}
+
 void Snapshotter::host(bool after_death) {
+    learn_home();
     HostWords& words = *state_.host;
     Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
     try {

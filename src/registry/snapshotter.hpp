@@ -25,6 +25,7 @@ private:
     void run() noexcept;
     bool look_once() noexcept;
     [[nodiscard]] bool try_take_over(bool& after_death);
+    void learn_home();
     void host_and_leave(bool after_death);
     void host(bool after_death);
     [[nodiscard]] bool run_threads(Host& host);
@@ -38,6 +39,7 @@ private:
     const std::string config_json_;
     persist::DirectoryIdentity home_;
     Alarm alarm_;
+    std::uint64_t stop_seq_ = 0;   // committed when we were told to leave
     std::atomic<bool> stopping_{false};
     std::atomic<bool> hosting_{false};
     std::uint64_t reported_stall_ = 0;
