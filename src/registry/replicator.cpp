@@ -259,7 +259,13 @@ void Replicator::answer_requests() {
     Wakes& wakes = *live_.wakes;
     const std::uint64_t wanted = load_acquire(wakes.checkpoint_wanted);
     if (wanted == load_relaxed(wakes.checkpoint_done)) return;
-    const bool written = live_.has_journal() ? checkpoint_now(false) : write_from_memory();
+    bool written = false;
+    try {
+        written = live_.has_journal() ? checkpoint_now(false) : write_from_memory();
+    } catch (const std::exception& error) {
+        // Whoever asked is told, and not left waiting.
+        failed(std::string("write it: ") + error.what(), {static_cast<int>(std::errc::io_error)});
+    }
     if (!written) store_relaxed(wakes.checkpoint_failed, wanted);
     store_release(wakes.checkpoint_done, wanted);
 }

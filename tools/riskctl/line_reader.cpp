@@ -19,7 +19,13 @@ void request_stop(int) { stop_requested = 1; }
 sigset_t while_waiting;   // set by stop_on_signals
 }  // namespace
 
-bool stop_wanted() noexcept { return stop_requested != 0; }
+bool stop_wanted() noexcept {
+    // Delivered only while we wait for input; with all of it there already, it is pending.
+    sigset_t pending;
+    const bool came =
+        ::sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+    return came || stop_requested != 0;
+}
 
 void stop_on_signals() {
     // Blocked everywhere but in the wait for input: no answer is cut off, and no signal is lost between the test and

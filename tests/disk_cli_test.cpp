@@ -1,0 +1,202 @@
+// What is on disk, through the command line: what an operator and a script rely on after a reboot.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "support/cli.hpp"
+
+namespace {
+
+using namespace riskreg::testing;
+
+/// One instrument, one strategy, a ring so small that files of a megabyte hold some thousand events.
+std::string journaled_config(const std::string& persistence = {}) {
+    return R"({"capacity":{"orders":16384,"executions":1024,"ring_events":1024,"sessions":8},"persistence":{"mode":"async",)"
+           R"("checkpoint_interval_s":3600)" +
+           persistence +
+           R"(},"require_limits":false,"allow_limit_without_reference":true,"self_match":"allow",)"
+           R"("instruments":[{"id":"ESH4","tick":"0.25"}],"accounts":[{"id":"A1"}],)"
+           R"("strategies":[{"id":"s1","account":"A1"}],"limits":[]})";
+}
+
+std::string registers(int from, int to) {
+    std::string text;
+    for (int i = from; i < to; ++i)
+        text += R"({"op":"register","id":"O-)" + std::to_string(i) +
+                R"(","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"100","quantity":"1"})" + "\n";
+    return text;
+}
+
+/// What a reboot does to shared memory. The registry's name is this test's own.
+void lose_memory(const std::string& name) {
+    for (const auto& entry : std::filesystem::directory_iterator("/dev/shm"))
+        if (entry.path().filename().string().ends_with("." + name)) std::filesystem::remove(entry.path());
+}
+
+/// A name that no parallel test uses.
+std::string own_name() { return "disk-" + std::to_string(::getpid()); }
+
+std::size_t accepted_in(const CliResult& result) {
+    std::size_t count = 0;
+    for (const auto& line : result.lines())
+        if (text_of(line, "result") == "accepted" && text_of(line, "durability").empty()) ++count;
+    return count;
+}
+
+std::size_t orders_of(const Cli& cli, const std::string& name) { return cli.run("orders --json " + name).lines().size(); }
+
+}  // namespace
+
+TEST_CASE("whatever a tool did alone is on disk when it ends, however short it lived", "[persist][cli]") {
+    const std::string name = own_name();
+    for (int round = 0; round < 10; ++round) {
+        INFO("round " << round);
+        const Cli cli;
+        cli.create(name, journaled_config());
+        REQUIRE(cli.run("halt " + name + " --scope strategy:s1 --reason disaster").code == 0);
+        REQUIRE(cli.run("resume " + name + " --scope strategy:s1 --reason over").code == 0);
+        REQUIRE(accepted_in(cli.run("exec " + name + " --strategy s1", registers(0, 3))) == 3);
+        REQUIRE(cli.run("limit " + name + " --scope firm max_long=7").code == 0);
+        lose_memory(name);
+        REQUIRE(cli.run("recover " + name).code == 0);
+        CHECK(orders_of(cli, name) == 3);
+        CHECK(text_of(cli.run("limits --json " + name + " --scope firm").lines().at(0), "max_long") == "7");
+    }
+}
+
+TEST_CASE("replay rebuilds a registry whose segment is gone, like every tool that attaches", "[persist][cli]") {
+    const Cli cli;
+    const std::string name = own_name();
+    cli.create(name, journaled_config());
+    lose_memory(name);
+    const std::string flow = cli.file("flow.csv", "ts_ns,action,side,order_id,price,size\n1,A,buy,1,100,1\n");
+    const CliResult result = cli.run("replay " + name + " '" + flow + "'");
+    INFO(result.err);
+    CHECK(result.code == 0);
+}
+
+TEST_CASE("after an accepted loss what is answered as durable stays, and old files are never taken for the continuation",
+          "[persist][cli][inv-9]") {
+    const Cli cli;
+    const std::string name = own_name();
+    const std::string directory = cli.directory() + "/state/" + name;
+    cli.create(name, journaled_config(R"(,"keep_journal":true)"));
+    // Enough for a second file; then damage in the first.
+    REQUIRE(accepted_in(cli.run("exec --durability durable --strategy s1 " + name, registers(0, 4500))) == 4500);
+    std::fstream first(directory + "/journal-00000000000000000002.log", std::ios::in | std::ios::out | std::ios::binary);
+    first.seekp(4096 * 40 + 200);
+    first.put('!');
+    first.close();
+    lose_memory(name);
+    REQUIRE(cli.run("recover " + name).code == 4);
+    const CliResult loss = cli.run("recover --accept-loss " + name);
+    INFO(loss.out << loss.err);
+    REQUIRE(loss.code == 0);
+    const std::size_t left = orders_of(cli, name);
+    REQUIRE(left < 4500);
+    REQUIRE(cli.run("resume " + name + " --unreconciled --reason checked").code == 0);
+    REQUIRE(cli.run("resume " + name + " --scope strategy:s1 --reason checked").code < 2);
+    const CliResult again = cli.run("exec --durability durable --strategy s1 " + name, registers(10000, 10200));
+    REQUIRE(accepted_in(again) == 200);
+    lose_memory(name);
+    const CliResult recovered = cli.run("recover " + name);
+    INFO(recovered.out << recovered.err);
+    REQUIRE(recovered.code == 0);
+    CHECK(orders_of(cli, name) == left + 200);
+}
+
+TEST_CASE("a process that may open few files does not take that for damage", "[persist][cli]") {
+    const Cli cli;
+    const std::string name = own_name();
+    const std::string directory = cli.directory() + "/state/" + name;
+    cli.create(name, journaled_config(R"(,"keep_journal":true)"));
+    // Each host that is killed leaves its file behind.
+    for (int round = 0; round < 12; ++round) {
+        const std::string command = "export RISKREG_STATE_DIR='" + cli.directory() + "/state'; (cat '" +
+                                    cli.file("in", registers(round, round + 1)) +
+                                    "'; sleep 0.4) | timeout -s KILL 0.3 '" RISKREG_BIN_DIR "/riskctl' exec " + name +
+                                    " --takeover --strategy s1 --durability durable >/dev/null 2>&1";
+        static_cast<void>(std::system(command.c_str()));
+        static_cast<void>(cli.run("resume " + name + " --scope strategy:s1 --reason again"));
+    }
+    lose_memory(name);
+    const std::size_t files =
+        static_cast<std::size_t>(std::count_if(std::filesystem::directory_iterator(directory), {}, [](const auto& entry) {
+            return entry.path().filename().string().starts_with("journal-");
+        }));
+    REQUIRE(files > 6);
+    // exec without redirections behind the limit: the shell's own descriptors would not fit either.
+    const std::string recover = "export RISKREG_STATE_DIR='" + cli.directory() +
+                                "/state'; (ulimit -n 12; exec '" RISKREG_BIN_DIR "/riskctl' recover " + name +
+                                ") >/dev/null 2>&1";
+    const int status = std::system(recover.c_str());
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(orders_of(cli, name) == 12);
+}
+
+TEST_CASE("a key file that is gone stops checkpoints, not the kill switch", "[persist][cli][inv-12]") {
+    const Cli cli;
+    const std::string name = own_name();
+    const std::string key = cli.file("key", "0123456789abcdef");
+    cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
+    std::filesystem::remove(key);
+    CHECK(cli.run("halt " + name + " --scope firm --reason test").code == 0);
+    const CliResult checkpoint = cli.run("checkpoint " + name);
+    CHECK(checkpoint.code == 1);
+    static_cast<void>(cli.file("key", "0123456789abcdef"));
+    CHECK(cli.run("checkpoint " + name).code == 0);
+}
+
+TEST_CASE("a backup without LOCK is recovered", "[persist][cli]") {
+    const Cli cli;
+    const std::string name = own_name();
+    cli.create(name, journaled_config());
+    REQUIRE(accepted_in(cli.run("exec " + name + " --strategy s1 --durability durable", registers(0, 2))) == 2);
+    lose_memory(name);
+    std::filesystem::remove(cli.directory() + "/state/" + name + "/LOCK");
+    CHECK(cli.run("recover " + name).code == 0);
+    CHECK(orders_of(cli, name) == 2);
+}
+
+TEST_CASE("SIGTERM ends exec after the line that it works on", "[cli]") {
+    const Cli cli;
+    const std::string name = own_name();
+    cli.create(name, journaled_config());
+    const std::string in = cli.file("in", registers(0, 8000));
+    const std::string command = "export RISKREG_STATE_DIR='" + cli.directory() +
+                                "/state'; timeout -s TERM 0.15 '" RISKREG_BIN_DIR "/riskctl' exec " + name +
+                                " --strategy s1 --durability durable '" + in + "' >'" + cli.directory() + "/out' 2>/dev/null";
+    static_cast<void>(std::system(command.c_str()));
+    std::ifstream out(cli.directory() + "/out");
+    const auto lines = std::count(std::istreambuf_iterator<char>(out), {}, '\n');
+    INFO(lines << " answers");
+    CHECK(lines < 8000);
+    CHECK(text_of(cli.run("sessions --json " + name).lines().at(0), "status") == "detached");
+}
+
+TEST_CASE("what was destroyed by force under its host is not written again", "[persist][cli]") {
+    const Cli cli;
+    const std::string name = own_name();
+    cli.create(name, journaled_config());
+    const std::string riskd = "export RISKREG_STATE_DIR='" + cli.directory() + "/state'; '" RISKREG_BIN_DIR "/riskd' " + name +
+                              " --quiet 2>/dev/null & echo $! >'" + cli.directory() + "/pid'";
+    static_cast<void>(std::system(riskd.c_str()));
+    for (int i = 0; i < 500 && cli.run("status --json " + name).out.find("\"state\":\"running\"") == std::string::npos; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    REQUIRE(accepted_in(cli.run("exec " + name + " --strategy s1", registers(0, 5))) == 5);
+    REQUIRE(cli.run("destroy --force " + name).code == 0);
+    std::ifstream pid_file(cli.directory() + "/pid");
+    pid_t pid = 0;
+    pid_file >> pid;
+    for (int i = 0; i < 1000 && ::kill(pid, 0) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    CHECK(::kill(pid, 0) != 0);
+    cli.create(name, journaled_config());
+}
