@@ -17,6 +17,12 @@
 #include <thread>
 #include <utility>
 
+#ifdef __SANITIZE_THREAD__
+// Children that start threads are what these tests are about; they begin with no lock of the sanitizer's held.
+extern "C" const char* __tsan_default_options();   // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }   // NOLINT(bugprone-reserved-identifier)
+#endif
+
 namespace riskreg::test {
 
 namespace {
