@@ -229,20 +229,8 @@ bool reads_back(const File& file, const CheckpointOptions& options) {
 
 }  // namespace
 
-std::string checkpoint_name(std::uint64_t seq) {
-    char name[48];
-    std::snprintf(name, sizeof name, "checkpoint-%020llu.json", static_cast<unsigned long long>(seq));
-    return name;
-}
-
-std::uint64_t checkpoint_seq_of(const std::string& name) noexcept {
-    const std::string_view text = name;
-    if (!text.starts_with(kPrefix) || !text.ends_with(kSuffix) || text.size() != kPrefix.size() + 20 + kSuffix.size()) return 0;
-    std::uint64_t number = 0;
-    const char* begin = text.data() + kPrefix.size();
-    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
-    return error == std::errc{} && stop == begin + 20 ? number : 0;
-}
+std::string checkpoint_name(std::uint64_t seq) { return numbered_name(kPrefix, seq, kSuffix); }
+std::uint64_t checkpoint_seq_of(const std::string& name) noexcept { return number_of_name(name, kPrefix, kSuffix); }
 
 IoError write_checkpoint(const Directory& directory, const State& state, const CheckpointOptions& options, std::string& stage) {
     const std::string name = checkpoint_name(state.log->applied);

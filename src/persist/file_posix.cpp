@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -180,6 +182,20 @@ IoError read_whole(const std::string& path, std::size_t most, std::string& out) 
     if (const IoError error = file.read_at(out.data(), out.size(), 0, got)) return error;
     out.resize(got);
     return got > most ? IoError{EFBIG} : IoError{};
+}
+
+std::string numbered_name(std::string_view prefix, std::uint64_t number, std::string_view suffix) {
+    char digits[24];
+    std::snprintf(digits, sizeof digits, "%020llu", static_cast<unsigned long long>(number));
+    return std::string(prefix).append(digits).append(suffix);
+}
+
+std::uint64_t number_of_name(std::string_view name, std::string_view prefix, std::string_view suffix) noexcept {
+    if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() != prefix.size() + 20 + suffix.size()) return 0;
+    std::uint64_t number = 0;
+    const char* begin = name.data() + prefix.size();
+    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
+    return error == std::errc{} && stop == begin + 20 ? number : 0;
 }
 
 void sweep_temporaries(const Directory& directory) {

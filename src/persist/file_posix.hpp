@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace riskreg::persist {
@@ -84,6 +85,10 @@ private:
 
 /// A whole file of at most `most` bytes, by path; for key files.
 IoError read_whole(const std::string& path, std::size_t most, std::string& out);
+
+/// `<prefix><20 digits><suffix>`, and back; 0 when `name` is none.
+[[nodiscard]] std::string numbered_name(std::string_view prefix, std::uint64_t number, std::string_view suffix);
+[[nodiscard]] std::uint64_t number_of_name(std::string_view name, std::string_view prefix, std::string_view suffix) noexcept;
 
 inline constexpr const char* kTemporaryPrefix = ".tmp-";
 

@@ -3,9 +3,9 @@
 #include <isa-l/crc.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
 #include <cstring>
+
+#include "persist/file_posix.hpp"
 
 namespace riskreg::persist {
 
@@ -48,20 +48,8 @@ std::uint32_t checksum_of_block(std::span<const std::byte> block) noexcept {
     return crc32c(crc, block.subspan(field + sizeof zero));
 }
 
-std::string journal_name(std::uint64_t first_seq) {
-    char name[48];
-    std::snprintf(name, sizeof name, "journal-%020llu.log", static_cast<unsigned long long>(first_seq));
-    return name;
-}
-
-std::uint64_t first_seq_of(const std::string& name) noexcept {
-    const std::string_view text = name;
-    if (!text.starts_with(kPrefix) || !text.ends_with(kSuffix) || text.size() != kPrefix.size() + 20 + kSuffix.size()) return 0;
-    std::uint64_t number = 0;
-    const char* begin = text.data() + kPrefix.size();
-    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
-    return error == std::errc{} && stop == begin + 20 ? number : 0;
-}
+std::string journal_name(std::uint64_t first_seq) { return numbered_name(kPrefix, first_seq, kSuffix); }
+std::uint64_t first_seq_of(const std::string& name) noexcept { return number_of_name(name, kPrefix, kSuffix); }
 
 std::uint64_t journal_file_bytes(std::uint64_t ring_events) noexcept {
     return std::clamp<std::uint64_t>(ring_events * sizeof(layout::Event), 1U << 20, 64U << 20);
