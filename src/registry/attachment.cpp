@@ -213,9 +213,9 @@ Mapping adopt_or_rebuild(Attaching& at) {
     }
 }
 
-void advise(const Mapping& mapping, const Header& header) {
+void advise(Mapping& mapping, const Header& header) {
     const bool lock_memory = (header.page_options & 2U) != 0;
-    if (!const_cast<Mapping&>(mapping).advise((header.page_options & 1U) != 0, lock_memory) && lock_memory)
+    if (!mapping.advise((header.page_options & 1U) != 0, lock_memory) && lock_memory)
         throw Error(Errc::permission, "lock_memory: the host refused to lock " + std::to_string(mapping.size_bytes() >> 20) +
                                           " MiB: raise `ulimit -l`, or set lock_memory to false");
 }

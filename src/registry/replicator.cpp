@@ -69,6 +69,18 @@ void Replicator::round() {
 
 // ---- the replica --------------------------------------------------------------------------------
 
+void Replicator::use_replica(core::PrivateState tables) {
+    replica_ = std::move(tables);
+    follower_.emplace(directory_, replica_->state);
+    verifier_.emplace(live_, replica_->state);
+}
+
+void Replicator::drop_replica() noexcept {
+    verifier_.reset();
+    follower_.reset();
+    replica_.reset();
+}
+
 bool Replicator::has_replica() {
     if (replica_) return true;
     if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
@@ -85,9 +97,7 @@ bool Replicator::has_replica() {
     const persist::RecoveryReport report = persist::restore(directory_, sources, fresh, options);
     for (const persist::IgnoredFile& file : report.ignored)
         host_.alarm.raise(Severity::critical, "checkpoint " + file.name + " is not valid: " + file.why);
-    replica_ = std::move(built);
-    follower_.emplace(directory_, replica_->state);
-    verifier_.emplace(live_, replica_->state);
+    use_replica(std::move(built));
     return true;
 }
 
@@ -105,16 +115,12 @@ bool Replicator::follow() {
 void Replicator::misread(const std::string& why) {
     if (++follow_failures_ >= 2) return distrust(why);
     host_.alarm.raise(Severity::warning, "the replica is built anew: " + why);
-    replica_.reset();
-    follower_.reset();
-    verifier_.reset();
+    drop_replica();
 }
 
 /// The journal on disk cannot be read back: what was acknowledged is only in memory, and has to be written again.
 void Replicator::distrust(const std::string& why) {
-    replica_.reset();
-    follower_.reset();
-    verifier_.reset();
+    drop_replica();
     follow_failures_ = 0;
     if (host_.gap != Gap::none) {
         host_.alarm.raise(Severity::critical, "checkpoint in a gap: " + why);
@@ -291,9 +297,7 @@ void Replicator::write_final() {
 void Replicator::close_gap() {
     if (segment::monotonic_ns() < next_attempt_ns_) return;
     if (host_.gap == Gap::copy_wanted) {
-        replica_.reset();
-        follower_.reset();
-        verifier_.reset();
+        drop_replica();
         auto copy = core::copy_consistent(live_);
         if (!copy) return host_.alarm.raise(Severity::warning, "gap: writers outran every attempt to copy the tables");
         const core::AuditReport report = core::audit(copy->state);
@@ -305,9 +309,7 @@ void Replicator::close_gap() {
             return;
         }
         if (!write(copy->state, CheckpointSource::memory, false)) return;
-        replica_ = std::move(*copy);
-        follower_.emplace(directory_, replica_->state);
-        verifier_.emplace(live_, replica_->state);
+        use_replica(std::move(*copy));
         host_.base_seq = replica_->state.log->applied;
         Gap wanted = Gap::copy_wanted;
         static_cast<void>(host_.gap.compare_exchange_strong(wanted, Gap::copied));

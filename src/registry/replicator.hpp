@@ -28,6 +28,8 @@ private:
     void follow_and_verify();
     void close_gap();
     void write_final();
+    void use_replica(core::PrivateState tables);
+    void drop_replica() noexcept;
     [[nodiscard]] bool has_replica();
     [[nodiscard]] bool follow();
     [[nodiscard]] bool checkpoint_now(bool clean);
