@@ -262,6 +262,8 @@ public:
     /// Asks the host of the snapshotter for a checkpoint of everything committed now. False: none hosts, it failed (`status`
     /// says why), or it took longer.
     [[nodiscard]] bool checkpoint(std::int64_t timeout_ns) noexcept;
+    /// Answers of this registration wait for the disk: by its own configuration or by the registry's mode.
+    [[nodiscard]] bool waits_for_disk() const noexcept;
     /// This process hosts the snapshotter now.
     [[nodiscard]] bool is_hosting() const noexcept;
 

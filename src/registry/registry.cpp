@@ -345,6 +345,7 @@ bool Registry::checkpoint(std::int64_t timeout_ns) noexcept {
     return impl_->in_attached_process() && registry::request_checkpoint(impl_->state, timeout_ns);
 }
 
+bool Registry::waits_for_disk() const noexcept { return impl_->waits_for_disk; }
 bool Registry::is_hosting() const noexcept { return impl_->snapshotter && impl_->snapshotter->is_hosting(); }
 
 Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept {

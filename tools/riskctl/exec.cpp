@@ -317,8 +317,7 @@ int exec(const Common& common, const ExecOptions& options) {
     config.durable_timeout_ns = 1'000'000LL * options.durable_timeout_ms;
     config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * options.lock_timeout_ms;
     Registry registry = Registry::open(common.name, config);
-    const bool waits = config.durability == Durability::durable || registry.status().persistence == PersistenceMode::durable;
-    Executor executor(registry, waits ? config.durable_timeout_ns : 0);
+    Executor executor(registry, registry.waits_for_disk() ? config.durable_timeout_ns : 0);
     std::string line;
     std::uint64_t number = 0;
     for (;;) {
