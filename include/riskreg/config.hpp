@@ -20,7 +20,7 @@ struct LimitValue {
     friend constexpr bool operator==(LimitValue, LimitValue) = default;
 };
 
-/// Every limit that the checks of this release enforce, for one scope.
+/// Every limit of one scope, with the windows that some of them are counted in. Formulas: tools/README.md.
 struct Limits {
     LimitValue max_order_quantity;   ///< Quantity, one order
     LimitValue max_order_notional;   ///< Money, one order
@@ -30,12 +30,28 @@ struct Limits {
     LimitValue max_working_orders;   ///< count
     LimitValue max_working_buy;      ///< count
     LimitValue max_working_sell;     ///< count
+    LimitValue max_gross_notional;   ///< Money, |position| at the mark plus working orders, summed over instruments
+    LimitValue max_net_notional;     ///< Money, the position at the mark if all working orders of one side fill
+    LimitValue cash_limit;           ///< Money, working buys plus what was bought and not sold again today
+    LimitValue max_traded_notional;  ///< Money, traded today plus working orders
+    LimitValue daily_loss;           ///< Money, loss of the day at which the scope goes to `reducing_only`
+    LimitValue drawdown;             ///< Money, fall from the day's best result at which it does
+    LimitValue max_messages;         ///< count, new orders and amends in any `window_ms`
+    LimitValue max_all_messages;     ///< count, cancels included, in any `window_ms`
+    LimitValue max_same_content;     ///< count, accepted orders of the same content in any `content_window_ms`
+    LimitValue max_same_direction;   ///< count, executions of one side in any `window_ms`, for each strategy × instrument
+    LimitValue max_rejects;          ///< count, rejects by the venue in any `window_ms`, for each strategy × instrument
+    LimitValue window_ms;            ///< milliseconds; unset: 1000
+    LimitValue content_window_ms;    ///< milliseconds; unset: 1000
+    LimitValue cancel_headroom_bps;  ///< of max_all_messages, kept for cancels; unset: 1500
     friend constexpr bool operator==(const Limits&, const Limits&) = default;
 };
 
 /// A set of the members of Limits: bit i is the i-th.
-using LimitMask = std::uint16_t;
-inline constexpr LimitMask kAllLimits = 0xFF;
+using LimitMask = std::uint32_t;
+inline constexpr LimitMask kAllLimits = (1U << 22) - 1;
+inline constexpr std::uint32_t kDefaultWindowMs = 1000;
+inline constexpr std::uint32_t kDefaultCancelHeadroomBps = 1500;
 
 struct InstrumentConfig {
     std::string id;
@@ -51,6 +67,7 @@ struct InstrumentConfig {
     bool collar_two_sided = false;
     std::uint32_t reference_max_age_ms = 5000;
     std::uint32_t market_slippage_bps = 500;
+    bool short_allowed = true;               ///< false: a sell that could leave the account short is refused
 };
 
 struct AccountConfig {
@@ -72,6 +89,20 @@ struct LimitConfig {
 
 enum class PersistenceMode : std::uint8_t { none = 0, async = 1, durable = 2 };
 enum class ReservePrice : std::uint8_t { max_limit_reference = 0, limit = 1 };
+/// What happens to an order that would trade against a live own one.
+enum class SelfMatch : std::uint8_t { refuse_new = 0, advise_cancel = 1, allow = 2 };
+enum class SelfMatchGroup : std::uint8_t { account = 0, firm = 1 };
+/// standard: |position| at the mark + working orders. worst_case: the greater of both worst positions, at the mark.
+enum class GrossMethod : std::uint8_t { standard = 0, worst_case = 1 };
+
+/// One entry of the restricted list: no new order of these sides in this scope while it is in force.
+struct Restriction {
+    std::string scope;
+    bool buy = true, sell = true;
+    std::string reason;
+    std::int64_t from_ns = 0;                              ///< since the Unix epoch; 0: always
+    std::int64_t to_ns = 0x7FFFFFFFFFFFFFFF;               ///< exclusive; the greatest value: for ever
+};
 
 struct Capacity {
     std::uint32_t orders = 65536;        ///< ids of one trading day, replacements included
@@ -81,6 +112,8 @@ struct Capacity {
     std::uint32_t sessions = 256;        ///< processes attached with a strategy at once
     std::uint32_t ring_events = 65536;   ///< power of two, at least 256
     std::uint32_t executions = 131072;   ///< fills, corrections of one trading day
+    std::uint32_t budgets = 64;          ///< message budgets that limits may use, beyond those configured
+    std::uint32_t restrictions = 256;    ///< entries of the restricted list, beyond those configured
 };
 
 struct SharedConfig {
@@ -96,6 +129,16 @@ struct SharedConfig {
     bool huge_pages = false;
     bool lock_memory = false;
     ReservePrice reserve_price = ReservePrice::max_limit_reference;
+    SelfMatch self_match = SelfMatch::refuse_new;
+    SelfMatchGroup self_match_group = SelfMatchGroup::account;
+    GrossMethod gross_method = GrossMethod::standard;
+    bool four_eyes = false;                ///< a resume needs the approval of a second person
+    bool content_by_strategy = false;      ///< orders of different strategies never count as the same content
+    bool halt_on_loss = false;             ///< daily_loss and drawdown halt instead of `reducing_only`
+    bool reduce_on_mark_breach = false;    ///< a mark that breaches gross or net: `reducing_only` instead of `warn`
+    std::uint32_t mark_threshold_bps = 10; ///< a reference price that moved this far from the mark becomes the mark
+    std::uint32_t mark_interval_ms = 1000; ///< and any other one after this time; 0: only by the threshold
+    std::vector<Restriction> restricted;
     std::vector<InstrumentConfig> instruments;
     std::vector<AccountConfig> accounts;
     std::vector<StrategyConfig> strategies;

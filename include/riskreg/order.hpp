@@ -91,6 +91,8 @@ struct Verdict {
     std::uint64_t seq = 0;
     Quantity cum_quantity{};
     Quantity leaves_quantity{};
+    std::uint64_t request = 0;                    ///< resume under four eyes: the number to approve; 0: none
+    bool crosses_own = false;                     ///< accepted under advise_cancel: `Reader::crossing_orders` names the others
     Durability durability = Durability::memory;   ///< `durable` when this answer waited for the disk, `pending` when in vain
 
     [[nodiscard]] bool accepted() const noexcept { return result == Result::accepted; }

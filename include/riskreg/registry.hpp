@@ -50,6 +50,33 @@ struct ExposureView {
     std::uint32_t state_uid = 0;
     std::int64_t state_changed_ns = 0;  ///< 0: never
     Limits limits;
+    bool priced = false;        ///< rows of one instrument: `mark` holds a price
+    Price mark{};
+    Money gross_value{};        ///< of the positions at their marks (worst_case: of the greater worst position)
+    Money net_value{};
+    Money pnl{};                ///< of the day: cash flow + net value − value at the start of the day
+    Money peak_pnl{};           ///< its best so far, at least 0
+    Quantity start_position{};
+    bool restricted = false;    ///< some entry of the restricted list names this scope, in force or not
+};
+
+/// One entry of the restricted list.
+struct RestrictionView {
+    Scope scope;
+    bool buy = false, sell = false;
+    std::int64_t from_ns = 0, to_ns = 0;
+    std::string reason;
+};
+
+/// A resume that waits for, or had, a second person.
+struct ApprovalView {
+    std::uint64_t request = 0;
+    Scope scope;
+    TradingState state{};
+    bool unreconciled = false;
+    bool approved = false;
+    std::uint32_t uid = 0;
+    std::string reason;
 };
 
 enum class SessionStatus : std::uint8_t { attached = 1, detached = 2, dead = 3, fenced = 4 };
@@ -185,6 +212,13 @@ public:
     [[nodiscard]] std::vector<SessionView> sessions() const;
     /// Digest of a consistent copy, as `audit` gives it, without the audit. Throws like `audit`.
     [[nodiscard]] std::uint64_t digest() const;
+    /// Live orders of the other side that a new order at this price would trade against (semantics: self-match), as
+    /// `advise_cancel` wants them; ids that are current at the venue. Linear in the ids of the day.
+    [[nodiscard]] std::vector<std::string> crossing_orders(const OrderRequest& order) const;
+    /// Live orders of a scope, oldest first: the list for a mass cancel. Linear in the ids of the day.
+    [[nodiscard]] std::vector<OrderView> list_open(const Scope& scope) const;
+    [[nodiscard]] std::vector<RestrictionView> restrictions() const;
+    [[nodiscard]] std::vector<ApprovalView> approvals() const;
     /// Audits a consistent copy. Throws Error{busy} when writers outran every attempt to copy.
     [[nodiscard]] AuditView audit() const;
     /// The configuration as it was at creation, canonical JSON.
@@ -377,6 +411,11 @@ public:
         return event(fact);
     }
 
+    /// Just before the socket write: accepted while the order may still be sent. Denied with the state that came since
+    /// (`halted` …), `terminal`, `fenced`, `unknown_order`: then it must not be sent, and `aborted` gives its room back.
+    /// Wait-free, no lock; one load when no state changed since the registration.
+    [[nodiscard]] Verdict begin_send(AccountId account, std::string_view id) const noexcept;
+
     /// Shared reference price. The first writer of an instrument owns it until it detaches or dies; others are
     /// denied `not_owner`. Updates after the first write no event.
     [[nodiscard]] Verdict reference_price(InstrumentId instrument, Price price) noexcept;
@@ -387,6 +426,17 @@ public:
     [[nodiscard]] Verdict resume(const Scope& scope, TradingState state, std::string_view reason) noexcept;
     /// Releases `unreconciled` after a recovery, by an operator's word.
     [[nodiscard]] Verdict release_unreconciled(std::string_view reason) noexcept;
+    /// Second person's word for a resume under four eyes. Denied `not_allowed` to who asked, `invalid_field` when `request`
+    /// is not open.
+    [[nodiscard]] Verdict approve(std::uint64_t request) noexcept;
+    /// Puts an entry on the restricted list, or changes the one of the same scope and dates; neither side: takes it off.
+    /// Denied `capacity` when the list is full.
+    [[nodiscard]] Verdict restrict(const Scope& scope, const Restriction& entry) noexcept;
+    /// A position of the start of the day, added to what is there; not judged by limits. Empty strategy: `external`.
+    [[nodiscard]] Verdict load_position(AccountId account, StrategyId strategy, InstrumentId instrument, Quantity quantity,
+                                        Price price, bool start_of_day = true, std::string_view text = {}) noexcept;
+    /// An order that is live at the venue already: reserved whatever the limits say, then known as acknowledged.
+    [[nodiscard]] Verdict load_order(StrategyId strategy, const OrderRequest& order) noexcept;
     /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below
     /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
     [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,

@@ -120,7 +120,12 @@ enum class DenyReason : std::uint16_t {
 // clang-format on
 
 /// Unit of the two numbers that a refusal compares.
-enum class Unit : std::uint8_t { none = 0, price = 1, quantity = 2, money = 3, orders = 4, version = 5, slots = 6 };
+// clang-format off
+enum class Unit : std::uint8_t {
+    none = 0, price = 1, quantity = 2, money = 3, orders = 4, version = 5, slots = 6,
+    messages = 7, executions = 8, milliseconds = 9, basis_points = 10,
+};
+// clang-format on
 
 /// Kind of a limit scope, in the order in which scopes are checked.
 // clang-format off

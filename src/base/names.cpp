@@ -160,6 +160,10 @@ std::string_view name_of(Unit value) noexcept {
         case Unit::orders: return "orders";
         case Unit::version: return "version";
         case Unit::slots: return "slots";
+        case Unit::messages: return "messages";
+        case Unit::executions: return "executions";
+        case Unit::milliseconds: return "milliseconds";
+        case Unit::basis_points: return "basis_points";
     }
     return "none";
 }

@@ -1,6 +1,8 @@
 /// append and apply: the commit point, and the deterministic effect of an event on the tables.
 #pragma once
 
+#include <span>
+
 #include "core/state.hpp"
 
 namespace riskreg::core {
@@ -18,6 +20,9 @@ void apply(State& state, const layout::Event& event) noexcept;
 
 /// All three for one event: write, commit, apply.
 void execute(State& state, layout::Event& event) noexcept;
+
+/// The same for an event with further ones: written, then committed by one store, then applied in order.
+void execute_all(State& state, layout::Event& event, std::span<layout::Event> more) noexcept;
 
 /// What a repairer found (architecture.md, table R1–R3).
 enum class RepairCase : std::uint8_t { r1_nothing_to_do, r2_redone, r3_damaged };

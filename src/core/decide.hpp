@@ -75,6 +75,7 @@ struct StateRequest {
     bool unreconciled = false;    ///< releases `unreconciled` instead of changing a state
     std::string_view reason;
 };
+/// Under four eyes a resume becomes a request; `out.verdict.request` is then its number after the event is appended.
 void decide_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept;
 
 /// The first event after a rebuild from disk: the firm is `unreconciled` until somebody compared it with the venue.
@@ -90,7 +91,64 @@ struct LimitsRequest {
     LimitMask fields = kAllLimits;
     std::string_view reason;
 };
-void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out) noexcept;
+/// `more` takes the second event when limits beyond RowControl change.
+void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out,
+                   FollowUps& more) noexcept;
+
+/// Further events that belong to one decision and are committed with it by one store.
+struct FollowUps {
+    static constexpr std::size_t kMost = 8;
+    std::size_t size = 0;
+    std::array<layout::Event, kMost> events;
+    [[nodiscard]] layout::Event& add() noexcept { return events[size++] = layout::Event{}; }
+};
+
+/// Approves request number `request`; denied when it is not open, or when the caller is who asked.
+void decide_approve(const State& state, const Caller& caller, std::uint64_t request, Decision& out) noexcept;
+
+struct RestrictionRequest {
+    std::uint32_t row = kNoSlot;
+    std::uint8_t sides = 0;         ///< layout::RestrictedSide; 0 takes the entry off
+    std::int64_t from_ns = 0;
+    std::int64_t to_ns = layout::kUnlimited;
+    std::string_view reason;
+};
+/// One entry for each (row, from, to): the same again changes its sides and reason. Denied `capacity` when the list is full.
+void decide_restriction(const State& state, const Caller& caller, const RestrictionRequest& request, Decision& out) noexcept;
+
+/// A position of the start of the day (account × instrument × strategy), at the price that it is valued at.
+struct PositionRequest {
+    std::uint16_t account = 0xFFFF;
+    std::uint16_t strategy = 0xFFFF;   ///< `external` where nobody claims it
+    std::uint32_t instrument = kNoSlot;
+    std::int64_t quantity = 0;         ///< signed, added
+    std::int64_t price = 0;
+    bool start_of_day = true;          ///< its value counts as the day's start value; false: as a trade of today without one
+    std::string_view text;
+};
+void decide_position(const State& state, const Caller& caller, const PositionRequest& request, Decision& out) noexcept;
+
+/// A live order of another day or of the venue: takes its slot and reserves, whatever the limits say. Refused only for what
+/// cannot be stored: unknown entities, ids that are taken, shape, capacity.
+void decide_load_order(const State& state, const Caller& caller, const NewOrder& order, Decision& out) noexcept;
+
+/// Row `row` (of one instrument) takes the mark; denied `not_allowed` when it is the mark already.
+void decide_mark(const State& state, const Caller& caller, std::uint32_t row, std::int64_t mark, Decision& out) noexcept;
+
+struct AlertRequest {
+    std::uint32_t row = kNoSlot;
+    std::uint8_t limit = 0;            ///< index among the members of Limits
+    std::uint8_t level = 0;            ///< 0 to 3
+    Unit unit = Unit::none;
+    std::int64_t observed = 0;
+    std::int64_t bound = 0;
+};
+void decide_alert(const State& state, const Caller& caller, const AlertRequest& request, Decision& out) noexcept;
+
+/// Whether the order may still be sent: accepted, or denied by the state of its scopes, its end, or its owner's.
+/// Without the lock, wait-free.
+[[nodiscard]] Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_t account,
+                                        std::string_view id) noexcept;
 
 struct SessionRequest {
     layout::EventType type = layout::EventType::none;
@@ -117,8 +175,21 @@ void write_denied(const State& state, const Caller& caller, layout::EventType re
                   Decision& out) noexcept;
 
 /// Limits of a row, as values.
-[[nodiscard]] Limits limits_of(const layout::RowControl& control) noexcept;
-/// The limit fields of a record; seq, state and flags stay zero.
+[[nodiscard]] Limits limits_of(const layout::RowControl& control, const layout::RowRiskLimits& risk) noexcept;
+/// The limit fields of a record; seq, state and flags stay zero. `set` says which kinds of risk limits have a value.
 [[nodiscard]] layout::RowControl control_of(const Limits& limits) noexcept;
+[[nodiscard]] layout::RowRiskLimits risk_limits_of(const Limits& limits) noexcept;
+
+/// The members of Limits in their order: bit i of a LimitMask, index of an alert. Names and units: persist/limit_fields.hpp.
+inline constexpr std::array<LimitValue Limits::*, 22> kLimitMembers = {
+    &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,
+    &Limits::max_short,          &Limits::max_open_notional,  &Limits::max_working_orders,
+    &Limits::max_working_buy,    &Limits::max_working_sell,   &Limits::max_gross_notional,
+    &Limits::max_net_notional,   &Limits::cash_limit,         &Limits::max_traded_notional,
+    &Limits::daily_loss,         &Limits::drawdown,           &Limits::max_messages,
+    &Limits::max_all_messages,   &Limits::max_same_content,   &Limits::max_same_direction,
+    &Limits::max_rejects,        &Limits::window_ms,          &Limits::content_window_ms,
+    &Limits::cancel_headroom_bps};
+inline constexpr std::size_t kFirstRiskLimit = 8;
 
 }  // namespace riskreg::core

@@ -27,12 +27,23 @@ struct State {
     layout::ReferenceCell* references = nullptr;
     layout::Row* rows = nullptr;
     layout::RowCold* rows_cold = nullptr;
+    layout::RowRisk* rows_risk = nullptr;
     layout::OrderSlot* orders = nullptr;
     std::uint64_t* order_index = nullptr;
     layout::ExecutionSlot* executions = nullptr;
     std::uint64_t* execution_index = nullptr;
     layout::QuarantineSlot* quarantine = nullptr;
     std::uint64_t* quarantine_index = nullptr;
+    std::uint64_t* content_index = nullptr;
+    std::uint64_t* book_heads = nullptr;
+    layout::BookNode* book_nodes = nullptr;
+    layout::BudgetRing* budget_rings = nullptr;
+    layout::BreakerSlot* breakers = nullptr;
+    layout::RestrictionSlot* restrictions = nullptr;
+    layout::ApprovalSlot* approvals = nullptr;
+    /// Whether apply keeps what is derived from the records: books, content index, times of messages. Only decide needs it,
+    /// so a replica or a copy goes without (core/derived.hpp makes it anew).
+    bool keeps_derived = true;
     layout::Event* ring = nullptr;
     layout::InstrumentRecord* instrument_records = nullptr;
     layout::AccountRecord* account_records = nullptr;

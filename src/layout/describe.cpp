@@ -66,7 +66,7 @@ void append_record(std::string& text, const std::string& type, const Field (&fie
 void describe_orders(std::string& text) {
     DESCRIBE(Reason, size, text);
     DESCRIBE(OrderIdentity, id, hash, price, quantity, stop_price, created_ns, created_seq, instrument, account, strategy, head,
-             previous, session, generation, kind, side, type, tif, flags, reserved_bytes);
+             previous, session, generation, kind, side, type, tif, flags, content_previous, reserved_bytes);
     DESCRIBE(VenueId, seq, id, reserved_bytes);
     DESCRIBE(OrderState, seq, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price,
              pending_price, pending_quantity, pending_reserved_price, reported_cum, updated_ns, last_alias, pending_alias,
@@ -79,10 +79,31 @@ void describe_rows(std::string& text) {
              working_buy, working_sell, flags);
     DESCRIBE(RowControl, seq, max_order_quantity, max_order_notional, max_long, max_short, max_open_notional,
              max_working_orders, max_working_buy, max_working_sell, set, state, flags);
-    DESCRIBE(RowDay, seq, bought_quantity, sold_quantity, bought_notional, sold_notional, flags, reserved_bytes);
+    DESCRIBE(RowDay, seq, bought_quantity, sold_quantity, bought_notional, sold_notional, flags, start_position,
+             reserved_bytes);
     DESCRIBE(RowLatch, seq, halted_seq, changed_ns, uid, previous, reserved_bytes, reason);
     DESCRIBE(Row, counters, control);
     DESCRIBE(RowCold, day, latch);
+}
+
+void describe_risk(std::string& text) {
+    DESCRIBE(RowValue, seq, mark, gross_value, net_value, cash_flow, start_value, peak, flags);
+    DESCRIBE(RowRiskLimits, seq, max_gross_notional, max_net_notional, cash_limit, max_traded_notional, daily_loss, drawdown,
+             max_messages, max_all_messages, max_same_content, max_same_direction, max_rejects, window_ms, content_window_ms,
+             cancel_headroom_bps, set, reserved_bytes);
+    DESCRIBE(RowMeters, seq, messages, all_messages, since_ns, messages_ring, all_ring, messages_stride, all_stride,
+             reserved_bytes);
+    DESCRIBE(RowAlerts, seq, levels, reserved_bytes);
+    DESCRIBE(RowRisk, value, limits, meters, alerts);
+    DESCRIBE(BudgetRing, times_ns);
+    DESCRIBE(BreakerCounts, seq, buys, sells, rejects);
+    DESCRIBE(BreakerSlot, counts, buys_ns, sells_ns, rejects_ns);
+    DESCRIBE(BookCount, seq, count);
+    DESCRIBE(BookNode, owner, key, bitmap, next, count);
+    DESCRIBE(RestrictionRecord, seq, from_ns, to_ns, row, sides, reserved_bytes, reason);
+    DESCRIBE(RestrictionSlot, state);
+    DESCRIBE(ApprovalRecord, seq, request, row, uid, state, unreconciled, status, reserved_bytes, reason);
+    DESCRIBE(ApprovalSlot, state);
 }
 
 void describe_executions(std::string& text) {
@@ -105,7 +126,8 @@ void describe_sessions(std::string& text) {
 
 void describe_static_tables(std::string& text) {
     DESCRIBE(InstrumentRecord, id, currency, tick, lot, min_quantity, max_quantity, factor_numerator, factor_scale, collar_bps,
-             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided, reserved_bytes);
+             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided,
+             short_forbidden, reserved_bytes);
     DESCRIBE(AccountRecord, id, currency, reserved_bytes);
     DESCRIBE(StrategyRecord, id, account_count, only_account, all_instruments, on_death, reserved_bytes);
 }
@@ -114,35 +136,49 @@ void describe_events(std::string& text) {
     DESCRIBE(EventHeader, seq, checksum, time_ns, type, flags, working_delta, session, order_slot, alias_slot, instrument,
              account, strategy, execution_slot, execution_ref, generation, result, side, answer_flags);
     DESCRIBE(RowDelta, position, open_quantity, open_notional, traded_notional);
+    DESCRIBE(ValueDelta, gross, net);
     DESCRIBE(RegisterEvent, header, delta, id, hash, price, quantity, stop_price, reserved_notional, reserved_price, order_type,
-             tif, reserved_bytes, identity_flags, reserved_tail);
-    DESCRIBE(OrderAfter, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price, pending_price,
-             pending_quantity, pending_reserved_price, reported_cum, last_alias, pending_alias, last_execution, version, base,
-             firm_previous, flags, execution_previous);
-    DESCRIBE(LifeEvent, header, delta, after, id, last_price, last_quantity);
+             tif, metered, identity_flags, values, mark, content_previous, sets_mark, reserved_bytes);
+    DESCRIBE(OrderAfter, cum_quantity, reported_cum, last_alias, pending_alias, last_execution, execution_previous, base,
+             firm_previous, flags, numbers, reserved_byte, metered);
+    DESCRIBE(LifeEvent, header, delta, after, price, quantity, third, id, values, reserved_tail);
     DESCRIBE(DeniedEvent, header, id, observed, limit, price, quantity, reason, unit, scope, request, order_type, tif,
-             reserved_bytes);
+             metered, reserved_bytes);
     DESCRIBE(QuarantineEvent, header, delta, order_id, exec_id, price, quantity, count_after, slot, reported, booked,
-             firm_previous, reserved_bytes);
-    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, reserved_bytes, reason, reserved_tail);
+             firm_previous, values);
+    DESCRIBE(PositionEvent, header, delta, values, price, start_value, uid, reserved_bytes, text, reserved_tail);
+    DESCRIBE(MarkedEvent, header, row, total_row, mark, gross, net, reserved_tail);
+    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, reserved_bytes, reason, approves,
+             asked_by, reserved_tail);
     DESCRIBE(LimitsEvent, header, row, uid, after, reason, reserved_tail);
+    DESCRIBE(RiskLimitsEvent, header, row, uid, after, since_ns, messages_ring, all_ring, messages_stride, all_stride,
+             next_budget_ring, kinds, resets, reserved_tail);
+    DESCRIBE(RestrictionEvent, header, slot, uid, after, row_restricted, reserved_tail);
+    DESCRIBE(ApprovalEvent, header, slot, reserved_bytes, after, reserved_tail);
+    DESCRIBE(AlertEvent, header, row, limit, level, previous, unit, observed, bound, levels_after, reserved_tail);
+    DESCRIBE(RolledEvent, header, day, uid, reserved_bytes, reason, reserved_tail);
     DESCRIBE(SessionEvent, header, pid_start, pid, uid, row, state, previous, is_current, reserved_byte, reason, reserved_tail);
     DESCRIBE(ReferenceOwnerEvent, header, reserved_tail);
-    DESCRIBE_UNION(Event, words, header, registered, life, denied, quarantine, state, limits, session, reference_owner);
+    DESCRIBE_UNION(Event, words, header, registered, life, denied, quarantine, state, position, marked,
+                   limits, risk_limits, restriction, approval, alert, rolled, session, reference_owner);
 }
 
 void describe_segment(std::string& text) {
     DESCRIBE(Geometry, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
-             quarantine, quarantine_index, ring_events, config_bytes);
-    DESCRIBE(Offsets, mutex, host, control, sessions, strategies, references, rows, rows_cold, orders, order_index, executions,
-             execution_index, quarantine, quarantine_index, ring, instrument_records, account_records, strategy_records,
+             quarantine, quarantine_index, ring_events, config_bytes, content_index, book_nodes, book_sides, budget_rings, breakers,
+             restrictions, reserved_words);
+    DESCRIBE(Offsets, mutex, host, control, sessions, strategies, references, rows, rows_cold, rows_risk, orders, order_index,
+             executions, execution_index, quarantine, quarantine_index, content_index, book_heads, book_nodes, budget_rings,
+             breakers, restrictions, approvals, ring, instrument_records, account_records, strategy_records,
              permissions, config, size_bytes);
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
-             page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal, reserved_bytes);
+             page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal, mark_threshold_bps,
+             mark_interval_ms, next_ready, day, rolled_seq, reserved_bytes);
     DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
              quarantined_events);
-    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, reserved_words);
+    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_ns,
+             book_overflow);
     DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences);
     DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
              reserved_words);
@@ -157,6 +193,7 @@ std::string describe_layout() {
     std::string text = "layout_version " + std::to_string(kLayoutVersion) + '\n';
     describe_orders(text);
     describe_rows(text);
+    describe_risk(text);
     describe_executions(text);
     describe_sessions(text);
     describe_static_tables(text);

@@ -13,8 +13,9 @@ enum class EventType : std::uint16_t {
     none = 0, registered = 1, acked = 2, filled = 3, cancel_requested = 4, canceled = 5, cancel_rejected = 6,
     replace_requested = 7, replaced = 8, replace_rejected = 9, rejected = 10, expired = 11, done_for_day = 12,
     aborted = 13, suspended = 14, resumed = 15, bust = 16, correct = 17, timed_out = 18,
-    denied = 30, quarantined = 31,
-    state_changed = 40, limits_changed = 41, reconciled = 42, recovered = 43,
+    denied = 30, quarantined = 31, position_loaded = 32,
+    state_changed = 40, limits_changed = 41, reconciled = 42, recovered = 43, marked = 44, restricted_changed = 45,
+    resume_requested = 46, risk_limits_changed = 47, alert = 48, rolled = 49,
     session_attached = 50, session_detached = 51, session_dead = 52, session_fenced = 53, reference_owner = 54,
     journal_gap = 60,
 };
@@ -59,6 +60,21 @@ struct RowDelta {
 };
 RISKREG_RECORD(RowDelta, 32, 8);
 
+/// What an event adds to the values of the order's rows: firm and instrument take [0], account and account × instrument
+/// [1], strategy and strategy × instrument [2]. Computed by decide, which alone may look at several rows.
+struct ValueDelta {
+    std::int64_t gross[3];
+    std::int64_t net[3];
+};
+RISKREG_RECORD(ValueDelta, 48, 8);
+
+/// Which of the six rows count this message, one bit each.
+struct Metered {
+    std::uint8_t messages;
+    std::uint8_t all_messages;
+};
+static_assert(sizeof(Metered) == 2);
+
 struct RegisterEvent {
     EventHeader header;
     RowDelta delta;
@@ -71,43 +87,52 @@ struct RegisterEvent {
     std::int64_t reserved_price;
     OrderType order_type;
     TimeInForce tif;
-    std::uint8_t reserved_bytes[2];
+    Metered metered;
     std::uint32_t identity_flags;
-    std::uint8_t reserved_tail[64];
+    ValueDelta values;
+    std::int64_t mark;                    // stands for the mark of the rows that have none, when `sets_mark`
+    std::uint32_t content_previous;
+    std::uint8_t sets_mark;
+    std::uint8_t reserved_bytes[3];
 };
 RISKREG_RECORD(RegisterEvent, 256, 8);
 
-/// After-values of exactly the order fields that may change.
+/// What the three numbers of a LifeEvent are.
+enum class LifeNumbers : std::uint8_t {
+    none = 0,
+    trade = 1,     // price, quantity of the execution, cash flow
+    pending = 2,   // price, new total, reserve price that a replacement asks for
+    live = 3,      // price, new total, reserve price that a confirmed replacement has; the version grows by one
+};
+
+/// After-values of the order fields that any event may change. What is pending ends when the flag is cleared.
 struct OrderAfter {
-    std::int64_t price;
-    std::int64_t quantity;
     std::int64_t cum_quantity;
-    std::int64_t reserved_quantity;
-    std::int64_t reserved_notional;
-    std::int64_t reserved_price;
-    std::int64_t pending_price;
-    std::int64_t pending_quantity;
-    std::int64_t pending_reserved_price;
     std::int64_t reported_cum;
     std::uint32_t last_alias;
     std::uint32_t pending_alias;
     std::uint32_t last_execution;
-    std::uint32_t version;
+    std::uint32_t execution_previous;     // execution that a new one follows
     OrderBase base;
     TradingState firm_previous;           // with kFirmReducing
     OrderFlags flags;
-    std::uint32_t execution_previous;     // execution that a new one follows
+    LifeNumbers numbers;
+    std::uint8_t reserved_byte;
+    Metered metered;
 };
-RISKREG_RECORD(OrderAfter, 104, 8);
+RISKREG_RECORD(OrderAfter, 40, 8);
 
-/// Every event of an order after its registration.
+/// Every event of an order after its registration. Reserved quantity and notional change by the row delta.
 struct LifeEvent {
     EventHeader header;
     RowDelta delta;
     OrderAfter after;
+    std::int64_t price;                   // see LifeNumbers
+    std::int64_t quantity;
+    std::int64_t third;
     FixedId id;                           // exec id, venue id, new order id or text, by type
-    std::int64_t last_price;              // of the fill, or as corrected
-    std::int64_t last_quantity;
+    ValueDelta values;
+    std::uint8_t reserved_tail[8];
 };
 RISKREG_RECORD(LifeEvent, 256, 8);
 
@@ -124,7 +149,8 @@ struct DeniedEvent {
     EventType request;                    // registered, replace_requested, cancel_requested or aborted
     OrderType order_type;
     TimeInForce tif;
-    std::uint8_t reserved_bytes[112];
+    Metered metered;                      // a refusal by the checks 9 to 11 counts as a message
+    std::uint8_t reserved_bytes[110];
 };
 RISKREG_RECORD(DeniedEvent, 256, 8);
 
@@ -140,9 +166,35 @@ struct QuarantineEvent {
     EventType reported;
     std::uint8_t booked;
     TradingState firm_previous;           // with kFirmReducing
-    std::uint8_t reserved_bytes[48];
+    ValueDelta values;
 };
 RISKREG_RECORD(QuarantineEvent, 256, 8);
+
+/// A position of the start of the day, or an operator's correction of one.
+struct PositionEvent {
+    EventHeader header;
+    RowDelta delta;
+    ValueDelta values;
+    std::int64_t price;
+    std::int64_t start_value;             // added to the six rows
+    std::uint32_t uid;
+    std::uint8_t reserved_bytes[4];
+    FixedId text;
+    std::uint8_t reserved_tail[48];
+};
+RISKREG_RECORD(PositionEvent, 256, 8);
+
+/// A row of one instrument takes a new mark; the row that sums it up follows.
+struct MarkedEvent {
+    EventHeader header;
+    std::uint32_t row;
+    std::uint32_t total_row;
+    std::int64_t mark;
+    std::int64_t gross;                   // change of both rows
+    std::int64_t net;
+    std::uint8_t reserved_tail[160];
+};
+RISKREG_RECORD(MarkedEvent, 256, 8);
 
 struct StateEvent {
     EventHeader header;
@@ -154,7 +206,9 @@ struct StateEvent {
     std::uint8_t clear_flags;
     std::uint8_t reserved_bytes[4];
     Reason reason;
-    std::uint8_t reserved_tail[80];
+    std::uint32_t approves;               // slot + 1 of the approval that this settles; 0: none
+    std::uint32_t asked_by;               // its first person
+    std::uint8_t reserved_tail[72];
 };
 RISKREG_RECORD(StateEvent, 256, 8);
 
@@ -167,6 +221,71 @@ struct LimitsEvent {
     std::uint8_t reserved_tail[24];
 };
 RISKREG_RECORD(LimitsEvent, 256, 8);
+
+/// The limits beyond RowControl; follows a LimitsEvent of the same row in one commit, which says who and why.
+struct RiskLimitsEvent {
+    EventHeader header;
+    std::uint32_t row;
+    std::uint32_t uid;
+    RowRiskLimits after;
+    std::int64_t since_ns;                // of RowMeters
+    std::uint32_t messages_ring;
+    std::uint32_t all_ring;
+    std::uint32_t messages_stride;
+    std::uint32_t all_stride;
+    std::uint64_t next_budget_ring;       // absolute
+    std::uint16_t kinds;                  // of kRiskLimitKinds: RowControl::set
+    std::uint8_t resets;                  // 1: the counts of messages begin anew, 2: those of all messages
+    std::uint8_t reserved_tail[21];
+};
+RISKREG_RECORD(RiskLimitsEvent, 256, 8);
+
+/// One entry of the restricted list, in force or taken off.
+struct RestrictionEvent {
+    EventHeader header;
+    std::uint32_t slot;
+    std::uint32_t uid;
+    RestrictionRecord after;
+    std::uint8_t row_restricted;          // the row's kRestricted flag afterwards
+    std::uint8_t reserved_tail[55];
+};
+RISKREG_RECORD(RestrictionEvent, 256, 8);
+
+/// The first half of a four-eyes resume.
+struct ApprovalEvent {
+    EventHeader header;
+    std::uint32_t slot;
+    std::uint8_t reserved_bytes[4];
+    ApprovalRecord after;
+    std::uint8_t reserved_tail[56];
+};
+RISKREG_RECORD(ApprovalEvent, 256, 8);
+
+/// A limit's use passed a soft level, upwards (an alert) or, with hysteresis, downwards.
+struct AlertEvent {
+    EventHeader header;
+    std::uint32_t row;
+    std::uint8_t limit;                   // index among the members of Limits
+    std::uint8_t level;                   // 0 none, 1 70 %, 2 80 %, 3 90 %
+    std::uint8_t previous;
+    Unit unit;
+    std::int64_t observed;
+    std::int64_t bound;
+    std::uint64_t levels_after;           // of RowAlerts
+    std::uint8_t reserved_tail[160];
+};
+RISKREG_RECORD(AlertEvent, 256, 8);
+
+/// The last event of a trading day. Who applies it to private tables makes them those of the next day (core/roll.hpp).
+struct RolledEvent {
+    EventHeader header;
+    std::uint64_t day;                    // number of the day that begins
+    std::uint32_t uid;
+    std::uint8_t reserved_bytes[4];
+    Reason reason;
+    std::uint8_t reserved_tail[80];
+};
+RISKREG_RECORD(RolledEvent, 256, 8);
 
 /// Attach, detach, death and fencing of a session. A death may change the strategy's trading state.
 struct SessionEvent {
@@ -200,7 +319,14 @@ union alignas(64) Event {
     DeniedEvent denied;
     QuarantineEvent quarantine;
     StateEvent state;
+    PositionEvent position;
+    MarkedEvent marked;
     LimitsEvent limits;
+    RiskLimitsEvent risk_limits;
+    RestrictionEvent restriction;
+    ApprovalEvent approval;
+    AlertEvent alert;
+    RolledEvent rolled;
     SessionEvent session;
     ReferenceOwnerEvent reference_owner;
 

@@ -13,7 +13,7 @@
 
 namespace riskreg::layout {
 
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFFU;
 inline constexpr std::int64_t kUnlimited = 0x7FFFFFFFFFFFFFFF;
 inline constexpr std::uint32_t kUnlimitedCount = 0xFFFFFFFFU;
@@ -35,7 +35,7 @@ RISKREG_RECORD(Reason, 96, 1);
 // ---- orders -----------------------------------------------------------------------------------
 
 enum class SlotKind : std::uint8_t { free = 0, order = 1, alias = 2 };
-enum IdentityFlag : std::uint32_t { kHasPrice = 1, kHasStopPrice = 2 };
+enum IdentityFlag : std::uint32_t { kHasPrice = 1, kHasStopPrice = 2, kContentIndexed = 4, kLoaded = 8 };
 
 /// What never changes of an id: written once by the event that took the slot, before its index word.
 struct OrderIdentity {
@@ -58,7 +58,8 @@ struct OrderIdentity {
     OrderType type;
     TimeInForce tif;
     std::uint32_t flags;        // IdentityFlag
-    std::uint8_t reserved_bytes[8];
+    std::uint32_t content_previous;   // with kContentIndexed: the accepted order of the same content before this one
+    std::uint8_t reserved_bytes[4];
 };
 RISKREG_RECORD(OrderIdentity, 128, 8);
 static_assert(offsetof(OrderIdentity, created_seq) == 80 && offsetof(OrderIdentity, kind) == 112);
@@ -126,9 +127,12 @@ RISKREG_RECORD(RowCounters, 64, 8);
 enum LimitBit : std::uint16_t {
     kSetMaxOrderQuantity = 1, kSetMaxOrderNotional = 2, kSetMaxLong = 4, kSetMaxShort = 8,
     kSetMaxOpenNotional = 16, kSetMaxWorkingOrders = 32, kSetMaxWorkingBuy = 64, kSetMaxWorkingSell = 128,
+    // Some limit of this kind has a value in the row's RowRiskLimits, so that a check looks there only when it must.
+    kHasValueLimits = 256, kHasMessageLimits = 512, kHasContentLimit = 1024, kHasBreakers = 2048,
 };
+inline constexpr std::uint16_t kRiskLimitKinds = kHasValueLimits | kHasMessageLimits | kHasContentLimit | kHasBreakers;
 // clang-format on
-enum ControlFlag : std::uint8_t { kUnreconciled = 1 };
+enum ControlFlag : std::uint8_t { kUnreconciled = 1, kRestricted = 2 };
 
 /// Limits and trading state of one scope. An unset or unlimited limit holds kUnlimited; `set` tells them apart.
 struct RowControl {
@@ -143,7 +147,7 @@ struct RowControl {
     std::uint32_t max_working_sell;
     std::uint16_t set;                    // LimitBit
     TradingState state;
-    std::uint8_t flags;                   // ControlFlag; firm row only
+    std::uint8_t flags;                   // ControlFlag
 };
 RISKREG_RECORD(RowControl, 64, 8);
 
@@ -155,7 +159,8 @@ struct RowDay {
     std::int64_t bought_notional;
     std::int64_t sold_notional;
     std::uint64_t flags;                  // RowFlag
-    std::uint8_t reserved_bytes[16];
+    std::int64_t start_position;          // loaded at the start of the day, or adjusted by an operator
+    std::uint8_t reserved_bytes[8];
 };
 RISKREG_RECORD(RowDay, 64, 8);
 
@@ -171,6 +176,80 @@ struct RowLatch {
 };
 RISKREG_RECORD(RowLatch, 128, 8);
 
+// clang-format off
+enum RowValueFlag : std::uint64_t {
+    kValueSaturated = 1,
+    kPriced = 2,                          // `mark` holds a price: the mark, or what stands for it before the first one
+    kMarked = 4,                          // it came by a `marked` event; fills no longer move it
+};
+// clang-format on
+
+/// What one scope's positions are worth. Rows of one instrument: position at the row's mark. Rows that span instruments:
+/// the sum over theirs. All amounts carry multiplier and fx.
+struct RowValue {
+    std::uint64_t seq;
+    std::int64_t mark;                    // rows of one instrument only
+    std::int64_t gross_value;             // |position| · |mark|; worst_case: max(|long worst|, |short worst|) · |mark|
+    std::int64_t net_value;               // position · mark, signed
+    std::int64_t cash_flow;               // sold − bought today, signed by the price
+    std::int64_t start_value;             // of the positions at the start of the day
+    std::int64_t peak;                    // best result of the day so far, at least 0
+    std::uint64_t flags;                  // RowValueFlag
+};
+RISKREG_RECORD(RowValue, 64, 8);
+
+/// Limits beyond those of RowControl. `set` has one bit for each member of Limits from max_gross_notional on.
+struct RowRiskLimits {
+    std::uint64_t seq;
+    std::int64_t max_gross_notional;
+    std::int64_t max_net_notional;
+    std::int64_t cash_limit;
+    std::int64_t max_traded_notional;
+    std::int64_t daily_loss;
+    std::int64_t drawdown;
+    std::uint32_t max_messages;
+    std::uint32_t max_all_messages;
+    std::uint32_t max_same_content;
+    std::uint32_t max_same_direction;
+    std::uint32_t max_rejects;
+    std::uint32_t window_ms;
+    std::uint32_t content_window_ms;
+    std::uint32_t cancel_headroom_bps;
+    std::uint32_t set;
+    std::uint8_t reserved_bytes[36];
+};
+RISKREG_RECORD(RowRiskLimits, 128, 8);
+
+/// How many messages one scope has sent, and where their times are kept (BudgetRing).
+struct RowMeters {
+    std::uint64_t seq;
+    std::uint64_t messages;               // new orders and amends that are counted; only while the row has a budget
+    std::uint64_t all_messages;           // these, decreasing amends and cancels
+    std::int64_t since_ns;                // when counting began anew: the window before it counts as used up; 0: never
+    std::uint32_t messages_ring;          // kNoSlot: none
+    std::uint32_t all_ring;
+    std::uint32_t messages_stride;        // every how many messages one time is kept; 1 up to 4096 messages a window
+    std::uint32_t all_stride;
+    std::uint8_t reserved_bytes[16];
+};
+RISKREG_RECORD(RowMeters, 64, 8);
+
+/// Which soft levels of which limits were passed upwards and not left again: two bits for each member of Limits.
+struct RowAlerts {
+    std::uint64_t seq;
+    std::uint64_t levels;
+    std::uint8_t reserved_bytes[16];
+};
+RISKREG_RECORD(RowAlerts, 32, 8);
+
+struct alignas(64) RowRisk {
+    Versioned<RowValue> value;
+    Versioned<RowRiskLimits> limits;
+    Versioned<RowMeters> meters;
+    Versioned<RowAlerts> alerts;
+};
+RISKREG_RECORD(RowRisk, 576, 64);
+
 struct alignas(64) Row {
     Versioned<RowCounters> counters;
     Versioned<RowControl> control;
@@ -182,6 +261,91 @@ struct alignas(64) RowCold {
     Versioned<RowLatch> latch;
 };
 RISKREG_RECORD(RowCold, 384, 64);
+
+// ---- budgets, breakers, books: not part of the canonical form ------------------------------------
+
+/// Times of the last messages of one budget, written where RowMeters says, before its count moves. Event time.
+inline constexpr std::uint32_t kBudgetTimes = 4096;
+struct alignas(64) BudgetRing {
+    std::int64_t times_ns[kBudgetTimes];
+};
+RISKREG_RECORD(BudgetRing, 32768, 64);
+
+/// What the breakers of one strategy × instrument count; the counts are canonical, the times are not.
+struct BreakerCounts {
+    std::uint64_t seq;
+    std::uint64_t buys;                   // executions
+    std::uint64_t sells;
+    std::uint64_t rejects;
+};
+RISKREG_RECORD(BreakerCounts, 32, 8);
+
+inline constexpr std::uint32_t kBreakerTimes = 64;
+struct alignas(64) BreakerSlot {
+    Versioned<BreakerCounts> counts;
+    std::int64_t buys_ns[kBreakerTimes];
+    std::int64_t sells_ns[kBreakerTimes];
+    std::int64_t rejects_ns[kBreakerTimes];
+};
+RISKREG_RECORD(BreakerSlot, 1600, 64);
+
+struct BookCount {
+    std::uint64_t seq;
+    std::uint64_t count;
+};
+RISKREG_RECORD(BookCount, 16, 8);
+
+/// One node of the books of own live orders (core/book.hpp). Derived from the orders, and made anew from them.
+struct alignas(64) BookNode {
+    std::uint64_t owner;                  // side of a book, and level; 0: free. Stored last
+    std::int64_t key;                     // price in ticks, shifted by six bits for each level
+    std::uint64_t bitmap;                 // level ≥ 1: which of its 64 children hold a live order
+    std::uint64_t next;                   // top level: node + 1 of the next worse top, 0: none
+    Versioned<BookCount> count;           // level 0: live orders at this price
+};
+RISKREG_RECORD(BookNode, 64, 64);
+
+// ---- restricted list and approvals --------------------------------------------------------------
+
+enum RestrictedSide : std::uint8_t { kRestrictBuy = 1, kRestrictSell = 2 };
+
+struct RestrictionRecord {
+    std::uint64_t seq;
+    std::int64_t from_ns;
+    std::int64_t to_ns;                   // exclusive
+    std::uint32_t row;
+    std::uint8_t sides;                   // RestrictedSide; 0: not in use
+    std::uint8_t reserved_bytes[3];
+    Reason reason;
+};
+RISKREG_RECORD(RestrictionRecord, 128, 8);
+
+struct alignas(64) RestrictionSlot {
+    Versioned<RestrictionRecord> state;
+};
+RISKREG_RECORD(RestrictionSlot, 256, 64);
+
+enum class ApprovalStatus : std::uint8_t { none = 0, open = 1, approved = 2 };
+
+/// A resume that waits for a second person. Its number is the sequence of the event that asked for it.
+struct ApprovalRecord {
+    std::uint64_t seq;
+    std::uint64_t request;
+    std::uint32_t row;
+    std::uint32_t uid;                    // who asked
+    TradingState state;                   // asked for
+    std::uint8_t unreconciled;            // 1: asks to release the firm after a recovery
+    ApprovalStatus status;
+    std::uint8_t reserved_bytes[5];
+    Reason reason;
+};
+RISKREG_RECORD(ApprovalRecord, 128, 8);
+
+inline constexpr std::uint32_t kApprovals = 64;
+struct alignas(64) ApprovalSlot {
+    Versioned<ApprovalRecord> state;
+};
+RISKREG_RECORD(ApprovalSlot, 256, 64);
 
 // ---- executions and quarantine ----------------------------------------------------------------
 
@@ -320,7 +484,8 @@ struct InstrumentRecord {
     std::uint32_t market_slippage_bps;
     std::uint32_t reference_max_age_ms;
     std::uint8_t collar_two_sided;
-    std::uint8_t reserved_bytes[51];
+    std::uint8_t short_forbidden;
+    std::uint8_t reserved_bytes[50];
 };
 RISKREG_RECORD(InstrumentRecord, 192, 8);
 
@@ -346,6 +511,14 @@ enum SettingFlag : std::uint32_t {
     kAllowLimitWithoutReference = 2,
     kAmendBeforeAck = 4,
     kReserveAtLimit = 8,
+    kSelfMatchRefuses = 16,
+    kSelfMatchAdvises = 32,
+    kSelfMatchFirm = 64,
+    kFourEyes = 128,
+    kGrossWorstCase = 256,
+    kContentByStrategy = 512,
+    kLossHalts = 1024,
+    kMarkBreachReduces = 2048,
 };
 
 }  // namespace riskreg::layout

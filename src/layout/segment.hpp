@@ -8,7 +8,8 @@ namespace riskreg::layout {
 inline constexpr std::uint64_t kMagic = 0x3130474552525352ULL;  // "RSRREG01" read as little endian
 inline constexpr std::size_t kPage = 4096;
 
-enum class SegmentState : std::uint64_t { creating = 0, ready = 1, poisoned = 2, destroyed = 3 };
+/// `rolled`: a new trading day goes on in another segment of the same name.
+enum class SegmentState : std::uint64_t { creating = 0, ready = 1, poisoned = 2, destroyed = 3, rolled = 4 };
 
 /// Sizes of the tables; computed once from SharedConfig, then never changed.
 struct Geometry {
@@ -24,6 +25,13 @@ struct Geometry {
     std::uint32_t quarantine_index;
     std::uint32_t ring_events;            // power of two
     std::uint32_t config_bytes;
+    std::uint32_t content_index;          // words, power of two ≥ 2 · orders
+    std::uint32_t book_nodes;             // power of two; 1 where own orders may match
+    std::uint32_t book_sides;             // groups · instruments · 2; 1 where own orders may match
+    std::uint32_t budget_rings;
+    std::uint32_t breakers;               // strategies · instruments, or 0
+    std::uint32_t restrictions;
+    std::uint32_t reserved_words[2];
 
     [[nodiscard]] std::uint32_t rows() const noexcept {
         return 1 + accounts + strategies + instruments + accounts * instruments + strategies * instruments;
@@ -46,7 +54,7 @@ struct Geometry {
     [[nodiscard]] std::uint32_t account_words() const noexcept { return (accounts + 63) / 64; }
     [[nodiscard]] std::uint32_t instrument_words() const noexcept { return (instruments + 63) / 64; }
 };
-RISKREG_RECORD(Geometry, 48, 4);
+RISKREG_RECORD(Geometry, 80, 4);
 
 /// Byte offsets of the tables from the start of the segment; each starts on its own page.
 struct Offsets {
@@ -58,12 +66,20 @@ struct Offsets {
     std::uint64_t references;
     std::uint64_t rows;
     std::uint64_t rows_cold;
+    std::uint64_t rows_risk;
     std::uint64_t orders;
     std::uint64_t order_index;
     std::uint64_t executions;
     std::uint64_t execution_index;
     std::uint64_t quarantine;
     std::uint64_t quarantine_index;
+    std::uint64_t content_index;
+    std::uint64_t book_heads;             // one word for each side of a book: node + 1 of its best top
+    std::uint64_t book_nodes;
+    std::uint64_t budget_rings;
+    std::uint64_t breakers;
+    std::uint64_t restrictions;
+    std::uint64_t approvals;
     std::uint64_t ring;
     std::uint64_t instrument_records;
     std::uint64_t account_records;
@@ -72,7 +88,7 @@ struct Offsets {
     std::uint64_t config;
     std::uint64_t size_bytes;
 };
-RISKREG_RECORD(Offsets, 168, 8);
+RISKREG_RECORD(Offsets, 232, 8);
 
 [[nodiscard]] Offsets offsets_of(const Geometry& geometry) noexcept;
 
@@ -102,9 +118,14 @@ struct Header {
     std::uint64_t epoch;                  // random, of this registry's creation: its files carry it, too
     std::uint64_t recovered_seq;          // where a recovery from disk ended; 0: never recovered
     std::uint32_t keep_journal;           // 1: journal files are never removed
-    std::uint8_t reserved_bytes[44];
+    std::uint32_t mark_threshold_bps;
+    std::uint32_t mark_interval_ms;
+    std::uint32_t next_ready;             // rolled: 1 once the next day's segment has this one's name
+    std::uint64_t day;                    // number of the trading day, from 1
+    std::uint64_t rolled_seq;             // the event that ended the day before; 0: the first day
+    std::uint8_t reserved_bytes[48];
 };
-RISKREG_RECORD(Header, 320, 8);
+RISKREG_RECORD(Header, 384, 8);
 
 /// The one log: written only under the lock, one cache line.
 struct alignas(64) LogWords {
@@ -126,7 +147,9 @@ struct alignas(64) StatusWords {
     std::uint64_t redone;                 // events that a repair applied
     std::uint64_t owner_session;          // slot + 1 of whoever holds the lock, 0 otherwise
     std::uint64_t consumer;               // `durable` as writers last saw it: what the ring may overwrite
-    std::uint64_t reserved_words[3];
+    std::uint64_t next_budget_ring;       // rings taken so far; absolute, from the event
+    std::uint64_t recovered_ns;           // time of the last recovery from disk: budgets before it count as used up
+    std::uint64_t book_overflow;          // 1: some live order is in no book, so self-match refuses what it cannot judge
 };
 RISKREG_RECORD(StatusWords, 64, 64);
 
