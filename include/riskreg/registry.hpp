@@ -50,14 +50,14 @@ struct ExposureView {
     std::uint32_t state_uid = 0;
     std::int64_t state_changed_ns = 0;  ///< 0: never
     Limits limits;
-    bool priced = false;        ///< rows of one instrument: `mark` holds a price
+    bool priced = false;  ///< rows of one instrument: `mark` holds a price
     Price mark{};
-    Money gross_value{};        ///< of the positions at their marks (worst_case: of the greater worst position)
+    Money gross_value{};  ///< of the positions at their marks (worst_case: of the greater worst position)
     Money net_value{};
-    Money pnl{};                ///< of the day: cash flow + net value − value at the start of the day
-    Money peak_pnl{};           ///< its best so far, at least 0
+    Money pnl{};  ///< of the day: cash flow + net value − value at the start of the day
+    Money peak_pnl{};  ///< its best so far, at least 0
     Quantity start_position{};
-    bool restricted = false;    ///< some entry of the restricted list names this scope, in force or not
+    bool restricted = false;  ///< some entry of the restricted list names this scope, in force or not
 };
 
 /// One entry of the restricted list.
