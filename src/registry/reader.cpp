@@ -119,7 +119,6 @@ void add_value(const RowValue& value, ExposureView& view) {
     view.net_value.value = value.net_value;
     view.pnl.value = core::pnl_of(value);
     view.peak_pnl.value = value.peak;
-    view.saturated = view.saturated || (value.flags & kValueSaturated) != 0;
 }
 
 ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
