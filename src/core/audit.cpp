@@ -269,9 +269,8 @@ private:
     Int128 worth(std::uint32_t row, std::int64_t price, Int128 quantity) const {
         const auto instrument = static_cast<std::uint32_t>(state_.geometry.scope_of(row).instrument);
         const InstrumentRecord& i = state_.instrument_records[instrument];
-        if (!base::fits_int64(quantity)) return base::kMaxInt64;
-        return base::notional(price, static_cast<std::int64_t>(quantity), {i.factor_numerator, i.factor_scale})
-            .value_or(base::kMaxInt64);
+        const auto whole = static_cast<std::int64_t>(std::min<Int128>(quantity, base::kMaxInt64));
+        return base::notional(price, whole, {i.factor_numerator, i.factor_scale}).value_or(base::kMaxInt64);
     }
 
     void check_worth(std::uint32_t row) {
