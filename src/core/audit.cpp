@@ -4,6 +4,9 @@
 
 #include "base/decimal.hpp"
 #include "base/wide.hpp"
+#include "core/book.hpp"
+#include "core/content.hpp"
+#include "core/decide.hpp"
 #include "core/genesis.hpp"
 #include "core/index.hpp"
 #include "core/order_view.hpp"
@@ -18,12 +21,21 @@ namespace {
 struct RowSum {
     Int128 position = 0, buy_quantity = 0, sell_quantity = 0, buy_notional = 0, sell_notional = 0;
     Int128 bought = 0, sold = 0, bought_notional = 0, sold_notional = 0;
+    Int128 cash = 0;
     std::uint64_t working_buy = 0, working_sell = 0;
 };
 
+/// What the rows of single instruments add up to, for the row that spans them.
+struct Total {
+    Int128 gross = 0, net = 0, cash = 0, start_value = 0, start_position = 0;
+    bool saturated = false;
+};
+
+Int128 size_of(Int128 value) noexcept { return value < 0 ? -value : value; }
+
 class Auditor {
 public:
-    explicit Auditor(const State& state) : state_(state), sums_(state.geometry.rows()) {}
+    explicit Auditor(const State& state) : state_(state), sums_(state.geometry.rows()), totals_(state.geometry.rows()) {}
 
     AuditReport run() {
         check_log();
@@ -32,7 +44,11 @@ public:
         check_executions();
         check_quarantine();
         check_rows();
+        check_values();
+        check_controls();
+        check_budgets();
         check_index_counts();
+        if (state_.keeps_derived) check_derived();
         return finish();
     }
 
@@ -93,8 +109,11 @@ private:
 
     void check_order(std::uint32_t slot, const OrderIdentity& identity, const OrderState& order) {
         ++report_.orders;
+        // Orders of the same content are a chain, newest first.
+        const bool chained = (identity.flags & kContentIndexed) != 0 && identity.content_previous != kNoSlot;
         const auto wrong = [&](const char* what) { violation("order ", identity.id.view(), " (slot ", slot, "): ", what); };
         if (order.seq <= kGenesis) return wrong("has no version");
+        if (chained && identity.content_previous >= slot) wrong("follows a later order of the same content");
         const bool live = is_live(order.base);
         const bool pending = (order.flags & kPendingReplace) != 0;
         report_.live += live ? 1 : 0;
@@ -111,39 +130,43 @@ private:
         const auto notional =
             base::notional(price, order.reserved_quantity, {instrument.factor_numerator, instrument.factor_scale});
         if (order.reserved_notional != notional.value_or(base::kMaxInt64)) wrong("INV-4: reserved notional is not exact");
-        check_fills(slot, identity, order);
-        add(identity, order, live);
+        add(identity, order, live, check_fills(slot, identity, order));
     }
 
-    void check_fills(std::uint32_t slot, const OrderIdentity& identity, const OrderState& order) {
+    /// What the order executed today. One that was live before carries the rest of its cum in its rows' start positions.
+    Int128 check_fills(std::uint32_t slot, const OrderIdentity& identity, const OrderState& order) {
         if ((order.flags & (kExecUnremembered | kSaturated)) != 0) {
             unremembered_ = true;
-            return;
+            return order.cum_quantity;
         }
         Int128 booked = 0;
         std::uint64_t steps = 0;
         for (std::uint32_t e = order.last_execution; e != kNoSlot; ++steps) {
             if (e >= state_.log->next_execution || steps > state_.log->next_execution)
-                return violation("order ", identity.id.view(), ": its chain of executions is broken");
+                return violation("order ", identity.id.view(), ": its chain of executions is broken"), order.cum_quantity;
             const ExecutionSlot& execution = state_.executions[e];
             if (execution.identity.order_slot != slot)
                 return violation("order ", identity.id.view(), ": execution ", execution.identity.id.view(),
-                                 " is another order's");
+                                 " is another order's"),
+                       order.cum_quantity;
             const ExecutionState& state = execution.state.newest();
             if (state.status == ExecutionStatus::booked) booked += state.quantity;
             e = execution.identity.previous;
         }
+        const bool loaded = (identity.flags & kLoaded) != 0;
+        if (loaded && booked <= order.cum_quantity) return booked;
         if (booked != order.cum_quantity)
             violation("INV-8: order ", identity.id.view(), ": cum is ", static_cast<Int128>(order.cum_quantity),
                       ", its executions sum to ", booked);
+        return order.cum_quantity;
     }
 
-    void add(const OrderIdentity& identity, const OrderState& order, bool live) {
+    void add(const OrderIdentity& identity, const OrderState& order, bool live, Int128 executed) {
         const bool buy = identity.side == Side::buy;
         for (const std::uint32_t row : rows_of(state_.geometry, identity.account, identity.strategy, identity.instrument)) {
             RowSum& sum = sums_[row];
-            sum.position += buy ? order.cum_quantity : -static_cast<Int128>(order.cum_quantity);
-            (buy ? sum.bought : sum.sold) += order.cum_quantity;
+            sum.position += buy ? executed : -executed;
+            (buy ? sum.bought : sum.sold) += executed;
             (buy ? sum.buy_quantity : sum.sell_quantity) += order.reserved_quantity;
             (buy ? sum.buy_notional : sum.sell_notional) += order.reserved_notional;
             (buy ? sum.working_buy : sum.working_sell) += live ? 1U : 0U;
@@ -153,8 +176,12 @@ private:
     void add_traded(const OrderIdentity& identity, std::int64_t price, std::int64_t quantity) {
         const InstrumentRecord& i = state_.instrument_records[identity.instrument];
         const auto notional = base::notional(price, quantity, {i.factor_numerator, i.factor_scale}).value_or(base::kMaxInt64);
-        for (const std::uint32_t row : rows_of(state_.geometry, identity.account, identity.strategy, identity.instrument))
-            (identity.side == Side::buy ? sums_[row].bought_notional : sums_[row].sold_notional) += notional;
+        const bool buy = identity.side == Side::buy;
+        const Int128 cash = buy == (price < 0) ? notional : -static_cast<Int128>(notional);
+        for (const std::uint32_t row : rows_of(state_.geometry, identity.account, identity.strategy, identity.instrument)) {
+            (buy ? sums_[row].bought_notional : sums_[row].sold_notional) += notional;
+            sums_[row].cash += cash;
+        }
     }
 
     void check_executions() {
@@ -183,9 +210,7 @@ private:
             as_order.strategy = state_.external_strategy();
             as_order.instrument = slot.instrument;
             as_order.side = slot.side;
-            OrderState filled{};
-            filled.cum_quantity = slot.quantity;
-            add(as_order, filled, false);
+            add(as_order, OrderState{}, false, slot.quantity);
             add_traded(as_order, slot.price, slot.quantity);
         }
         // Events beyond a full table are booked without a record.
@@ -210,12 +235,140 @@ private:
             compare("working_buy", c.working_buy, s.working_buy);
             compare("working_sell", c.working_sell, s.working_sell);
             if (unremembered_) continue;
-            compare("position", c.position, s.position);
+            compare("position", c.position, s.position + d.start_position);
             compare("bought_quantity", d.bought_quantity, s.bought);
             compare("sold_quantity", d.sold_quantity, s.sold);
             compare("bought_notional", d.bought_notional, s.bought_notional);
             compare("sold_notional", d.sold_notional, s.sold_notional);
         }
+    }
+
+    /// Rows of one instrument first: what spans them is their sum.
+    void check_values() {
+        const Geometry& g = state_.geometry;
+        for (std::uint32_t row = 0; row < g.rows(); ++row)
+            if (total_row_of(g, row) != kNoSlot) check_worth(row), add_to_total(row);
+        for (std::uint32_t row = 0; row < g.rows(); ++row) {
+            check_result(row);
+            if (total_row_of(g, row) == kNoSlot) check_total(row);
+        }
+    }
+
+    void compare_value(std::uint32_t row, const char* what, Int128 seen, Int128 computed) {
+        if (seen != computed)
+            violation("INV-5: row ", format_scope(state_, state_.geometry.scope_of(row)), ": ", what, " is ", seen,
+                      ", recomputed ", computed);
+    }
+
+    bool is_saturated(std::uint32_t row) const {
+        return (state_.rows[row].counters.newest().flags & kRowSaturated) != 0 ||
+               (state_.rows_risk[row].value.newest().flags & kValueSaturated) != 0;
+    }
+
+    /// |price| · quantity as a row holds it; what 64 bits cannot hold saturates, and says so in the row.
+    Int128 worth(std::uint32_t row, std::int64_t price, Int128 quantity) const {
+        const auto instrument = static_cast<std::uint32_t>(state_.geometry.scope_of(row).instrument);
+        const InstrumentRecord& i = state_.instrument_records[instrument];
+        const auto whole = static_cast<std::int64_t>(std::min<Int128>(quantity, base::kMaxInt64));
+        return base::notional(price, whole, {i.factor_numerator, i.factor_scale}).value_or(base::kMaxInt64);
+    }
+
+    void check_worth(std::uint32_t row) {
+        if (is_saturated(row)) return;
+        const RowCounters& c = state_.rows[row].counters.newest();
+        const RowValue& v = state_.rows_risk[row].value.newest();
+        Int128 gross = 0, net = 0;
+        if ((v.flags & kPriced) != 0) {
+            const Int128 position = c.position;
+            Int128 exposed = size_of(position);
+            if (state_.has_setting(kGrossWorstCase))
+                exposed = std::max(size_of(position + c.open_buy_quantity), size_of(-position + c.open_sell_quantity));
+            gross = worth(row, v.mark, exposed);
+            net = worth(row, v.mark, size_of(position));
+            if ((v.mark < 0) != (position < 0)) net = -net;
+        }
+        compare_value(row, "gross_value", v.gross_value, gross);
+        compare_value(row, "net_value", v.net_value, net);
+    }
+
+    void add_to_total(std::uint32_t row) {
+        const RowValue& v = state_.rows_risk[row].value.newest();
+        const RowDay& d = state_.rows_cold[row].day.newest();
+        Total& total = totals_[total_row_of(state_.geometry, row)];
+        total.gross += v.gross_value;
+        total.net += v.net_value;
+        total.cash += v.cash_flow;
+        total.start_value += v.start_value;
+        total.start_position += d.start_position;
+        total.saturated |= is_saturated(row) || (d.flags & kRowSaturated) != 0;
+    }
+
+    void check_total(std::uint32_t row) {
+        const Total& total = totals_[row];
+        const RowDay& d = state_.rows_cold[row].day.newest();
+        if (total.saturated || is_saturated(row) || (d.flags & kRowSaturated) != 0) return;
+        const RowValue& v = state_.rows_risk[row].value.newest();
+        compare_value(row, "gross_value", v.gross_value, total.gross);
+        compare_value(row, "net_value", v.net_value, total.net);
+        compare_value(row, "cash_flow", v.cash_flow, total.cash);
+        compare_value(row, "start_value", v.start_value, total.start_value);
+        compare_value(row, "start_position", d.start_position, total.start_position);
+    }
+
+    /// Cash is what the executions of today were paid; the best result of the day is never below the present one.
+    void check_result(std::uint32_t row) {
+        const RowValue& v = state_.rows_risk[row].value.newest();
+        if ((v.flags & kValueSaturated) != 0) return;
+        if (!unremembered_) compare_value(row, "cash_flow", v.cash_flow, sums_[row].cash);
+        const Int128 pnl = static_cast<Int128>(v.cash_flow) + v.net_value - v.start_value;
+        if (v.peak < 0 || (v.peak < pnl && base::fits_int64(pnl)))
+            violation("INV-5: row ", format_scope(state_, state_.geometry.scope_of(row)), ": peak is ",
+                      static_cast<Int128>(v.peak), ", the result of the day is ", pnl);
+    }
+
+    /// What a row's control says of other records: restricted, and which kinds of limits have a value.
+    void check_controls() {
+        std::vector<std::uint8_t> restricted(state_.geometry.rows());
+        for (std::uint32_t i = 0; i < state_.geometry.restrictions; ++i) {
+            const RestrictionRecord& entry = state_.restrictions[i].state.newest();
+            if (entry.sides == 0) continue;
+            if (entry.row >= state_.geometry.rows()) violation("restricted list, entry ", i, ": no such scope");
+            else restricted[entry.row] = 1;
+        }
+        for (std::uint32_t row = 0; row < state_.geometry.rows(); ++row) {
+            const RowControl& c = state_.rows[row].control.newest();
+            const RowRiskLimits& limits = state_.rows_risk[row].limits.newest();
+            const auto wrong = [&](const char* what) {
+                violation("INV-5: row ", format_scope(state_, state_.geometry.scope_of(row)), ": ", what);
+            };
+            if (((c.flags & kRestricted) != 0) != (restricted[row] != 0))
+                wrong("its control and the restricted list do not agree");
+            if (((c.set ^ control_of(limits_of(c, limits)).set) & kRiskLimitKinds) != 0)
+                wrong("its control and its limits do not agree");
+        }
+    }
+
+    /// Each ring has one row, and was taken.
+    void check_budgets() {
+        const std::uint64_t taken = state_.status->next_budget_ring;
+        if (taken > state_.geometry.budget_rings) return violation("next_budget_ring ", taken, " beyond the table");
+        std::vector<std::uint8_t> owned(taken);
+        for (std::uint32_t row = 0; row < state_.geometry.rows(); ++row) {
+            const RowMeters& m = state_.rows_risk[row].meters.newest();
+            for (const std::uint32_t ring : {m.messages_ring, m.all_ring}) {
+                if (ring == kNoSlot) continue;
+                if (ring >= taken || owned[ring] != 0)
+                    violation("row ", format_scope(state_, state_.geometry.scope_of(row)), ": budget ring ", ring,
+                              " is not its own");
+                else owned[ring] = 1;
+            }
+        }
+    }
+
+    /// What decide looks things up in.
+    void check_derived() {
+        if (const char* wrong = check_content(state_); wrong != nullptr) violation("content: ", wrong);
+        if (const std::string wrong = check_books(state_); !wrong.empty()) violation("books: ", wrong);
     }
 
     void check_index_counts() {
@@ -232,6 +385,7 @@ private:
 
     const State& state_;
     std::vector<RowSum> sums_;
+    std::vector<Total> totals_;
     AuditReport report_;
     std::uint64_t found_ = 0;
     bool unremembered_ = false;

@@ -74,7 +74,15 @@ void copy_records(State& to, const State& from) noexcept {
         copy_newest(to.rows[i].control, from.rows[i].control);
         copy_newest(to.rows_cold[i].day, from.rows_cold[i].day);
         copy_newest(to.rows_cold[i].latch, from.rows_cold[i].latch);
+        copy_newest(to.rows_risk[i].value, from.rows_risk[i].value);
+        copy_newest(to.rows_risk[i].limits, from.rows_risk[i].limits);
+        copy_newest(to.rows_risk[i].meters, from.rows_risk[i].meters);
+        copy_newest(to.rows_risk[i].alerts, from.rows_risk[i].alerts);
     }
+    for (std::uint32_t i = 0; i < from.geometry.breakers; ++i) copy_newest(to.breakers[i].counts, from.breakers[i].counts);
+    for (std::uint32_t i = 0; i < from.geometry.restrictions; ++i)
+        copy_newest(to.restrictions[i].state, from.restrictions[i].state);
+    for (std::uint32_t i = 0; i < kApprovals; ++i) copy_newest(to.approvals[i].state, from.approvals[i].state);
     for (std::uint32_t i = 0; i < from.geometry.sessions; ++i) {
         copy_newest(to.sessions[i].record, from.sessions[i].record);
         copy_words(&to.sessions[i].word, &from.sessions[i].word, 5);
@@ -136,6 +144,7 @@ bool try_copy(State& to, const State& from) noexcept {
 
 std::optional<PrivateState> copy_consistent(const State& live, int attempts) {
     PrivateState copy = allocate_state(live.geometry);
+    copy.state.keeps_derived = false;
     for (int attempt = 0; attempt < attempts; ++attempt)
         if (try_copy(copy.state, live)) return copy;
     return std::nullopt;
@@ -157,6 +166,31 @@ private:
     std::uint64_t hash_ = 0x9E3779B97F4A7C15ULL;
 };
 
+void add_rows(Digest& d, const State& state) noexcept {
+    for (std::uint32_t i = 0; i < state.geometry.rows(); ++i) {
+        d.record(state.rows[i].counters.newest());
+        d.record(state.rows[i].control.newest());
+        d.record(state.rows_cold[i].day.newest());
+        d.record(state.rows_cold[i].latch.newest());
+        d.record(state.rows_risk[i].value.newest());
+        d.record(state.rows_risk[i].limits.newest());
+        d.record(state.rows_risk[i].meters.newest());
+        d.record(state.rows_risk[i].alerts.newest());
+    }
+}
+
+/// Slots of these tables that nothing happened to count for nothing: larger tables have more of them.
+void add_controls(Digest& d, const State& state) noexcept {
+    const auto add = [&d](const auto& record, std::uint32_t number, bool used) {
+        if (used || record.newest().seq > kGenesis) d.word(number), d.record(record.newest());
+    };
+    for (std::uint32_t i = 0; i < state.geometry.breakers; ++i) add(state.breakers[i].counts, i, false);
+    for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i)
+        add(state.restrictions[i].state, i, state.restrictions[i].state.newest().sides != 0);
+    for (std::uint32_t i = 0; i < kApprovals; ++i) add(state.approvals[i].state, i, false);
+    d.word(state.status->next_budget_ring);
+}
+
 }  // namespace
 
 std::uint64_t digest(const State& state) noexcept {
@@ -166,12 +200,7 @@ std::uint64_t digest(const State& state) noexcept {
     d.word(log.last_time_ns);
     d.word(log.next_generation);
     d.word(log.quarantined_events);
-    for (std::uint32_t i = 0; i < state.geometry.rows(); ++i) {
-        d.record(state.rows[i].counters.newest());
-        d.record(state.rows[i].control.newest());
-        d.record(state.rows_cold[i].day.newest());
-        d.record(state.rows_cold[i].latch.newest());
-    }
+    add_rows(d, state);
     // Clamped: a digest is also asked of memory that may be damaged.
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_order, state.geometry.orders); ++i) {
         d.record(state.orders[i].identity);
@@ -191,6 +220,7 @@ std::uint64_t digest(const State& state) noexcept {
     }
     for (std::uint32_t i = 0; i < state.geometry.strategies; ++i) d.record(state.strategies[i].state.newest());
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) d.record(state.references[i].owner.newest());
+    add_controls(d, state);
     return d.value();
 }
 

@@ -21,11 +21,11 @@ struct PrivateState {
 [[nodiscard]] PrivateState allocate_state(const layout::Geometry& geometry);
 
 /// Copies running tables without a lock: record by record, then the events up to the last applied one.
-/// nullopt when writers lapped the ring during every one of `attempts` copies.
+/// nullopt when writers lapped the ring during every one of `attempts` copies. Without what is derived.
 [[nodiscard]] std::optional<PrivateState> copy_consistent(const State& live, int attempts = 5);
 
 /// Digest of the canonical form: newest copies in slot order. Equal tables, equal digest, whatever the capacity,
-/// the placement of index words or which of the two copies is the newer (INV-11).
+/// the placement of index words or which of the two copies is the newer (INV-11). What is derived takes no part.
 [[nodiscard]] std::uint64_t digest(const State& state) noexcept;
 
 }  // namespace riskreg::core

@@ -1,15 +1,54 @@
 #include "core/genesis.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "base/enforce.hpp"
 #include "base/wide.hpp"
-#include "core/decide.hpp"
+#include "core/meter.hpp"
 
 namespace riskreg::core {
 
 using namespace layout;
+
+namespace {
+
+constexpr std::uint32_t kLeastBookNodes = 1024;
+constexpr std::uint32_t kFewBreakers = 1024;      // so few cost nothing: a limit may then be set at any time
+
+bool has_value(const LimitValue& limit) noexcept { return limit.kind == LimitValue::Kind::value; }
+
+/// The first ring holds the times of new orders and amends, the second those of all messages.
+bool needs_messages_ring(const Limits& l) noexcept { return has_value(l.max_messages) || has_value(l.max_all_messages); }
+bool needs_all_ring(const Limits& l) noexcept { return has_value(l.max_all_messages); }
+
+std::uint32_t rings_of(const SharedConfig& config) noexcept {
+    std::uint32_t rings = 0;
+    for (const LimitConfig& limit : config.limits)
+        rings += (needs_messages_ring(limit.limits) ? 1U : 0U) + (needs_all_ring(limit.limits) ? 1U : 0U);
+    return rings;
+}
+
+std::uint32_t breakers_of(const SharedConfig& config, std::uint32_t most) noexcept {
+    const bool wanted = std::any_of(config.limits.begin(), config.limits.end(), [](const LimitConfig& limit) {
+        return has_value(limit.limits.max_same_direction) || has_value(limit.limits.max_rejects);
+    });
+    return wanted || most <= kFewBreakers ? most : 0;
+}
+
+void size_controls(Geometry& g, const SharedConfig& config) noexcept {
+    const bool own_may_match = config.self_match == SelfMatch::allow;
+    const std::uint32_t groups = config.self_match_group == SelfMatchGroup::firm ? 1 : g.accounts;
+    g.content_index = std::bit_ceil(g.orders * 2);
+    g.book_nodes = own_may_match ? 1 : std::bit_ceil(std::max(g.orders * 2, kLeastBookNodes));
+    g.book_sides = own_may_match ? 1 : groups * g.instruments * 2;
+    g.budget_rings = rings_of(config) + config.capacity.budgets;
+    g.breakers = breakers_of(config, g.strategies * g.instruments);
+    g.restrictions = static_cast<std::uint32_t>(config.restricted.size()) + config.capacity.restrictions;
+}
+
+}  // namespace
 
 Geometry geometry_of(const SharedConfig& config, std::size_t config_bytes) noexcept {
     Geometry g{};
@@ -25,6 +64,7 @@ Geometry geometry_of(const SharedConfig& config, std::size_t config_bytes) noexc
     g.quarantine_index = std::bit_ceil(g.quarantine * 2);
     g.ring_events = config.capacity.ring_events;
     g.config_bytes = static_cast<std::uint32_t>(config_bytes);
+    size_controls(g, config);
     return g;
 }
 
@@ -49,6 +89,7 @@ void make_instruments(State& state, const SharedConfig& config) {
         to.market_slippage_bps = from.market_slippage_bps;
         to.reference_max_age_ms = from.reference_max_age_ms;
         to.collar_two_sided = from.collar_two_sided ? 1 : 0;
+        to.short_forbidden = from.short_allowed ? 0 : 1;
     }
 }
 
@@ -82,19 +123,80 @@ void make_strategies(State& state, const SharedConfig& config) {
     }
 }
 
+RowMeters no_meters() noexcept {
+    RowMeters meters{};
+    meters.messages_ring = meters.all_ring = kNoSlot;
+    meters.messages_stride = meters.all_stride = 1;
+    return meters;
+}
+
+/// The configured budgets take their rings in the order of the configuration; geometry_of made room for them.
+RowMeters meters_of(State& state, const Limits& limits) noexcept {
+    const auto value = [](const LimitValue& limit) { return has_value(limit) ? static_cast<std::uint32_t>(limit.value) : 0U; };
+    const auto take = [&state] { return static_cast<std::uint32_t>(state.status->next_budget_ring++); };
+    RowMeters meters = no_meters();
+    if (needs_messages_ring(limits)) meters.messages_ring = take();
+    if (needs_all_ring(limits)) meters.all_ring = take();
+    meters.messages_stride = stride_of(std::max(value(limits.max_messages), value(limits.max_all_messages)));
+    meters.all_stride = stride_of(value(limits.max_all_messages));
+    return meters;
+}
+
+void make_row(State& state, std::uint32_t row, const Limits& limits, const RowMeters& meters) {
+    state.rows[row].control.make_genesis(control_of(limits));
+    state.rows_risk[row].limits.make_genesis(risk_limits_of(limits));
+    state.rows_risk[row].meters.make_genesis(meters);
+}
+
 void make_rows(State& state, const SharedConfig& config) {
-    const RowControl unset = control_of(Limits{});
     for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) {
         state.rows[row].counters.make_genesis({});
-        state.rows[row].control.make_genesis(unset);
         state.rows_cold[row].day.make_genesis({});
         state.rows_cold[row].latch.make_genesis({});
+        state.rows_risk[row].value.make_genesis({});
+        state.rows_risk[row].alerts.make_genesis({});
+        make_row(state, row, Limits{}, no_meters());
     }
     for (const LimitConfig& limit : config.limits) {
         const std::uint32_t row = state.geometry.row_of(parse_scope(state, limit.scope));
         ENFORCE(row != kNoSlot);
-        state.rows[row].control.make_genesis(control_of(limit.limits));
+        make_row(state, row, limit.limits, meters_of(state, limit.limits));
     }
+}
+
+Reason reason_of(std::string_view text) noexcept {
+    Reason reason{};
+    reason.size = static_cast<std::uint8_t>(std::min(text.size(), sizeof reason.text));
+    std::memcpy(reason.text, text.data(), reason.size);
+    return reason;
+}
+
+/// Behind make_rows: a restricted row says so in its control.
+void make_restrictions(State& state, const SharedConfig& config) {
+    RestrictionRecord unused{};
+    unused.row = kNoSlot;
+    for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) state.restrictions[i].state.make_genesis(unused);
+    for (std::size_t i = 0; i < config.restricted.size(); ++i) {
+        const Restriction& from = config.restricted[i];
+        RestrictionRecord entry{};
+        entry.row = state.geometry.row_of(parse_scope(state, from.scope));
+        ENFORCE(entry.row != kNoSlot);
+        entry.from_ns = from.from_ns;
+        entry.to_ns = from.to_ns;
+        entry.sides = static_cast<std::uint8_t>((from.buy ? kRestrictBuy : 0) | (from.sell ? kRestrictSell : 0));
+        entry.reason = reason_of(from.reason);
+        state.restrictions[i].state.make_genesis(entry);
+        RowControl control = state.rows[entry.row].control.newest();
+        if (entry.sides != 0) control.flags |= kRestricted;
+        state.rows[entry.row].control.make_genesis(control);
+    }
+}
+
+void make_control_tables(State& state) {
+    ApprovalRecord unused{};
+    unused.row = kNoSlot;
+    for (std::uint32_t i = 0; i < kApprovals; ++i) state.approvals[i].state.make_genesis(unused);
+    for (std::uint32_t i = 0; i < state.geometry.breakers; ++i) state.breakers[i].counts.make_genesis({});
 }
 
 void make_tables(State& state) {
@@ -115,7 +217,13 @@ std::uint32_t settings_of(const SharedConfig& config) noexcept {
     return (config.require_limits ? kRequireLimits : 0U) |
            (config.allow_limit_without_reference ? kAllowLimitWithoutReference : 0U) |
            (config.amend_before_ack ? kAmendBeforeAck : 0U) |
-           (config.reserve_price == ReservePrice::limit ? kReserveAtLimit : 0U);
+           (config.reserve_price == ReservePrice::limit ? kReserveAtLimit : 0U) |
+           (config.self_match == SelfMatch::refuse_new ? kSelfMatchRefuses : 0U) |
+           (config.self_match == SelfMatch::advise_cancel ? kSelfMatchAdvises : 0U) |
+           (config.self_match_group == SelfMatchGroup::firm ? kSelfMatchFirm : 0U) |
+           (config.gross_method == GrossMethod::worst_case ? kGrossWorstCase : 0U) | (config.four_eyes ? kFourEyes : 0U) |
+           (config.content_by_strategy ? kContentByStrategy : 0U) | (config.halt_on_loss ? kLossHalts : 0U) |
+           (config.reduce_on_mark_breach ? kMarkBreachReduces : 0U);
 }
 
 template <class Records>
@@ -149,10 +257,15 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     header.keep_checkpoints = config.keep_checkpoints;
     header.keep_journal = config.keep_journal ? 1U : 0U;
     header.page_options = (config.huge_pages ? 1U : 0U) | (config.lock_memory ? 2U : 0U);
+    header.mark_threshold_bps = config.mark_threshold_bps;
+    header.mark_interval_ms = config.mark_interval_ms;
+    header.day = 1;
     std::memcpy(state.config, config_json.data(), config_json.size());
     make_instruments(state, config);
     make_strategies(state, config);
     make_rows(state, config);
+    make_restrictions(state, config);
+    make_control_tables(state);
     make_tables(state);
     state.log->committed = state.log->applied = kGenesis;
     state.log->next_generation = 1;

@@ -56,4 +56,14 @@ RowSet rows_of(const layout::Geometry& g, std::uint32_t account, std::uint32_t s
             s && i ? g.strategy_instrument_row(strategy, instrument) : kNoSlot};
 }
 
+std::uint32_t total_row_of(const layout::Geometry& g, std::uint32_t row) noexcept {
+    const Scope scope = g.scope_of(row);
+    switch (scope.kind) {
+        case ScopeKind::instrument: return g.firm_row();
+        case ScopeKind::account_instrument: return g.account_row(static_cast<std::uint32_t>(scope.account));
+        case ScopeKind::strategy_instrument: return g.strategy_row(static_cast<std::uint32_t>(scope.strategy));
+        default: return kNoSlot;
+    }
+}
+
 }  // namespace riskreg::core

@@ -100,6 +100,9 @@ using RowSet = std::array<std::uint32_t, kRowsPerOrder>;
 [[nodiscard]] RowSet rows_of(const layout::Geometry& geometry, std::uint32_t account, std::uint32_t strategy,
                              std::uint32_t instrument) noexcept;
 
+/// The row that sums up a row of one instrument: firm, account or strategy; kNoSlot for rows that span instruments.
+[[nodiscard]] std::uint32_t total_row_of(const layout::Geometry& geometry, std::uint32_t row) noexcept;
+
 /// Which row's counters a quantity limit of row k is held against: a limit on a scope that spans
 /// instruments holds for each instrument separately (semantics.md 6).
 inline constexpr std::array<std::size_t, kRowsPerOrder> kQuantityRow = {3, 4, 5, 3, 4, 5};

@@ -83,7 +83,8 @@ private:
 bool is_written(const State& state, std::uint32_t row) noexcept {
     const auto changed = [](const auto& record) { return record.newest().seq > kGenesis; };
     return changed(state.rows[row].counters) || changed(state.rows[row].control) || changed(state.rows_cold[row].day) ||
-           changed(state.rows_cold[row].latch);
+           changed(state.rows_cold[row].latch) || changed(state.rows_risk[row].value) || changed(state.rows_risk[row].limits) ||
+           changed(state.rows_risk[row].meters) || changed(state.rows_risk[row].alerts);
 }
 
 template <class Wanted>
@@ -105,6 +106,7 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     append_time(time, options.time_ns);
     json.member("time", time).member("source", kSources[static_cast<std::size_t>(options.source)]);
     json.member_bool("clean", options.clean).member("host_epoch", options.host_epoch);
+    json.member("day", state.header->day).member("rolled_seq", state.header->rolled_seq);
     json.key("counts").begin_object().member(
         "rows", count_of(state.geometry.rows(), [&](std::uint32_t i) { return is_written(state, i); }));
     json.member("orders", state.log->next_order).member("executions", state.log->next_execution);
@@ -114,6 +116,7 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     append_time(last, static_cast<std::int64_t>(state.log->last_time_ns));
     json.end_object().key("log").begin_object().member("last_time", last);
     json.member("next_generation", state.log->next_generation).member("quarantined_events", state.log->quarantined_events);
+    json.member("next_budget_ring", state.status->next_budget_ring);
     json.end_object();
     out += json.text();
     out += ",\n";
@@ -140,6 +143,17 @@ void write_section(Output& out, std::string_view name, std::uint64_t size, Wante
 
 constexpr auto kAll = [](std::uint32_t) { return true; };
 
+void write_risk(RecordWriter& io, const RowRisk& risk) {
+    RowValue value = risk.value.newest();
+    RowRiskLimits limits = risk.limits.newest();
+    RowMeters meters = risk.meters.newest();
+    RowAlerts alerts = risk.alerts.newest();
+    if (io.group("value", value.seq > kGenesis)) value_fields(io, value), io.end_group();
+    if (io.group("risk_limits", limits.seq > kGenesis)) risk_limit_fields(io, limits), io.end_group();
+    if (io.group("meters", meters.seq > kGenesis)) meter_fields(io, meters), io.end_group();
+    if (io.group("alerts", alerts.seq > kGenesis)) alert_fields(io, alerts), io.end_group();
+}
+
 void write_row(RecordWriter& io, const State& state, std::uint32_t row) {
     RowCounters counters = state.rows[row].counters.newest();
     RowControl control = state.rows[row].control.newest();
@@ -152,7 +166,45 @@ void write_row(RecordWriter& io, const State& state, std::uint32_t row) {
     if (io.group("control", control.seq > kGenesis)) control_fields(io, control), io.end_group();
     if (io.group("day", day.seq > kGenesis)) day_fields(io, day), io.end_group();
     if (io.group("latch", latch.seq > kGenesis)) latch_fields(io, latch), io.end_group();
+    write_risk(io, state.rows_risk[row]);
     io.end_record();
+}
+
+/// Records of a table that some event wrote, each with its number.
+template <class At, class Fields>
+void write_sparse(Output& out, const EntityNames& names, std::string_view section, std::string_view number, std::uint32_t size,
+                  At at, Fields fields) {
+    write_section(
+        out, section, size, [&](std::uint32_t i) { return at(i).newest().seq > kGenesis; },
+        [&](std::uint32_t i) {
+            auto record = at(i).newest();
+            RecordWriter writer(out.text(), names);
+            writer.begin_record();
+            place(writer, number, i);
+            fields(writer, record);
+        });
+}
+
+void write_sparse_tables(Output& out, const EntityNames& names, const State& state) {
+    const Geometry& g = state.geometry;
+    write_sparse(
+        out, names, "sessions", "slot", g.sessions, [&](std::uint32_t i) -> auto& { return state.sessions[i].record; },
+        session_fields<RecordWriter>);
+    write_sparse(
+        out, names, "strategies", "number", g.strategies, [&](std::uint32_t i) -> auto& { return state.strategies[i].state; },
+        strategy_fields<RecordWriter>);
+    write_sparse(
+        out, names, "references", "number", g.instruments, [&](std::uint32_t i) -> auto& { return state.references[i].owner; },
+        reference_fields<RecordWriter>);
+    write_sparse(
+        out, names, "breakers", "number", g.breakers, [&](std::uint32_t i) -> auto& { return state.breakers[i].counts; },
+        breaker_fields<RecordWriter>);
+    write_sparse(
+        out, names, "restrictions", "slot", g.restrictions,
+        [&](std::uint32_t i) -> auto& { return state.restrictions[i].state; }, restriction_fields<RecordWriter>);
+    write_sparse(
+        out, names, "approvals", "slot", layout::kApprovals, [&](std::uint32_t i) -> auto& { return state.approvals[i].state; },
+        approval_fields<RecordWriter>);
 }
 
 void write_tables(Output& out, const State& state) {
@@ -182,35 +234,7 @@ void write_tables(Output& out, const State& state) {
         RecordWriter writer = io();
         quarantine_fields(writer, i, slot);
     });
-    write_section(
-        out, "sessions", state.geometry.sessions, [&](std::uint32_t i) { return is_used(state, i); },
-        [&](std::uint32_t i) {
-            SessionRecord session = state.sessions[i].record.newest();
-            RecordWriter writer = io();
-            writer.begin_record();
-            place(writer, "slot", i);
-            session_fields(writer, session);
-        });
-    write_section(
-        out, "strategies", state.geometry.strategies,
-        [&](std::uint32_t i) { return state.strategies[i].state.newest().seq > kGenesis; },
-        [&](std::uint32_t i) {
-            StrategyState strategy = state.strategies[i].state.newest();
-            RecordWriter writer = io();
-            writer.begin_record();
-            place(writer, "number", i);
-            strategy_fields(writer, strategy);
-        });
-    write_section(
-        out, "references", state.geometry.instruments,
-        [&](std::uint32_t i) { return state.references[i].owner.newest().seq > kGenesis; },
-        [&](std::uint32_t i) {
-            ReferenceOwner owner = state.references[i].owner.newest();
-            RecordWriter writer = io();
-            writer.begin_record();
-            place(writer, "number", i);
-            reference_fields(writer, owner);
-        });
+    write_sparse_tables(out, names, state);
 }
 
 IoError write_document(const File& file, const State& state, const CheckpointOptions& options) {
@@ -330,7 +354,7 @@ std::int64_t time_of(const JsonValue& object, std::string_view key) {
     return ns;
 }
 
-constexpr std::size_t kHeadMembers = 11;
+constexpr std::size_t kHeadMembers = 13;
 
 std::uint64_t epoch_of(const std::string& text) {
     std::uint64_t epoch = 0;
@@ -368,8 +392,12 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.last_time_ns = time_of(log, "last_time");
     head.next_generation = whole(log, "next_generation");
     head.quarantined_events = whole(log, "quarantined_events");
+    head.next_budget_ring = whole(log, "next_budget_ring");
     if (head.seq < kGenesis) throw RecordError("sequence: below 1");
-    const bool only_known = root.members.size() == kHeadMembers && counts.members.size() == 5 && log.members.size() == 3;
+    head.day = whole(root, "day");
+    head.rolled_seq = whole(root, "rolled_seq");
+    if (head.day == 0 || head.rolled_seq > head.seq) throw RecordError("day, rolled_seq: not of a day that began before");
+    const bool only_known = root.members.size() == kHeadMembers && counts.members.size() == 5 && log.members.size() == 4;
     if (!only_known) throw RecordError("its first line has members that this version does not know");
 }
 
@@ -451,6 +479,9 @@ public:
         read_section("sessions", head_.sessions, [this](std::uint64_t) { read_session(); });
         read_section("strategies", kMany, [this](std::uint64_t) { read_strategy(); });
         read_section("references", kMany, [this](std::uint64_t) { read_reference(); });
+        read_section("breakers", kMany, [this](std::uint64_t) { read_breaker(); });
+        read_section("restrictions", kMany, [this](std::uint64_t) { read_restriction(); });
+        read_section("approvals", kMany, [this](std::uint64_t) { read_approval(); });
         read_end();
         write_log();
         index();
@@ -462,8 +493,10 @@ private:
     void require_room() const {
         const Geometry& g = state_.geometry;
         const bool fits = head_.orders <= g.orders && head_.executions <= g.executions && head_.quarantined <= g.quarantine &&
-                          head_.rows <= g.rows() && head_.sessions <= g.sessions;
+                          head_.rows <= g.rows() && head_.sessions <= g.sessions && head_.next_budget_ring <= g.budget_rings;
         if (!fits) throw RecordError("counts: more records than its configuration has room for");
+        if (head_.next_budget_ring < state_.status->next_budget_ring)
+            throw RecordError("next_budget_ring: fewer budgets than its configuration has");
     }
 
     template <class Read>
@@ -531,7 +564,30 @@ private:
         if (io_.group("control", true)) control_fields(io_, control), io_.end_group(), put(state_.rows[row].control, control);
         if (io_.group("day", true)) day_fields(io_, day), io_.end_group(), put(state_.rows_cold[row].day, day);
         if (io_.group("latch", true)) latch_fields(io_, latch), io_.end_group(), put(state_.rows_cold[row].latch, latch);
+        read_risk(state_.rows_risk[row]);
         io_.end_record();
+        // Which kinds of limits have a value is said in the one record, and follows from the other.
+        RowControl& now = state_.rows[row].control.copy[1];
+        now.set = core::control_of(core::limits_of(now, state_.rows_risk[row].limits.newest())).set;
+    }
+
+    void read_risk(RowRisk& risk) {
+        RowValue value{};
+        RowRiskLimits limits{};
+        RowMeters meters{};
+        RowAlerts alerts{};
+        if (io_.group("value", true)) value_fields(io_, value), io_.end_group(), put(risk.value, value);
+        if (io_.group("risk_limits", true)) risk_limit_fields(io_, limits), io_.end_group(), put(risk.limits, limits);
+        if (io_.group("meters", true)) meter_fields(io_, meters), io_.end_group(), put(risk.meters, meters);
+        if (io_.group("alerts", true)) alert_fields(io_, alerts), io_.end_group(), put(risk.alerts, alerts);
+        require(value.peak >= 0, "peak: below 0");
+        require(limits.cancel_headroom_bps <= 10000 || limits.cancel_headroom_bps == kUnlimitedCount,
+                "cancel_headroom_bps: above 10000");
+        const bool rings = none_or_below(meters.messages_ring, head_.next_budget_ring) &&
+                           none_or_below(meters.all_ring, head_.next_budget_ring);
+        require(meters.seq == 0 || rings, "messages_ring, all_ring: out of range");
+        require(meters.seq == 0 || (meters.messages_stride > 0 && meters.all_stride > 0), "stride: below 1");
+        require(alerts.levels >> (2 * core::kLimitMembers.size()) == 0, "levels: of limits that do not exist");
     }
 
     static void require(bool fits, const char* what) {
@@ -547,6 +603,8 @@ private:
         order_fields(io_, slot, identity, order, venue);
         require(identity.side != Side::none, "side: missing");
         require(identity.head <= slot && none_or_below(identity.previous, slot), "alias_of, follows: not an earlier order");
+        const bool chained = (identity.flags & kContentIndexed) != 0 || identity.content_previous != 0;
+        require(!chained || none_or_below(identity.content_previous, slot), "same_content: not an earlier order");
         require(none_or_below(identity.session, state_.geometry.sessions), "session: out of range");
         require(none_or_below(order.last_alias, head_.orders) && none_or_below(order.pending_alias, head_.orders),
                 "last_id, pending_id: out of range");
@@ -610,6 +668,34 @@ private:
         put(state_.references[number].owner, owner);
     }
 
+    void read_breaker() {
+        io_.begin_record();
+        const std::uint32_t number = place_below("number", state_.geometry.breakers);
+        BreakerCounts counts{};
+        breaker_fields(io_, counts);
+        put(state_.breakers[number].counts, counts);
+    }
+
+    void read_restriction() {
+        io_.begin_record();
+        const std::uint32_t slot = place_below("slot", state_.geometry.restrictions);
+        RestrictionRecord entry{};
+        restriction_fields(io_, entry);
+        require(entry.row < state_.geometry.rows() || (entry.sides == 0 && entry.row == kNoSlot), "row: out of range");
+        put(state_.restrictions[slot].state, entry);
+    }
+
+    void read_approval() {
+        io_.begin_record();
+        const std::uint32_t slot = place_below("slot", layout::kApprovals);
+        ApprovalRecord approval{};
+        approval_fields(io_, approval);
+        const bool nobody = approval.status == ApprovalStatus::none && approval.row == kNoSlot;
+        require(nobody || approval.row < state_.geometry.rows(), "row: out of range");
+        require(approval.request <= head_.seq, "request: beyond the checkpoint's own");
+        put(state_.approvals[slot].state, approval);
+    }
+
     void write_log() {
         LogWords& log = *state_.log;
         log.committed = log.applied = head_.seq;
@@ -620,6 +706,9 @@ private:
         log.next_generation = head_.next_generation;
         log.quarantined_events = head_.quarantined_events;
         state_.status->state_epoch = head_.seq;
+        state_.status->next_budget_ring = head_.next_budget_ring;
+        state_.header->day = head_.day;
+        state_.header->rolled_seq = head_.rolled_seq;
     }
 
     void index() {

@@ -12,7 +12,7 @@
 
 namespace riskreg::persist {
 
-inline constexpr std::uint32_t kCheckpointVersion = 1;
+inline constexpr std::uint32_t kCheckpointVersion = 2;
 
 /// Where the tables came from that were written.
 enum class CheckpointSource : std::uint8_t {
@@ -32,6 +32,9 @@ struct CheckpointHead {
     std::int64_t last_time_ns = 0;
     std::uint64_t next_generation = 0;
     std::uint64_t quarantined_events = 0;
+    std::uint64_t next_budget_ring = 0;
+    std::uint64_t day = 1;
+    std::uint64_t rolled_seq = 0;      ///< the event that ended the day before; 0: the first day
     std::string config;                ///< the configuration, byte for byte
     std::string digest_name, digest;
     std::uint64_t bytes = 0;

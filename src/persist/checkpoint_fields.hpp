@@ -18,6 +18,8 @@ inline constexpr std::array<Choice, 10> kBases = {{
 inline constexpr std::array<Choice, 5> kStates = {{
     {"active", 0}, {"warn", 1}, {"reducing_only", 2}, {"cancel_only", 3}, {"halted", 4}}};
 inline constexpr std::array<Choice, 3> kExecutions = {{{"booked", 1}, {"busted", 2}, {"corrected", 3}}};
+inline constexpr std::array<Choice, 3> kRestrictedSides = {{{"buy", 1}, {"sell", 2}, {"both", 3}}};
+inline constexpr std::array<Choice, 2> kApprovals = {{{"open", 1}, {"approved", 2}}};
 inline constexpr std::array<Choice, 4> kSessions = {{{"attached", 1}, {"detached", 2}, {"dead", 3}, {"fenced", 4}}};
 // clang-format on
 }  // namespace names
@@ -50,7 +52,13 @@ void order_identity_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& i)
     if (!has_price) io.decimal("asked_price", i.price, kPriceDigits, 0);
     io.optional_decimal("stop_price", i.stop_price, has_stop, kPriceDigits);
     if (!has_stop) io.decimal("asked_stop_price", i.stop_price, kPriceDigits, 0);
-    i.flags = (has_price ? layout::kHasPrice : 0U) | (has_stop ? layout::kHasStopPrice : 0U);
+    bool indexed = (i.flags & layout::kContentIndexed) != 0;
+    bool loaded = (i.flags & layout::kLoaded) != 0;
+    io.flag("loaded", loaded, false);
+    io.flag("content_indexed", indexed, false);
+    io.number("same_content", i.content_previous, indexed ? layout::kNoSlot : 0U);
+    i.flags = (has_price ? layout::kHasPrice : 0U) | (has_stop ? layout::kHasStopPrice : 0U) |
+              (indexed ? layout::kContentIndexed : 0U) | (loaded ? layout::kLoaded : 0U);
     io.always_decimal("quantity", i.quantity, kQuantityDigits);
     io.time("created", i.created_ns, 0);
     io.number("created_seq", i.created_seq, std::uint64_t{0});
@@ -94,26 +102,48 @@ void order_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& identity, l
     io.end_record();
 }
 
-/// Limits by their names, through the same table as the configuration.
-inline void limit_fields(RecordWriter& io, layout::RowControl& control) {
-    const Limits limits = core::limits_of(control);
-    for (const LimitField& field : kLimitFields) {
+/// Members of kLimitFields from `first` on, by their names: the same table as the configuration's.
+inline void limit_fields(RecordWriter& io, Limits& limits, std::size_t first, std::size_t end) {
+    for (std::size_t i = first; i < end; ++i) {
+        const LimitField& field = kLimitFields[i];
         const LimitValue& value = limits.*field.member;
         if (value.kind == LimitValue::Kind::unset) continue;
         io.text(field.name, value.kind == LimitValue::Kind::unlimited ? "unlimited" : format_amount(field.unit, value.value));
     }
 }
-inline void limit_fields(RecordReader& io, layout::RowControl& control) {
-    Limits limits;
-    for (const LimitField& field : kLimitFields) {
+inline void limit_fields(RecordReader& io, Limits& limits, std::size_t first, std::size_t end) {
+    for (std::size_t i = first; i < end; ++i) {
+        const LimitField& field = kLimitFields[i];
         std::string_view text;
         if (io.read_text(field.name, text)) limits.*field.member = parse_limit(field, text);
     }
+}
+
+/// Limits of the one record and of the other come from one set of Limits; `set` of the first says what the second holds
+/// and is completed when both are known.
+inline void limit_fields(RecordWriter& io, layout::RowControl& control) {
+    Limits limits = core::limits_of(control, core::risk_limits_of(Limits{}));
+    limit_fields(io, limits, 0, core::kFirstRiskLimit);
+}
+inline void limit_fields(RecordReader& io, layout::RowControl& control) {
+    Limits limits;
+    limit_fields(io, limits, 0, core::kFirstRiskLimit);
     const TradingState state = control.state;
     const std::uint64_t seq = control.seq;
     control = core::control_of(limits);
     control.state = state;
     control.seq = seq;
+}
+inline void limit_fields(RecordWriter& io, layout::RowRiskLimits& risk) {
+    Limits limits = core::limits_of(core::control_of(Limits{}), risk);
+    limit_fields(io, limits, core::kFirstRiskLimit, kLimitFields.size());
+}
+inline void limit_fields(RecordReader& io, layout::RowRiskLimits& risk) {
+    Limits limits;
+    limit_fields(io, limits, core::kFirstRiskLimit, kLimitFields.size());
+    const std::uint64_t seq = risk.seq;
+    risk = core::risk_limits_of(limits);
+    risk.seq = seq;
 }
 
 template <class Io>
@@ -145,6 +175,43 @@ void day_fields(Io& io, layout::RowDay& d) {
     io.decimal("bought_notional", d.bought_notional, kMoneyDigits, 0);
     io.decimal("sold_notional", d.sold_notional, kMoneyDigits, 0);
     io.number("flags", d.flags, std::uint64_t{0});
+    io.decimal("start_position", d.start_position, kQuantityDigits, 0);
+}
+
+template <class Io>
+void value_fields(Io& io, layout::RowValue& v) {
+    io.number("seq", v.seq, std::uint64_t{0});
+    io.decimal("mark", v.mark, kPriceDigits, 0);
+    io.decimal("gross_value", v.gross_value, kMoneyDigits, 0);
+    io.decimal("net_value", v.net_value, kMoneyDigits, 0);
+    io.decimal("cash_flow", v.cash_flow, kMoneyDigits, 0);
+    io.decimal("start_value", v.start_value, kMoneyDigits, 0);
+    io.decimal("peak", v.peak, kMoneyDigits, 0);
+    io.number("flags", v.flags, std::uint64_t{0});
+}
+
+template <class Io>
+void risk_limit_fields(Io& io, layout::RowRiskLimits& l) {
+    io.number("seq", l.seq, std::uint64_t{0});
+    limit_fields(io, l);
+}
+
+template <class Io>
+void meter_fields(Io& io, layout::RowMeters& m) {
+    io.number("seq", m.seq, std::uint64_t{0});
+    io.number("messages", m.messages, std::uint64_t{0});
+    io.number("all_messages", m.all_messages, std::uint64_t{0});
+    io.time("since", m.since_ns, 0);
+    io.number("messages_ring", m.messages_ring, layout::kNoSlot);
+    io.number("all_ring", m.all_ring, layout::kNoSlot);
+    io.number("messages_stride", m.messages_stride, 1U);
+    io.number("all_stride", m.all_stride, 1U);
+}
+
+template <class Io>
+void alert_fields(Io& io, layout::RowAlerts& a) {
+    io.number("seq", a.seq, std::uint64_t{0});
+    io.number("levels", a.levels, std::uint64_t{0});
 }
 
 template <class Io>
@@ -213,6 +280,41 @@ void strategy_fields(Io& io, layout::StrategyState& s) {
     io.number("session", s.session, layout::kNoSlot);
     io.number("generation", s.generation, 0U);
     io.choice("status", s.status, names::kSessions, layout::SessionStatus::free);
+    io.end_record();
+}
+
+template <class Io>
+void breaker_fields(Io& io, layout::BreakerCounts& b) {
+    io.number("seq", b.seq, std::uint64_t{0});
+    io.number("buys", b.buys, std::uint64_t{0});
+    io.number("sells", b.sells, std::uint64_t{0});
+    io.number("rejects", b.rejects, std::uint64_t{0});
+    io.end_record();
+}
+
+template <class Io>
+void restriction_fields(Io& io, layout::RestrictionRecord& r) {
+    io.number("seq", r.seq, std::uint64_t{0});
+    io.number("row", r.row, layout::kNoSlot);
+    io.choice("sides", r.sides, names::kRestrictedSides, std::uint8_t{0});
+    io.time("from", r.from_ns, 0);
+    io.time("to", r.to_ns, layout::kUnlimited);
+    io.reason("reason", r.reason);
+    io.end_record();
+}
+
+template <class Io>
+void approval_fields(Io& io, layout::ApprovalRecord& a) {
+    io.number("seq", a.seq, std::uint64_t{0});
+    io.number("request", a.request, std::uint64_t{0});
+    io.number("row", a.row, layout::kNoSlot);
+    io.number("uid", a.uid, 0U);
+    io.choice("state", a.state, names::kStates, TradingState::active);
+    bool unreconciled = a.unreconciled != 0;
+    io.flag("unreconciled", unreconciled, false);
+    a.unreconciled = unreconciled ? 1 : 0;
+    io.choice("status", a.status, names::kApprovals, layout::ApprovalStatus::none);
+    io.reason("reason", a.reason);
     io.end_record();
 }
 

@@ -33,10 +33,17 @@ std::string_view name_of(EventType type) noexcept {
         case EventType::timed_out: return "timed_out";
         case EventType::denied: return "denied";
         case EventType::quarantined: return "quarantined";
+        case EventType::position_loaded: return "position_loaded";
         case EventType::state_changed: return "state_changed";
         case EventType::limits_changed: return "limits_changed";
         case EventType::reconciled: return "reconciled";
         case EventType::recovered: return "recovered";
+        case EventType::marked: return "marked";
+        case EventType::restricted_changed: return "restricted_changed";
+        case EventType::resume_requested: return "resume_requested";
+        case EventType::risk_limits_changed: return "risk_limits_changed";
+        case EventType::alert: return "alert";
+        case EventType::rolled: return "rolled";
         case EventType::session_attached: return "session_attached";
         case EventType::session_detached: return "session_detached";
         case EventType::session_dead: return "session_dead";
@@ -73,6 +80,8 @@ void write_registered(JsonWriter& out, const RegisterEvent& e) {
     out.member("quantity", decimal(Unit::quantity, e.quantity));
     out.member("reserved_price", decimal(Unit::price, e.reserved_price));
     out.member("reserved_notional", decimal(Unit::money, e.reserved_notional));
+    if ((e.identity_flags & kLoaded) != 0) out.member_bool("loaded", true);
+    if (e.sets_mark != 0) out.member("mark", decimal(Unit::price, e.mark));
 }
 
 void write_life_ids(JsonWriter& out, const core::State& state, const LifeEvent& e) {
@@ -88,19 +97,26 @@ void write_life_ids(JsonWriter& out, const core::State& state, const LifeEvent& 
                e.id.view());
 }
 
+/// The three numbers, by what they are.
+void write_life_numbers(JsonWriter& out, const LifeEvent& e) {
+    const auto pair = [&](std::string_view price, std::string_view quantity) {
+        out.member(price, decimal(Unit::price, e.price)).member(quantity, decimal(Unit::quantity, e.quantity));
+    };
+    switch (e.after.numbers) {
+        case LifeNumbers::none: return;
+        case LifeNumbers::trade: return pair("last_price", "last_quantity");
+        case LifeNumbers::pending: return pair("pending_price", "pending_quantity");
+        case LifeNumbers::live: return pair("price", "quantity");
+    }
+}
+
 void write_life(JsonWriter& out, const core::State& state, const LifeEvent& e) {
-    const OrderAfter& a = e.after;
     write_life_ids(out, state, e);
-    if (e.last_quantity != 0)
-        out.member("last_price", decimal(Unit::price, e.last_price))
-            .member("last_quantity", decimal(Unit::quantity, e.last_quantity));
-    out.member("base", riskreg::name_of(static_cast<OrderStatus>(a.base)));
-    out.member("quantity", decimal(Unit::quantity, a.quantity)).member("cum_quantity", decimal(Unit::quantity, a.cum_quantity));
-    out.member("reserved_quantity", decimal(Unit::quantity, a.reserved_quantity));
-    out.member("reserved_notional", decimal(Unit::money, a.reserved_notional));
-    if ((a.flags & kPendingReplace) != 0)
-        out.member("pending_price", decimal(Unit::price, a.pending_price))
-            .member("pending_quantity", decimal(Unit::quantity, a.pending_quantity));
+    write_life_numbers(out, e);
+    out.member("base", riskreg::name_of(static_cast<OrderStatus>(e.after.base)));
+    out.member("cum_quantity", decimal(Unit::quantity, e.after.cum_quantity));
+    out.member("reserved_delta", decimal(Unit::quantity, e.delta.open_quantity));
+    out.member("reserved_notional_delta", decimal(Unit::money, e.delta.open_notional));
     out.key("flags").begin_array();
     for (const std::string_view flag : names_of_flags(e.header.answer_flags)) out.string(flag);
     out.end_array();
@@ -141,23 +157,82 @@ std::string_view text_of(const Reason& reason) noexcept {
     return {reason.text, std::min<std::size_t>(reason.size, sizeof reason.text)};
 }
 
+void write_scope(JsonWriter& out, const core::State& state, std::uint32_t row) {
+    out.member("scope", row < state.geometry.rows() ? core::format_scope(state, state.geometry.scope_of(row)) : "none");
+}
+
 void write_state(JsonWriter& out, const core::State& state, const StateEvent& e) {
-    out.member("scope", core::format_scope(state, state.geometry.scope_of(e.row)));
+    write_scope(out, state, e.row);
     out.member("state", riskreg::name_of(e.state)).member("previous", riskreg::name_of(e.previous));
+    out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
+    if (e.approves != 0) out.member("asked_by", std::uint64_t{e.asked_by});
+}
+
+/// Each event tells its own record's limits: those before `core::kFirstRiskLimit`, or those from there on.
+void write_limits(JsonWriter& out, const core::State& state, const LimitsEvent& e) {
+    write_scope(out, state, e.row);
+    const Limits limits = core::limits_of(e.after, core::risk_limits_of(Limits{}));
+    for (std::size_t i = 0; i < core::kFirstRiskLimit; ++i) write_limit(out, kLimitFields[i], limits.*kLimitFields[i].member);
     out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
 }
 
-void write_limits(JsonWriter& out, const core::State& state, const LimitsEvent& e) {
-    out.member("scope", core::format_scope(state, state.geometry.scope_of(e.row)));
-    const Limits limits = core::limits_of(e.after);
-    for (const LimitField& field : kLimitFields) write_limit(out, field, limits.*field.member);
-    out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
+void write_risk_limits(JsonWriter& out, const core::State& state, const RiskLimitsEvent& e) {
+    write_scope(out, state, e.row);
+    const Limits limits = core::limits_of(core::control_of(Limits{}), e.after);
+    for (std::size_t i = core::kFirstRiskLimit; i < kLimitFields.size(); ++i)
+        write_limit(out, kLimitFields[i], limits.*kLimitFields[i].member);
+    out.member("uid", std::uint64_t{e.uid});
+}
+
+/// The side is told by the sign.
+void write_position(JsonWriter& out, const PositionEvent& e) {
+    out.member("position", decimal(Unit::quantity, e.delta.position)).member("price", decimal(Unit::price, e.price));
+    out.member("start_value", decimal(Unit::money, e.start_value)).member("uid", std::uint64_t{e.uid});
+    if (!e.text.empty()) out.member("text", e.text.view());
+}
+
+void write_marked(JsonWriter& out, const core::State& state, const MarkedEvent& e) {
+    write_scope(out, state, e.row);
+    out.member("mark", decimal(Unit::price, e.mark));
+    out.member("gross_delta", decimal(Unit::money, e.gross)).member("net_delta", decimal(Unit::money, e.net));
+}
+
+void write_restriction(JsonWriter& out, const core::State& state, const RestrictionEvent& e) {
+    const RestrictionRecord& r = e.after;
+    write_scope(out, state, r.row);
+    out.member_bool("buy", (r.sides & kRestrictBuy) != 0).member_bool("sell", (r.sides & kRestrictSell) != 0);
+    if (r.from_ns != 0) out.member("from", format_time(r.from_ns));
+    if (r.to_ns != kUnlimited) out.member("to", format_time(r.to_ns));
+    out.member("reason", text_of(r.reason)).member("uid", std::uint64_t{e.uid});
+}
+
+void write_resume_request(JsonWriter& out, const core::State& state, const ApprovalEvent& e) {
+    const ApprovalRecord& a = e.after;
+    write_scope(out, state, a.row);
+    out.member("request", e.header.seq);
+    if (a.unreconciled != 0) out.member_bool("unreconciled", true);
+    else out.member("state", riskreg::name_of(a.state));
+    out.member("reason", text_of(a.reason)).member("uid", std::uint64_t{a.uid});
+}
+
+void write_alert(JsonWriter& out, const core::State& state, const AlertEvent& e) {
+    constexpr std::uint64_t percents[] = {0, 70, 80, 90};
+    const auto percent = [&](std::uint8_t level) { return level < std::size(percents) ? percents[level] : 0; };
+    write_scope(out, state, e.row);
+    if (e.limit < kLimitFields.size()) out.member("limit_name", kLimitFields[e.limit].name);
+    out.member("level", percent(e.level)).member("previous_level", percent(e.previous));
+    out.member("observed", decimal(e.unit, e.observed)).member("limit", decimal(e.unit, e.bound));
+    out.member("unit", riskreg::name_of(e.unit));
+}
+
+void write_rolled(JsonWriter& out, const RolledEvent& e) {
+    out.member("day", e.day).member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
 }
 
 void write_session(JsonWriter& out, const core::State& state, const SessionEvent& e) {
     out.member("pid", std::uint64_t{e.pid}).member("uid", std::uint64_t{e.uid});
     if (e.row == kNoSlot) return;
-    out.member("scope", core::format_scope(state, state.geometry.scope_of(e.row)));
+    write_scope(out, state, e.row);
     out.member("state", riskreg::name_of(e.state)).member("reason", text_of(e.reason));
 }
 
@@ -170,6 +245,13 @@ void write_body(JsonWriter& out, const core::State& state, const Event& event) {
         case EventType::recovered:
         case EventType::reconciled: return write_state(out, state, event.state);
         case EventType::limits_changed: return write_limits(out, state, event.limits);
+        case EventType::risk_limits_changed: return write_risk_limits(out, state, event.risk_limits);
+        case EventType::position_loaded: return write_position(out, event.position);
+        case EventType::marked: return write_marked(out, state, event.marked);
+        case EventType::restricted_changed: return write_restriction(out, state, event.restriction);
+        case EventType::resume_requested: return write_resume_request(out, state, event.approval);
+        case EventType::alert: return write_alert(out, state, event.alert);
+        case EventType::rolled: return write_rolled(out, event.rolled);
         case EventType::session_attached:
         case EventType::session_detached:
         case EventType::session_dead:

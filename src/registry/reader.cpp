@@ -3,10 +3,12 @@
 #include <cstring>
 
 #include "core/audit.hpp"
+#include "core/book.hpp"
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
 #include "core/order_view.hpp"
+#include "core/value.hpp"
 #include "persist/event_json.hpp"
 #include "persist/recovery.hpp"
 #include "registry/reader_impl.hpp"
@@ -110,11 +112,21 @@ void Reader::orders(const std::function<bool(const OrderView&)>& visit) const {
 
 namespace {
 
+void add_value(const RowValue& value, ExposureView& view) {
+    view.priced = (value.flags & kPriced) != 0;
+    view.mark.value = value.mark;
+    view.gross_value.value = value.gross_value;
+    view.net_value.value = value.net_value;
+    view.pnl.value = core::pnl_of(value);
+    view.peak_pnl.value = value.peak;
+}
+
 ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
     const RowCounters counters = state.rows[row].counters.read();
     const RowControl control = state.rows[row].control.read();
     const RowDay day = state.rows_cold[row].day.read();
     const RowLatch latch = state.rows_cold[row].latch.read();
+    const RowRiskLimits risk_limits = state.rows_risk[row].limits.read();
     ExposureView view;
     view.scope = state.geometry.scope_of(row);
     view.position.value = counters.position;
@@ -134,7 +146,10 @@ ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
     view.state_reason.assign(latch.reason.text, std::min<std::size_t>(latch.reason.size, sizeof latch.reason.text));
     view.state_uid = latch.uid;
     view.state_changed_ns = latch.changed_ns;
-    view.limits = core::limits_of(control);
+    view.limits = core::limits_of(control, risk_limits);
+    view.start_position.value = day.start_position;
+    view.restricted = (control.flags & kRestricted) != 0;
+    add_value(state.rows_risk[row].value.read(), view);
     return view;
 }
 
@@ -149,6 +164,91 @@ ExposureView Reader::exposure(const Scope& scope) const {
 void Reader::exposures(const std::function<bool(const ExposureView&)>& visit) const {
     for (std::uint32_t row = 0; row < impl_->state().geometry.rows(); ++row)
         if (!visit(exposure_of_row(impl_->state(), row))) return;
+}
+
+namespace {
+
+std::string text_of(const Reason& reason) { return {reason.text, std::min<std::size_t>(reason.size, sizeof reason.text)}; }
+
+/// Calls `visit` with every live order that is published: slot, identity, state.
+template <class Visit>
+void each_live(const core::State& state, Visit visit) {
+    const std::uint64_t ids = std::min<std::uint64_t>(load_acquire(state.log->next_order), state.geometry.orders);
+    for (std::uint32_t slot = 0; slot < ids; ++slot) {
+        const OrderState order = state.orders[slot].state.read();
+        if (order.seq <= kGenesis || !is_live(order.base)) continue;
+        OrderIdentity identity{};
+        copy_words_out(identity, state.orders[slot].identity);
+        if (identity.kind == SlotKind::order) visit(slot, identity, order);
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> Reader::crossing_orders(const OrderRequest& request) const {
+    const core::State& state = impl_->state();
+    const auto instrument = static_cast<std::uint32_t>(request.instrument);
+    core::PricedOrder incoming{
+        instrument, request.side,          request.type, request.price.has_value(), request.stop_price.has_value(), 0,
+        0,          request.quantity.value};
+    if (request.price) incoming.price = request.price->value;
+    core::BookKey key = 0;
+    std::vector<std::string> ids;
+    const bool known = instrument < state.geometry.instruments && request.side != Side::none;
+    if (!known || !core::incoming_key(state, incoming, key)) return ids;
+    const bool whole_firm = state.has_setting(kSelfMatchFirm);
+    each_live(state, [&](std::uint32_t, const OrderIdentity& i, const OrderState& order) {
+        const bool other = i.instrument == instrument && i.side != request.side;
+        if (!other || (!whole_firm && AccountId{i.account} != request.account)) return;
+        const core::BookKeys resting = core::keys_of(state, {i.instrument, i.side, i.type, order.base, order.flags,
+                                                             order.cum_quantity, order.price, order.pending_price});
+        const bool crosses =
+            std::any_of(resting.keys.begin(), resting.keys.begin() + static_cast<std::ptrdiff_t>(resting.size),
+                        [&](core::BookKey own) { return request.side == Side::buy ? key >= own : key <= own; });
+        if (crosses && order.last_alias < state.geometry.orders)
+            ids.emplace_back(state.orders[order.last_alias].identity.id.view());
+    });
+    return ids;
+}
+
+std::vector<OrderView> Reader::list_open(const Scope& scope) const {
+    const core::State& state = impl_->state();
+    const std::uint32_t row = state.geometry.row_of(scope);
+    if (row == kNoSlot) throw Error(Errc::bad_input, "no such scope");
+    std::vector<OrderView> open;
+    each_live(state, [&](std::uint32_t slot, const OrderIdentity& i, const OrderState&) {
+        const core::RowSet rows = core::rows_of(state.geometry, i.account, i.strategy, i.instrument);
+        if (std::find(rows.begin(), rows.end(), row) == rows.end()) return;
+        // It may have ended since.
+        OrderView view = core::view_order(state, slot);
+        if (is_live(view.base)) open.push_back(std::move(view));
+    });
+    return open;
+}
+
+std::vector<RestrictionView> Reader::restrictions() const {
+    const core::State& state = impl_->state();
+    std::vector<RestrictionView> views;
+    for (std::uint32_t slot = 0; slot < state.geometry.restrictions; ++slot) {
+        const RestrictionRecord entry = state.restrictions[slot].state.read();
+        if (entry.sides == 0 || entry.row >= state.geometry.rows()) continue;
+        views.push_back({state.geometry.scope_of(entry.row), (entry.sides & kRestrictBuy) != 0,
+                         (entry.sides & kRestrictSell) != 0, entry.from_ns, entry.to_ns, text_of(entry.reason)});
+    }
+    return views;
+}
+
+std::vector<ApprovalView> Reader::approvals() const {
+    const core::State& state = impl_->state();
+    std::vector<ApprovalView> views;
+    for (std::uint32_t slot = 0; slot < kApprovals; ++slot) {
+        const ApprovalRecord a = state.approvals[slot].state.read();
+        if (a.status == ApprovalStatus::none || a.row >= state.geometry.rows()) continue;
+        views.push_back({a.request, state.geometry.scope_of(a.row), a.state, a.unreconciled != 0,
+                         a.status == ApprovalStatus::approved, a.uid, text_of(a.reason)});
+    }
+    std::sort(views.begin(), views.end(), [](const ApprovalView& a, const ApprovalView& b) { return a.request < b.request; });
+    return views;
 }
 
 std::vector<SessionView> Reader::sessions() const {

@@ -28,7 +28,11 @@ Verifier::Compared Verifier::compare_row(std::uint32_t row) const noexcept {
     return std::max({compare(live_.rows[row].counters, replica_.rows[row].counters),
                      compare(live_.rows[row].control, replica_.rows[row].control),
                      compare(live_.rows_cold[row].day, replica_.rows_cold[row].day),
-                     compare(live_.rows_cold[row].latch, replica_.rows_cold[row].latch)});
+                     compare(live_.rows_cold[row].latch, replica_.rows_cold[row].latch),
+                     compare(live_.rows_risk[row].value, replica_.rows_risk[row].value),
+                     compare(live_.rows_risk[row].limits, replica_.rows_risk[row].limits),
+                     compare(live_.rows_risk[row].meters, replica_.rows_risk[row].meters),
+                     compare(live_.rows_risk[row].alerts, replica_.rows_risk[row].alerts)});
 }
 
 namespace {
@@ -57,7 +61,8 @@ Verifier::Compared Verifier::compare_execution(std::uint32_t slot) const noexcep
 
 std::uint64_t Verifier::size() const noexcept {
     const Geometry& g = replica_.geometry;
-    return g.rows() + replica_.log->next_order + replica_.log->next_execution + g.sessions + g.strategies;
+    return g.rows() + replica_.log->next_order + replica_.log->next_execution + g.sessions + g.strategies + g.breakers +
+           g.restrictions + kApprovals;
 }
 
 Verifier::Compared Verifier::compare_at(std::uint64_t index, std::string& what) const {
@@ -74,7 +79,16 @@ Verifier::Compared Verifier::compare_at(std::uint64_t index, std::string& what) 
     if (at(g.sessions))
         return what = "session " + std::to_string(index),
                compare(live_.sessions[index].record, replica_.sessions[index].record);
-    return what = "strategy " + std::to_string(index), compare(live_.strategies[index].state, replica_.strategies[index].state);
+    if (at(g.strategies))
+        return what = "strategy " + std::to_string(index),
+               compare(live_.strategies[index].state, replica_.strategies[index].state);
+    if (at(g.breakers))
+        return what = "breaker " + std::to_string(index),
+               compare(live_.breakers[index].counts, replica_.breakers[index].counts);
+    if (at(g.restrictions))
+        return what = "restricted list, entry " + std::to_string(index),
+               compare(live_.restrictions[index].state, replica_.restrictions[index].state);
+    return what = "approval " + std::to_string(index), compare(live_.approvals[index].state, replica_.approvals[index].state);
 }
 
 std::uint64_t Verifier::step(std::uint64_t records, const std::function<void(const std::string&)>& differs) {
