@@ -38,7 +38,17 @@ std::vector<Seed> seeds() {
 "max_open_notional":"123456.789012","max_working_orders":1,"max_working_buy":2,"max_working_sell":3},
 {"scope":"strategy:s/instrument:ES","max_long":"1","max_net_notional":"unlimited","window_ms":5},
 {"scope":"account:A/instrument:ES","max_long":"1"}]})";
+    const std::string controls = R"({"capacity":{"orders":64,"executions":64,"ring_events":256,"sessions":4,"budgets":2,
+"restrictions":3},"self_match":"advise_cancel","self_match_group":"firm","gross_method":"worst_case","four_eyes":true,
+"content_by_strategy":true,"on_loss":"halt","on_mark_breach":"reducing_only","mark_threshold_bps":25,"mark_interval_ms":0,
+"restricted":[{"scope":"instrument:ES","sides":"sell","reason":"r","from":"2026-11-25T08:00:00.5Z","to":"2026-11-26"},
+{"scope":"account:A","sides":["buy","sell"]}],"instruments":[{"id":"ES","tick":"0.25","short_allowed":false}],
+"accounts":[{"id":"A"}],"strategies":[{"id":"s","account":"A"}],"limits":[{"scope":"firm","max_gross_notional":"9",
+"max_net_notional":"10","cash_limit":"11","max_traded_notional":"12","daily_loss":"13","drawdown":"unlimited",
+"max_messages":15,"max_all_messages":4294967294,"max_same_content":17,"max_same_direction":18,"max_rejects":19,
+"window_ms":20,"content_window_ms":86400000,"cancel_headroom":"0.2225"}]})";
     return {{"full", full},
+            {"controls", controls},
             {"small", small_config()},
             {"unjournaled", small_config(64, R"(,"persistence":{"mode":"none"})")},
             {"duplicate", R"({"accounts":[],"accounts":[]})"},
