@@ -33,7 +33,7 @@ std::vector<Seed> seeds() {
 "instruments":[{"id":"ES","tick":"0.25","lot":"0.5","min_quantity":"1","max_quantity":"1000","multiplier":"50","fx_rate":"1.1",
 "currency":"EUR","collar_bps":500,"collar_ticks":10,"collar_two_sided":true,"reference_max_age_ms":1,
 "market_slippage_bps":5}],"accounts":[{"id":"A","currency":"USD"}],
-"strategies":[{"id":"s","accounts":["A"],"instruments":["ES"],"on_death":"list_for_cancel"}],
+"strategies":[{"id":"s","account":["A"],"instruments":["ES"],"on_death":"list_for_cancel"}],
 "limits":[{"scope":"firm","max_order_quantity":"1.5","max_order_notional":"unlimited","max_long":"7","max_short":"0",
 "max_open_notional":"123456.789012","max_working_orders":1,"max_working_buy":2,"max_working_sell":3},
 {"scope":"strategy:s/instrument:ES","max_long":"1","max_net_notional":"unlimited","window_ms":5},
