@@ -99,7 +99,9 @@ void add_events_verb(CLI::App& app, Arguments& a, Verb& chosen) {
     events_verb->add_option("--from", a.events.from,
                             "first sequence number, also of events that only the journal holds; default: the oldest in memory");
     events_verb->add_flag("--follow", a.events.follow, "go on with what comes");
-    events_verb->add_option("--type", a.events.types, "only these types, as in `event`, separated by commas")->delimiter(',');
+    events_verb->add_option("--type", a.events.types, "only these types, as in `event`, separated by commas")
+        ->delimiter(',')
+        ->allow_extra_args(false);
     add_entities(events_verb, a.events.entities);
 }
 
