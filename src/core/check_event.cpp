@@ -67,7 +67,8 @@ bool are_life_numbers(const LifeEvent& e) noexcept {
     if (e.after.cum_quantity < 0 || e.after.reported_cum < 0 || !is_delta(e.delta) || !is_delta(e.values)) return false;
     switch (e.after.numbers) {
         case LifeNumbers::none: return true;
-        case LifeNumbers::trade: return e.quantity >= 0 && e.third != kLowest;
+        case LifeNumbers::trade:
+        case LifeNumbers::fill: return e.quantity >= 0 && e.third != kLowest;
         case LifeNumbers::pending:
         case LifeNumbers::live: return e.quantity >= 0 && e.third >= 0;
     }

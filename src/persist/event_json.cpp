@@ -104,7 +104,8 @@ void write_life_numbers(JsonWriter& out, const LifeEvent& e) {
     };
     switch (e.after.numbers) {
         case LifeNumbers::none: return;
-        case LifeNumbers::trade: return pair("last_price", "last_quantity");
+        case LifeNumbers::trade:
+        case LifeNumbers::fill: return pair("last_price", "last_quantity");
         case LifeNumbers::pending: return pair("pending_price", "pending_quantity");
         case LifeNumbers::live: return pair("price", "quantity");
     }
