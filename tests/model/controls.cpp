@@ -36,14 +36,12 @@ Scope total_of(const Scope& scope) {
 
 const std::array<LimitValue Limits::*, 22>& limit_members() {
     static const std::array<LimitValue Limits::*, 22> members = {
-        &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,
-        &Limits::max_short,          &Limits::max_open_notional,  &Limits::max_working_orders,
-        &Limits::max_working_buy,    &Limits::max_working_sell,   &Limits::max_gross_notional,
-        &Limits::max_net_notional,   &Limits::cash_limit,         &Limits::max_traded_notional,
-        &Limits::daily_loss,         &Limits::drawdown,           &Limits::max_messages,
-        &Limits::max_all_messages,   &Limits::max_same_content,   &Limits::max_same_direction,
-        &Limits::max_rejects,        &Limits::window_ms,          &Limits::content_window_ms,
-        &Limits::cancel_headroom_bps};
+        &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,        &Limits::max_short,
+        &Limits::max_open_notional,  &Limits::max_working_orders, &Limits::max_working_buy, &Limits::max_working_sell,
+        &Limits::max_gross_notional, &Limits::max_net_notional,   &Limits::cash_limit,      &Limits::max_traded_notional,
+        &Limits::daily_loss,         &Limits::drawdown,           &Limits::max_messages,    &Limits::max_all_messages,
+        &Limits::max_same_content,   &Limits::max_same_direction, &Limits::max_rejects,     &Limits::window_ms,
+        &Limits::content_window_ms,  &Limits::cancel_headroom_bps};
     return members;
 }
 
@@ -128,8 +126,8 @@ Verdict Model::refused(const Caller& caller, const Scopes& scopes, Verdict verdi
 
 Model::Content Model::content_of(const Order& order) const {
     const StrategyId strategy = config_.content_by_strategy ? order.strategy : StrategyId::none;
-    return {order.account, strategy,  order.instrument, order.side, order.type, order.tif, order.registered_price,
-            order.stop_price, order.registered_quantity};
+    return {order.account,          strategy,         order.instrument,         order.side, order.type, order.tif,
+            order.registered_price, order.stop_price, order.registered_quantity};
 }
 
 Model::Refusal Model::refuse_content(const Scopes& scopes, const Order& order, std::int64_t now_ns) const {
@@ -226,8 +224,8 @@ Model::Refusal Model::refuse_gross(const Scopes& scopes, const Growth& growth) c
             const Row& part = row(scopes[kQuantityScope[k]]);  // of the order's instrument, in what the scope sums up
             const auto mark = part.mark ? part.mark : growth.stand_in;
             if (!mark) return deny(DenyReason::reference_price_unknown);
-            after = Big(r.gross_value) - part.gross_value +
-                    gross_of(growth.instrument, part, *mark, growth.side, growth.quantity);
+            after =
+                Big(r.gross_value) - part.gross_value + gross_of(growth.instrument, part, *mark, growth.side, growth.quantity);
             if (after <= r.gross_value) continue;
         }
         if (breaks(limit, after)) return deny(DenyReason::max_gross_notional, scopes[k], after, limit.value, Unit::money);
@@ -396,7 +394,7 @@ void Model::judge_losses(const Caller& caller, const Scopes& scopes) {
 
 /// The limit may stand on any covering scope; what it counts is always one strategy × instrument.
 void Model::judge_breaker(const Caller& caller, const Scopes& scopes, const std::vector<std::int64_t>& times,
-                          LimitValue Limits::* limit) {
+                          LimitValue Limits::*limit) {
     const bool exceeded = std::any_of(scopes.begin(), scopes.end(), [&](const Scope& scope) {
         const Limits& limits = row(scope).limits;
         return breaks(limits.*limit, count_in_window(times, last_time_ns_, limits.window_ms));
@@ -469,7 +467,7 @@ Verdict Model::restrict(const Caller& caller, const Scope& scope, const Restrict
 /// Only the members that `fields` names change. The members beyond the first eight are an event of their own.
 Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits& limits, LimitMask fields) {
     const auto& members = limit_members();
-    const auto is_parameter = [](LimitValue Limits::* member) {
+    const auto is_parameter = [](LimitValue Limits::*member) {
         return member == &Limits::window_ms || member == &Limits::content_window_ms || member == &Limits::cancel_headroom_bps;
     };
     Limits after = row(scope).limits;
@@ -519,8 +517,8 @@ Verdict Model::release_unreconciled(const Caller& caller) {
 
 /// Performs what was asked for, if it still steps down.
 Verdict Model::approve(const Caller& caller, std::uint64_t request) {
-    const auto found = std::find_if(requests_.begin(), requests_.end(),
-                                    [&](const ResumeRequest& r) { return r.number == request && r.open; });
+    const auto found =
+        std::find_if(requests_.begin(), requests_.end(), [&](const ResumeRequest& r) { return r.number == request && r.open; });
     if (found == requests_.end()) return deny(DenyReason::invalid_field);
     if (found->uid == caller.uid) return deny(DenyReason::not_allowed, found->scope);
     Row& asked = rows_.at(key_of(found->scope));

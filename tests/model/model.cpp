@@ -834,8 +834,7 @@ void Model::book_external(const OrderEvent& fact) {
     if (!value) overflowed_ = true;
     const Scopes scopes = scopes_of(fact.account, external(), fact.instrument);
     const Big cash_flow = cash_flow_of(fact.instrument, fact.side, fact.price->value, fact.quantity->value);
-    for (const Scope& scope : scopes)
-        book_trade(rows_.at(key_of(scope)), fact.side, position, value.value_or(kMax), cash_flow);
+    for (const Scope& scope : scopes) book_trade(rows_.at(key_of(scope)), fact.side, position, value.value_or(kMax), cash_flow);
     stand_for_mark(scopes, fact.price->value, false);
     revalue(scopes);
 }

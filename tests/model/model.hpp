@@ -271,7 +271,7 @@ private:
     void judge_loss(const Caller& caller, const Scope& scope);
     void judge_losses(const Caller& caller, const Scopes& scopes);
     void judge_breaker(const Caller& caller, const Scopes& scopes, const std::vector<std::int64_t>& times,
-                       LimitValue Limits::* limit);
+                       LimitValue Limits::*limit);
     void follow_up(const Caller& caller, const Scopes& scopes, const Work& work);
     void add_restriction(const Scope& scope, const Restriction& entry);
 

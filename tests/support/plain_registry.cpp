@@ -202,12 +202,11 @@ Verdict PlainRegistry::restrict(const core::Caller& caller, const Scope& scope, 
     return execute(decision);
 }
 
-Verdict PlainRegistry::load_position(const core::Caller& caller, AccountId account, StrategyId strategy, InstrumentId instrument,
-                                     Quantity quantity, Price price, bool start_of_day) {
+Verdict PlainRegistry::load_position(const core::Caller& caller, AccountId account, StrategyId strategy,
+                                     InstrumentId instrument, Quantity quantity, Price price, bool start_of_day) {
     core::PositionRequest request;
     request.account = static_cast<std::uint16_t>(account);
-    request.strategy =
-        strategy == StrategyId::none ? state().external_strategy() : static_cast<std::uint16_t>(strategy);
+    request.strategy = strategy == StrategyId::none ? state().external_strategy() : static_cast<std::uint16_t>(strategy);
     request.instrument = static_cast<std::uint32_t>(instrument);
     request.quantity = quantity.value;
     request.price = price.value;
