@@ -65,9 +65,16 @@ enum class Op : std::uint8_t {
     die,
     attach,
     reference,
+    mark,
+    restrict,
+    load_position,
+    load_order,
+    approve,
+    alert,
 };
-constexpr const char* kOpNames[] = {"register", "batch",   "replace", "cancel", "abort",  "fact",     "halt",
-                                    "resume",   "release", "limits",  "die",    "attach", "reference"};
+constexpr const char* kOpNames[] = {"register", "batch",         "replace",    "cancel",  "abort",  "fact",      "halt",
+                                    "resume",   "release",       "limits",     "die",     "attach", "reference", "mark",
+                                    "restrict", "load_position", "load_order", "approve", "alert"};
 constexpr const char* kKindNames[] = {
     "none",         "acked",     "rejected", "canceled",  "cancel_rejected", "replaced", "replace_rejected", "expired",
     "done_for_day", "suspended", "resumed",  "timed_out", "filled",          "bust",     "correct"};
@@ -89,8 +96,14 @@ struct Command {
     Scope scope;
     TradingState to = TradingState::active;
     Limits limits;
+    LimitMask fields = kAllLimits;
     StrategyId strategy = StrategyId::none;
     std::int64_t time_ns = 0;
+    std::uint32_t uid = 0;
+    std::uint64_t request = 0;
+    Restriction entry;
+    bool start_of_day = true;
+    std::uint8_t alert_limit = 0, alert_level = 0;
     std::vector<Command> members;
 };
 
@@ -148,12 +161,30 @@ std::string text_of(const Scope& scope) {
 
 std::string text_of(const Limits& l) {
     std::ostringstream out;
-    for (const LimitValue v : {l.max_order_quantity, l.max_order_notional, l.max_long, l.max_short, l.max_open_notional,
-                               l.max_working_orders, l.max_working_buy, l.max_working_sell}) {
+    for (LimitValue Limits::*const member : model::limit_members()) {
+        const LimitValue v = l.*member;
         if (v.kind == LimitValue::Kind::unset) out << " -";
         if (v.kind == LimitValue::Kind::unlimited) out << " *";
         if (v.kind == LimitValue::Kind::value) out << ' ' << v.value;
     }
+    return out.str();
+}
+
+/// What the operations of control add to a command's text.
+std::string text_of_control(const Command& c) {
+    std::ostringstream out;
+    if (c.op == Op::halt || c.op == Op::resume) out << " to " << int(c.to);
+    if (c.op == Op::resume || c.op == Op::release || c.op == Op::approve) out << " uid " << c.uid;
+    if (c.op == Op::limits) out << " fields " << std::hex << c.fields << std::dec << text_of(c.limits);
+    if (c.op == Op::die || c.op == Op::attach || c.op == Op::load_position || c.op == Op::load_order)
+        out << " strategy " << int(c.strategy);
+    if (c.op == Op::reference) out << " at t+" << (c.time_ns - kStart) / 1000 << "us";
+    if (c.op == Op::load_position && !c.start_of_day) out << " as a trade";
+    if (c.op == Op::approve) out << " request " << c.request;
+    if (c.op == Op::alert) out << " limit " << int(c.alert_limit) << " level " << int(c.alert_level);
+    if (c.op == Op::restrict)
+        out << (c.entry.buy ? " buy" : "") << (c.entry.sell ? " sell" : "") << " from t+" << (c.entry.from_ns - kStart) / 1000
+            << "us to t+" << (c.entry.to_ns - kStart) / 1000 << "us";
     return out.str();
 }
 
@@ -174,17 +205,13 @@ std::string text_of(const Command& c) {
     if (c.instrument != InstrumentId::none) out << " instrument " << std::int64_t(c.instrument);
     if (c.side != Side::none) out << " side " << int(c.side);
     for (const Command& member : c.members) out << "\n      " << text_of(member);
-    if (c.op == Op::register_order) out << " type " << int(c.type) << " tif " << int(c.tif);
+    if (c.op == Op::register_order || c.op == Op::load_order) out << " type " << int(c.type) << " tif " << int(c.tif);
     number("price", c.price), number("stop", c.stop_price), number("quantity", c.quantity), number("cum", c.cum);
     if (c.version) out << " version " << *c.version;
     if (c.reopened) out << " reopened";
     if (c.no_such_order) out << " no_such_order";
     if (c.scope.kind != ScopeKind::none) out << ' ' << text_of(c.scope);
-    if (c.op == Op::halt || c.op == Op::resume) out << " to " << int(c.to);
-    if (c.op == Op::limits) out << text_of(c.limits);
-    if (c.op == Op::die || c.op == Op::attach) out << " strategy " << int(c.strategy);
-    if (c.op == Op::reference) out << " at t+" << (c.time_ns - kStart) / 1000 << "us";
-    return out.str();
+    return out.str() + text_of_control(c);
 }
 
 // ---- worlds: one configuration per seed ------------------------------------------------------------
@@ -232,6 +259,48 @@ LimitConfig open_limits(std::string scope) {
     return config;
 }
 
+LimitValue limit_of(std::int64_t value) { return {LimitValue::Kind::value, value}; }
+
+/// Small budgets that are in force from the creation on.
+LimitConfig budgets(Random& random, std::string scope) {
+    LimitConfig config;
+    config.scope = std::move(scope);
+    if (random.percent(50)) config.limits.max_messages = limit_of(random.between(1, 5));
+    if (random.percent(50)) config.limits.max_all_messages = limit_of(random.between(2, 8));
+    if (random.percent(40)) config.limits.max_same_content = limit_of(random.between(1, 2));
+    if (random.percent(30)) config.limits.max_same_direction = limit_of(random.between(1, 4));
+    if (random.percent(30)) config.limits.max_rejects = limit_of(random.between(0, 2));
+    config.limits.window_ms = limit_of(random.between(1, 5));
+    config.limits.content_window_ms = limit_of(random.between(1, 8));
+    return config;
+}
+
+/// The pre-trade controls of a world.
+void add_controls(Random& random, bool huge, SharedConfig& config) {
+    config.self_match = random.pick({SelfMatch::allow, SelfMatch::allow, SelfMatch::refuse_new, SelfMatch::advise_cancel});
+    if (random.percent(35)) config.self_match_group = SelfMatchGroup::firm;
+    // Marks that stand in for prices would bring a huge instrument's value to the end of 64 bits, which is not modelled.
+    if (!huge && random.percent(40)) config.gross_method = GrossMethod::worst_case;
+    config.content_by_strategy = random.percent(30);
+    config.halt_on_loss = random.percent(30);
+    config.four_eyes = random.percent(25);
+    if (random.percent(40)) random.one_of(config.instruments).short_allowed = false;
+    config.capacity.budgets = 128;  // more than all scopes together may use
+    config.capacity.restrictions = random.percent(25) ? static_cast<std::uint32_t>(random.between(1, 2)) : 64;
+    for (const char* scope : {"firm", "instrument:DUST", "account:A1/instrument:ESH4", "strategy:arb"}) {
+        if (random.percent(8)) config.limits.push_back(budgets(random, scope));
+        if (!random.percent(10)) continue;
+        const std::int64_t from = kStart + kMillisecond * random.between(0, 300);
+        const bool buy = random.percent(60);
+        config.restricted.push_back({.scope = scope,
+                                     .buy = buy,
+                                     .sell = !buy || random.percent(50),
+                                     .reason = "test",
+                                     .from_ns = from,
+                                     .to_ns = from + kMillisecond * random.between(1, 60)});
+    }
+}
+
 SharedConfig world(Random& random, bool huge) {
     SharedConfig config;
     config.capacity = {
@@ -253,6 +322,7 @@ SharedConfig world(Random& random, bool huge) {
     if (random.percent(90)) config.limits.push_back(open_limits("firm"));
     if (random.percent(50)) config.limits.push_back(open_limits("account:A1/instrument:ESH4"));
     if (random.percent(30)) config.limits.push_back(open_limits("instrument:XBT"));
+    if (random.percent(85)) add_controls(random, huge, config);
     return config;
 }
 
@@ -266,11 +336,13 @@ public:
         if (random_.percent(10)) unknown_share_ = 45;  // fills the quarantine
         for (std::size_t i = 0; i < config_.instruments.size(); ++i) centre_.push_back(random_.pick({100, 40, -3, 0, 2000}));
         if (huge_) centre_.back() = 5;
+        on_grid_ = random_.percent(70);
     }
 
     Command next() {
         Command c = draw();
         c.now_ns = now_ns_;
+        if (c.op != Op::approve) c.uid = random_.percent(50) ? 1000 : 1001;
         return c;
     }
 
@@ -286,26 +358,40 @@ private:
     Command draw() {
         advance();
         const std::int64_t n = random_.between(1, 1000);
-        if (n <= 280) return register_order();
-        if (n <= 292) return batch();
-        if (n <= 390) return replace();
-        if (n <= 420) return cancel();
-        if (n <= 435) return abort();
-        if (n <= 820) return fact();
-        if (n <= 828) return change_state(Op::halt);
-        if (n <= 870) return change_state(Op::resume);
-        if (n <= 878) return simple(Op::release);
-        if (n <= 910) return limits();
-        if (n <= 920) return session();
-        return reference(any_instrument());
+        if (n <= 275) return register_order();
+        if (n <= 288) return batch();
+        if (n <= 385) return replace();
+        if (n <= 412) return cancel();
+        if (n <= 427) return abort();
+        if (n <= 735) return fact();
+        if (n <= 741) return change_state(Op::halt);
+        if (n <= 793) return change_state(Op::resume);
+        if (n <= 803) return simple(Op::release);
+        if (n <= 842) return limits();
+        if (n <= 850) return session();
+        if (n <= 940) return reference(any_instrument());
+        return control();
     }
 
+    Command control() {
+        if (config_.four_eyes && random_.percent(45)) return approve();
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 42) return mark();
+        if (n <= 60) return restrict_scope();
+        if (n <= 76) return load_position();
+        if (n <= 90) return load_order();
+        if (n <= 95) return alert();
+        return approve();
+    }
+
+    /// In most worlds time goes in halves of a millisecond, so that ends of windows are met exactly.
     void advance() {
         const std::int64_t n = random_.between(1, 1000);
-        if (n <= 800) now_ns_ += random_.between(0, 2 * kMillisecond);
+        if (n <= 800) now_ns_ += on_grid_ ? random_.between(0, 4) * kMillisecond / 2 : random_.between(0, 2 * kMillisecond);
         if (n > 800 && n <= 803) now_ns_ += 150 * kMillisecond;  // exactly the age that is still fresh
         if (n > 803 && n <= 805) now_ns_ += 500 * kMillisecond;  // everything is stale
-        if (n > 805 && n <= 830) now_ns_ -= random_.between(0, 20 * kMillisecond);  // a clock that went backwards
+        if (n > 805 && n <= 830)                                 // a clock that went backwards
+            now_ns_ -= on_grid_ ? random_.between(0, 20) * kMillisecond : random_.between(0, 20 * kMillisecond);
     }
 
     Command simple(Op op) {
@@ -399,11 +485,13 @@ private:
 
     Command register_order() {
         if (!model_.orders().empty() && random_.percent(6)) return register_again();
+        if (!model_.orders().empty() && random_.percent(8)) return register_alike();
         Command c = simple(Op::register_order);
         c.session = trader();
         c.account = c.session == 0 ? AccountId{0} : c.session == 2 ? AccountId{1} : any_account();
         if (random_.percent(3)) c.account = random_.pick({any_account(), AccountId::none, AccountId{7}});
         c.instrument = random_.percent(98) ? any_instrument() : random_.pick({InstrumentId::none, InstrumentId{77}});
+        if (c.session == 1 && random_.percent(85)) c.instrument = InstrumentId{random_.pick({0U, 1U, 3U})};  // it may trade
         c.id = random_.percent(95) ? fresh_id() : strange_id();
         c.side = random_.percent(50) ? Side::buy : Side::sell;
         c.type = random_.percent(60)
@@ -414,7 +502,29 @@ private:
         const InstrumentId i = known ? c.instrument : InstrumentId{0};
         c.quantity = quantity(i);
         shape_prices(c, i);
+        if (config_.self_match == SelfMatch::refuse_new && c.price && random_.percent(70))  // or nothing trades for long
+            c.price = *c.price + config_of(i).tick.value * (c.side == Side::buy ? -5 : 5);
         if (random_.percent(2)) break_shape(c);
+        return c;
+    }
+
+    /// The content of an earlier order under an id of its own.
+    Command register_alike() {
+        const model::Order& order = *some_order(false);
+        Command c = simple(Op::register_order);
+        const auto owner = static_cast<std::uint32_t>(order.strategy);
+        c.session = random_.percent(90) && owner < attached_.size() && attached_[owner] ? owner : trader();
+        c.id = fresh_id();
+        c.account = order.account;
+        c.instrument = order.instrument;
+        c.side = order.side;
+        c.type = order.type;
+        c.tif = order.tif;
+        c.price = order.registered_price;
+        c.stop_price = order.stop_price;
+        c.quantity = order.registered_quantity;
+        if (random_.percent(8)) c.tif = TimeInForce::gtd;
+        if (random_.percent(8)) c.quantity = *c.quantity + config_of(c.instrument).lot.value;
         return c;
     }
 
@@ -661,7 +771,7 @@ private:
         if (random_.percent(90)) c.scope = Scope{};
         for (const auto& [key, row] : model_.rows())  // prefer a scope that is not active, or nothing ever trades again
             if (row.state > TradingState::warn && (c.scope.kind == ScopeKind::none || random_.percent(50)))
-                c.scope = {std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key)};
+                c.scope = scope_of(key);
         if (c.scope.kind == ScopeKind::none) c.scope = any_scope();
         return c;
     }
@@ -682,21 +792,187 @@ private:
         Command c = simple(Op::limits);
         c.session = reporter();
         c.scope = any_scope();
-        if (random_.percent(30)) return c.limits = open_limits("").limits, c;
+        if (random_.percent(30)) return open_again(c);
         const InstrumentId i = c.scope.instrument == InstrumentId::none ? any_instrument() : c.scope.instrument;
         const std::int64_t lot = config_of(i).lot.value;
-        const std::int64_t one =
-            model_.notional(i, centre_[static_cast<std::size_t>(i)] * config_of(i).tick.value, lot).value_or(1);
+        const std::int64_t one = std::max<std::int64_t>(
+            model_.notional(i, centre_[static_cast<std::size_t>(i)] * config_of(i).tick.value, lot).value_or(1), 1);
         const model::Row& row = model_.row(c.scope);
         c.limits.max_order_quantity = limit(0, lot);
-        c.limits.max_order_notional = limit(0, std::max<std::int64_t>(one, 1));
+        c.limits.max_order_notional = limit(0, one);
         c.limits.max_long = limit(row.position + row.open_buy_quantity, lot);
         c.limits.max_short = limit(row.open_sell_quantity - row.position, lot);
-        c.limits.max_open_notional =
-            limit(row.open_buy_notional / 2 + row.open_sell_notional / 2, std::max<std::int64_t>(one, 1));
+        c.limits.max_open_notional = limit(row.open_buy_notional / 2 + row.open_sell_notional / 2, one);
         c.limits.max_working_orders = limit(row.working_buy + row.working_sell, 1);
         c.limits.max_working_buy = limit(row.working_buy, 1);
         c.limits.max_working_sell = limit(row.working_sell, 1);
+        exposure_limits(c.limits, row, one);
+        message_limits(c.limits);
+        choose_fields(c);
+        return c;
+    }
+
+    /// Takes every limit off again, of a scope that has some.
+    Command open_again(Command& c) {
+        for (const auto& [key, row] : model_.rows())
+            if (row.limits != Limits{} && std::get<2>(key) != model_.external() && random_.percent(20)) c.scope = scope_of(key);
+        c.limits = open_limits("").limits;
+        return c;
+    }
+
+    void choose_fields(Command& c) {
+        if (random_.percent(60)) {
+            if (random_.percent(2)) c.limits.window_ms = {LimitValue::Kind::unlimited, 0};
+            return;
+        }
+        c.fields = 0;
+        for (std::int64_t n = random_.between(0, 5); n >= 0; --n) c.fields |= 1U << random_.between(0, 21);
+        if (random_.percent(10))
+            c.limits.*model::limit_members()[static_cast<std::size_t>(random_.between(0, 21))] = limit_of(-1);
+    }
+
+    static std::int64_t in_64(const model::Big& value) {
+        if (value > std::int64_t{1} << 62) return std::int64_t{1} << 62;
+        return value < 0 ? 0 : value.convert_to<std::int64_t>();
+    }
+    LimitValue seldom(std::int64_t in_use, std::int64_t step) {
+        return random_.percent(45) ? limit(in_use, step) : LimitValue{};
+    }
+
+    /// The checks that look at money, a few average orders above what is in use.
+    void exposure_limits(Limits& limits, const model::Row& row, std::int64_t one) {
+        using model::Big;
+        const Big open = Big(row.open_buy_notional) + row.open_sell_notional;
+        const Big long_net = Big(row.net_value) + row.open_buy_notional;
+        const Big short_net = Big(row.net_value) - row.open_sell_notional;
+        const bool worst_case = config_.gross_method == GrossMethod::worst_case;
+        limits.max_gross_notional = seldom(in_64(Big(row.gross_value) + (worst_case ? Big(0) : open)), one);
+        limits.max_net_notional = seldom(in_64(std::max<Big>(abs(long_net), abs(short_net))), one);
+        limits.cash_limit =
+            seldom(in_64(row.open_buy_notional + std::max<Big>(Big(row.bought_notional) - row.sold_notional, 0)), one);
+        limits.max_traded_notional = seldom(in_64(open + row.bought_notional + row.sold_notional), one);
+        const std::int64_t tick_move = std::max<std::int64_t>(one / 100, 1);
+        const std::int64_t loss_step = random_.percent(50) ? one : tick_move;
+        const int share = random_.percent(40) ? 2 : 1;  // below the loss: the next order finds it
+        limits.daily_loss = seldom(in_64(-model_.pnl(row)) / share, loss_step);
+        limits.drawdown = seldom(in_64(row.peak - model_.pnl(row)) / share, loss_step);
+    }
+
+    LimitValue small_count(std::int64_t most) {
+        const std::int64_t n = random_.between(1, 100);
+        if (n <= 70) return {};
+        return n <= 74 ? LimitValue{LimitValue::Kind::unlimited, 0} : limit_of(random_.between(0, most));
+    }
+
+    /// Counts of a few in windows of a few milliseconds.
+    void message_limits(Limits& limits) {
+        limits.max_messages = small_count(5);
+        limits.max_all_messages = small_count(8);
+        limits.max_same_content = small_count(2);
+        limits.max_same_direction = small_count(4);
+        limits.max_rejects = small_count(2);
+        if (random_.percent(85)) limits.window_ms = limit_of(random_.between(1, 6));
+        if (random_.percent(85)) limits.content_window_ms = limit_of(random_.between(1, 20));
+        if (random_.percent(50))
+            limits.cancel_headroom_bps = limit_of(random_.pick<std::int64_t>({0, 1500, 3333, 5000, 10000}));
+    }
+
+    static Scope scope_of(const model::RowKey& key) {
+        return {std::get<0>(key), std::get<1>(key), std::get<2>(key), std::get<3>(key)};
+    }
+
+    // -- marks, the restricted list, the start of the day, the second person, soft levels --
+
+    Command mark() {
+        Command c = simple(Op::mark);
+        c.session = reporter();
+        do {
+            c.scope = any_scope();
+        } while (c.scope.kind < ScopeKind::instrument);
+        for (const auto& [key, row] : model_.rows())  // rather one that is worth something
+            if (row.position != 0 && std::get<0>(key) >= ScopeKind::instrument && random_.percent(15)) c.scope = scope_of(key);
+        c.price = is_huge(c.scope.instrument) ? random_.between(1, 9) : price(c.scope.instrument);
+        const auto mark = model_.row(c.scope).mark;
+        if (mark && random_.percent(8)) c.price = mark;
+        return c;
+    }
+
+    Command restrict_scope() {
+        Command c = simple(Op::restrict);
+        c.session = reporter();
+        c.scope = any_scope();
+        c.entry.buy = random_.percent(70);
+        c.entry.sell = !c.entry.buy || random_.percent(50);
+        c.entry.from_ns = random_.percent(20) ? 0 : now_ns_ + random_.between(-6, 6) * kMillisecond / 2;
+        if (random_.percent(92)) c.entry.to_ns = now_ns_ + random_.between(7, 60) * kMillisecond / 2;
+        if (model_.restricted().empty() || !random_.percent(50)) return c;
+        const auto& [row, from_ns, to_ns] = random_.one_of(model_.restricted()).first;
+        c.scope = scope_of(row);
+        c.entry.from_ns = from_ns;
+        c.entry.to_ns = to_ns;
+        if (random_.percent(65)) c.entry.buy = c.entry.sell = false;
+        return c;
+    }
+
+    Command load_position() {
+        Command c = simple(Op::load_position);
+        c.session = reporter();
+        c.account = random_.percent(97) ? any_account() : random_.pick({AccountId::none, AccountId{7}});
+        c.instrument = random_.percent(97) ? any_instrument() : InstrumentId{77};
+        const bool known = static_cast<std::size_t>(c.instrument) < config_.instruments.size();
+        const InstrumentId i = known ? c.instrument : InstrumentId{0};
+        c.strategy = random_.percent(40) ? StrategyId::none
+                                         : StrategyId{static_cast<std::uint16_t>(
+                                               random_.between(0, static_cast<std::int64_t>(config_.strategies.size()) - 1))};
+        if (random_.percent(2)) c.strategy = StrategyId{9};
+        c.quantity = config_of(i).lot.value * random_.between(1, 12) * (random_.percent(50) ? 1 : -1);
+        c.price = is_huge(i) ? 1 : price(i);
+        c.start_of_day = random_.percent(75);
+        return c;
+    }
+
+    /// A market order without a reference price has nothing to be reserved at: no such order is loaded.
+    Command load_order() {
+        Command c = register_order();
+        c.op = Op::load_order;
+        c.session = reporter();
+        c.strategy = StrategyId{static_cast<std::uint16_t>(
+            random_.between(0, random_.percent(97) ? static_cast<std::int64_t>(config_.strategies.size()) - 1 : 9))};
+        if (static_cast<std::size_t>(c.strategy) == config_.strategies.size()) c.strategy = StrategyId{0};
+        const std::int64_t now_ns = std::max(now_ns_, model_.last_time_ns());
+        const bool unpriced = static_cast<std::size_t>(c.instrument) >= config_.instruments.size() ||
+                              !model_.fresh_reference(c.instrument, now_ns);
+        const bool takes_price = c.type == OrderType::limit || c.type == OrderType::stop_limit;
+        if (!unpriced || takes_price) return c;
+        c.type = OrderType::limit;
+        c.stop_price.reset();
+        if (!c.price) c.price = 0;
+        return c;
+    }
+
+    Command approve() {
+        Command c = simple(Op::approve);
+        c.session = reporter();
+        c.uid = random_.percent(50) ? 1000 : 1001;
+        c.request = static_cast<std::uint64_t>(random_.between(0, 400));
+        const auto& requests = model_.requests();
+        if (requests.empty() || random_.percent(4)) return c;
+        const std::int64_t last = static_cast<std::int64_t>(requests.size()) - 1;
+        model::ResumeRequest asked =
+            requests[static_cast<std::size_t>(random_.between(std::max<std::int64_t>(last - 4, 0), last))];
+        for (const model::ResumeRequest& request : requests)
+            if (request.open && random_.percent(40)) asked = request;
+        c.request = asked.number;
+        if (random_.percent(85)) c.uid = asked.uid == 1000 ? 1001 : 1000;
+        return c;
+    }
+
+    Command alert() {
+        Command c = simple(Op::alert);
+        c.scope = any_scope();
+        c.alert_limit = static_cast<std::uint8_t>(random_.between(2, 13));
+        const std::uint8_t present = model_.row(c.scope).alert_levels[c.alert_limit];
+        c.alert_level = static_cast<std::uint8_t>((present + random_.between(1, 3)) % 4);
         return c;
     }
 
@@ -732,17 +1008,30 @@ private:
     std::int64_t unknown_share_ = 5;    // percent of the facts
     std::vector<std::int64_t> centre_;  // of prices, in ticks
     std::int64_t now_ns_ = kStart;
+    bool on_grid_ = false;
     std::uint64_t ids_ = 0, executions_ = 0;
 };
 
 // ---- both sides ------------------------------------------------------------------------------------------
 
 core::Caller core_caller(const PlainRegistry& registry, const Command& c) {
-    return c.session == core::kNoSlot ? PlainRegistry::operator_at(c.now_ns) : registry.caller(c.session, c.now_ns);
+    core::Caller caller =
+        c.session == core::kNoSlot ? PlainRegistry::operator_at(c.now_ns) : registry.caller(c.session, c.now_ns);
+    caller.uid = c.uid;
+    return caller;
 }
 model::Caller model_caller(const Command& c) {
-    if (c.session == core::kNoSlot) return {c.now_ns, StrategyId::none};
-    return {c.now_ns, StrategyId{static_cast<std::uint16_t>(c.session)}};
+    if (c.session == core::kNoSlot) return {c.now_ns, StrategyId::none, c.uid};
+    return {c.now_ns, StrategyId{static_cast<std::uint16_t>(c.session)}, c.uid};
+}
+
+core::AlertRequest alert_request(const PlainRegistry& registry, const Command& c) {
+    core::AlertRequest request;
+    request.row = registry.state().geometry.row_of(c.scope);
+    request.limit = c.alert_limit;
+    request.level = c.alert_level;
+    request.unit = Unit::money;
+    return request;
 }
 
 Verdict run(PlainRegistry& registry, const Command& c) {
@@ -757,7 +1046,15 @@ Verdict run(PlainRegistry& registry, const Command& c) {
         case Op::halt: return registry.halt(caller, c.scope, c.to);
         case Op::resume: return registry.resume(caller, c.scope, c.to);
         case Op::release: return registry.release_unreconciled(caller);
-        case Op::limits: return registry.set_limits(caller, c.scope, c.limits);
+        case Op::limits: return registry.set_limits(caller, c.scope, c.limits, c.fields);
+        case Op::mark: return registry.marked(caller, c.scope, Price{*c.price});
+        case Op::restrict: return registry.restrict(caller, c.scope, c.entry);
+        case Op::load_position:
+            return registry.load_position(caller, c.account, c.strategy, c.instrument, Quantity{*c.quantity}, Price{*c.price},
+                                          c.start_of_day);
+        case Op::load_order: return registry.load_order(caller, c.strategy, order_request(c));
+        case Op::approve: return registry.approve(caller, c.request);
+        case Op::alert: return registry.alert(caller, alert_request(registry, c));
         case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns); break;
         case Op::attach: registry.attach(c.session, c.strategy, c.now_ns); break;
         case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns); break;
@@ -777,7 +1074,14 @@ Verdict run(model::Model& model, const Command& c) {
         case Op::halt: return model.halt(caller, c.scope, c.to);
         case Op::resume: return model.resume(caller, c.scope, c.to);
         case Op::release: return model.release_unreconciled(caller);
-        case Op::limits: return model.set_limits(caller, c.scope, c.limits);
+        case Op::limits: return model.set_limits(caller, c.scope, c.limits, c.fields);
+        case Op::mark: return model.marked(caller, c.scope, *c.price);
+        case Op::restrict: return model.restrict(caller, c.scope, c.entry);
+        case Op::load_position:
+            return model.load_position(caller, c.account, c.strategy, c.instrument, *c.quantity, *c.price, c.start_of_day);
+        case Op::load_order: return model.load_order(caller, c.strategy, order_request(c));
+        case Op::approve: return model.approve(caller, c.request);
+        case Op::alert: return model.alert(caller, c.scope, c.alert_limit, c.alert_level);
         case Op::die: model.died(c.strategy, c.now_ns); break;
         case Op::attach: model.attached(c.strategy, c.now_ns); break;
         case Op::reference: model.set_reference(c.instrument, *c.price, c.time_ns); break;
@@ -822,6 +1126,8 @@ std::string differences(const Verdict& core, const Verdict& model) {
     d.compare("flags", core.flags, model.flags);
     d.compare("cum", core.cum_quantity.value, model.cum_quantity.value);
     d.compare("leaves", core.leaves_quantity.value, model.leaves_quantity.value);
+    d.compare("request", static_cast<std::int64_t>(core.request), static_cast<std::int64_t>(model.request));
+    d.compare("crosses_own", core.crosses_own, model.crosses_own);
     return d.text();
 }
 
@@ -861,6 +1167,37 @@ std::string differences(const core::State& state, const model::Model& model, con
     return d.text();
 }
 
+bool is_restricted(const model::Model& model, const Scope& scope) {
+    const auto& list = model.restricted();
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& entry) { return std::get<0>(entry.first) == model::key_of(scope); });
+}
+
+std::uint64_t packed_levels(const model::Row& row) {
+    std::uint64_t levels = 0;
+    for (std::size_t i = 0; i < row.alert_levels.size(); ++i) levels |= std::uint64_t{row.alert_levels[i]} << 2 * i;
+    return levels;
+}
+
+void compare_risk(Differences& d, const layout::RowRisk& risk, const model::Row& row) {
+    const layout::RowValue& value = risk.value.newest();
+    const layout::RowMeters& meters = risk.meters.newest();
+    d.compare("priced", (value.flags & layout::kPriced) != 0, row.mark.has_value());
+    d.compare("marked", (value.flags & layout::kMarked) != 0, row.marked);
+    d.compare("mark", value.mark, row.mark.value_or(0));
+    d.compare("gross_value", value.gross_value, row.gross_value);
+    d.compare("net_value", value.net_value, row.net_value);
+    d.compare("cash_flow", value.cash_flow, row.cash_flow);
+    d.compare("start_value", value.start_value, row.start_value);
+    d.compare("peak", value.peak, row.peak);
+    d.compare("value saturated", (value.flags & layout::kValueSaturated) != 0, 0);
+    d.compare("messages", static_cast<std::int64_t>(meters.messages), static_cast<std::int64_t>(row.messages.size()));
+    d.compare("all_messages", static_cast<std::int64_t>(meters.all_messages),
+              static_cast<std::int64_t>(row.all_messages.size()));
+    d.compare("alert levels", static_cast<std::int64_t>(risk.alerts.newest().levels),
+              static_cast<std::int64_t>(packed_levels(row)));
+}
+
 std::string differences(const core::State& state, const model::Model& model, std::uint32_t index) {
     const Scope scope = state.geometry.scope_of(index);
     const model::Row& row = model.row(scope);
@@ -879,15 +1216,20 @@ std::string differences(const core::State& state, const model::Model& model, std
     d.compare("sold_quantity", day.sold_quantity, row.sold_quantity);
     d.compare("bought_notional", day.bought_notional, row.bought_notional);
     d.compare("sold_notional", day.sold_notional, row.sold_notional);
+    d.compare("start_position", day.start_position, row.start_position);
     d.compare("saturated", static_cast<std::int64_t>(counters.flags | day.flags), 0);
     d.compare("state", control.state, row.state);
-    d.compare("unreconciled", control.flags & layout::kUnreconciled, row.unreconciled);
-    if (core::limits_of(control) != row.limits) d.compare("limits", text_of(core::limits_of(control)), text_of(row.limits));
+    d.compare("unreconciled", (control.flags & layout::kUnreconciled) != 0, row.unreconciled);
+    d.compare("restricted", (control.flags & layout::kRestricted) != 0, is_restricted(model, scope));
+    compare_risk(d, state.rows_risk[index], row);
+    const Limits limits = core::limits_of(control, state.rows_risk[index].limits.newest());
+    if (limits != row.limits) d.compare("limits", text_of(limits), text_of(row.limits));
     return d.text();
 }
 
 std::string differences(const core::State& state, const model::Model& model) {
     Differences d("log");
+    d.compare("committed", static_cast<std::int64_t>(state.log->committed), static_cast<std::int64_t>(model.events() + 1));
     d.compare("next_order", static_cast<std::int64_t>(state.log->next_order), static_cast<std::int64_t>(model.ids_used()));
     d.compare("next_execution", static_cast<std::int64_t>(state.log->next_execution),
               static_cast<std::int64_t>(model.executions_used()));

@@ -1,113 +1,23 @@
 #include "model/model.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <sstream>
+
+#include "model/parts.hpp"
 
 namespace riskreg::model {
 
 namespace {
 
-constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
-constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
-
-// semantics.md 6: a quantity limit of firm, account, strategy holds for each instrument separately, that is
-// against instrument, account×instrument, strategy×instrument.
-constexpr std::array<std::size_t, 6> kQuantityScope = {3, 4, 5, 3, 4, 5};
-constexpr std::size_t kAccountInstrument = 4;
-constexpr std::size_t kStrategyInstrument = 5;
-
 bool legal_id(std::string_view id) {
     return !id.empty() && id.size() <= 39 && std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
-bool takes_price(OrderType type) { return type == OrderType::limit || type == OrderType::stop_limit; }
-bool takes_stop_price(OrderType type) { return type == OrderType::stop || type == OrderType::stop_limit; }
 bool is_money(EventKind kind) { return kind == EventKind::filled || kind == EventKind::bust || kind == EventKind::correct; }
-bool live(const Order& order) { return is_live(order.base); }
-
-std::int64_t clamp_to_64(const Big& value) {
-    if (value > kMax) return kMax;
-    if (value < kMin) return kMin;
-    return value.convert_to<std::int64_t>();
-}
-
-Big magnitude(std::int64_t value) { return abs(Big(value)); }
-
-Verdict deny(DenyReason reason) {
-    Verdict verdict;
-    verdict.result = Result::denied;
-    verdict.reason = reason;
-    return verdict;
-}
-
-Verdict deny(DenyReason reason, const Scope& scope) {
-    Verdict verdict = deny(reason);
-    verdict.scope = scope;
-    return verdict;
-}
-
-Verdict deny(DenyReason reason, const Scope& scope, const Big& observed, std::int64_t limit, Unit unit) {
-    Verdict verdict = deny(reason, scope);
-    verdict.has_numbers = true;
-    verdict.observed = clamp_to_64(observed);
-    verdict.limit = limit;
-    verdict.unit = unit;
-    return verdict;
-}
-
-Verdict taken(Result result) {
-    Verdict verdict;
-    verdict.result = result;
-    return verdict;
-}
-
-bool breaks(const LimitValue& limit, const Big& observed) {
-    return limit.kind == LimitValue::Kind::value && observed > limit.value;
-}
 
 }  // namespace
 
 RowKey key_of(const Scope& scope) { return {scope.kind, scope.account, scope.strategy, scope.instrument}; }
-
-/// What sections 3 and 5 look at, of a new order or of an amended one.
-struct Model::Priced {
-    InstrumentId instrument{};
-    Side side{};
-    OrderType type{};
-    std::optional<std::int64_t> price, stop_price;
-    std::int64_t quantity = 0;
-};
-
-/// One order on its way through one event.
-struct Model::Work {
-    Order& real;
-    Order order;                    // the copy that the event changes
-    std::int64_t now_ns = 0;
-    std::int64_t reference_ns = 0;  // when the age of a reference is judged
-    Result result = Result::ok;
-    OrderFlags remarks = 0;         // flags of this answer only
-    std::int64_t position = 0;
-    Big traded_notional = 0;
-    bool is_fill = false;
-
-    void set(OrderFlags flag) { order.flags = static_cast<OrderFlags>(order.flags | flag); }
-    void clear(OrderFlags flag) { order.flags = static_cast<OrderFlags>(order.flags & ~flag); }
-    void anomaly(OrderFlags flag) {
-        set(flag);
-        result = Result::anomaly;
-    }
-    [[nodiscard]] std::int64_t reachable() const {
-        return order.pending ? std::max(order.quantity, order.pending->total) : order.quantity;
-    }
-    [[nodiscard]] OrderBase base_by_cum() const { return order.cum > 0 ? OrderBase::partially_filled : OrderBase::new_; }
-    [[nodiscard]] OrderBase revived_base() const { return order.cum >= order.quantity ? OrderBase::filled : base_by_cum(); }
-    void end(OrderBase base) {
-        order.base = base;
-        order.pending.reset();
-        clear(kPendingCancel | kUnknown);
-    }
-};
 
 // ---- construction and lookups -------------------------------------------------------------------
 
@@ -119,6 +29,7 @@ Model::Model(const SharedConfig& config) : config_(config) {
             for (std::uint32_t i = 0; i < config_.instruments.size(); ++i)
                 for (const Scope& scope : scopes_of(AccountId{a}, StrategyId{s}, InstrumentId{i})) rows_[key_of(scope)];
     for (const LimitConfig& limit : config_.limits) rows_.at(key_of(scope_named(limit.scope))).limits = limit.limits;
+    for (const Restriction& entry : config_.restricted) add_restriction(scope_named(entry.scope), entry);
 }
 
 /// "firm", "account:A/instrument:I" …; of a configuration that was validated.
@@ -216,12 +127,17 @@ Verdict Model::denied_with(const Order& order, Verdict verdict) const {
 // ---- money --------------------------------------------------------------------------------------
 
 std::optional<std::int64_t> Model::notional(InstrumentId instrument, std::int64_t price, std::int64_t quantity) const {
+    const Big rounded = worth(instrument, price, quantity);
+    if (rounded > kMax) return std::nullopt;
+    return rounded.convert_to<std::int64_t>();
+}
+
+/// The same without an end: |price| · quantity with multiplier and fx, rounded away from zero.
+Big Model::worth(InstrumentId instrument, std::int64_t price, const Big& quantity) const {
     static const Big unit("100000000000000000000000000000");  // 1e-9 · 1e-8 · 1e-9 · 1e-9 over 1e-6 is 1e-29
     const InstrumentConfig& i = config_of(instrument);
     const Big exact = magnitude(price) * quantity * i.multiplier_e9 * i.fx_rate_e9.value_or(1'000'000'000);
-    const Big rounded = (exact + unit - 1) / unit;
-    if (rounded > kMax) return std::nullopt;
-    return rounded.convert_to<std::int64_t>();
+    return (exact + unit - 1) / unit;
 }
 
 std::optional<std::int64_t> Model::fresh_reference(InstrumentId instrument, std::int64_t now_ns) const {
@@ -268,10 +184,15 @@ Model::Refusal Model::refuse_state(const Scopes& scopes, Side side, std::int64_t
     return std::nullopt;
 }
 
+Model::Refusal Model::refuse_entities(AccountId account, bool strategy_known, InstrumentId instrument) const {
+    if (!known(account)) return deny(DenyReason::unknown_account);
+    if (!strategy_known) return deny(DenyReason::unknown_strategy);
+    if (!known(instrument)) return deny(DenyReason::unknown_instrument);
+    return std::nullopt;
+}
+
 Model::Refusal Model::refuse_permission(const Caller& caller, const OrderRequest& request) const {
-    if (!known(request.account)) return deny(DenyReason::unknown_account);
-    if (!known_strategy(caller.strategy)) return deny(DenyReason::unknown_strategy);
-    if (!known(request.instrument)) return deny(DenyReason::unknown_instrument);
+    if (auto no = refuse_entities(request.account, known_strategy(caller.strategy), request.instrument)) return no;
     const StrategyConfig& strategy = config_.strategies[static_cast<std::size_t>(caller.strategy)];
     const auto lists = [](const std::vector<std::string>& list, const std::string& id) {
         return std::find(list.begin(), list.end(), id) != list.end();
@@ -462,75 +383,161 @@ Model::Refusal Model::refuse_capacity(bool new_order) const {
 
 // ---- new orders -----------------------------------------------------------------------------------
 
-Verdict Model::register_order(const Caller& caller, const OrderRequest& request) {
-    const Scopes scopes = scopes_of(request.account, caller.strategy, request.instrument);
-    const std::int64_t q = request.quantity.value;
-    if (auto no = refuse_state(scopes, request.side, q, false, false)) return *no;
-    if (auto no = refuse_permission(caller, request)) return *no;
-    if (auto no = refuse_id(caller, request)) return *no;
-
-    Priced priced{request.instrument, request.side, request.type, std::nullopt, std::nullopt, q};
-    if (request.price) priced.price = request.price->value;
-    if (request.stop_price) priced.stop_price = request.stop_price->value;
-    const bool legal_type = request.type >= OrderType::limit && request.type <= OrderType::pegged;
-    const bool legal_side = request.side == Side::buy || request.side == Side::sell;
-    const bool legal_tif = request.tif >= TimeInForce::day && request.tif <= TimeInForce::gtd;
-    if (!legal_side || !legal_type || !legal_tif) return deny(DenyReason::invalid_field);  // the text's order, not the numbers'
-    if (auto no = refuse_quantity(priced)) return *no;
-    if (auto no = refuse_price(priced)) return *no;
-
-    Order order;
-    if (auto no = refuse_reference(priced, event_time(caller.now_ns), order.reserve_price)) return *no;
-    const auto value = notional(request.instrument, order.reserve_price, q);
-    if (auto no = refuse_no_limit(scopes, request.side)) return *no;
-    if (auto no = refuse_order_quantity(scopes, q)) return *no;
-    if (!value) return deny(DenyReason::arithmetic_overflow);
-    if (auto no = refuse_order_notional(scopes, *value)) return *no;
-    if (auto no = refuse_working(scopes, request.side)) return *no;
-    if (auto no = refuse_position(scopes, request.side, q)) return *no;
-    if (auto no = refuse_open_notional(scopes, request.side, q, *value)) return *no;
-    if (auto no = refuse_row_overflow(scopes, request.side, q, *value)) return *no;
-    if (auto no = refuse_capacity(true)) return *no;
-
-    happened(caller.now_ns);
+Model::Draft Model::draft_of(StrategyId strategy, const OrderRequest& request) const {
+    Draft draft;
+    Order& order = draft.order;
     order.chain = {std::string(request.id)};
     order.account = request.account;
-    order.strategy = caller.strategy;
+    order.strategy = strategy;
     order.instrument = request.instrument;
     order.side = request.side;
     order.type = request.type;
     order.tif = request.tif;
-    order.registered_price = priced.price;
-    order.stop_price = priced.stop_price;
-    order.price = priced.price.value_or(0);
-    order.registered_quantity = order.quantity = q;
+    if (request.price) order.registered_price = request.price->value;
+    if (request.stop_price) order.stop_price = request.stop_price->value;
+    order.price = order.registered_price.value_or(0);
+    order.registered_quantity = order.quantity = request.quantity.value;
+    return draft;
+}
+
+Model::Refusal Model::refuse_shape(const Draft& draft) const {
+    const Order& order = draft.order;
+    const bool legal_type = order.type >= OrderType::limit && order.type <= OrderType::pegged;
+    const bool legal_side = order.side == Side::buy || order.side == Side::sell;
+    const bool legal_tif = order.tif >= TimeInForce::day && order.tif <= TimeInForce::gtd;
+    if (!legal_side || !legal_type || !legal_tif) return deny(DenyReason::invalid_field);  // the text's order, not the numbers'
+    const Priced priced = draft.priced();
+    if (auto no = refuse_quantity(priced)) return no;
+    return refuse_price(priced);
+}
+
+Model::Refusal Model::refuse_new(const Caller& caller, const OrderRequest& request, Draft& draft) const {
+    Order& order = draft.order;
+    const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
+    const std::int64_t now_ns = event_time(caller.now_ns);
+    if (auto no = refuse_state(scopes, order.side, order.quantity, false, false)) return no;
+    if (auto no = refuse_permission(caller, request)) return no;
+    if (auto no = refuse_restricted(scopes, order.side, now_ns)) return no;
+    if (auto no = refuse_short(scopes, order.side, order.instrument, order.quantity)) return no;
+    if (auto no = refuse_id(caller, request)) return no;
+    if (auto no = refuse_shape(draft)) return no;
+    if (auto no = refuse_reference(draft.priced(), now_ns, order.reserve_price)) return no;
+    const auto value = notional(order.instrument, order.reserve_price, order.quantity);
+    if (auto no = refuse_no_limit(scopes, order.side)) return no;
+    if (auto no = refuse_order_quantity(scopes, order.quantity)) return no;
+    if (!value) return deny(DenyReason::arithmetic_overflow);
+    if (auto no = refuse_order_notional(scopes, *value)) return no;
+    draft.notional = *value;
+    draft.stand_in = stand_in_for_mark(order.instrument, now_ns);
+    if (auto no = refuse_messages(scopes, now_ns)) return no;
+    if (auto no = refuse_content(scopes, order, now_ns)) return no;
+    if (!takes_stop_price(order.type)) {  // a stop order takes no part before it triggers
+        const bool at_market = !takes_price(order.type);
+        const Incoming incoming{order.account, order.instrument, order.side, at_market ? std::nullopt : order.registered_price};
+        if (auto no = refuse_self_match(incoming, draft.crosses)) return no;
+    }
+    if (auto no = refuse_working(scopes, order.side)) return no;
+    if (auto no = refuse_exposure(scopes, {order.instrument, order.side, order.quantity, *value, draft.stand_in})) return no;
+    if (auto no = refuse_row_overflow(scopes, order.side, order.quantity, *value)) return no;
+    return refuse_capacity(true);
+}
+
+/// Everything that an order brings with it: its ids, its reservation, what it does to its rows.
+void Model::take_in(const Caller& caller, Draft& draft) {
+    happened(caller.now_ns);
+    Order& order = draft.order;
     order.created_ns = last_time_ns_;
     order.created_at = events_;
-    ids_[{request.account, order.chain.front()}] = orders_.size();
+    ids_[{order.account, order.chain.front()}] = orders_.size();
     Order absent = order;
     absent.base = OrderBase::none;
     reserve(order);
-    book(order, absent, 0, 0);
+    Work work{absent, order};
+    work.mark = draft.stand_in;
+    work.mark_only_where_none = true;
+    book(order, absent, work);
     orders_.push_back(order);
+}
+
+Verdict Model::accept(const Caller& caller, Draft& draft) {
+    take_in(caller, draft);
+    const Scopes scopes = scopes_of(draft.order.account, draft.order.strategy, draft.order.instrument);
+    count_message(scopes, true);
+    count_content(scopes, draft.order);
     Verdict verdict = taken(Result::accepted);
-    report(order, verdict);
+    verdict.crosses_own = draft.crosses;
+    report(draft.order, verdict);
     return verdict;
 }
 
+Verdict Model::register_order(const Caller& caller, const OrderRequest& request) {
+    Draft draft = draft_of(caller.strategy, request);
+    if (auto no = refuse_new(caller, request, draft))
+        return refused(caller, scopes_of(request.account, caller.strategy, request.instrument), *no, true);
+    return accept(caller, draft);
+}
+
+/// Ends at the first member that is refused: that one counts as if it had come alone, the others never happened.
 std::vector<Verdict> Model::register_all_or_none(const Caller& caller, const std::vector<OrderRequest>& requests) {
+    if (requests.empty()) return {};
     Model trial = *this;
     std::vector<Verdict> answers;
-    bool refused = requests.empty();
     for (const OrderRequest& request : requests) {
-        Verdict verdict = trial.register_order(caller, request);
+        Draft draft = trial.draft_of(caller.strategy, request);
+        auto no = trial.refuse_new(caller, request, draft);
+        if (!no) {
+            answers.push_back(trial.accept(caller, draft));
+            continue;
+        }
         // A member that repeats an earlier member is no retry: that one is not registered yet.
-        if (verdict.reason == DenyReason::already_registered && find(request.account, request.id) == nullptr)
-            verdict = deny(DenyReason::duplicate_order_id);
-        refused = refused || !verdict.accepted();
-        answers.push_back(verdict);
+        if (no->reason == DenyReason::already_registered && find(request.account, request.id) == nullptr)
+            no = deny(DenyReason::duplicate_order_id);
+        const std::size_t guilty = answers.size();
+        answers.assign(requests.size(), deny(DenyReason::batch_member_denied));
+        answers[guilty] = refused(caller, scopes_of(request.account, caller.strategy, request.instrument), *no, true);
+        return answers;
     }
-    if (!refused) *this = trial;
+    *this = trial;
     return answers;
+}
+
+/// What is live at the venue is only refused when it cannot be stored.
+Model::Refusal Model::refuse_load(const Caller& caller, const OrderRequest& request, Draft& draft) const {
+    Order& order = draft.order;
+    const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
+    const std::int64_t now_ns = event_time(caller.now_ns);
+    if (auto no = refuse_entities(order.account, known_strategy(order.strategy), order.instrument)) return no;
+    if (auto no = refuse_id({caller.now_ns, order.strategy}, request)) return no;
+    if (auto no = refuse_shape(draft)) return no;
+    order.reserve_price = reserve_price_of_load(order, now_ns);
+    const auto value = notional(order.instrument, order.reserve_price, order.quantity);
+    if (!value) return deny(DenyReason::arithmetic_overflow);
+    draft.stand_in = stand_in_for_mark(order.instrument, now_ns);
+    if (auto no = refuse_row_overflow(scopes, order.side, order.quantity, *value)) return no;
+    return refuse_capacity(false);
+}
+
+/// As for a new order where a reference is fresh, at the order's own prices where none is.
+std::int64_t Model::reserve_price_of_load(const Order& order, std::int64_t now_ns) const {
+    const Big reference = magnitude(fresh_reference(order.instrument, now_ns).value_or(0));
+    Big price = magnitude(order.price);
+    if (takes_price(order.type)) {
+        if (config_.reserve_price == ReservePrice::max_limit_reference) price = std::max(price, reference);
+    } else {
+        const Big from = order.type == OrderType::stop ? std::max(reference, magnitude(*order.stop_price)) : reference;
+        price = (from * (10000 + Big(config_of(order.instrument).market_slippage_bps)) + 9999) / 10000;
+    }
+    return clamp_to_64(price);
+}
+
+Verdict Model::load_order(const Caller& caller, StrategyId strategy, const OrderRequest& request) {
+    Draft draft = draft_of(strategy, request);
+    if (auto no = refuse_load(caller, request, draft)) return *no;
+    draft.order.base = OrderBase::new_;  // the venue has it
+    take_in(caller, draft);
+    Verdict verdict = taken(Result::accepted);
+    report(draft.order, verdict);
+    return verdict;
 }
 
 // ---- requests about an order ------------------------------------------------------------------------
@@ -582,16 +589,61 @@ Model::Refusal Model::refuse_growth_limits(const Order& order, const Scopes& sco
     return std::nullopt;
 }
 
-Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const {
-    const std::int64_t quantity = std::max<std::int64_t>(std::max(order.quantity, wanted.total) - order.cum, 0);
-    const auto value = notional(order.instrument, std::max(order.reserve_price, wanted.reserve_price), quantity);
+Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend) const {
+    const std::int64_t quantity = order.reserved_quantity + amend.more_quantity;
+    const auto value = notional(order.instrument, std::max(order.reserve_price, amend.wanted.reserve_price), quantity);
     if (!value) return deny(DenyReason::arithmetic_overflow);
-    const std::int64_t more_quantity = quantity - order.reserved_quantity;
     const std::int64_t more_notional = *value - order.reserved_notional;
-    if (more_quantity > 0)
-        if (auto no = refuse_position(scopes, order.side, more_quantity)) return no;
-    if (auto no = refuse_open_notional(scopes, order.side, more_quantity, more_notional)) return no;
-    return refuse_row_overflow(scopes, order.side, more_quantity, more_notional);
+    const Growth growth{order.instrument, order.side, amend.more_quantity, more_notional, std::nullopt};
+    if (auto no = refuse_exposure(scopes, growth)) return no;
+    return refuse_row_overflow(scopes, order.side, amend.more_quantity, more_notional);
+}
+
+/// Checks 2 to 12 of a request that fits its order.
+Model::Refusal Model::refuse_amend(const Caller& caller, const ReplaceRequest& request, const Order& order,
+                                   Amend& amend) const {
+    const std::int64_t now_ns = event_time(caller.now_ns);
+    const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
+    PendingReplace& wanted = amend.wanted;
+    const bool same_price = !takes_price(order.type) || wanted.price == order.price;
+    if (auto no = refuse_state(scopes, order.side, 0, true, amend.down)) return no;
+    if (!amend.down)
+        if (auto no = refuse_restricted(scopes, order.side, now_ns)) return no;
+    if (amend.more_quantity > 0)
+        if (auto no = refuse_short(scopes, order.side, order.instrument, amend.more_quantity)) return no;
+    if (auto no = refuse_new_id(order, request.new_id)) return no;
+    if (auto no = refuse_amend_terms(order, wanted, amend.down, same_price, now_ns, wanted.reserve_price)) return no;
+    if (auto no = refuse_growth_limits(order, scopes, wanted)) return no;
+    if (!amend.down)
+        if (auto no = refuse_messages(scopes, now_ns)) return no;
+    if (auto no = refuse_amend_match(order, amend)) return no;
+    if (auto no = refuse_exposure_growth(order, scopes, amend)) return no;
+    return amend.takes_slot ? refuse_capacity(false) : std::nullopt;
+}
+
+/// Own orders are looked at when the price becomes more aggressive, and with a market order when anything grows.
+Model::Refusal Model::refuse_amend_match(const Order& order, Amend& amend) const {
+    const bool waits_for_trigger = takes_stop_price(order.type) && order.cum == 0;
+    const bool at_market = !takes_price(order.type);
+    const bool looks = at_market ? !amend.down : amend.more_aggressive;
+    if (waits_for_trigger || !looks) return std::nullopt;
+    const Incoming incoming{order.account, order.instrument, order.side,
+                            at_market ? std::nullopt : std::optional(amend.wanted.price)};
+    return refuse_self_match(incoming, amend.crosses);
+}
+
+Model::Amend Model::amend_of(const Order& order, const ReplaceRequest& request) const {
+    Amend amend;
+    amend.wanted.price = request.price ? request.price->value : order.price;
+    amend.wanted.total = request.quantity ? request.quantity->value : order.quantity;
+    const bool buy = order.side == Side::buy;
+    amend.more_aggressive =
+        takes_price(order.type) && (buy ? amend.wanted.price > order.price : amend.wanted.price < order.price);
+    amend.down = amend.wanted.total <= order.quantity && !amend.more_aggressive;
+    amend.takes_slot = !request.new_id.empty() && request.new_id != order.chain.back();
+    const std::int64_t leaves = std::max<std::int64_t>(std::max(order.quantity, amend.wanted.total) - order.cum, 0);
+    amend.more_quantity = leaves - order.reserved_quantity;
+    return amend;
 }
 
 Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
@@ -599,34 +651,21 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
     Order* order = order_named(request.account, request.id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     if (auto no = refuse_amend_request(caller, request, *order)) return denied_with(*order, *no);
-
-    PendingReplace wanted;
-    wanted.price = request.price ? request.price->value : order->price;
-    wanted.total = request.quantity ? request.quantity->value : order->quantity;
-    const bool price_counts = takes_price(order->type);
-    const bool same_price = !price_counts || wanted.price == order->price;
-    const bool not_more_aggressive =
-        !price_counts || (order->side == Side::buy ? wanted.price <= order->price : wanted.price >= order->price);
-    const bool down = wanted.total <= order->quantity && not_more_aggressive;
-
+    Amend amend = amend_of(*order, request);
     const Scopes scopes = scopes_of(order->account, order->strategy, order->instrument);
-    if (auto no = refuse_state(scopes, order->side, 0, true, down)) return denied_with(*order, *no);
-    if (auto no = refuse_new_id(*order, request.new_id)) return denied_with(*order, *no);
-    if (auto no = refuse_amend_terms(*order, wanted, down, same_price, event_time(caller.now_ns), wanted.reserve_price))
-        return denied_with(*order, *no);
-    if (auto no = refuse_growth_limits(*order, scopes, wanted)) return denied_with(*order, *no);
-    if (auto no = refuse_exposure_growth(*order, scopes, wanted)) return denied_with(*order, *no);
-    const bool takes_slot = !request.new_id.empty() && request.new_id != order->chain.back();
-    if (takes_slot)
-        if (auto no = refuse_capacity(false)) return denied_with(*order, *no);
+    if (auto no = refuse_amend(caller, request, *order, amend))
+        return refused(caller, scopes, denied_with(*order, *no), !amend.down);
 
-    if (takes_slot) {
-        wanted.new_id = std::string(request.new_id);
-        ids_[{order->account, wanted.new_id}] = static_cast<std::size_t>(order - orders_.data());
+    if (amend.takes_slot) {
+        amend.wanted.new_id = std::string(request.new_id);
+        ids_[{order->account, amend.wanted.new_id}] = static_cast<std::size_t>(order - orders_.data());
     }
     Work work{*order, *order, event_time(caller.now_ns)};
-    work.order.pending = wanted;
-    return finish(caller, work);
+    work.order.pending = amend.wanted;
+    Verdict verdict = finish(caller, work);
+    verdict.crosses_own = amend.crosses;
+    count_message(scopes, !amend.down);
+    return verdict;
 }
 
 Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view id) {
@@ -636,7 +675,9 @@ Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view 
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
     Work work{*order, *order, event_time(caller.now_ns)};
     work.set(kPendingCancel);
-    return finish(caller, work);
+    Verdict verdict = finish(caller, work);
+    count_message(scopes_of(order->account, order->strategy, order->instrument), false);
+    return verdict;
 }
 
 Verdict Model::abort(const Caller& caller, AccountId account, std::string_view id) {
@@ -675,32 +716,43 @@ void Model::add(std::int64_t& counter, const Big& amount) {
     counter = clamp_to_64(sum);
 }
 
-void Model::book_trade(Row& row, Side side, std::int64_t position, const Big& traded_notional) {
+/// What a trade leaves in cash: a buy pays, a sell takes in; at a negative price it is the other way round.
+Big Model::cash_flow_of(InstrumentId instrument, Side side, std::int64_t price, std::int64_t quantity) const {
+    const Big value = worth(instrument, price, quantity);
+    return (side == Side::buy) == (price > 0) ? -value : value;  // at a price of zero there is nothing to turn
+}
+
+void Model::book_trade(Row& row, Side side, std::int64_t position, const Big& traded_notional, const Big& cash_flow) {
     add(row.position, position);
     add(side == Side::buy ? row.bought_quantity : row.sold_quantity, side == Side::buy ? Big(position) : -Big(position));
     add(side == Side::buy ? row.bought_notional : row.sold_notional, traded_notional);
+    add(row.cash_flow, cash_flow);
 }
 
-void Model::book(Order& order, const Order& before, std::int64_t position, const Big& traded_notional) {
+void Model::book(const Order& order, const Order& before, const Work& work) {
     const bool buy = order.side == Side::buy;
+    const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
     const int working = (live(order) ? 1 : 0) - (live(before) ? 1 : 0);
-    for (const Scope& scope : scopes_of(order.account, order.strategy, order.instrument)) {
+    for (const Scope& scope : scopes) {
         Row& row = rows_.at(key_of(scope));
         add(buy ? row.open_buy_quantity : row.open_sell_quantity, Big(order.reserved_quantity) - before.reserved_quantity);
         add(buy ? row.open_buy_notional : row.open_sell_notional, Big(order.reserved_notional) - before.reserved_notional);
         (buy ? row.working_buy : row.working_sell) += working;
-        book_trade(row, order.side, position, traded_notional);
+        book_trade(row, order.side, work.position, work.traded_notional, work.cash_flow);
     }
+    if (work.mark) stand_for_mark(scopes, *work.mark, work.mark_only_where_none);
+    revalue(scopes);
 }
 
 Verdict Model::finish(const Caller& caller, Work& work) {
     happened(caller.now_ns);
     reserve(work.order);
-    book(work.order, work.real, work.position, work.traded_notional);
+    book(work.order, work.real, work);
     work.real = work.order;
     Verdict verdict = taken(work.result);
     report(work.real, verdict);
     verdict.flags = static_cast<OrderFlags>(verdict.flags | work.remarks);
+    follow_up(caller, scopes_of(work.order.account, work.order.strategy, work.order.instrument), work);
     return verdict;
 }
 
@@ -780,8 +832,11 @@ void Model::book_external(const OrderEvent& fact) {
     const std::int64_t position = buy ? fact.quantity->value : -fact.quantity->value;
     const auto value = notional(fact.instrument, fact.price->value, fact.quantity->value);
     if (!value) overflowed_ = true;
-    for (const Scope& scope : scopes_of(fact.account, external(), fact.instrument))
-        book_trade(rows_.at(key_of(scope)), fact.side, position, value.value_or(kMax));
+    const Scopes scopes = scopes_of(fact.account, external(), fact.instrument);
+    const Big cash_flow = cash_flow_of(fact.instrument, fact.side, fact.price->value, fact.quantity->value);
+    for (const Scope& scope : scopes) book_trade(rows_.at(key_of(scope)), fact.side, position, value.value_or(kMax), cash_flow);
+    stand_for_mark(scopes, fact.price->value, false);
+    revalue(scopes);
 }
 
 Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
@@ -798,10 +853,13 @@ Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
         if (quarantined_.size() > before)
             booked_outside_.insert({fact.account, std::string(fact.id), std::string(fact.exec_id)});
     }
-    if (!is_money(fact.kind) || quarantined_.size() > before) return taken(Result::quarantined);
-    change_state(Scope{ScopeKind::firm}, std::max(rows_.at(key_of(Scope{ScopeKind::firm})).state, TradingState::reducing_only));
-    Verdict verdict = taken(Result::anomaly);
-    verdict.flags = kExecUnremembered;
+    Verdict verdict = taken(Result::quarantined);
+    if (is_money(fact.kind) && quarantined_.size() == before) {
+        change_state(Scope{ScopeKind::firm}, std::max(row(Scope{ScopeKind::firm}).state, TradingState::reducing_only));
+        verdict = taken(Result::anomaly);
+        verdict.flags = kExecUnremembered;
+    }
+    if (books && first) judge_losses(caller, scopes_of(fact.account, external(), fact.instrument));
     return verdict;
 }
 
@@ -836,6 +894,7 @@ void Model::acked(Work& work, const OrderEvent& fact) {
 void Model::rejected(Work& work) {
     const Order& order = work.order;
     if (order.base == OrderBase::filled) return work.anomaly(kContradiction);
+    work.ended_by_reject = live(order);
     if (!live(order)) {
         work.result = Result::ignored_late;
     } else if (order.cum > 0 || order.base == OrderBase::partially_filled) {
@@ -937,6 +996,9 @@ void Model::trade(Work& work, std::int64_t price, std::int64_t signed_quantity) 
     const auto value = notional(order.instrument, price, std::abs(signed_quantity));
     if (!value) overflowed_ = true;
     work.traded_notional += signed_quantity > 0 ? Big(value.value_or(kMax)) : -Big(value.value_or(kMax));
+    const Big cash_flow = cash_flow_of(order.instrument, order.side, price, std::abs(signed_quantity));
+    work.cash_flow += signed_quantity > 0 ? cash_flow : -cash_flow;
+    work.traded = true;
 }
 
 /// False: no slot is left; booked all the same.
@@ -972,6 +1034,8 @@ void Model::filled(Work& work, const OrderEvent& fact) {
         (fact.instrument != InstrumentId::none && fact.instrument != order.instrument))
         work.anomaly(kContradiction);
     trade(work, fact.price->value, fact.quantity->value);
+    work.mark = fact.price->value;
+    work.executed = true;
     (void)remember(work, {id, fact.price->value, fact.quantity->value, ExecutionStatus::booked});
 
     switch (order.base) {
@@ -1065,6 +1129,7 @@ bool Model::corrected(Work& work, const OrderEvent& fact) {
     const std::int64_t before = work.order.cum;
     trade(work, execution->price, -execution->quantity);
     trade(work, fact.price->value, fact.quantity->value);
+    work.mark = fact.price->value;
     const Execution after{std::string(fact.new_exec_id), fact.price->value, fact.quantity->value, ExecutionStatus::booked};
     const std::string replaced_id = execution->id;
     if (new_id && remember(work, after)) {
@@ -1104,27 +1169,6 @@ void Model::change_state(const Scope& scope, TradingState to) {
 Verdict Model::halt(const Caller& caller, const Scope& scope, TradingState to) {
     if (to < row(scope).state) return deny(DenyReason::not_allowed, scope);
     change_state(scope, to);
-    happened(caller.now_ns);
-    return taken(Result::ok);
-}
-
-Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to) {
-    if (to >= row(scope).state) return deny(DenyReason::not_allowed, scope);
-    change_state(scope, to);
-    happened(caller.now_ns);
-    return taken(Result::ok);
-}
-
-Verdict Model::release_unreconciled(const Caller& caller) {
-    Row& firm = rows_.at(key_of(Scope{ScopeKind::firm}));
-    if (!firm.unreconciled) return deny(DenyReason::not_allowed, Scope{ScopeKind::firm});
-    firm.unreconciled = false;
-    happened(caller.now_ns);
-    return taken(Result::ok);
-}
-
-Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits& limits) {
-    rows_.at(key_of(scope)).limits = limits;
     happened(caller.now_ns);
     return taken(Result::ok);
 }

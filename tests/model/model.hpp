@@ -31,6 +31,14 @@ struct Row {
     std::int64_t working_buy = 0, working_sell = 0;
     std::int64_t bought_quantity = 0, sold_quantity = 0;
     std::int64_t bought_notional = 0, sold_notional = 0;
+    std::int64_t start_position = 0;          ///< of what was loaded at the start of the day
+    std::optional<std::int64_t> mark;         ///< rows of one instrument; before the first `marked` the last trade's price
+    bool marked = false;                      ///< trades no longer move it
+    std::int64_t gross_value = 0, net_value = 0;
+    std::int64_t cash_flow = 0, start_value = 0, peak = 0;
+    std::vector<std::int64_t> messages, all_messages;  ///< times of what was counted, oldest first
+    std::vector<std::int64_t> buys, sells, rejects;    ///< strategy × instrument: executions and rejects of the venue
+    std::array<std::uint8_t, 22> alert_levels{};       ///< for each member of Limits
     Limits limits;
     TradingState state = TradingState::active;
     bool unreconciled = false;      ///< firm only
@@ -85,10 +93,30 @@ struct Order {
 struct Caller {
     std::int64_t now_ns = 0;
     StrategyId strategy = StrategyId::none;
+    std::uint32_t uid = 0;
+};
+
+/// A resume that waits for a second person, or had one.
+struct ResumeRequest {
+    std::uint64_t number = 0;
+    Scope scope;
+    TradingState to{};
+    bool unreconciled = false;
+    std::uint32_t uid = 0;
+    bool open = true;
 };
 
 using RowKey = std::tuple<ScopeKind, AccountId, StrategyId, InstrumentId>;
 [[nodiscard]] RowKey key_of(const Scope& scope);
+
+/// The restricted list: the sides of each entry, by scope, first moment and the moment after its last.
+struct RestrictedSides {
+    bool buy = false, sell = false;
+};
+using RestrictedList = std::map<std::tuple<RowKey, std::int64_t, std::int64_t>, RestrictedSides>;
+
+/// The 22 members of Limits in their order.
+[[nodiscard]] const std::array<LimitValue Limits::*, 22>& limit_members();
 
 class Model {
 public:
@@ -105,7 +133,17 @@ public:
     Verdict halt(const Caller& caller, const Scope& scope, TradingState to);
     Verdict resume(const Caller& caller, const Scope& scope, TradingState to);
     Verdict release_unreconciled(const Caller& caller);
-    Verdict set_limits(const Caller& caller, const Scope& scope, const Limits& limits);
+    Verdict set_limits(const Caller& caller, const Scope& scope, const Limits& limits, LimitMask fields = kAllLimits);
+    /// The second person's word for a resume.
+    Verdict approve(const Caller& caller, std::uint64_t request);
+    /// Neither side takes the entry off.
+    Verdict restrict(const Caller& caller, const Scope& scope, const Restriction& entry);
+    /// Strategy none: `external`. Not of the start of the day: a trade of today.
+    Verdict load_position(const Caller& caller, AccountId account, StrategyId strategy, InstrumentId instrument,
+                          std::int64_t quantity, std::int64_t price, bool start_of_day);
+    Verdict load_order(const Caller& caller, StrategyId strategy, const OrderRequest& request);
+    Verdict marked(const Caller& caller, const Scope& scope, std::int64_t price);
+    Verdict alert(const Caller& caller, const Scope& scope, std::size_t limit, std::uint8_t level);
 
     void attached(StrategyId strategy, std::int64_t now_ns);
     void died(StrategyId strategy, std::int64_t now_ns);
@@ -122,6 +160,12 @@ public:
     [[nodiscard]] static std::int64_t leaves_of(const Order& order);
     [[nodiscard]] std::optional<std::int64_t> notional(InstrumentId instrument, std::int64_t price,
                                                        std::int64_t quantity) const;
+    [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t now_ns) const;
+    [[nodiscard]] Big pnl(const Row& row) const;
+    [[nodiscard]] const RestrictedList& restricted() const { return restricted_; }
+    [[nodiscard]] const std::vector<ResumeRequest>& requests() const { return requests_; }
+    /// Events written so far.
+    [[nodiscard]] std::uint64_t events() const { return events_; }
     [[nodiscard]] std::int64_t last_time_ns() const { return last_time_ns_; }
     [[nodiscard]] std::size_t ids_used() const { return ids_.size(); }
     [[nodiscard]] std::size_t executions_used() const { return executions_used_; }
@@ -137,6 +181,11 @@ private:
     };
     struct Priced;
     struct Work;
+    struct Draft;
+    struct Amend;
+    struct Growth;
+    struct Incoming;
+    struct Match;
     using Refusal = std::optional<Verdict>;
     using Scopes = std::array<Scope, 6>;
 
@@ -168,13 +217,64 @@ private:
                                               std::int64_t notional) const;
     [[nodiscard]] Refusal refuse_capacity(bool new_order) const;
     [[nodiscard]] Refusal refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
-    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
+    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend) const;
     [[nodiscard]] Refusal refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const;
     [[nodiscard]] Refusal refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
                                              std::int64_t now_ns, std::int64_t& reserve_price) const;
     [[nodiscard]] Refusal refuse_new_id(const Order& order, std::string_view new_id) const;
+    [[nodiscard]] Refusal refuse_amend(const Caller& caller, const ReplaceRequest& request, const Order& order,
+                                       Amend& amend) const;
 
-    [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t now_ns) const;
+    // New orders: judged, then accepted or refused.
+    [[nodiscard]] Draft draft_of(StrategyId strategy, const OrderRequest& request) const;
+    [[nodiscard]] Refusal refuse_entities(AccountId account, bool strategy_known, InstrumentId instrument) const;
+    [[nodiscard]] Refusal refuse_shape(const Draft& draft) const;
+    [[nodiscard]] Refusal refuse_new(const Caller& caller, const OrderRequest& request, Draft& draft) const;
+    [[nodiscard]] Amend amend_of(const Order& order, const ReplaceRequest& request) const;
+    [[nodiscard]] Refusal refuse_amend_match(const Order& order, Amend& amend) const;
+    [[nodiscard]] std::int64_t reserve_price_of_load(const Order& order, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_load(const Caller& caller, const OrderRequest& request, Draft& draft) const;
+    void take_in(const Caller& caller, Draft& draft);
+    Verdict accept(const Caller& caller, Draft& draft);
+    Verdict refused(const Caller& caller, const Scopes& scopes, Verdict verdict, bool up);
+
+    // Restricted list, short sale, messages, content, own orders: checks 3 and 8 to 10.
+    [[nodiscard]] Refusal refuse_restricted(const Scopes& scopes, Side side, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_short(const Scopes& scopes, Side side, InstrumentId instrument, const Big& quantity) const;
+    [[nodiscard]] Refusal refuse_messages(const Scopes& scopes, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_content(const Scopes& scopes, const Order& order, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_self_match(const Incoming& incoming, bool& crosses) const;
+    [[nodiscard]] Match own_match(const Incoming& incoming) const;
+    [[nodiscard]] bool has_message_budget(const Scopes& scopes) const;
+    void count_message(const Scopes& scopes, bool up);
+    void count_content(const Scopes& scopes, const Order& order);
+
+    // What positions are worth, and the checks 11 that look at it.
+    [[nodiscard]] Big worth(InstrumentId instrument, std::int64_t price, const Big& quantity) const;
+    [[nodiscard]] Big gross_of(InstrumentId instrument, const Row& row, std::int64_t mark, Side side, const Big& more) const;
+    [[nodiscard]] std::optional<std::int64_t> stand_in_for_mark(InstrumentId instrument, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_gross(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] Refusal refuse_net(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] Refusal refuse_cash(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] Refusal refuse_traded(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] Refusal refuse_loss(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] Refusal refuse_exposure(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] Refusal loses(const Scope& scope, bool from_the_peak) const;
+    void value_positions(const Scope& scope);
+    void sum_up(const Scope& scope);
+    void revalue(const Scopes& scopes);
+    void stand_for_mark(const Scopes& scopes, std::int64_t price, bool only_where_none);
+    void store(std::int64_t& counter, const Big& value);
+
+    // What an event brings about in the same commit.
+    void set_by_loss(const Caller& caller, const Scope& scope);
+    void judge_loss(const Caller& caller, const Scope& scope);
+    void judge_losses(const Caller& caller, const Scopes& scopes);
+    void judge_breaker(const Caller& caller, const Scopes& scopes, const std::vector<std::int64_t>& times,
+                       LimitValue Limits::*limit);
+    void follow_up(const Caller& caller, const Scopes& scopes, const Work& work);
+    void add_restriction(const Scope& scope, const Restriction& entry);
+
     [[nodiscard]] Order* order_named(AccountId account, std::string_view id);
     [[nodiscard]] std::int64_t event_time(std::int64_t now_ns) const;
     [[nodiscard]] Verdict denied_with(const Order& order, Verdict verdict) const;
@@ -183,8 +283,9 @@ private:
 
     void reserve(Order& order);
     void add(std::int64_t& counter, const Big& amount);
-    void book(Order& order, const Order& before, std::int64_t position, const Big& traded_notional);
-    void book_trade(Row& row, Side side, std::int64_t position, const Big& traded_notional);
+    void book(const Order& order, const Order& before, const Work& work);
+    void book_trade(Row& row, Side side, std::int64_t position, const Big& traded_notional, const Big& cash_flow);
+    [[nodiscard]] Big cash_flow_of(InstrumentId instrument, Side side, std::int64_t price, std::int64_t quantity) const;
     [[nodiscard]] Verdict finish(const Caller& caller, Work& work);
 
     [[nodiscard]] Refusal malformed(const OrderEvent& fact) const;
@@ -220,6 +321,12 @@ private:
     std::set<std::tuple<AccountId, std::string, std::string, EventKind>> quarantined_;
     std::set<std::tuple<AccountId, std::string, std::string>>
         booked_outside_;   ///< (account, order id, exec id) of fills under `external`
+    RestrictedList restricted_;
+    std::vector<ResumeRequest> requests_;
+    using Content = std::tuple<AccountId, StrategyId, InstrumentId, Side, OrderType, TimeInForce, std::optional<std::int64_t>,
+                               std::optional<std::int64_t>, std::int64_t>;
+    [[nodiscard]] Content content_of(const Order& order) const;
+    std::map<Content, std::vector<std::int64_t>> contents_;  ///< times of counted registrations, oldest first
     std::uint64_t quarantined_events_ = 0;
     std::size_t executions_used_ = 0;
     std::int64_t last_time_ns_ = 0;

@@ -4,7 +4,9 @@
 
 #include "core/apply.hpp"
 #include "core/genesis.hpp"
+#include "core/order_view.hpp"
 #include "core/overlay.hpp"
+#include "core/perform.hpp"
 
 namespace riskreg::test {
 
@@ -22,9 +24,16 @@ PlainRegistry::PlainRegistry(const SharedConfig& config)
 
 Verdict PlainRegistry::execute(core::Decision& decision) {
     if (!decision.commit) return decision.verdict;
-    core::execute(state(), decision.event);
+    core::perform(state(), decision);
     decision.verdict.seq = decision.event.header.seq;
     return decision.verdict;
+}
+
+Verdict PlainRegistry::refuse(const core::Caller& caller, layout::EventType request, const core::NewOrder& order,
+                              core::Decision& decision) {
+    const Verdict answer = decision.verdict;
+    core::perform_refusal(state(), caller, request, order, decision, false);
+    return answer;
 }
 
 Verdict PlainRegistry::attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns) {
@@ -70,7 +79,9 @@ core::Caller PlainRegistry::operator_at(std::int64_t now_ns) noexcept {
 
 Verdict PlainRegistry::register_order(const core::Caller& caller, const OrderRequest& request) {
     core::Decision decision;
-    core::decide_register(state(), caller, core::prepare(state(), caller, request), nullptr, decision);
+    const core::NewOrder order = core::prepare(state(), caller, request);
+    core::decide_register(state(), caller, order, nullptr, decision);
+    if (!decision.commit) return refuse(caller, layout::EventType::registered, order, decision);
     return execute(decision);
 }
 
@@ -78,34 +89,48 @@ std::vector<Verdict> PlainRegistry::register_all_or_none(const core::Caller& cal
     core::BatchOverlay overlay;
     overlay.reset();
     std::vector<core::Decision> decisions(requests.size());
-    bool refused = requests.empty();
+    std::vector<Verdict> answers(requests.size());
     for (std::size_t i = 0; i < requests.size(); ++i) {
         const core::NewOrder order = core::prepare(state(), caller, requests[i]);
         core::decide_register(state(), caller, order, &overlay, decisions[i]);
         if (!decisions[i].commit) {
-            refused = true;
-            continue;
+            Verdict other;
+            other.result = Result::denied;
+            other.reason = DenyReason::batch_member_denied;
+            std::fill(answers.begin(), answers.end(), other);
+            answers[i] = refuse(caller, layout::EventType::registered, order, decisions[i]);
+            return answers;
         }
-        overlay.add(order.rows, order.side, order.quantity, decisions[i].event.registered.reserved_notional);
-        overlay.add_id(order.account, order.id);
+        overlay.add(order, decisions[i].event.registered);
     }
-    std::vector<Verdict> answers;
     const std::uint64_t before = state().log->committed;
-    for (std::size_t i = 0; !refused && i < decisions.size(); ++i) {
-        if (i + 1 == decisions.size()) decisions[i].event.header.flags |= layout::kBatchEnd;
-        decisions[i].verdict.seq = core::write_event(state(), decisions[i].event, i).header.seq;
-    }
-    if (!refused) core::commit(state(), before + decisions.size());
     for (std::size_t i = 0; i < decisions.size(); ++i) {
-        if (!refused) core::apply(state(), state().ring_slot(before + 1 + i));
-        answers.push_back(decisions[i].verdict);
+        decisions[i].event.header.flags |= i + 1 == decisions.size() ? layout::kBatchEnd : layout::kBatchMember;
+        decisions[i].verdict.seq = core::write_event(state(), decisions[i].event, i).header.seq;
+        answers[i] = decisions[i].verdict;
     }
+    core::commit(state(), before + decisions.size());
+    for (std::size_t i = 0; i < decisions.size(); ++i) core::apply(state(), state().ring_slot(before + 1 + i));
     return answers;
+}
+
+/// Who is meant, as far as a refusal needs it.
+core::NewOrder PlainRegistry::named(const ReplaceRequest& request) const {
+    core::NewOrder order;
+    order.id = base::make_id(request.id);
+    order.account = static_cast<std::uint16_t>(request.account);
+    const std::uint32_t slot = core::find_head(state(), order.account, request.id);
+    if (slot == core::kNoSlot) return order;
+    const OrderView view = core::view_order(state(), slot);
+    order.instrument = static_cast<std::uint32_t>(view.instrument);
+    order.side = view.side;
+    return order;
 }
 
 Verdict PlainRegistry::replace(const core::Caller& caller, const ReplaceRequest& request) {
     core::Decision decision;
     core::decide_replace(state(), caller, request, decision);
+    if (!decision.commit) return refuse(caller, layout::EventType::replace_requested, named(request), decision);
     return execute(decision);
 }
 
@@ -147,9 +172,67 @@ Verdict PlainRegistry::release_unreconciled(const core::Caller& caller) {
     return execute(decision);
 }
 
-Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits) {
+Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits, LimitMask fields) {
     core::Decision decision;
-    core::decide_limits(state(), caller, {state().geometry.row_of(scope), limits, kAllLimits, kReason}, decision);
+    core::FollowUps more;
+    core::decide_limits(state(), caller, {state().geometry.row_of(scope), limits, fields, kReason}, decision, more);
+    if (!decision.commit) return decision.verdict;
+    core::execute_all(state(), decision.event, std::span(more.events.data(), more.size));
+    decision.verdict.seq = decision.event.header.seq;
+    return decision.verdict;
+}
+
+Verdict PlainRegistry::approve(const core::Caller& caller, std::uint64_t request) {
+    core::Decision decision;
+    core::decide_approve(state(), caller, request, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::restrict(const core::Caller& caller, const Scope& scope, const Restriction& entry) {
+    const int sides = (entry.buy ? layout::kRestrictBuy : 0) | (entry.sell ? layout::kRestrictSell : 0);
+    core::RestrictionRequest request;
+    request.row = state().geometry.row_of(scope);
+    request.sides = static_cast<std::uint8_t>(sides);
+    request.from_ns = entry.from_ns;
+    request.to_ns = entry.to_ns;
+    request.reason = kReason;
+    core::Decision decision;
+    core::decide_restriction(state(), caller, request, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::load_position(const core::Caller& caller, AccountId account, StrategyId strategy,
+                                     InstrumentId instrument, Quantity quantity, Price price, bool start_of_day) {
+    core::PositionRequest request;
+    request.account = static_cast<std::uint16_t>(account);
+    request.strategy = strategy == StrategyId::none ? state().external_strategy() : static_cast<std::uint16_t>(strategy);
+    request.instrument = static_cast<std::uint32_t>(instrument);
+    request.quantity = quantity.value;
+    request.price = price.value;
+    request.start_of_day = start_of_day;
+    request.text = kReason;
+    core::Decision decision;
+    core::decide_position(state(), caller, request, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::load_order(const core::Caller& caller, StrategyId strategy, const OrderRequest& request) {
+    core::Caller owner = caller;
+    owner.strategy = static_cast<std::uint16_t>(strategy);
+    core::Decision decision;
+    core::decide_load_order(state(), owner, core::prepare(state(), owner, request), decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::marked(const core::Caller& caller, const Scope& scope, Price price) {
+    core::Decision decision;
+    core::decide_mark(state(), caller, state().geometry.row_of(scope), price.value, decision);
+    return execute(decision);
+}
+
+Verdict PlainRegistry::alert(const core::Caller& caller, const core::AlertRequest& request) {
+    core::Decision decision;
+    core::decide_alert(state(), caller, request, decision);
     return execute(decision);
 }
 

@@ -1,8 +1,8 @@
 /// One registry on private memory: the core without lock, segment, journal or clock.
 ///
 /// Executes an operation exactly as the engine does inside its lock: decide, write the event, commit, apply.
-/// Time is an argument. Denied requests write no event here; everything else is as in production, so that
-/// `state()` can be audited, copied, compared and read like a mapped one.
+/// Time is an argument. Of denied requests only those that count as messages write an event here; everything else is as
+/// in production, so that `state()` can be audited, copied, compared and read like a mapped one.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ public:
     [[nodiscard]] static core::Caller operator_at(std::int64_t now_ns) noexcept;
 
     Verdict register_order(const core::Caller& caller, const OrderRequest& request);
-    /// All or none, by one commit; answers of a refused batch are those of its members.
+    /// All or none, by one commit; of a refused batch the first member that was refused says why.
     std::vector<Verdict> register_all_or_none(const core::Caller& caller, std::span<const OrderRequest> requests);
     Verdict replace(const core::Caller& caller, const ReplaceRequest& request);
     Verdict cancel(const core::Caller& caller, AccountId account, std::string_view id);
@@ -45,7 +45,18 @@ public:
     Verdict halt(const core::Caller& caller, const Scope& scope, TradingState to);
     Verdict resume(const core::Caller& caller, const Scope& scope, TradingState to);
     Verdict release_unreconciled(const core::Caller& caller);
-    Verdict set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits);
+    Verdict set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits, LimitMask fields = kAllLimits);
+
+    /// The second person's word for a resume.
+    Verdict approve(const core::Caller& caller, std::uint64_t request);
+    /// Neither side takes the entry off; the text of the entry's scope is not read.
+    Verdict restrict(const core::Caller& caller, const Scope& scope, const Restriction& entry);
+    /// Strategy none: `external`.
+    Verdict load_position(const core::Caller& caller, AccountId account, StrategyId strategy, InstrumentId instrument,
+                          Quantity quantity, Price price, bool start_of_day = true);
+    Verdict load_order(const core::Caller& caller, StrategyId strategy, const OrderRequest& request);
+    Verdict marked(const core::Caller& caller, const Scope& scope, Price price);
+    Verdict alert(const core::Caller& caller, const core::AlertRequest& request);
 
     /// Writes the reference price as its owner session would: no event.
     void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns);
@@ -54,6 +65,9 @@ public:
 
 private:
     Verdict execute(core::Decision& decision);
+    [[nodiscard]] core::NewOrder named(const ReplaceRequest& request) const;
+    Verdict refuse(const core::Caller& caller, layout::EventType request, const core::NewOrder& order,
+                   core::Decision& decision);
 
     core::PrivateState memory_;
 };
