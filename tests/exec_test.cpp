@@ -273,7 +273,9 @@ TEST_CASE("a limit changed on the running registry holds from the next order, be
     CHECK(brief(a[1]) == "accepted");
     CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 max_long=x").code == 2);
     CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 max_wrong=1").code == 2);
-    CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 daily_loss=1").code == 2);
+    CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 daily_loss=-1").code == 2);
+    CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 window_ms=unlimited").code == 2);
+    CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 cancel_headroom=1.5").code == 2);
     CHECK(cli.run("limit r --scope account:A1/instrument:ESH4 max_long=unlimited").code == 0);
     CHECK(brief(answers(cli, order("O-4", "1"))[0]) == "accepted");
     CHECK(brief(answers(cli, order("O-5", "51"))[0]) == "denied max_order_quantity");
@@ -355,7 +357,7 @@ TEST_CASE("a configuration that is wrong is refused by the path of the field", "
              {with(R"({"id":"X/Y","tick":"1"})"), "instruments[0].id"},
              {with(R"({"id":"X","tick":"1","lots":"1"})"), "instruments[0].lots"},
              {with(R"({"id":"X","tick":"1","currency":"EUR"})"), "instruments[0].fx_rate"},
-             {with(R"({"id":"X","tick":"1","short_allowed":false})"), "instruments[0].short_allowed"},
+             {with(R"({"id":"X","tick":"1","short_allowed":"no"})"), "instruments[0].short_allowed"},
              {with(R"({"id":"X","tick":"1","max_quantity":"0.5"})"), "instruments[0].max_quantity"},
              {with(x + "," + x), "instruments[1].id"},
              {with(x, R"(,"limits":[{"scope":"firms","max_long":"1"}])"), "limits[0].scope"},
@@ -363,12 +365,11 @@ TEST_CASE("a configuration that is wrong is refused by the path of the field", "
              {with(x, R"(,"limits":[{"scope":"firm","max_long":1}])"), "limits[0].max_long"},
              {with(x, R"(,"limits":[{"scope":"firm","max_working_orders":"5"}])"), "limits[0].max_working_orders"},
              {with(x, R"(,"limits":[{"scope":"firm","max_long":"-1"}])"), "limits[0].max_long"},
-             {with(x, R"(,"limits":[{"scope":"firm","max_gross_notional":"1"}])"), "limits[0].max_gross_notional"},
-             {with(x, R"(,"limits":[{"scope":"firm","max_messages":5}])"), "limits[0].max_messages"},
-             {with(x, R"(,"self_match":"refuse_new")"), "self_match"},
+             {with(x, R"(,"limits":[{"scope":"firm","max_gross_notional":1}])"), "limits[0].max_gross_notional"},
+             {with(x, R"(,"limits":[{"scope":"firm","max_messages":"5"}])"), "limits[0].max_messages"},
              {with(x, R"(,"self_match":"perhaps")"), "self_match"},
-             {with(x, R"(,"four_eyes":true)"), "four_eyes"},
-             {with(x, R"(,"restricted":[{"scope":"firm"}])"), "restricted[0]"},
+             {with(x, R"(,"four_eyes":1)"), "four_eyes"},
+             {with(x, R"(,"restricted":[{"scope":"desk"}])"), "restricted[0].scope"},
              {with(x, R"(,"capacity":{"orders":1})"), "capacity.orders"},
              {with(x, R"(,"capacity":{"ring_events":1000})"), "capacity.ring_events"},
              {with(x, R"(,"capacity":{"instruments":"1"})"), "capacity.instruments"},
@@ -384,18 +385,22 @@ TEST_CASE("a configuration that is wrong is refused by the path of the field", "
     CHECK(cli.run("status r").code == 3);
 }
 
-TEST_CASE("switches of checks that come later are accepted where they switch the check off", "[cli][input]") {
+TEST_CASE("a configuration that gives every documented key is accepted", "[cli][input]") {
     const Cli cli;
     cli.create(
         "r",
-        R"({"capacity":{"orders":65536,"instruments":1024,"accounts":64,"strategies":256,"sessions":256,"ring_events":65536,"executions":131072},
+        R"({"capacity":{"orders":65536,"instruments":1024,"accounts":64,"strategies":256,"sessions":256,"ring_events":65536,"executions":131072,
+      "budgets":64,"restrictions":256},
       "persistence":{"mode":"async","checkpoint_interval_s":30,"keep_checkpoints":3},"require_limits":true,"allow_limit_without_reference":false,
-      "self_match":"allow","self_match_group":"firm","four_eyes":false,"amend_before_ack":true,"restricted":[],"reserve_price":"limit","gross_method":"worst_case",
+      "self_match":"allow","self_match_group":"firm","four_eyes":true,"content_by_strategy":true,"on_loss":"halt","on_mark_breach":"reducing_only","amend_before_ack":true,
+      "restricted":[{"scope":"instrument:ESH4","sides":["sell"],"reason":"corporate action","from":"2026-11-25","to":"2026-11-26T08:00:00Z"}],"reserve_price":"limit","gross_method":"worst_case",
       "mark_threshold_bps":5,"mark_interval_ms":100,"huge_pages":false,"lock_memory":false,
       "instruments":[{"id":"ESH4","tick":"0.25","lot":"1","min_quantity":"1","max_quantity":"100","multiplier":"50","currency":"USD","fx_rate":"1.1","collar_bps":500,
-        "collar_ticks":4,"collar_two_sided":true,"reference_max_age_ms":5000,"market_slippage_bps":100,"short_allowed":true}],
+        "collar_ticks":4,"collar_two_sided":true,"reference_max_age_ms":5000,"market_slippage_bps":100,"short_allowed":false}],
       "accounts":[{"id":"A1","currency":"EUR"}],"strategies":[{"id":"mm1","account":["A1"],"instruments":["ESH4"],"on_death":"list_for_cancel"}],
-      "limits":[{"scope":"firm","max_gross_notional":"unlimited"},{"scope":"strategy:mm1","max_messages":"unlimited","window_ms":1000,"content_window_ms":500}]})");
+      "limits":[{"scope":"firm","max_gross_notional":"500000000","max_net_notional":"unlimited","daily_loss":"100000"},
+        {"scope":"strategy:mm1","max_messages":100000,"max_all_messages":200000,"max_same_content":5,"max_same_direction":50,"max_rejects":20,
+         "window_ms":1000,"content_window_ms":500,"cancel_headroom":"0.2"}]})");
     CHECK(cli.run("verify r").code == 0);
     CHECK(cli.run("status r --json").lines()[0].find("state")->text == "active");
 }
@@ -599,6 +604,6 @@ TEST_CASE("a refusal in the log names its scope, and a verb that does not exist 
         CHECK(text_of(line, "observed") == "51");
     }
     CHECK(seen);
-    CHECK(cli.run("roll r").err.find("not built") != std::string::npos);
+    CHECK(cli.run("top r").err.find("not built") != std::string::npos);
     CHECK(cli.run("nonsense r").err.find("no verb 'nonsense'") != std::string::npos);
 }

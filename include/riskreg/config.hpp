@@ -147,7 +147,7 @@ struct SharedConfig {
 };
 
 /// Parses and validates a configuration. Throws `Error{bad_input}` naming the field by its path,
-/// what was seen and what is allowed; `Error{not_supported}` for a check that is not built yet.
+/// what was seen and what is allowed.
 [[nodiscard]] SharedConfig parse_config(std::string_view json);
 
 /// The same configuration as canonical JSON; `parse_config` of it gives an equal one.

@@ -92,8 +92,8 @@ struct Verdict {
     Quantity cum_quantity{};
     Quantity leaves_quantity{};
     std::uint64_t request = 0;                    ///< resume under four eyes: the number to approve; 0: none
-    bool crosses_own = false;                     ///< accepted under advise_cancel: `Reader::crossing_orders` names the others
-    Durability durability = Durability::memory;   ///< `durable` when this answer waited for the disk, `pending` when in vain
+    bool crosses_own = false;  ///< accepted under advise_cancel: `Reader::crossing_orders` names the others
+    Durability durability = Durability::memory;  ///< `durable` when this answer waited for the disk, `pending` when in vain
 
     [[nodiscard]] bool accepted() const noexcept { return result == Result::accepted; }
     [[nodiscard]] bool taken() const noexcept {
@@ -103,8 +103,8 @@ struct Verdict {
 
 /// An order as a reader sees it: one consistent version.
 struct OrderView {
-    std::string id;                   ///< first id of the chain
-    std::vector<std::string> chain;   ///< every id, oldest first; one entry when never replaced by id
+    std::string id;  ///< first id of the chain
+    std::vector<std::string> chain;  ///< every id, oldest first; one entry when never replaced by id
     std::string venue_id;
     AccountId account{};
     StrategyId strategy{};
@@ -124,10 +124,10 @@ struct OrderView {
     Quantity leaves_quantity{};
     Quantity reserved_quantity{};
     Money reserved_notional{};
-    std::int64_t created_ns = 0;      ///< since the Unix epoch
+    std::int64_t created_ns = 0;  ///< since the Unix epoch
     std::int64_t updated_ns = 0;
-    std::uint64_t seq = 0;            ///< of the event that wrote this version
-    std::uint32_t version = 0;        ///< 1 at registration, + 1 with every replacement the venue confirmed
+    std::uint64_t seq = 0;  ///< of the event that wrote this version
+    std::uint32_t version = 0;  ///< 1 at registration, + 1 with every replacement the venue confirmed
 };
 
 }  // namespace riskreg

@@ -50,14 +50,14 @@ struct ExposureView {
     std::uint32_t state_uid = 0;
     std::int64_t state_changed_ns = 0;  ///< 0: never
     Limits limits;
-    bool priced = false;        ///< rows of one instrument: `mark` holds a price
+    bool priced = false;  ///< rows of one instrument: `mark` holds a price
     Price mark{};
-    Money gross_value{};        ///< of the positions at their marks (worst_case: of the greater worst position)
+    Money gross_value{};  ///< of the positions at their marks (worst_case: of the greater worst position)
     Money net_value{};
-    Money pnl{};                ///< of the day: cash flow + net value − value at the start of the day
-    Money peak_pnl{};           ///< its best so far, at least 0
+    Money pnl{};  ///< of the day: cash flow + net value − value at the start of the day
+    Money peak_pnl{};  ///< its best so far, at least 0
     Quantity start_position{};
-    bool restricted = false;    ///< some entry of the restricted list names this scope, in force or not
+    bool restricted = false;  ///< some entry of the restricted list names this scope, in force or not
 };
 
 /// One entry of the restricted list.
@@ -77,6 +77,15 @@ struct ApprovalView {
     bool approved = false;
     std::uint32_t uid = 0;
     std::string reason;
+};
+
+/// Which events of the log are wanted. An event of an order is about the order's account, strategy and instrument, an event
+/// of a scope (its state, limits, mark …) about those that the scope names.
+struct EventFilter {
+    std::vector<std::string> types;  ///< as in `event`: "filled", "denied" …; empty: all
+    AccountId account = AccountId::none;  ///< none: any
+    StrategyId strategy = StrategyId::none;
+    InstrumentId instrument = InstrumentId::none;
 };
 
 enum class SessionStatus : std::uint8_t { attached = 1, detached = 2, dead = 3, fenced = 4 };
@@ -228,9 +237,15 @@ public:
     /// `visit` gets one JSON object as text and its sequence. `lost`: events that were overwritten before they were read.
     std::uint64_t events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
                          std::uint64_t* lost = nullptr) const;
+    /// Only those that `filter` wants; the others are skipped before they become text.
+    std::uint64_t events(std::uint64_t from, const EventFilter& filter,
+                         const std::function<bool(std::uint64_t, const std::string&)>& visit,
+                         std::uint64_t* lost = nullptr) const;
     /// The same of events that are no longer in memory, from the journal's files: from `from` (0: the oldest that is left) to
     /// `upto`. Returns the first sequence that the files do not hold. Reads the disk; for auditors.
     std::uint64_t journaled_events(std::uint64_t from, std::uint64_t upto,
+                                   const std::function<bool(std::uint64_t, const std::string&)>& visit) const;
+    std::uint64_t journaled_events(std::uint64_t from, std::uint64_t upto, const EventFilter& filter,
                                    const std::function<bool(std::uint64_t, const std::string&)>& visit) const;
     /// The oldest event that `events` can give.
     [[nodiscard]] std::uint64_t oldest_event() const noexcept;
@@ -250,11 +265,13 @@ class EventReader {
 public:
     /// `from` 0: the oldest event in memory. The reader must outlive this.
     explicit EventReader(const Reader& reader, std::uint64_t from = 0) : reader_(&reader), next_(from) {}
+    EventReader(const Reader& reader, std::uint64_t from, EventFilter filter)
+        : reader_(&reader), next_(from), filter_(std::move(filter)) {}
 
     /// Gives `visit` every event that has come since, as one JSON object and its sequence; stops when it returns false.
     void poll(const std::function<bool(std::uint64_t, const std::string&)>& visit) {
         std::uint64_t lost = 0;
-        next_ = reader_->events(next_, visit, &lost);
+        next_ = reader_->events(next_, filter_, visit, &lost);
         lost_ += lost;
     }
     /// Sequence that the next poll begins with.
@@ -264,6 +281,7 @@ public:
 private:
     const Reader* reader_;
     std::uint64_t next_;
+    EventFilter filter_;
     std::uint64_t lost_ = 0;
 };
 

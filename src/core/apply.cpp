@@ -2,7 +2,11 @@
 
 #include "base/crash_point.hpp"
 #include "base/wide.hpp"
+#include "core/book.hpp"
+#include "core/content.hpp"
 #include "core/index.hpp"
+#include "core/meter.hpp"
+#include "core/value.hpp"
 
 namespace riskreg::core {
 
@@ -54,6 +58,48 @@ void apply_rows(State& state, const EventHeader& header, const RowDelta& delta) 
     if ((delta.position | delta.traded_notional) != 0) apply_day(state, header, delta);
 }
 
+/// What an event does to the values of its rows.
+struct RowValues {
+    const ValueDelta& delta;
+    std::int64_t cash_flow = 0;
+    std::int64_t start_value = 0;
+    bool has_price = false;          // stands for the mark of rows without one of their own
+    std::int64_t price = 0;
+};
+
+void add_value(std::int64_t& sum, std::int64_t delta, bool& saturated) noexcept {
+    if (delta == kNoFit) saturated = true;
+    else sum = base::add_saturating(sum, delta, saturated);
+}
+
+/// A price that stands for the mark, only where no event has set one.
+void take_price(RowValue& next, std::int64_t price, bool moves) noexcept {
+    const bool marked = (next.flags & kMarked) != 0;
+    if (marked || (!moves && (next.flags & kPriced) != 0)) return;
+    next.mark = price;
+    next.flags |= kPriced;
+}
+
+void apply_values(State& state, const EventHeader& header, const RowValues& values, bool price_moves) noexcept {
+    std::int64_t any = values.cash_flow | values.start_value | static_cast<std::int64_t>(values.has_price);
+    for (std::size_t pair = 0; pair < kPairs; ++pair) any |= values.delta.gross[pair] | values.delta.net[pair];
+    if (any == 0) return;
+    const RowSet rows = rows_of_event(state, header);
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        state.rows_risk[rows[k]].value.update(header.seq, [&](RowValue& next) {
+            bool saturated = false;
+            if (values.has_price && k >= kFirstInstrumentRow) take_price(next, values.price, price_moves);
+            add_value(next.gross_value, values.delta.gross[k % kPairs], saturated);
+            add_value(next.net_value, values.delta.net[k % kPairs], saturated);
+            add_value(next.cash_flow, values.cash_flow, saturated);
+            add_value(next.start_value, values.start_value, saturated);
+            next.peak = std::max(next.peak, pnl_of(next));
+            if (saturated) next.flags |= kValueSaturated;
+        });
+        CRASH_POINT("row value");
+    }
+}
+
 struct StateChange {
     std::uint32_t row;
     TradingState state;
@@ -93,6 +139,20 @@ void write_order_identity(State& state, std::uint32_t slot, const OrderIdentity&
     CRASH_POINT("order identity");
 }
 
+/// The books of own orders follow before the order does: what the order was is then still to be read, and a repetition that
+/// finds the order written has nothing to do here.
+void apply_books(State& state, const EventHeader& h, const OrderIdentity& identity, const OrderState& next) noexcept {
+    if (!state.keeps_derived || !keeps_books(state)) return;
+    const OrderState& now = state.orders[h.order_slot].state.newest();
+    if (load_relaxed(now.seq) >= h.seq) return;
+    const auto booked = [&](const OrderState& order) {
+        return keys_of(state, {h.instrument, h.side, identity.type, order.base, order.flags, order.cum_quantity, order.price,
+                               order.pending_price});
+    };
+    move_in_books(state, h.seq, h.account, h.instrument, h.side, booked(now), booked(next));
+    CRASH_POINT("books");
+}
+
 void apply_registered(State& state, const RegisterEvent& event) noexcept {
     const EventHeader& h = event.header;
     OrderIdentity identity{};
@@ -115,6 +175,7 @@ void apply_registered(State& state, const RegisterEvent& event) noexcept {
     identity.type = event.order_type;
     identity.tif = event.tif;
     identity.flags = event.identity_flags;
+    identity.content_previous = event.content_previous;
     write_order_identity(state, h.order_slot, identity);
 
     OrderState order{};
@@ -129,37 +190,57 @@ void apply_registered(State& state, const RegisterEvent& event) noexcept {
     order.last_execution = kNoSlot;
     order.version = 1;
     order.base = OrderBase::pending_new;
+    apply_books(state, h, identity, order);
     state.orders[h.order_slot].state.store(h.seq, order);
     CRASH_POINT("order state");
 
     apply_rows(state, h, event.delta);
+    apply_values(state, h, {event.values, 0, 0, event.sets_mark != 0, event.mark}, false);
+    count_messages(state, h, event.metered);
     store_relaxed(state.log->next_order, h.order_slot + 1ULL);
     CRASH_POINT("next order");
     insert_word(state.order_index, state.geometry.order_index, event.hash, h.order_slot);
     CRASH_POINT("order index");
+    if ((event.identity_flags & kContentIndexed) != 0 && state.keeps_derived) index_content(state, h.order_slot);
+    CRASH_POINT("content index");
+}
+
+void take_numbers(const LifeEvent& event, OrderState& next) noexcept {
+    if (event.after.numbers == LifeNumbers::pending) {
+        next.pending_price = event.price;
+        next.pending_quantity = event.quantity;
+        next.pending_reserved_price = event.third;
+    } else if (event.after.numbers == LifeNumbers::live) {
+        next.price = event.price;
+        next.quantity = event.quantity;
+        next.reserved_price = event.third;
+        next.version += 1;
+    }
+    if ((event.after.flags & kPendingReplace) == 0)
+        next.pending_price = next.pending_quantity = next.pending_reserved_price = 0;
+}
+
+void take_after(const LifeEvent& event, OrderState& next) noexcept {
+    const OrderAfter& after = event.after;
+    next.cum_quantity = after.cum_quantity;
+    next.reserved_quantity += event.delta.open_quantity;
+    next.reserved_notional += event.delta.open_notional;
+    next.reported_cum = after.reported_cum;
+    next.updated_ns = event.header.time_ns;
+    next.last_alias = after.last_alias;
+    next.pending_alias = after.pending_alias;
+    next.last_execution = after.last_execution;
+    next.base = after.base;
+    next.flags = after.flags;
+    take_numbers(event, next);
 }
 
 void apply_order_state(State& state, const LifeEvent& event) noexcept {
-    const OrderAfter& after = event.after;
-    OrderState order{};
-    order.price = after.price;
-    order.quantity = after.quantity;
-    order.cum_quantity = after.cum_quantity;
-    order.reserved_quantity = after.reserved_quantity;
-    order.reserved_notional = after.reserved_notional;
-    order.reserved_price = after.reserved_price;
-    order.pending_price = after.pending_price;
-    order.pending_quantity = after.pending_quantity;
-    order.pending_reserved_price = after.pending_reserved_price;
-    order.reported_cum = after.reported_cum;
-    order.updated_ns = event.header.time_ns;
-    order.last_alias = after.last_alias;
-    order.pending_alias = after.pending_alias;
-    order.last_execution = after.last_execution;
-    order.version = after.version;
-    order.base = after.base;
-    order.flags = after.flags;
-    state.orders[event.header.order_slot].state.store(event.header.seq, order);
+    OrderSlot& slot = state.orders[event.header.order_slot];
+    OrderState next = slot.state.newest();
+    if (load_relaxed(next.seq) < event.header.seq) take_after(event, next);
+    apply_books(state, event.header, slot.identity, next);
+    slot.state.store(event.header.seq, next);
     CRASH_POINT("order state");
 }
 
@@ -169,8 +250,8 @@ void apply_alias(State& state, const LifeEvent& event) noexcept {
     OrderIdentity identity{};
     identity.id = event.id;
     identity.hash = order_hash(h.account, event.id);
-    identity.price = event.after.pending_price;
-    identity.quantity = event.after.pending_quantity;
+    identity.price = event.price;
+    identity.quantity = event.quantity;
     identity.created_ns = h.time_ns;
     identity.created_seq = h.seq;
     identity.instrument = h.instrument;
@@ -207,8 +288,8 @@ void apply_new_execution(State& state, const LifeEvent& event) noexcept {
     store_release(slot.identity.seq, h.seq);
     CRASH_POINT("execution identity");
     ExecutionState booked{};
-    booked.price = event.last_price;
-    booked.quantity = event.last_quantity;
+    booked.price = event.price;
+    booked.quantity = event.quantity;
     booked.status = ExecutionStatus::booked;
     slot.state.store(h.seq, booked);
     store_relaxed(state.log->next_execution, h.execution_slot + 1ULL);
@@ -228,8 +309,8 @@ void apply_execution_change(State& state, const LifeEvent& event) noexcept {
             next.status = ExecutionStatus::corrected;
             next.successor = h.execution_slot;
         } else {
-            next.price = event.last_price;
-            next.quantity = event.last_quantity;
+            next.price = event.price;
+            next.quantity = event.quantity;
         }
     });
     CRASH_POINT("execution change");
@@ -257,6 +338,11 @@ void apply_life(State& state, const LifeEvent& event) noexcept {
     if (h.alias_slot != kNoSlot) apply_alias(state, event);
     if ((h.flags & kVenueIdSet) != 0) apply_venue_id(state, event);
     apply_rows(state, h, event.delta);
+    const bool fill = event.after.numbers == LifeNumbers::fill;
+    const bool trade = fill || event.after.numbers == LifeNumbers::trade;
+    apply_values(state, h, {event.values, trade ? event.third : 0, 0, fill, event.price}, true);
+    count_messages(state, h, event.after.metered);
+    count_breaker(state, h, event.after.breaker);
     if ((h.flags & kFirmReducing) != 0) apply_firm_reducing(state, h, event.after.firm_previous);
     const bool changes_execution = h.type == EventType::bust || h.type == EventType::correct;
     if (changes_execution && h.execution_ref != kNoSlot) apply_execution_change(state, event);
@@ -265,7 +351,12 @@ void apply_life(State& state, const LifeEvent& event) noexcept {
 
 void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
     const EventHeader& h = event.header;
-    if (event.booked != 0) apply_rows(state, h, event.delta);
+    if (event.booked != 0) {
+        const bool brings_in = (h.side == Side::sell) != (event.price < 0);
+        const std::int64_t cash = brings_in ? event.delta.traded_notional : -event.delta.traded_notional;
+        apply_rows(state, h, event.delta);
+        apply_values(state, h, {event.values, cash, 0, true, event.price}, true);
+    }
     if ((h.flags & kFirmReducing) != 0) apply_firm_reducing(state, h, event.firm_previous);
     store_relaxed(state.log->quarantined_events, event.count_after);
     if (event.slot == kNoSlot) return;
@@ -296,6 +387,7 @@ void apply_recovered(State& state, const StateEvent& event) noexcept {
     state.rows[event.row].control.update(
         event.header.seq, [&](RowControl& next) { next.flags = static_cast<std::uint8_t>(next.flags | event.set_flags); });
     CRASH_POINT("recovered");
+    store_relaxed(state.status->recovered_ns, static_cast<std::uint64_t>(event.header.time_ns));
     store_release(state.status->state_epoch, event.header.seq);
 }
 
@@ -305,8 +397,99 @@ void apply_limits(State& state, const LimitsEvent& event) noexcept {
         next = event.after;
         next.state = now.state;
         next.flags = now.flags;
+        // Those belong to the risk limits, and change with them.
+        next.set = static_cast<std::uint16_t>((next.set & ~kRiskLimitKinds) | (now.set & kRiskLimitKinds));
     });
     CRASH_POINT("limits");
+}
+
+void apply_risk_limits(State& state, const RiskLimitsEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    RowRisk& row = state.rows_risk[event.row];
+    row.limits.store(h.seq, event.after);
+    row.meters.update(h.seq, [&](RowMeters& next) {
+        if ((event.resets & 1U) != 0) next.messages = 0;
+        if ((event.resets & 2U) != 0) next.all_messages = 0;
+        next.since_ns = event.since_ns;
+        next.messages_ring = event.messages_ring;
+        next.all_ring = event.all_ring;
+        next.messages_stride = event.messages_stride;
+        next.all_stride = event.all_stride;
+    });
+    CRASH_POINT("risk limits");
+    state.rows[event.row].control.update(
+        h.seq, [&](RowControl& next) { next.set = static_cast<std::uint16_t>((next.set & ~kRiskLimitKinds) | event.kinds); });
+    store_relaxed(state.status->next_budget_ring, event.next_budget_ring);
+    CRASH_POINT("risk limit kinds");
+}
+
+void apply_position(State& state, const PositionEvent& event) noexcept {
+    const EventHeader& h = event.header;
+    apply_counters(state, h, event.delta);
+    for (const std::uint32_t row : rows_of_event(state, h)) {
+        state.rows_cold[row].day.update(h.seq, [&](RowDay& next) {
+            bool saturated = false;
+            next.start_position = base::add_saturating(next.start_position, event.delta.position, saturated);
+            if (saturated) next.flags |= kRowSaturated;
+        });
+        CRASH_POINT("start position");
+    }
+    apply_values(state, h, {event.values, 0, event.start_value, true, event.price}, true);
+}
+
+void apply_marked(State& state, const MarkedEvent& event) noexcept {
+    const auto add = [&](std::uint32_t row, bool marks) {
+        state.rows_risk[row].value.update(event.header.seq, [&](RowValue& next) {
+            bool saturated = false;
+            if (marks) next.mark = event.mark, next.flags |= kPriced | kMarked;
+            add_value(next.gross_value, event.gross, saturated);
+            add_value(next.net_value, event.net, saturated);
+            next.peak = std::max(next.peak, pnl_of(next));
+            if (saturated) next.flags |= kValueSaturated;
+        });
+        CRASH_POINT("marked");
+    };
+    add(event.row, true);
+    add(event.total_row, false);
+}
+
+void apply_restriction(State& state, const RestrictionEvent& event) noexcept {
+    const std::uint64_t seq = event.header.seq;
+    state.restrictions[event.slot].state.store(seq, event.after);
+    CRASH_POINT("restriction");
+    state.rows[event.after.row].control.update(seq, [&](RowControl& next) {
+        next.flags =
+            static_cast<std::uint8_t>(event.row_restricted != 0 ? next.flags | kRestricted : next.flags & ~kRestricted);
+    });
+    CRASH_POINT("restricted row");
+}
+
+void apply_approval(State& state, const ApprovalEvent& event) noexcept {
+    ApprovalRecord record = event.after;
+    record.request = event.header.seq;
+    state.approvals[event.slot].state.store(event.header.seq, record);
+    CRASH_POINT("approval");
+}
+
+void apply_approved(State& state, const StateEvent& event) noexcept {
+    if (event.approves == 0) return;
+    state.approvals[event.approves - 1].state.update(event.header.seq,
+                                                     [](ApprovalRecord& next) { next.status = ApprovalStatus::approved; });
+    CRASH_POINT("approved");
+}
+
+void apply_alert(State& state, const AlertEvent& event) noexcept {
+    RowAlerts alerts{};
+    alerts.levels = event.levels_after;
+    state.rows_risk[event.row].alerts.store(event.header.seq, alerts);
+    CRASH_POINT("alert");
+}
+
+/// The live segment of a day that has ended takes nothing any more; what its tables become is core/roll.hpp.
+void apply_rolled(State& state, const RolledEvent& event) noexcept {
+    store_release(state.status->state_epoch, event.header.seq);
+    store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::rolled));
+    CRASH_POINT("rolled");
 }
 
 void apply_session(State& state, const SessionEvent& event) noexcept {
@@ -358,15 +541,23 @@ void apply_records(State& state, const Event& event) noexcept {
         case EventType::state_changed:
         case EventType::reconciled: {
             const StateEvent& e = event.state;
+            apply_approved(state, e);
             return apply_state(state, e.header, {e.row, e.state, e.previous, e.uid, &e.reason, e.set_flags, e.clear_flags});
         }
         case EventType::limits_changed: return apply_limits(state, event.limits);
+        case EventType::risk_limits_changed: return apply_risk_limits(state, event.risk_limits);
+        case EventType::position_loaded: return apply_position(state, event.position);
+        case EventType::marked: return apply_marked(state, event.marked);
+        case EventType::restricted_changed: return apply_restriction(state, event.restriction);
+        case EventType::resume_requested: return apply_approval(state, event.approval);
+        case EventType::alert: return apply_alert(state, event.alert);
+        case EventType::rolled: return apply_rolled(state, event.rolled);
         case EventType::session_attached:
         case EventType::session_detached:
         case EventType::session_dead:
         case EventType::session_fenced: return apply_session(state, event.session);
         case EventType::reference_owner: return apply_reference_owner(state, event.header);
-        case EventType::denied:
+        case EventType::denied: return count_messages(state, event.header, event.denied.metered);
         case EventType::journal_gap:
         case EventType::none: return;
         default: return apply_life(state, event.life);
@@ -414,6 +605,19 @@ void execute(State& state, Event& event) noexcept {
     write_event(state, event);
     commit(state, event.header.seq);
     apply(state, event);
+}
+
+void execute_all(State& state, Event& event, std::span<Event> more) noexcept {
+    if (more.empty()) return execute(state, event);
+    event.header.flags |= kBatchMember;
+    write_event(state, event, 0);
+    for (std::size_t i = 0; i < more.size(); ++i) {
+        more[i].header.flags |= i + 1 == more.size() ? kBatchEnd : kBatchMember;
+        write_event(state, more[i], i + 1);
+    }
+    commit(state, more.back().header.seq);
+    apply(state, event);
+    for (const Event& next : more) apply(state, next);
 }
 
 RepairCase repair(State& state) noexcept {

@@ -1,6 +1,7 @@
 // The checks that new orders and amends share, in the order of their reasons (semantics.md 2).
 #include "core/decide_common.hpp"
 #include "core/overlay.hpp"
+#include "core/value.hpp"
 
 namespace riskreg::core {
 
@@ -246,7 +247,12 @@ bool deny_single_order(const State& state, const RowsNow& now, const Growth& gro
 namespace {
 
 /// What growing an order would break on one row; one bit for each reason.
-enum Breach : unsigned { kTooMany = 1, kTooManyOfSide = 2, kPosition = 4, kOpenNotional = 8, kOverflow = 16 };
+// clang-format off
+enum Breach : unsigned {
+    kTooMany = 1, kTooManyOfSide = 2, kPosition = 4, kOpenNotional = 8, kOverflow = 16,
+    kGross = 32, kNet = 64, kCash = 128, kTraded = 256, kDailyLoss = 512, kDrawdown = 1024,
+};
+// clang-format on
 
 /// Branch-free: six rows are judged for every order, and almost always nothing is broken.
 unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
@@ -309,9 +315,83 @@ void deny_open_notional(const State& state, const RowsNow& now, std::size_t k, c
 
 using RowBreaches = std::array<unsigned, kRowsPerOrder>;
 
+/// The amounts that the limits on values are held against, after an order has grown.
+struct ValuesAfter {
+    Int128 gross, net, net_before, cash, traded;
+    LossBreach loss;
+    bool saturated;
+};
+
+ValuesAfter values_after(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
+                         const BatchOverlay* overlay) noexcept {
+    const std::uint32_t row = now.rows[k];
+    const RowCounters& c = *now.counters[k];
+    const RowValue& v = state.rows_risk[row].value.newest();
+    const RowDay& day = state.rows_cold[row].day.newest();
+    const bool buy = growth.side == Side::buy;
+    const auto size = [](Int128 value) { return value < 0 ? -value : value; };
+    const Int128 open = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
+    ValuesAfter after{};
+    after.gross = state.has_setting(kGrossWorstCase) ? static_cast<Int128>(v.gross_value) + growth.values.gross[k % kPairs] +
+                                                           (overlay == nullptr ? 0 : overlay->gross_on(row))
+                                                     : v.gross_value + open;
+    const Int128 net = v.net_value;
+    after.net_before = size(buy ? net + c.open_buy_notional : net - c.open_sell_notional);
+    after.net = size(buy ? net + c.open_buy_notional + growth.notional : net - c.open_sell_notional - growth.notional);
+    const Int128 used = static_cast<Int128>(day.bought_notional) - day.sold_notional;
+    after.cash = static_cast<Int128>(c.open_buy_notional) + growth.notional + std::max<Int128>(used, 0);
+    after.traded = static_cast<Int128>(day.bought_notional) + day.sold_notional + open;
+    after.loss = loss_breach(state.rows_risk[row].limits.newest(), pnl_of(v), v.peak);
+    after.saturated = (v.flags & kValueSaturated) != 0 || growth.values.gross[k % kPairs] == kNoFit;
+    return after;
+}
+
+/// The same bits for limits on values; only for rows that have some, and only for what increases risk.
+unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
+                        const BatchOverlay* overlay) noexcept {
+    const RowRiskLimits& l = state.rows_risk[now.rows[k]].limits.newest();
+    const ValuesAfter after = values_after(state, now, k, growth, overlay);
+    const bool worst_case = state.has_setting(kGrossWorstCase);
+    const bool gross_grows = worst_case ? growth.values.gross[k % kPairs] > 0 || growth.unpriced : growth.notional > 0;
+    const bool grows = growth.notional > 0;
+    const auto bit = [](bool broken, Breach breach) { return broken ? static_cast<unsigned>(breach) : 0U; };
+    const bool unpriced = growth.unpriced && worst_case && l.max_gross_notional != kUnlimited;
+    return bit(gross_grows && (unpriced || exceeds(after.gross, l.max_gross_notional)), kGross) |
+           bit(grows && exceeds(after.net, l.max_net_notional) && after.net > after.net_before, kNet) |
+           bit(grows && growth.side == Side::buy && exceeds(after.cash, l.cash_limit), kCash) |
+           bit(grows && exceeds(after.traded, l.max_traded_notional), kTraded) |
+           bit((grows || growth.quantity > 0) && after.loss.reason == DenyReason::daily_loss, kDailyLoss) |
+           bit((grows || growth.quantity > 0) && after.loss.reason == DenyReason::drawdown, kDrawdown) |
+           bit((grows || growth.quantity > 0) && after.saturated, kOverflow);
+}
+
+void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned breach, const Growth& growth,
+                const BatchOverlay* overlay, Decision& out) noexcept {
+    const RowRiskLimits& l = state.rows_risk[now.rows[k]].limits.newest();
+    const ValuesAfter after = values_after(state, now, k, growth, overlay);
+    const auto refuse = [&](DenyReason reason, Int128 observed, std::int64_t limit) {
+        deny(state, reason, {now.rows[k], clamp(observed), limit, Unit::money}, out);
+    };
+    switch (breach) {
+        case kGross:
+            if (growth.unpriced) return deny(state, DenyReason::reference_price_unknown, out);
+            return refuse(DenyReason::max_gross_notional, after.gross, l.max_gross_notional);
+        case kNet: return refuse(DenyReason::max_net_notional, after.net, l.max_net_notional);
+        case kCash: return refuse(DenyReason::cash_limit, after.cash, l.cash_limit);
+        case kTraded: return refuse(DenyReason::max_traded_notional, after.traded, l.max_traded_notional);
+        default: return refuse(after.loss.reason, after.loss.observed, after.loss.limit);
+    }
+}
+
+bool has_value_limits(const RowsNow& now) noexcept {
+    unsigned any = 0;
+    for (const RowControl* control : now.control) any |= control->set;
+    return (any & kHasValueLimits) != 0;
+}
+
 /// The first broken check, reason by reason and in each reason scope by scope.
 bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth,
-                       Decision& out) noexcept {
+                       const BatchOverlay* overlay, Decision& out) noexcept {
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & (kTooMany | kTooManyOfSide)) != 0)
             return deny_working(state, now, k, growth, (broken[k] & kTooMany) == 0, out), true;
@@ -321,6 +401,10 @@ bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kOpenNotional) != 0 && !passes_as_reducing(now, k, growth))
             return deny_open_notional(state, now, k, growth, out), true;
+    for (const unsigned breach : {kGross, kNet, kCash, kTraded, kDailyLoss, kDrawdown})
+        for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+            if ((broken[k] & breach) != 0 && !passes_as_reducing(now, k, growth))
+                return deny_value(state, now, k, breach, growth, overlay, out), true;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kOverflow) != 0)
             return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;
@@ -330,13 +414,47 @@ bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches
 }  // namespace
 
 /// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
-bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, const BatchOverlay* overlay,
+                   Decision& out) noexcept {
     RowBreaches broken;
     unsigned any = 0;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) any |= broken[k] = breaches(now, k, growth);
+    if (has_value_limits(now))
+        for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+            if (now.rows[k] != kNoSlot && (now.control[k]->set & kHasValueLimits) != 0)
+                any |= broken[k] |= value_breaches(state, now, k, growth, overlay);
     if (any == 0) [[likely]]
         return false;
-    return deny_first_breach(state, now, broken, growth, out);
+    return deny_first_breach(state, now, broken, growth, overlay, out);
+}
+
+bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int64_t now_ns, Decision& out) noexcept {
+    unsigned any = 0;
+    for (const RowControl* control : now.control) any |= control->flags;
+    if ((any & kRestricted) == 0) [[likely]]
+        return false;
+    const unsigned wanted = side == Side::buy ? kRestrictBuy : kRestrictSell;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (now.rows[k] == kNoSlot || (now.control[k]->flags & kRestricted) == 0) continue;
+        for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) {
+            const RestrictionRecord& entry = state.restrictions[i].state.newest();
+            const bool holds =
+                entry.row == now.rows[k] && (entry.sides & wanted) != 0 && entry.from_ns <= now_ns && now_ns < entry.to_ns;
+            if (holds) return deny(state, DenyReason::restricted, {now.rows[k], 0, 0, Unit::none}, out), true;
+        }
+    }
+    return false;
+}
+
+bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instrument, Side side, std::int64_t quantity,
+                     Decision& out) noexcept {
+    if (state.instrument_records[instrument].short_forbidden == 0) [[likely]]
+        return false;
+    if (side != Side::sell || quantity <= 0) return false;
+    const Int128 worst = worst_case(*now.counters[kAccountInstrumentRow], side, quantity);
+    if (worst <= 0) return false;
+    const Compared compared{now.rows[kAccountInstrumentRow], clamp(worst), 0, Unit::quantity};
+    return deny(state, DenyReason::short_not_allowed, compared, out), true;
 }
 
 namespace {
@@ -372,8 +490,9 @@ void write_denied(const State& state, const Caller& caller, EventType request, c
     event.header.time_ns = event_time(state, caller.now_ns);
     event.header.account = order.account;
     event.header.strategy = caller.strategy;
-    event.header.instrument =
-        v.scope.instrument != InstrumentId::none ? static_cast<std::uint32_t>(v.scope.instrument) : order.instrument;
+    event.header.instrument = v.scope.instrument != InstrumentId::none ? static_cast<std::uint32_t>(v.scope.instrument)
+                              : out.instrument != kNoSlot              ? out.instrument
+                                                                       : order.instrument;
     event.header.result = Result::denied;
     event.header.side = order.side;
     event.id = order.id;
@@ -387,6 +506,7 @@ void write_denied(const State& state, const Caller& caller, EventType request, c
     event.request = request;
     event.order_type = order.type;
     event.tif = order.tif;
+    event.metered = out.metered;
     out.event.denied = event;
 }
 

@@ -29,6 +29,16 @@ struct Decision {
     layout::Event event{};
     Verdict verdict{};
     bool commit = false;
+    layout::Metered metered{};          ///< of a refusal that counts as a message (checks 9 to 11)
+    std::uint32_t instrument = kNoSlot; ///< of the order that a refusal is about
+};
+
+/// Further events that belong to one decision and are committed with it by one store.
+struct FollowUps {
+    static constexpr std::size_t kMost = 8;
+    std::size_t size = 0;
+    std::array<layout::Event, kMost> events;
+    [[nodiscard]] layout::Event& add() noexcept { return events[size++] = layout::Event{}; }
 };
 
 /// A new order with everything that can be computed before the lock.
@@ -94,14 +104,6 @@ struct LimitsRequest {
 /// `more` takes the second event when limits beyond RowControl change.
 void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out,
                    FollowUps& more) noexcept;
-
-/// Further events that belong to one decision and are committed with it by one store.
-struct FollowUps {
-    static constexpr std::size_t kMost = 8;
-    std::size_t size = 0;
-    std::array<layout::Event, kMost> events;
-    [[nodiscard]] layout::Event& add() noexcept { return events[size++] = layout::Event{}; }
-};
 
 /// Approves request number `request`; denied when it is not open, or when the caller is who asked.
 void decide_approve(const State& state, const Caller& caller, std::uint64_t request, Decision& out) noexcept;
@@ -182,14 +184,12 @@ void write_denied(const State& state, const Caller& caller, layout::EventType re
 
 /// The members of Limits in their order: bit i of a LimitMask, index of an alert. Names and units: persist/limit_fields.hpp.
 inline constexpr std::array<LimitValue Limits::*, 22> kLimitMembers = {
-    &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,
-    &Limits::max_short,          &Limits::max_open_notional,  &Limits::max_working_orders,
-    &Limits::max_working_buy,    &Limits::max_working_sell,   &Limits::max_gross_notional,
-    &Limits::max_net_notional,   &Limits::cash_limit,         &Limits::max_traded_notional,
-    &Limits::daily_loss,         &Limits::drawdown,           &Limits::max_messages,
-    &Limits::max_all_messages,   &Limits::max_same_content,   &Limits::max_same_direction,
-    &Limits::max_rejects,        &Limits::window_ms,          &Limits::content_window_ms,
-    &Limits::cancel_headroom_bps};
+    &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,        &Limits::max_short,
+    &Limits::max_open_notional,  &Limits::max_working_orders, &Limits::max_working_buy, &Limits::max_working_sell,
+    &Limits::max_gross_notional, &Limits::max_net_notional,   &Limits::cash_limit,      &Limits::max_traded_notional,
+    &Limits::daily_loss,         &Limits::drawdown,           &Limits::max_messages,    &Limits::max_all_messages,
+    &Limits::max_same_content,   &Limits::max_same_direction, &Limits::max_rejects,     &Limits::window_ms,
+    &Limits::content_window_ms,  &Limits::cancel_headroom_bps};
 inline constexpr std::size_t kFirstRiskLimit = 8;
 
 }  // namespace riskreg::core

@@ -1,5 +1,8 @@
 // Requests about an order that exists: replace (semantics.md 12), cancel, abort.
+#include "core/book.hpp"
 #include "core/life.hpp"
+#include "core/meter.hpp"
+#include "core/value.hpp"
 
 namespace riskreg::core {
 
@@ -32,6 +35,7 @@ struct Target {
     std::int64_t reserved_price = 0;
     bool has_price = false;
     bool price_changes = false;
+    bool more_aggressive = false;
     bool down = false;
 };
 
@@ -47,6 +51,7 @@ Target target_of(const Life& life, const ReplaceRequest& request) noexcept {
     target.price_changes = by_limit && target.price != now.price;
     const bool buy = life.identity->side == Side::buy;
     const bool less_aggressive = buy ? target.price <= now.price : target.price >= now.price;
+    target.more_aggressive = target.price_changes && !less_aggressive;
     target.down = target.quantity <= now.quantity && (less_aggressive || !by_limit);
     return target;
 }
@@ -101,9 +106,35 @@ bool deny_values(const State& state, const Caller& caller, const Life& life, Tar
     return true;
 }
 
-/// Checks 7, 11 and 12 on the growth that the request asks for.
+/// Check 3 on the growth: what is restricted, or would be a short sale.
+bool deny_prohibited(const State& state, const RowsNow& rows, const Life& life, const Target& target, std::int64_t now_ns,
+                     Decision& out) noexcept {
+    if (target.down) return false;
+    const OrderIdentity& i = *life.identity;
+    const std::int64_t growth = std::max<std::int64_t>(target.quantity - life.now->quantity, 0);
+    return deny_restricted(state, rows, i.side, now_ns, out) || deny_short_sale(state, rows, i.instrument, i.side, growth, out);
+}
+
+/// Checks 8 and 10; from here on a refusal counts as a message.
+bool deny_message(const State& state, const RowsNow& rows, Life& life, const Target& target, std::int64_t now_ns,
+                  Decision& out) noexcept {
+    if (!target.down && deny_rate(state, rows, nullptr, now_ns, out)) return true;
+    life.metered = metered_of(state, rows, target.down ? Message::relief : Message::request);
+    if (target.down) return false;
+    out.metered = life.metered;
+    const OrderIdentity& i = *life.identity;
+    const PricedOrder order{i.instrument, i.side, i.type, target.has_price, false, target.price, 0, target.quantity};
+    BookKey key = 0;
+    if (target.more_aggressive && deny_self_match(state, i.account, order, nullptr, out)) return true;
+    const bool moves = keeps_books(state) && target.price_changes && incoming_key(state, order, key);
+    if (!moves || has_book_room(state, i.account, i.instrument, i.side, key)) return false;
+    const std::int64_t nodes = state.geometry.book_nodes;
+    return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
+}
+
+/// Checks 7, 8, 10, 11 and 12 on the growth that the request asks for.
 bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Target& target, bool takes_slot,
-                 Decision& out) noexcept {
+                 std::int64_t now_ns, Decision& out) noexcept {
     const OrderState& now = *life.now;
     const base::NotionalFactor factor = factor_of(state, life.identity->instrument);
     const auto old_total = base::notional(now.reserved_price, now.quantity, factor);
@@ -115,15 +146,20 @@ bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Targ
     growth.notional = life.after.reserved_notional - now.reserved_notional;
     growth.order_quantity = target.quantity > now.quantity ? target.quantity : 0;
     growth.order_notional = new_total && old_total && *new_total > *old_total ? *new_total : 0;
+    growth.values = values_of(state, life);
+    for (std::size_t k = kFirstInstrumentRow; k < kRowsPerOrder; ++k)
+        growth.unpriced |= (state.rows_risk[rows.rows[k]].value.newest().flags & kPriced) == 0;
     const bool denied = deny_single_order(state, rows, growth, out) ||
                         (!(fits && new_total) && (deny(state, DenyReason::arithmetic_overflow, out), true)) ||
-                        deny_exposure(state, rows, growth, out) || (takes_slot && deny_order_slots(state, 1, out));
+                        deny_message(state, rows, life, target, now_ns, out) ||
+                        deny_exposure(state, rows, growth, nullptr, out) || (takes_slot && deny_order_slots(state, 1, out));
     if (denied) report(state, begin_life(state, life.slot), out.verdict);
     return denied;
 }
 
 void request_replace(Life& life, const Target& target, std::uint32_t alias) noexcept {
     life.set(kPendingReplace);
+    life.numbers = LifeNumbers::pending;
     life.after.pending_price = target.price;
     life.after.pending_quantity = target.quantity;
     life.after.pending_reserved_price = target.reserved_price;
@@ -143,12 +179,16 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     const Intent intent = target.down ? Intent::amend_down : Intent::amend_up;
     if (deny_log_room(state, rows, intent, identity.side, 0, out) || deny_state(state, rows, intent, identity.side, 0, out))
         return report(state, life, out.verdict);
+    const std::int64_t now_ns = event_time(state, caller.now_ns);
+    out.instrument = identity.instrument;
+    if (deny_prohibited(state, rows, life, target, now_ns, out)) return report(state, life, out.verdict);
     bool takes_slot = false;
     if (deny_new_id(state, life, request.new_id, takes_slot, out)) return;
     if (deny_values(state, caller, life, target, out)) return;
     const auto alias = static_cast<std::uint32_t>(load_relaxed(state.log->next_order));
     request_replace(life, target, takes_slot ? alias : kNoSlot);
-    if (deny_growth(state, rows, life, target, takes_slot, out)) return;
+    if (deny_growth(state, rows, life, target, takes_slot, now_ns, out)) return;
+    out.metered = {};
     EventHeader header = header_of(EventType::replace_requested, caller);
     header.alias_slot = takes_slot ? alias : kNoSlot;
     write_life(state, life, header, out);
@@ -160,7 +200,11 @@ void decide_cancel(const State& state, const Caller& caller, std::uint32_t accou
     Life life;
     if (deny_unknown(state, account, id, life, out)) return;
     if (!is_live(life.now->base)) return deny_order(state, life, DenyReason::terminal, out);
-    life.changed = !life.has(kPendingCancel);
+    RowsNow rows;
+    const OrderIdentity& i = *life.identity;
+    load_rows(state, rows_of(state.geometry, i.account, i.strategy, i.instrument), nullptr, rows);
+    life.metered = metered_of(state, rows, Message::relief);
+    life.changed = !life.has(kPendingCancel) || life.metered.all_messages != 0;
     life.set(kPendingCancel);
     write_life(state, life, header_of(EventType::cancel_requested, caller), out);
 }

@@ -67,6 +67,10 @@ struct PricedOrder {
     std::int64_t quantity;
 };
 
+[[nodiscard]] inline PricedOrder priced_of(const NewOrder& o) noexcept {
+    return {o.instrument, o.side, o.type, o.has_price, o.has_stop_price, o.price, o.stop_price, o.quantity};
+}
+
 /// Check 5: shape, quantity and price grid. True when it denied.
 [[nodiscard]] bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept;
 
@@ -115,10 +119,19 @@ struct Growth {
     std::int64_t order_quantity = 0;  // the (new) total; 0: does not grow, not checked
     std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
     std::uint32_t orders = 0;         // 1 for a new order
+    layout::ValueDelta values{};      // of the rows, by the worst-case method
+    bool unpriced = false;            // worst case, and no price to value it at
 };
 /// Check 7: mandatory limits, single-order limits. True when it denied.
 [[nodiscard]] bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
-/// Checks 11 and 12: working orders, position, open notional, overflow of a counter. True when it denied.
-[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
+/// Checks 11 and 12: working orders, position, notionals, cash, turnover, loss, overflow of a counter. True when it denied.
+[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, const BatchOverlay* overlay,
+                                 Decision& out) noexcept;
+
+/// Check 3, second part: the restricted list, and short sales by `quantity` more. True when it denied.
+[[nodiscard]] bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int64_t now_ns,
+                                   Decision& out) noexcept;
+[[nodiscard]] bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instrument, Side side,
+                                   std::int64_t quantity, Decision& out) noexcept;
 
 }  // namespace riskreg::core

@@ -1,7 +1,9 @@
-// Trading states, limits, sessions, reference owners.
+// Trading states and approvals, limits, restricted list, positions, marks, alerts, sessions, reference owners.
 #include <cstring>
 
-#include "core/decide_common.hpp"
+#include "core/life.hpp"
+#include "core/meter.hpp"
+#include "core/value.hpp"
 
 namespace riskreg::core {
 
@@ -30,14 +32,17 @@ EventHeader timed_header(const State& state, EventType type, const Caller& calle
 
 }  // namespace
 
-void decide_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
-    if (request.row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
+namespace {
+
+/// Whether the state of a row may change like this. A halt never lowers a state; a resume never raises one.
+bool may_change(const State& state, const StateRequest& request) noexcept {
     const RowControl& now = state.rows[request.row].control.newest();
-    const bool lowers = request.state < now.state;
-    const bool is_unreconciled = (now.flags & kUnreconciled) != 0;
-    // A halt never lowers a state; a resume never raises one.
-    const bool allowed = request.unreconciled ? is_unreconciled : request.resume == lowers;
-    if (!allowed) return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
+    if (request.unreconciled) return (now.flags & kUnreconciled) != 0;
+    return request.resume == (request.state < now.state);
+}
+
+void write_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
+    const RowControl& now = state.rows[request.row].control.newest();
     StateEvent& event = out.event.state;
     event.header = timed_header(state, request.unreconciled ? EventType::reconciled : EventType::state_changed, caller);
     event.row = request.row;
@@ -47,6 +52,61 @@ void decide_state(const State& state, const Caller& caller, const StateRequest& 
     event.clear_flags = request.unreconciled ? kUnreconciled : 0;
     event.reason = reason_of(request.reason);
     accept(out);
+}
+
+/// The first slot that waits for nobody; kNoSlot when all do.
+std::uint32_t free_approval(const State& state) noexcept {
+    std::uint32_t oldest = kNoSlot;
+    for (std::uint32_t i = 0; i < kApprovals; ++i) {
+        const ApprovalRecord& record = state.approvals[i].state.newest();
+        if (record.status == ApprovalStatus::open) continue;
+        if (oldest == kNoSlot || record.seq < state.approvals[oldest].state.newest().seq) oldest = i;
+    }
+    return oldest;
+}
+
+/// Four eyes: the resume is written down and waits for another person.
+void request_approval(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
+    const std::uint32_t slot = free_approval(state);
+    if (slot == kNoSlot) return deny(state, DenyReason::capacity, {kNoSlot, kApprovals, kApprovals, Unit::slots}, out);
+    ApprovalEvent& event = out.event.approval;
+    event.header = timed_header(state, EventType::resume_requested, caller);
+    event.slot = slot;
+    event.after.row = request.row;
+    event.after.uid = caller.uid;
+    event.after.state = request.state;
+    event.after.unreconciled = request.unreconciled ? 1 : 0;
+    event.after.status = ApprovalStatus::open;
+    event.after.reason = reason_of(request.reason);
+    accept(out);
+}
+
+}  // namespace
+
+void decide_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
+    if (request.row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
+    if (!may_change(state, request)) return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
+    const bool steps_down = request.resume || request.unreconciled;
+    if (steps_down && state.has_setting(kFourEyes)) return request_approval(state, caller, request, out);
+    write_state(state, caller, request, out);
+}
+
+void decide_approve(const State& state, const Caller& caller, std::uint64_t request, Decision& out) noexcept {
+    for (std::uint32_t i = 0; i < kApprovals; ++i) {
+        const ApprovalRecord& record = state.approvals[i].state.newest();
+        if (record.status != ApprovalStatus::open || record.request != request) continue;
+        const Compared about{record.row, 0, 0, Unit::none};
+        if (record.uid == caller.uid) return deny(state, DenyReason::not_allowed, about, out);
+        const StateRequest asked{
+            record.row, record.state, true, record.unreconciled != 0, {record.reason.text, record.reason.size}};
+        // What was asked for may have come about by itself, or have been overtaken by a further halt of a lower state.
+        if (!may_change(state, asked)) return deny(state, DenyReason::not_allowed, about, out);
+        write_state(state, caller, asked, out);
+        out.event.state.approves = i + 1;
+        out.event.state.asked_by = record.uid;
+        return;
+    }
+    deny(state, DenyReason::invalid_field, out);
 }
 
 void decide_recovered(const State& state, std::int64_t now_ns, std::string_view reason, Decision& out) noexcept {
@@ -68,32 +128,98 @@ void decide_journal_gap(const State& state, std::int64_t now_ns, Decision& out) 
     accept(out);
 }
 
-Limits limits_of(const RowControl& c) noexcept {
-    const auto value = [&c](LimitBit bit, std::int64_t limit) {
-        if ((c.set & bit) == 0) return LimitValue{};
-        return limit == kUnlimited ? LimitValue{LimitValue::Kind::unlimited, 0} : LimitValue{LimitValue::Kind::value, limit};
-    };
-    const auto count = [&](LimitBit bit, std::uint32_t limit) {
-        return value(bit, limit == kUnlimitedCount ? kUnlimited : static_cast<std::int64_t>(limit));
-    };
-    return {value(kSetMaxOrderQuantity, c.max_order_quantity),
-            value(kSetMaxOrderNotional, c.max_order_notional),
-            value(kSetMaxLong, c.max_long),
-            value(kSetMaxShort, c.max_short),
-            value(kSetMaxOpenNotional, c.max_open_notional),
-            count(kSetMaxWorkingOrders, c.max_working_orders),
-            count(kSetMaxWorkingBuy, c.max_working_buy),
-            count(kSetMaxWorkingSell, c.max_working_sell)};
+namespace {
+
+LimitValue value_of(bool is_set, std::int64_t limit, std::int64_t unlimited) noexcept {
+    if (!is_set) return {};
+    return limit == unlimited ? LimitValue{LimitValue::Kind::unlimited, 0} : LimitValue{LimitValue::Kind::value, limit};
 }
+
+/// Bit of a member in RowRiskLimits::set.
+constexpr std::uint32_t risk_bit(std::size_t member) noexcept { return 1U << (member - kFirstRiskLimit); }
+
+/// Members of RowRiskLimits beside those of Limits.
+struct RiskMoney {
+    LimitValue Limits::*limit;
+    std::int64_t RowRiskLimits::*field;
+};
+struct RiskCount {
+    LimitValue Limits::*limit;
+    std::uint32_t RowRiskLimits::*field;
+    std::uint32_t unset;
+};
+constexpr std::array<RiskMoney, 6> kRiskMoney = {{{&Limits::max_gross_notional, &RowRiskLimits::max_gross_notional},
+                                                  {&Limits::max_net_notional, &RowRiskLimits::max_net_notional},
+                                                  {&Limits::cash_limit, &RowRiskLimits::cash_limit},
+                                                  {&Limits::max_traded_notional, &RowRiskLimits::max_traded_notional},
+                                                  {&Limits::daily_loss, &RowRiskLimits::daily_loss},
+                                                  {&Limits::drawdown, &RowRiskLimits::drawdown}}};
+constexpr std::array<RiskCount, 8> kRiskCounts = {
+    {{&Limits::max_messages, &RowRiskLimits::max_messages, kUnlimitedCount},
+     {&Limits::max_all_messages, &RowRiskLimits::max_all_messages, kUnlimitedCount},
+     {&Limits::max_same_content, &RowRiskLimits::max_same_content, kUnlimitedCount},
+     {&Limits::max_same_direction, &RowRiskLimits::max_same_direction, kUnlimitedCount},
+     {&Limits::max_rejects, &RowRiskLimits::max_rejects, kUnlimitedCount},
+     {&Limits::window_ms, &RowRiskLimits::window_ms, kDefaultWindowMs},
+     {&Limits::content_window_ms, &RowRiskLimits::content_window_ms, kDefaultWindowMs},
+     {&Limits::cancel_headroom_bps, &RowRiskLimits::cancel_headroom_bps, kDefaultCancelHeadroomBps}}};
+
+void take_risk_limits(Limits& limits, const RowRiskLimits& r) noexcept {
+    for (std::size_t i = 0; i < kRiskMoney.size(); ++i)
+        limits.*kRiskMoney[i].limit = value_of((r.set >> i & 1U) != 0, r.*kRiskMoney[i].field, kUnlimited);
+    for (std::size_t i = 0; i < kRiskCounts.size(); ++i)
+        limits.*kRiskCounts[i].limit =
+            value_of((r.set >> (kRiskMoney.size() + i) & 1U) != 0, r.*kRiskCounts[i].field, kUnlimitedCount);
+}
+
+}  // namespace
+
+Limits limits_of(const RowControl& c, const RowRiskLimits& risk) noexcept {
+    const auto value = [&c](LimitBit bit, std::int64_t limit) { return value_of((c.set & bit) != 0, limit, kUnlimited); };
+    const auto count = [&](LimitBit bit, std::uint32_t limit) { return value_of((c.set & bit) != 0, limit, kUnlimitedCount); };
+    Limits limits;
+    limits.max_order_quantity = value(kSetMaxOrderQuantity, c.max_order_quantity);
+    limits.max_order_notional = value(kSetMaxOrderNotional, c.max_order_notional);
+    limits.max_long = value(kSetMaxLong, c.max_long);
+    limits.max_short = value(kSetMaxShort, c.max_short);
+    limits.max_open_notional = value(kSetMaxOpenNotional, c.max_open_notional);
+    limits.max_working_orders = count(kSetMaxWorkingOrders, c.max_working_orders);
+    limits.max_working_buy = count(kSetMaxWorkingBuy, c.max_working_buy);
+    limits.max_working_sell = count(kSetMaxWorkingSell, c.max_working_sell);
+    take_risk_limits(limits, risk);
+    return limits;
+}
+
+namespace {
+
+constexpr bool has_value(const LimitValue& limit) noexcept { return limit.kind == LimitValue::Kind::value; }
+
+/// Kinds of risk limits that a check must look for.
+std::uint16_t kinds_of(const Limits& l) noexcept {
+    unsigned kinds = 0;
+    for (const RiskMoney& money : kRiskMoney) kinds |= has_value(l.*money.limit) ? unsigned{kHasValueLimits} : 0U;
+    if (has_value(l.max_messages) || has_value(l.max_all_messages)) kinds |= kHasMessageLimits;
+    if (has_value(l.max_same_content)) kinds |= kHasContentLimit;
+    if (has_value(l.max_same_direction) || has_value(l.max_rejects)) kinds |= kHasBreakers;
+    return static_cast<std::uint16_t>(kinds);
+}
+
+std::uint32_t count_of(const LimitValue& limit) noexcept {
+    return has_value(limit) ? static_cast<std::uint32_t>(std::min<std::int64_t>(limit.value, kUnlimitedCount - 1))
+                            : kUnlimitedCount;
+}
+
+}  // namespace
 
 RowControl control_of(const Limits& limits) noexcept {
     RowControl c{};
     const auto take = [&c](LimitBit bit, const LimitValue& limit) {
         if (limit.kind != LimitValue::Kind::unset) c.set = static_cast<std::uint16_t>(c.set | bit);
-        return limit.kind == LimitValue::Kind::value ? limit.value : kUnlimited;
+        return has_value(limit) ? limit.value : kUnlimited;
     };
     const auto count = [&](LimitBit bit, const LimitValue& limit) {
-        return static_cast<std::uint32_t>(std::min<std::int64_t>(take(bit, limit), kUnlimitedCount));
+        static_cast<void>(take(bit, limit));
+        return count_of(limit);
     };
     c.max_order_quantity = take(kSetMaxOrderQuantity, limits.max_order_quantity);
     c.max_order_notional = take(kSetMaxOrderNotional, limits.max_order_notional);
@@ -103,27 +229,91 @@ RowControl control_of(const Limits& limits) noexcept {
     c.max_working_orders = count(kSetMaxWorkingOrders, limits.max_working_orders);
     c.max_working_buy = count(kSetMaxWorkingBuy, limits.max_working_buy);
     c.max_working_sell = count(kSetMaxWorkingSell, limits.max_working_sell);
+    c.set = static_cast<std::uint16_t>(c.set | kinds_of(limits));
     return c;
+}
+
+RowRiskLimits risk_limits_of(const Limits& limits) noexcept {
+    RowRiskLimits r{};
+    for (std::size_t i = 0; i < kRiskMoney.size(); ++i) {
+        const LimitValue& limit = limits.*kRiskMoney[i].limit;
+        r.*kRiskMoney[i].field = has_value(limit) ? limit.value : kUnlimited;
+    }
+    for (const RiskCount& count : kRiskCounts) {
+        const LimitValue& limit = limits.*count.limit;
+        r.*count.field = limit.kind == LimitValue::Kind::unset ? count.unset : count_of(limit);
+    }
+    for (std::size_t i = kFirstRiskLimit; i < kLimitMembers.size(); ++i)
+        if ((limits.*kLimitMembers[i]).kind != LimitValue::Kind::unset) r.set |= risk_bit(i);
+    return r;
 }
 
 namespace {
 
-constexpr std::array<LimitValue Limits::*, 8> kLimitMembers = {
-    &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,        &Limits::max_short,
-    &Limits::max_open_notional,  &Limits::max_working_orders, &Limits::max_working_buy, &Limits::max_working_sell,
-};
+/// A window and a headroom are no limits: they have a value or their default.
+bool is_parameter(std::size_t member) noexcept { return member >= 19; }
+
+bool is_legal(std::size_t member, const LimitValue& wanted) noexcept {
+    if (wanted.kind == LimitValue::Kind::unset) return true;
+    if (!is_parameter(member)) return wanted.kind == LimitValue::Kind::unlimited || wanted.value >= 0;
+    const bool headroom = kLimitMembers[member] == &Limits::cancel_headroom_bps;
+    return has_value(wanted) && wanted.value >= (headroom ? 0 : 1) && wanted.value <= (headroom ? 10'000 : 86'400'000);
+}
+
+/// Rings for the budgets that the limits ask for; false when none is left.
+bool take_rings(const State& state, const RowMeters& now, const Limits& limits, std::int64_t now_ns,
+                RiskLimitsEvent& event) noexcept {
+    const bool all = has_value(limits.max_all_messages);
+    const bool requests = all || has_value(limits.max_messages);
+    std::uint64_t next = load_relaxed(state.status->next_budget_ring);
+    const auto ring = [&](std::uint32_t has, bool wants) {
+        return has != kNoSlot || !wants ? has : static_cast<std::uint32_t>(next++);
+    };
+    event.messages_ring = ring(now.messages_ring, requests);
+    event.all_ring = ring(now.all_ring, all);
+    event.next_budget_ring = next;
+    const std::uint32_t most = has_value(limits.max_messages) ? count_of(limits.max_messages) : 0;
+    const std::uint32_t most_all = all ? count_of(limits.max_all_messages) : 0;
+    event.messages_stride = requests ? stride_of(std::max(most, most_all)) : now.messages_stride;
+    event.all_stride = all ? stride_of(most_all) : now.all_stride;
+    const auto resets = [](std::uint32_t had, std::uint32_t has, std::uint64_t count) { return had != has && count != 0; };
+    event.resets = static_cast<std::uint8_t>((resets(now.messages_stride, event.messages_stride, now.messages) ? 1U : 0U) |
+                                             (resets(now.all_stride, event.all_stride, now.all_messages) ? 2U : 0U));
+    // Times kept at another stride cannot be read any more: what was before counts as used up.
+    event.since_ns = event.resets != 0 ? now_ns : now.since_ns;
+    return next <= state.geometry.budget_rings;
+}
 
 }  // namespace
 
-void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out) noexcept {
+void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out,
+                   FollowUps& more) noexcept {
     if (request.row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
-    Limits limits = limits_of(state.rows[request.row].control.newest());
+    const RowRisk& risk = state.rows_risk[request.row];
+    const RowRiskLimits& risk_now = risk.limits.newest();
+    Limits limits = limits_of(state.rows[request.row].control.newest(), risk_now);
     for (std::size_t i = 0; i < kLimitMembers.size(); ++i) {
         if ((request.fields >> i & 1U) == 0) continue;
         const LimitValue& wanted = request.limits.*kLimitMembers[i];
-        const bool negative = wanted.kind == LimitValue::Kind::value && wanted.value < 0;
-        if (negative) return deny(state, DenyReason::invalid_field, {request.row, 0, 0, Unit::none}, out);
+        if (!is_legal(i, wanted)) return deny(state, DenyReason::invalid_field, {request.row, 0, 0, Unit::none}, out);
         limits.*kLimitMembers[i] = wanted;
+    }
+    RowRiskLimits after = risk_limits_of(limits);
+    after.seq = risk_now.seq;
+    if (std::memcmp(&after, &risk_now, sizeof after) != 0) {
+        RiskLimitsEvent& event = more.add().risk_limits;
+        event.header = timed_header(state, EventType::risk_limits_changed, caller);
+        event.header.result = Result::ok;
+        event.row = request.row;
+        event.uid = caller.uid;
+        event.after = after;
+        event.kinds = kinds_of(limits);
+        const bool no_breakers = (event.kinds & kHasBreakers) != 0 && state.geometry.breakers == 0;
+        if (no_breakers || !take_rings(state, risk.meters.newest(), limits, event.header.time_ns, event)) {
+            more.size = 0;
+            const std::int64_t rings = no_breakers ? 0 : state.geometry.budget_rings;
+            return deny(state, DenyReason::capacity, {request.row, rings + 1, rings, Unit::slots}, out);
+        }
     }
     LimitsEvent& event = out.event.limits;
     event.header = timed_header(state, EventType::limits_changed, caller);
@@ -132,6 +322,134 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
     event.after = control_of(limits);
     event.reason = reason_of(request.reason);
     accept(out);
+}
+
+void decide_restriction(const State& state, const Caller& caller, const RestrictionRequest& request, Decision& out) noexcept {
+    if (request.row >= state.geometry.rows() || request.sides > (kRestrictBuy | kRestrictSell) ||
+        request.to_ns <= request.from_ns)
+        return deny(state, DenyReason::invalid_field, out);
+    std::uint32_t slot = kNoSlot, free = kNoSlot;
+    bool others = false;
+    for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) {
+        const RestrictionRecord& entry = state.restrictions[i].state.newest();
+        const bool same = entry.row == request.row && entry.from_ns == request.from_ns && entry.to_ns == request.to_ns;
+        if (entry.sides == 0) free = std::min(free, i);
+        else if (same) slot = i;
+        else others |= entry.row == request.row;
+    }
+    if (slot == kNoSlot && request.sides == 0)
+        return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
+    if (slot == kNoSlot) slot = free;
+    if (slot == kNoSlot) {
+        const std::int64_t size = state.geometry.restrictions;
+        return deny(state, DenyReason::capacity, {kNoSlot, size + 1, size, Unit::slots}, out);
+    }
+    RestrictionEvent& event = out.event.restriction;
+    event.header = timed_header(state, EventType::restricted_changed, caller);
+    event.slot = slot;
+    event.uid = caller.uid;
+    event.after.from_ns = request.from_ns;
+    event.after.to_ns = request.to_ns;
+    event.after.row = request.row;
+    event.after.sides = request.sides;
+    event.after.reason = reason_of(request.reason);
+    event.row_restricted = request.sides != 0 || others ? 1 : 0;
+    accept(out);
+}
+
+void decide_position(const State& state, const Caller& caller, const PositionRequest& request, Decision& out) noexcept {
+    const Geometry& g = state.geometry;
+    if (request.account >= g.accounts) return deny(state, DenyReason::unknown_account, out);
+    if (request.strategy >= g.strategies) return deny(state, DenyReason::unknown_strategy, out);
+    if (request.instrument >= g.instruments) return deny(state, DenyReason::unknown_instrument, out);
+    if (request.quantity == base::kMinInt64) return deny(state, DenyReason::arithmetic_overflow, out);
+    PositionEvent& event = out.event.position;
+    event.header = timed_header(state, EventType::position_loaded, caller);
+    event.header.account = request.account;
+    event.header.strategy = request.strategy;
+    event.header.instrument = request.instrument;
+    event.header.side = request.quantity < 0 ? Side::sell : Side::buy;
+    event.delta.position = request.quantity;
+    const RowSet rows = rows_of(g, request.account, request.strategy, request.instrument);
+    std::array<const RowCounters*, kRowsPerOrder> counters{};
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
+    event.values =
+        value_delta(state, request.instrument, rows, counters, {event.header.side, request.quantity, 0, request.price, false});
+    event.price = request.price;
+    event.start_value = signed_notional(request.price, request.quantity, factor_of(state, request.instrument));
+    event.uid = caller.uid;
+    event.text = base::make_id(request.text);
+    accept(out);
+}
+
+void decide_mark(const State& state, const Caller& caller, std::uint32_t row, std::int64_t mark, Decision& out) noexcept {
+    const Geometry& g = state.geometry;
+    const Scope scope = row < g.rows() ? g.scope_of(row) : Scope{};
+    if (scope.instrument == InstrumentId::none) return deny(state, DenyReason::invalid_field, out);
+    const RowValue& now = state.rows_risk[row].value.newest();
+    if ((now.flags & kMarked) != 0 && now.mark == mark)
+        return deny(state, DenyReason::not_allowed, {row, 0, 0, Unit::none}, out);
+    const Worth delta = mark_delta(state, static_cast<std::uint32_t>(scope.instrument), row, mark);
+    MarkedEvent& event = out.event.marked;
+    event.header = timed_header(state, EventType::marked, caller);
+    event.header.instrument = static_cast<std::uint32_t>(scope.instrument);
+    event.header.account = static_cast<std::uint16_t>(scope.account);
+    event.header.strategy = static_cast<std::uint16_t>(scope.strategy);
+    event.row = row;
+    event.total_row = scope.kind == ScopeKind::instrument           ? g.firm_row()
+                      : scope.kind == ScopeKind::account_instrument ? g.account_row(event.header.account)
+                                                                    : g.strategy_row(event.header.strategy);
+    event.mark = mark;
+    event.gross = delta.gross;
+    event.net = delta.net;
+    accept(out);
+}
+
+void decide_alert(const State& state, const Caller& caller, const AlertRequest& request, Decision& out) noexcept {
+    if (request.row >= state.geometry.rows() || request.limit >= kLimitMembers.size() || request.level > 3)
+        return deny(state, DenyReason::invalid_field, out);
+    const std::uint64_t levels = state.rows_risk[request.row].alerts.newest().levels;
+    const unsigned shift = 2U * request.limit;
+    const auto previous = static_cast<std::uint8_t>(levels >> shift & 3U);
+    if (previous == request.level) return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
+    AlertEvent& event = out.event.alert;
+    event.header = timed_header(state, EventType::alert, caller);
+    event.row = request.row;
+    event.limit = request.limit;
+    event.level = request.level;
+    event.previous = previous;
+    event.unit = request.unit;
+    event.observed = request.observed;
+    event.bound = request.bound;
+    event.levels_after = (levels & ~(3ULL << shift)) | static_cast<std::uint64_t>(request.level) << shift;
+    accept(out);
+}
+
+Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_t account, std::string_view id) noexcept {
+    Decision out;
+    const std::uint32_t head = find_head(state, account, id);
+    if (head == kNoSlot) return deny(state, DenyReason::unknown_order, out), out.verdict;
+    OrderIdentity identity{};
+    copy_words_out(identity, state.orders[head].identity);
+    const OrderState order = state.orders[head].state.read();
+    if (!is_live(order.base)) return deny(state, DenyReason::terminal, out), out.verdict;
+    if (identity.strategy != caller.strategy) return deny(state, DenyReason::not_owner, out), out.verdict;
+    out.verdict.result = Result::accepted;
+    // One word first: no scope changed its state since this order came.
+    if (load_acquire(state.status->state_epoch) < identity.created_seq) return out.verdict;
+    RowsNow now;
+    std::array<RowCounters, kRowsPerOrder> counters;
+    std::array<RowControl, kRowsPerOrder> control;
+    now.rows = rows_of(state.geometry, identity.account, identity.strategy, identity.instrument);
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        counters[k] = state.rows[now.rows[k]].counters.read();
+        control[k] = state.rows[now.rows[k]].control.read();
+        now.counters[k] = &counters[k];
+        now.control[k] = &control[k];
+    }
+    // The order is in the counters already: it asks for nothing more.
+    if (!deny_state(state, now, Intent::new_order, identity.side, 0, out)) out.verdict.result = Result::accepted;
+    return out.verdict;
 }
 
 void decide_session(const State& state, const SessionRequest& request, Decision& out) noexcept {

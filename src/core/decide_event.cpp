@@ -1,5 +1,7 @@
 // Facts from the venue: every cell of the tables in semantics.md 13 and 14. Nothing here refuses (INV-8).
 #include "core/life.hpp"
+#include "core/meter.hpp"
+#include "core/value.hpp"
 
 namespace riskreg::core {
 
@@ -14,8 +16,6 @@ struct Fact {
     const OrderEvent& input;
     EventHeader header;
     base::FixedId id{};                 // stored with the event: exec id, venue id or text
-    std::int64_t last_price = 0;
-    std::int64_t last_quantity = 0;
     bool unremembered = false;          // the execution table is full
 };
 
@@ -86,6 +86,7 @@ void on_rejected(Fact&, Life& life) noexcept {
     if (!is_live(base)) return life.ignore_late();
     const bool executed = life.after.cum_quantity > 0 || base == OrderBase::partially_filled;
     if (executed) life.anomaly(kContradiction);
+    life.breaker = Breaker::rejects;
     life.end(executed ? OrderBase::canceled : OrderBase::rejected);
 }
 
@@ -125,7 +126,7 @@ bool on_replaced(Fact& fact, Life& life) noexcept {
     life.after.reserved_price = replaced_reserve_price(fact, life, price);
     life.after.price = price;
     life.after.quantity = quantity;
-    life.after.version += 1;
+    life.numbers = LifeNumbers::live;
     if (pending && life.after.pending_alias != kNoSlot) life.after.last_alias = life.after.pending_alias;
     life.drop_pending_replace();
     life.clear(kUnknown);
@@ -203,6 +204,19 @@ std::int64_t notional_of(const Fact& fact, const Life& life, std::int64_t price,
     return base::notional(price, quantity, factor_of(fact.state, life.identity->instrument)).value_or(base::kMaxInt64);
 }
 
+/// Money that a fill brings in: a sale, or a purchase at a negative price.
+std::int64_t cash_of(const Fact& fact, const Life& life, std::int64_t price, std::int64_t quantity) noexcept {
+    const std::int64_t amount = notional_of(fact, life, price, quantity);
+    return (life.identity->side == Side::sell) != (price < 0) ? amount : -amount;
+}
+
+/// What the event says of its trade, also when nothing was booked.
+void name_trade(Life& life, std::int64_t price, std::int64_t quantity) noexcept {
+    life.numbers = LifeNumbers::trade;
+    life.trade.price = price;
+    life.trade.quantity = quantity;
+}
+
 /// Base of a live order after its cum changed: an end when nothing is left and no greater replace is pending.
 void settle_live(Life& life) noexcept {
     const std::int64_t cum = life.after.cum_quantity;
@@ -224,13 +238,14 @@ bool was_booked_in_quarantine(const Fact& fact) noexcept {
 
 void on_filled(Fact& fact, Life& life) noexcept {
     const OrderEvent& input = fact.input;
-    fact.last_price = input.price.value_or(Price{}).value;
-    fact.last_quantity = input.quantity.value_or(Quantity{}).value;
+    const std::int64_t price = input.price.value_or(Price{}).value;
+    const std::int64_t quantity = input.quantity.value_or(Quantity{}).value;
+    name_trade(life, price, quantity);
     fact.id = base::make_id(input.exec_id);
     const Found known = find_execution(fact.state, life.slot, fact.id);
     if (known.slot != kNoSlot) {
         const ExecutionState& booked = fact.state.executions[known.slot].state.newest();
-        const bool differs = booked.price != fact.last_price || booked.quantity != fact.last_quantity;
+        const bool differs = booked.price != price || booked.quantity != quantity;
         if (differs) life.remarks |= kExecDiffers;
         fact.header.execution_ref = known.slot;
         life.result = Result::duplicate;
@@ -245,8 +260,11 @@ void on_filled(Fact& fact, Life& life) noexcept {
         return;
     }
     remember_execution(fact, life);
-    book(life, fact.last_quantity);
-    life.traded_notional = notional_of(fact, life, fact.last_price, fact.last_quantity);
+    book(life, quantity);
+    life.traded_notional = notional_of(fact, life, price, quantity);
+    life.trade.cash_flow = cash_of(fact, life, price, quantity);
+    life.numbers = LifeNumbers::fill;
+    life.breaker = life.identity->side == Side::buy ? Breaker::buys : Breaker::sells;
     life.clear(kUnknown);
     const bool other_side = input.side != Side::none && input.side != life.identity->side;
     const bool other_instrument =
@@ -308,24 +326,28 @@ void on_bust(Fact& fact, Life& life, std::uint32_t execution) noexcept {
     const ExecutionState& booked = fact.state.executions[execution].state.newest();
     fact.header.execution_ref = execution;
     fact.id = base::make_id(fact.input.exec_id);
-    fact.last_price = booked.price;
-    fact.last_quantity = booked.quantity;
+    name_trade(life, booked.price, booked.quantity);
     life.set(kBusted);
     life.traded_notional = -notional_of(fact, life, booked.price, booked.quantity);
+    life.trade.cash_flow = -cash_of(fact, life, booked.price, booked.quantity);
     recompute(fact, life, -booked.quantity);
 }
 
 void on_correct(Fact& fact, Life& life, std::uint32_t execution) noexcept {
     const ExecutionState& booked = fact.state.executions[execution].state.newest();
     fact.header.execution_ref = execution;
-    fact.last_price = fact.input.price.value_or(Price{}).value;
-    fact.last_quantity = fact.input.quantity.value_or(Quantity{}).value;
+    const std::int64_t price = fact.input.price.value_or(Price{}).value;
+    const std::int64_t quantity = fact.input.quantity.value_or(Quantity{}).value;
+    name_trade(life, price, quantity);
     const bool same_id = fact.input.new_exec_id.empty() || fact.input.new_exec_id == fact.input.exec_id;
     fact.id = base::make_id(same_id ? fact.input.exec_id : fact.input.new_exec_id);
     if (!same_id) remember_execution(fact, life);
-    life.traded_notional =
-        notional_of(fact, life, fact.last_price, fact.last_quantity) - notional_of(fact, life, booked.price, booked.quantity);
-    recompute(fact, life, fact.last_quantity - booked.quantity);
+    life.traded_notional = notional_of(fact, life, price, quantity) - notional_of(fact, life, booked.price, booked.quantity);
+    bool saturated = false;
+    life.trade.cash_flow = base::add_saturating(cash_of(fact, life, price, quantity),
+                                                -cash_of(fact, life, booked.price, booked.quantity), saturated);
+    life.numbers = LifeNumbers::fill;
+    recompute(fact, life, quantity - booked.quantity);
 }
 
 enum class Taken : std::uint8_t { yes, quarantine, missing_values };
@@ -374,7 +396,7 @@ Taken dispatch(Fact& fact, Life& life) noexcept {
 /// Rule 5: the venue's cumulative quantity against ours. Greater: that part stays reserved until the fills
 /// arrive. Smaller: the report is stale, which matters when it ends the order.
 void compare_cum(const Fact& fact, Life& life) noexcept {
-    OrderAfter& after = life.after;
+    OrderDraft& after = life.after;
     const auto& reported = fact.input.cum_quantity;
     if (reported && reported->value > after.cum_quantity) {
         after.reported_cum = std::max(after.reported_cum, reported->value);
@@ -402,8 +424,6 @@ void finish(Fact& fact, Life& life, Decision& out) noexcept {
     }
     write_life(fact.state, life, fact.header, out);
     out.event.life.id = fact.id;
-    out.event.life.last_price = fact.last_price;
-    out.event.life.last_quantity = fact.last_quantity;
 }
 
 bool moves_money(EventKind kind) noexcept {
@@ -457,6 +477,11 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
         event.delta.position = input.side == Side::buy ? event.quantity : -event.quantity;
         event.delta.traded_notional =
             base::notional(event.price, event.quantity, factor_of(state, event.header.instrument)).value_or(base::kMaxInt64);
+        const RowSet rows = rows_of(g, event.header.account, event.header.strategy, event.header.instrument);
+        std::array<const RowCounters*, kRowsPerOrder> counters{};
+        for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
+        event.values = value_delta(state, event.header.instrument, rows, counters,
+                                   {input.side, event.delta.position, 0, event.price, false});
     }
     out.event.quarantine = event;
     out.commit = true;
@@ -489,7 +514,7 @@ void decide_fact(const State& state, const Caller& caller, const OrderEvent& inp
         if (input.kind == EventKind::timed_out) return deny(state, DenyReason::unknown_order, out);
         return quarantine(state, caller, input, out);
     }
-    Fact fact{state, caller, input, header_of(type_of(input.kind), caller), {}, 0, 0, false};
+    Fact fact{state, caller, input, header_of(type_of(input.kind), caller), {}, false};
     if (!input.text.empty()) fact.id = base::make_id(input.text);
     Life life = begin_life(state, head);
     switch (dispatch(fact, life)) {

@@ -1,5 +1,9 @@
+#include "core/book.hpp"
+#include "core/content.hpp"
 #include "core/decide_common.hpp"
+#include "core/meter.hpp"
 #include "core/overlay.hpp"
+#include "core/value.hpp"
 
 namespace riskreg::core {
 
@@ -86,15 +90,64 @@ bool deny_identity(const State& state, const Caller& caller, const NewOrder& ord
     return true;
 }
 
+/// Check 12, the books of own orders: apply cannot fail, so their room is looked for before.
+bool deny_book_room(const State& state, const NewOrder& order, Decision& out) noexcept {
+    BookKey key = 0;
+    if (!keeps_books(state) || !incoming_key(state, priced_of(order), key)) return false;
+    const bool room = has_book_room(state, order.account, order.instrument, order.side, key) &&
+                      load_relaxed(state.status->book_overflow) == 0;
+    if (room) [[likely]]
+        return false;
+    const std::int64_t nodes = state.geometry.book_nodes;
+    return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
+}
+
 bool deny_enumerations(const State& state, const NewOrder& order, Decision& out) noexcept {
     const bool legal = (order.side == Side::buy || order.side == Side::sell) && order.type >= OrderType::limit &&
                        order.type <= OrderType::pegged && order.tif >= TimeInForce::day && order.tif <= TimeInForce::gtd;
     return !legal && (deny(state, DenyReason::invalid_field, out), true);
 }
 
+/// What the checks worked out and the event carries.
+struct Terms {
+    std::int64_t reserved_price = 0;
+    std::int64_t reserved_notional = 0;
+    Metered metered{};
+    std::uint32_t content_previous = kNoSlot;
+    bool indexes_content = false;
+    ValueDelta values{};
+    std::optional<std::int64_t> mark;   // for rows that have none yet; worst-case method only
+};
+
+/// What the order adds to the rows' values by the worst-case method, where an order alone changes them.
+void value_order(const State& state, const RowsNow& now, const NewOrder& order, bool in_batch, std::int64_t now_ns,
+                 Growth& growth, Terms& terms) noexcept {
+    if (!state.has_setting(kGrossWorstCase)) [[likely]]
+        return;
+    bool unpriced = false;
+    for (std::size_t k = kFirstInstrumentRow; k < kRowsPerOrder; ++k)
+        unpriced |= (state.rows_risk[now.rows[k]].value.newest().flags & kPriced) == 0;
+    const Reference reference = reference_of(state, order.instrument, now_ns);
+    if (unpriced && reference.fresh) terms.mark = reference.price;
+    growth.unpriced = unpriced && !reference.fresh;
+    // A price only matters to rows without one; the others keep theirs.
+    ValueChange change{order.side, 0, order.quantity, {}, in_batch};
+    terms.values = value_delta(state, order.instrument, now.rows, now.counters, change);
+    if (!terms.mark) return void(growth.values = terms.values);
+    change.price = terms.mark;
+    const ValueDelta priced = value_delta(state, order.instrument, now.rows, now.counters, change);
+    for (std::size_t pair = 0; pair < kPairs; ++pair) {
+        const std::uint32_t row = now.rows[kFirstInstrumentRow + pair];
+        if ((state.rows_risk[row].value.newest().flags & kPriced) != 0) continue;
+        terms.values.gross[pair] = priced.gross[pair];
+        terms.values.net[pair] = priced.net[pair];
+    }
+    growth.values = terms.values;
+}
+
 /// Every check has passed at this sequence: only now is there an event to commit (INV-6).
-void accept(const State& state, const Caller& caller, const NewOrder& order, std::uint64_t slot, std::int64_t reserved_price,
-            std::int64_t reserved_notional, Decision& out) noexcept {
+void accept(const State& state, const Caller& caller, const NewOrder& order, std::uint64_t slot, const Terms& terms,
+            Decision& out) noexcept {
     RegisterEvent& event = out.event.registered;
     event.header = header_of(EventType::registered, caller);
     event.header.time_ns = event_time(state, caller.now_ns);
@@ -106,17 +159,23 @@ void accept(const State& state, const Caller& caller, const NewOrder& order, std
     event.header.result = Result::accepted;
     event.header.side = order.side;
     event.delta.open_quantity = order.quantity;
-    event.delta.open_notional = reserved_notional;
+    event.delta.open_notional = terms.reserved_notional;
     event.id = order.id;
     event.hash = order.hash;
     event.price = order.price;
     event.quantity = order.quantity;
     event.stop_price = order.stop_price;
-    event.reserved_notional = reserved_notional;
-    event.reserved_price = reserved_price;
+    event.reserved_notional = terms.reserved_notional;
+    event.reserved_price = terms.reserved_price;
     event.order_type = order.type;
     event.tif = order.tif;
-    event.identity_flags = (order.has_price ? kHasPrice : 0U) | (order.has_stop_price ? kHasStopPrice : 0U);
+    event.identity_flags = (order.has_price ? kHasPrice : 0U) | (order.has_stop_price ? kHasStopPrice : 0U) |
+                           (terms.indexes_content ? kContentIndexed : 0U);
+    event.metered = terms.metered;
+    event.content_previous = terms.content_previous;
+    event.values = terms.values;
+    event.sets_mark = terms.mark ? 1 : 0;
+    event.mark = terms.mark.value_or(0);
     Verdict& v = out.verdict;
     v.result = Result::accepted;
     v.has_order = true;
@@ -134,26 +193,79 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     // 1 room in the log, 2 trading states … 4 the id
     if (deny_log_room(state, now, Intent::new_order, order.side, order.quantity, out)) return;
     if (deny_state(state, now, Intent::new_order, order.side, order.quantity, out)) return;
+    const std::int64_t now_ns = event_time(state, caller.now_ns);
+    out.instrument = order.instrument;
     if (deny_permission(state, caller, order, out)) return;
+    if (deny_restricted(state, now, order.side, now_ns, out)) return;
+    if (deny_short_sale(state, now, order.instrument, order.side, order.quantity, out)) return;
     if (deny_identity(state, caller, order, overlay, out)) return;
     // 5 shape, 6 reference price and collar
     if (deny_enumerations(state, order, out)) return;
-    const PricedOrder priced{order.instrument,     order.side,  order.type,       order.has_price,
-                             order.has_stop_price, order.price, order.stop_price, order.quantity};
+    const PricedOrder priced = priced_of(order);
     if (deny_shape(state, priced, out)) return;
-    std::int64_t reserved_price = 0;
-    if (deny_reference(state, priced, event_time(state, caller.now_ns), reserved_price, out)) return;
+    Terms terms;
+    if (deny_reference(state, priced, now_ns, terms.reserved_price, out)) return;
     // 7 mandatory and single-order limits
-    const auto notional = base::notional(reserved_price, order.quantity, factor_of(state, order.instrument));
+    const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
     Growth growth{order.side, order.quantity, notional.value_or(0), order.quantity, notional.value_or(0), 1};
     if (deny_single_order(state, now, growth, out)) return;
     if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
-    // 8 message budget, 9 duplicate content, 10 self-match: their place is here
+    terms.reserved_notional = *notional;
+    // 8 message budget, 9 duplicate content, 10 self-match; what is refused from here to 11 counts as a message
+    if (deny_rate(state, now, overlay, now_ns, out)) return;
+    terms.metered = out.metered = metered_of(state, now, Message::request);
+    terms.indexes_content = limits_content(now);
+    if (terms.indexes_content && deny_content(state, caller, now, order, overlay, terms.content_previous, out)) return;
+    if (deny_self_match(state, order.account, priced, overlay, out)) return;
     // 11 exposures, 12 tables
-    if (deny_exposure(state, now, growth, out)) return;
+    value_order(state, now, order, overlay != nullptr, now_ns, growth, terms);
+    if (deny_exposure(state, now, growth, overlay, out)) return;
+    out.metered = {};
     const std::uint64_t batched = overlay == nullptr ? 0 : overlay->orders();
-    if (deny_capacity(state, batched + 1, out)) return;
-    accept(state, caller, order, load_relaxed(state.log->next_order) + batched, reserved_price, *notional, out);
+    if (deny_capacity(state, batched + 1, out) || deny_book_room(state, order, out)) return;
+    accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
+}
+
+namespace {
+
+/// An order that is live already reserves at its own price, or at the reference where it has none or that is greater.
+bool deny_load_price(const State& state, const PricedOrder& order, std::int64_t now_ns, std::int64_t& price,
+                     Decision& out) noexcept {
+    const Reference reference = reference_of(state, order.instrument, now_ns);
+    std::uint64_t size = order.has_price ? base::magnitude(order.price) : 0;
+    if (order.has_stop_price) size = std::max(size, base::magnitude(order.stop_price));
+    if (reference.known && !(order.has_price && state.has_setting(kReserveAtLimit)))
+        size = std::max(size, base::magnitude(reference.price));
+    if (size == 0 && !order.has_price && !order.has_stop_price)
+        return deny(state, DenyReason::reference_price_unknown, out), true;
+    if (size > static_cast<std::uint64_t>(base::kMaxInt64)) return deny(state, DenyReason::arithmetic_overflow, out), true;
+    price = static_cast<std::int64_t>(size);
+    return false;
+}
+
+}  // namespace
+
+void decide_load_order(const State& state, const Caller& caller, const NewOrder& order, Decision& out) noexcept {
+    RowsNow now;
+    load_rows(state, order.rows, nullptr, now);
+    const Geometry& g = state.geometry;
+    const std::int64_t now_ns = event_time(state, caller.now_ns);
+    out.instrument = order.instrument;
+    if (order.account >= g.accounts) return deny(state, DenyReason::unknown_account, out);
+    if (caller.strategy >= g.strategies) return deny(state, DenyReason::unknown_strategy, out);
+    if (order.instrument >= g.instruments) return deny(state, DenyReason::unknown_instrument, out);
+    if (deny_identity(state, caller, order, nullptr, out) || deny_enumerations(state, order, out)) return;
+    const PricedOrder priced = priced_of(order);
+    Terms terms;
+    if (deny_shape(state, priced, out) || deny_load_price(state, priced, now_ns, terms.reserved_price, out)) return;
+    const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
+    if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
+    terms.reserved_notional = *notional;
+    Growth growth{order.side, order.quantity, *notional, order.quantity, *notional, 1};
+    value_order(state, now, order, false, now_ns, growth, terms);
+    if (deny_order_slots(state, 1, out) || deny_book_room(state, order, out)) return;
+    accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);
+    out.event.registered.identity_flags |= kLoaded;
 }
 
 }  // namespace riskreg::core

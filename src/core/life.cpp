@@ -1,5 +1,7 @@
 #include "core/life.hpp"
 
+#include "core/value.hpp"
+
 namespace riskreg::core {
 
 using namespace layout;
@@ -10,7 +12,7 @@ Life begin_life(const State& state, std::uint32_t slot) noexcept {
     life.identity = &state.orders[slot].identity;
     life.now = &state.orders[slot].state.newest();
     const OrderState& now = *life.now;
-    OrderAfter& after = life.after;
+    OrderDraft& after = life.after;
     after.price = now.price;
     after.quantity = now.quantity;
     after.cum_quantity = now.cum_quantity;
@@ -24,7 +26,6 @@ Life begin_life(const State& state, std::uint32_t slot) noexcept {
     after.last_alias = now.last_alias;
     after.pending_alias = now.pending_alias;
     after.last_execution = now.last_execution;
-    after.version = now.version;
     after.base = now.base;
     after.flags = now.flags;
     after.execution_previous = kNoSlot;
@@ -32,7 +33,7 @@ Life begin_life(const State& state, std::uint32_t slot) noexcept {
 }
 
 bool set_reservation(Life& life, const base::NotionalFactor& factor) noexcept {
-    OrderAfter& after = life.after;
+    OrderDraft& after = life.after;
     const bool pending = life.has(kPendingReplace);
     // A gap reserves no more than the order: a report of any greater number must not lock the firm.
     const std::int64_t total = life.live() ? life.greatest_total() : std::min(after.reported_cum, after.quantity);
@@ -44,7 +45,7 @@ bool set_reservation(Life& life, const base::NotionalFactor& factor) noexcept {
 }
 
 void report(const State& state, const Life& life, Verdict& verdict) noexcept {
-    const OrderAfter& after = life.after;
+    const OrderDraft& after = life.after;
     OrderState as_state{};
     as_state.base = after.base;
     as_state.flags = after.flags;
@@ -55,9 +56,61 @@ void report(const State& state, const Life& life, Verdict& verdict) noexcept {
     verdict.leaves_quantity.value = leaves_of(after.base, after.quantity, after.cum_quantity);
 }
 
+ValueDelta values_of(const State& state, const Life& life) noexcept {
+    const OrderIdentity& i = *life.identity;
+    const std::int64_t open = life.after.reserved_quantity - life.now->reserved_quantity;
+    const bool fill = life.numbers == LifeNumbers::fill;
+    if (life.position == 0 && !fill && (open == 0 || !state.has_setting(kGrossWorstCase))) return {};
+    const RowSet rows = rows_of(state.geometry, i.account, i.strategy, i.instrument);
+    std::array<const RowCounters*, kRowsPerOrder> counters{};
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
+    ValueChange change{i.side, life.position, open, {}, false};
+    if (fill) change.price = life.trade.price;
+    return value_delta(state, i.instrument, rows, counters, change);
+}
+
+namespace {
+
+/// The three numbers of the event, and what they are.
+void write_numbers(const Life& life, LifeEvent& event) noexcept {
+    const OrderDraft& after = life.after;
+    event.after.numbers = life.numbers;
+    const auto take = [&](std::int64_t price, std::int64_t quantity, std::int64_t third) {
+        event.price = price;
+        event.quantity = quantity;
+        event.third = third;
+    };
+    switch (life.numbers) {
+        case LifeNumbers::trade:
+        case LifeNumbers::fill: return take(life.trade.price, life.trade.quantity, life.trade.cash_flow);
+        case LifeNumbers::pending: return take(after.pending_price, after.pending_quantity, after.pending_reserved_price);
+        case LifeNumbers::live: return take(after.price, after.quantity, after.reserved_price);
+        case LifeNumbers::none: return;
+    }
+}
+
+OrderAfter after_of(const Life& life) noexcept {
+    const OrderDraft& draft = life.after;
+    OrderAfter after{};
+    after.cum_quantity = draft.cum_quantity;
+    after.reported_cum = draft.reported_cum;
+    after.last_alias = draft.last_alias;
+    after.pending_alias = draft.pending_alias;
+    after.last_execution = draft.last_execution;
+    after.execution_previous = draft.execution_previous;
+    after.base = draft.base;
+    after.firm_previous = draft.firm_previous;
+    after.flags = draft.flags;
+    after.breaker = life.breaker;
+    after.metered = life.metered;
+    return after;
+}
+
+}  // namespace
+
 void write_life(const State& state, const Life& life, EventHeader header, Decision& out) noexcept {
     const OrderState& now = *life.now;
-    const OrderAfter& after = life.after;
+    const OrderDraft& after = life.after;
     header.time_ns = event_time(state, header.time_ns);
     header.order_slot = life.slot;
     header.instrument = life.identity->instrument;
@@ -72,7 +125,9 @@ void write_life(const State& state, const Life& life, EventHeader header, Decisi
     header.answer_flags = out.verdict.flags;
     LifeEvent& event = out.event.life;
     event.header = header;
-    event.after = after;
+    event.after = after_of(life);
+    write_numbers(life, event);
+    event.values = values_of(state, life);
     event.delta.position = life.position;
     event.delta.open_quantity = after.reserved_quantity - now.reserved_quantity;
     event.delta.open_notional = after.reserved_notional - now.reserved_notional;

@@ -6,11 +6,43 @@
 
 namespace riskreg::core {
 
+/// The order as the event will leave it.
+struct OrderDraft {
+    std::int64_t price = 0;
+    std::int64_t quantity = 0;
+    std::int64_t cum_quantity = 0;
+    std::int64_t reserved_quantity = 0;
+    std::int64_t reserved_notional = 0;
+    std::int64_t reserved_price = 0;
+    std::int64_t pending_price = 0;
+    std::int64_t pending_quantity = 0;
+    std::int64_t pending_reserved_price = 0;
+    std::int64_t reported_cum = 0;
+    std::uint32_t last_alias = kNoSlot;
+    std::uint32_t pending_alias = kNoSlot;
+    std::uint32_t last_execution = kNoSlot;
+    std::uint32_t execution_previous = kNoSlot;
+    OrderBase base = OrderBase::none;
+    TradingState firm_previous = TradingState::active;
+    OrderFlags flags = 0;
+};
+
+/// The trade that a report names.
+struct Trade {
+    std::int64_t price = 0;
+    std::int64_t quantity = 0;
+    std::int64_t cash_flow = 0;
+};
+
 struct Life {
     std::uint32_t slot = kNoSlot;
     const layout::OrderIdentity* identity = nullptr;
     const layout::OrderState* now = nullptr;
-    layout::OrderAfter after{};
+    OrderDraft after{};
+    Trade trade{};
+    layout::LifeNumbers numbers = layout::LifeNumbers::none;
+    layout::Breaker breaker = layout::Breaker::none;
+    layout::Metered metered{};
     std::int64_t position = 0;           // delta, signed
     std::int64_t traded_notional = 0;    // delta on the order's side
     OrderFlags remarks = 0;              // flags of this answer only
@@ -58,6 +90,9 @@ struct Life {
 /// What the fields of `after` reserve: exactly what can still execute, at the higher of the prices that may be
 /// live (semantics.md 12, 14). False when the notional overflows; it is then the largest value.
 bool set_reservation(Life& life, const base::NotionalFactor& factor) noexcept;
+
+/// How the life changes the values of its rows; zero where nothing of it does.
+[[nodiscard]] layout::ValueDelta values_of(const State& state, const Life& life) noexcept;
 
 /// The event of a life: after-values, row deltas, answer. `event.header` is the caller's, made by header_of.
 void write_life(const State& state, const Life& life, layout::EventHeader header, Decision& out) noexcept;

@@ -97,7 +97,8 @@ void describe_risk(std::string& text) {
     DESCRIBE(RowRisk, value, limits, meters, alerts);
     DESCRIBE(BudgetRing, times_ns);
     DESCRIBE(BreakerCounts, seq, buys, sells, rejects);
-    DESCRIBE(BreakerSlot, counts, buys_ns, sells_ns, rejects_ns);
+    DESCRIBE(BreakerTimes, fine_ns, coarse_ns);
+    DESCRIBE(BreakerSlot, counts, times);
     DESCRIBE(BookCount, seq, count);
     DESCRIBE(BookNode, owner, key, bitmap, next, count);
     DESCRIBE(RestrictionRecord, seq, from_ns, to_ns, row, sides, reserved_bytes, reason);
@@ -126,8 +127,7 @@ void describe_sessions(std::string& text) {
 
 void describe_static_tables(std::string& text) {
     DESCRIBE(InstrumentRecord, id, currency, tick, lot, min_quantity, max_quantity, factor_numerator, factor_scale, collar_bps,
-             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided,
-             short_forbidden, reserved_bytes);
+             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided, short_forbidden, reserved_bytes);
     DESCRIBE(AccountRecord, id, currency, reserved_bytes);
     DESCRIBE(StrategyRecord, id, account_count, only_account, all_instruments, on_death, reserved_bytes);
 }
@@ -140,16 +140,16 @@ void describe_events(std::string& text) {
     DESCRIBE(RegisterEvent, header, delta, id, hash, price, quantity, stop_price, reserved_notional, reserved_price, order_type,
              tif, metered, identity_flags, values, mark, content_previous, sets_mark, reserved_bytes);
     DESCRIBE(OrderAfter, cum_quantity, reported_cum, last_alias, pending_alias, last_execution, execution_previous, base,
-             firm_previous, flags, numbers, reserved_byte, metered);
+             firm_previous, flags, numbers, breaker, metered);
     DESCRIBE(LifeEvent, header, delta, after, price, quantity, third, id, values, reserved_tail);
-    DESCRIBE(DeniedEvent, header, id, observed, limit, price, quantity, reason, unit, scope, request, order_type, tif,
-             metered, reserved_bytes);
+    DESCRIBE(DeniedEvent, header, id, observed, limit, price, quantity, reason, unit, scope, request, order_type, tif, metered,
+             reserved_bytes);
     DESCRIBE(QuarantineEvent, header, delta, order_id, exec_id, price, quantity, count_after, slot, reported, booked,
              firm_previous, values);
     DESCRIBE(PositionEvent, header, delta, values, price, start_value, uid, reserved_bytes, text, reserved_tail);
     DESCRIBE(MarkedEvent, header, row, total_row, mark, gross, net, reserved_tail);
-    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, reserved_bytes, reason, approves,
-             asked_by, reserved_tail);
+    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, reserved_bytes, reason, approves, asked_by,
+             reserved_tail);
     DESCRIBE(LimitsEvent, header, row, uid, after, reason, reserved_tail);
     DESCRIBE(RiskLimitsEvent, header, row, uid, after, since_ns, messages_ring, all_ring, messages_stride, all_stride,
              next_budget_ring, kinds, resets, reserved_tail);
@@ -159,26 +159,25 @@ void describe_events(std::string& text) {
     DESCRIBE(RolledEvent, header, day, uid, reserved_bytes, reason, reserved_tail);
     DESCRIBE(SessionEvent, header, pid_start, pid, uid, row, state, previous, is_current, reserved_byte, reason, reserved_tail);
     DESCRIBE(ReferenceOwnerEvent, header, reserved_tail);
-    DESCRIBE_UNION(Event, words, header, registered, life, denied, quarantine, state, position, marked,
-                   limits, risk_limits, restriction, approval, alert, rolled, session, reference_owner);
+    DESCRIBE_UNION(Event, words, header, registered, life, denied, quarantine, state, position, marked, limits, risk_limits,
+                   restriction, approval, alert, rolled, session, reference_owner);
 }
 
 void describe_segment(std::string& text) {
     DESCRIBE(Geometry, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
-             quarantine, quarantine_index, ring_events, config_bytes, content_index, book_nodes, book_sides, budget_rings, breakers,
-             restrictions, reserved_words);
+             quarantine, quarantine_index, ring_events, config_bytes, content_index, book_nodes, book_sides, budget_rings,
+             breakers, restrictions, reserved_words);
     DESCRIBE(Offsets, mutex, host, control, sessions, strategies, references, rows, rows_cold, rows_risk, orders, order_index,
              executions, execution_index, quarantine, quarantine_index, content_index, book_heads, book_nodes, budget_rings,
-             breakers, restrictions, approvals, ring, instrument_records, account_records, strategy_records,
-             permissions, config, size_bytes);
+             breakers, restrictions, approvals, ring, instrument_records, account_records, strategy_records, permissions,
+             config, size_bytes);
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
              page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal, mark_threshold_bps,
              mark_interval_ms, next_ready, day, rolled_seq, reserved_bytes);
     DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
              quarantined_events);
-    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_ns,
-             book_overflow);
+    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_ns, book_overflow);
     DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences);
     DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
              reserved_words);

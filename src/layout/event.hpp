@@ -100,10 +100,13 @@ RISKREG_RECORD(RegisterEvent, 256, 8);
 /// What the three numbers of a LifeEvent are.
 enum class LifeNumbers : std::uint8_t {
     none = 0,
-    trade = 1,     // price, quantity of the execution, cash flow
+    trade = 1,     // price, quantity of the execution that the report names, cash flow
     pending = 2,   // price, new total, reserve price that a replacement asks for
     live = 3,      // price, new total, reserve price that a confirmed replacement has; the version grows by one
+    fill = 4,      // as trade, of a fill or correction that was booked: its price stands for a missing mark
 };
+
+enum class Breaker : std::uint8_t { none = 0, buys = 1, sells = 2, rejects = 3 };
 
 /// After-values of the order fields that any event may change. What is pending ends when the flag is cleared.
 struct OrderAfter {
@@ -117,7 +120,7 @@ struct OrderAfter {
     TradingState firm_previous;           // with kFirmReducing
     OrderFlags flags;
     LifeNumbers numbers;
-    std::uint8_t reserved_byte;
+    Breaker breaker;                      // what the breakers of strategy × instrument count
     Metered metered;
 };
 RISKREG_RECORD(OrderAfter, 40, 8);

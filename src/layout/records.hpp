@@ -280,14 +280,21 @@ struct BreakerCounts {
 };
 RISKREG_RECORD(BreakerCounts, 32, 8);
 
-inline constexpr std::uint32_t kBreakerTimes = 64;
+inline constexpr std::uint32_t kBreakerTimes = 256;
+inline constexpr std::uint32_t kBreakerStride = 16;
+
+/// The last 256 times, and every 16th of the last 4096.
+struct BreakerTimes {
+    std::int64_t fine_ns[kBreakerTimes];
+    std::int64_t coarse_ns[kBreakerTimes];
+};
+RISKREG_RECORD(BreakerTimes, 4096, 8);
+
 struct alignas(64) BreakerSlot {
     Versioned<BreakerCounts> counts;
-    std::int64_t buys_ns[kBreakerTimes];
-    std::int64_t sells_ns[kBreakerTimes];
-    std::int64_t rejects_ns[kBreakerTimes];
+    BreakerTimes times[3];                // buys, sells, rejects
 };
-RISKREG_RECORD(BreakerSlot, 1600, 64);
+RISKREG_RECORD(BreakerSlot, 12352, 64);
 
 struct BookCount {
     std::uint64_t seq;

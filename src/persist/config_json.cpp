@@ -1,14 +1,17 @@
 #include "persist/config_json.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <functional>
 #include <set>
+#include <tuple>
 
 #include "base/decimal.hpp"
 #include "base/fixed_id.hpp"
 #include "base/wide.hpp"
+#include "core/decide.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskreg {
@@ -20,13 +23,47 @@ using Kind = persist::JsonValue::Kind;
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 64U << 20;
+constexpr std::size_t kMaxReasonBytes = sizeof layout::Reason::text;
+constexpr std::int64_t kForEver = Restriction{}.to_ns;
+
+/// The same order as the core's, where a position is a bit of a mask and the number of an alert.
+constexpr bool in_order_of_core() {
+    for (std::size_t i = 0; i < core::kLimitMembers.size(); ++i)
+        if (persist::kLimitFields[i].member != core::kLimitMembers[i]) return false;
+    return persist::kLimitFields.size() == core::kLimitMembers.size();
+}
+static_assert(in_order_of_core());
 
 [[noreturn]] void refuse(const std::string& path, const std::string& seen, const std::string& allowed) {
     throw Error(Errc::bad_input, "configuration: " + path + ": seen " + seen + ", allowed: " + allowed);
 }
 
-[[noreturn]] void not_built(const std::string& path, const std::string& remedy) {
-    throw Error(Errc::not_supported, "configuration: " + path + ": this check is not built yet; " + remedy);
+/// The names of a closed set, for reading and for writing.
+template <class Value, std::size_t N>
+using Names = std::array<std::pair<std::string_view, Value>, N>;
+
+// clang-format off
+constexpr Names<PersistenceMode, 3> kModes = {{
+    {"none", PersistenceMode::none}, {"async", PersistenceMode::async}, {"durable", PersistenceMode::durable}}};
+constexpr Names<ReservePrice, 2> kReservePrices = {{
+    {"max_limit_reference", ReservePrice::max_limit_reference}, {"limit", ReservePrice::limit}}};
+constexpr Names<OnDeath, 3> kOnDeath = {{
+    {"halt_strategy", OnDeath::halt_strategy}, {"leave", OnDeath::leave}, {"list_for_cancel", OnDeath::list_for_cancel}}};
+constexpr Names<SelfMatch, 3> kSelfMatches = {{
+    {"refuse_new", SelfMatch::refuse_new}, {"advise_cancel", SelfMatch::advise_cancel}, {"allow", SelfMatch::allow}}};
+constexpr Names<SelfMatchGroup, 2> kSelfMatchGroups = {{
+    {"account", SelfMatchGroup::account}, {"firm", SelfMatchGroup::firm}}};
+constexpr Names<GrossMethod, 2> kGrossMethods = {{
+    {"standard", GrossMethod::standard}, {"worst_case", GrossMethod::worst_case}}};
+constexpr Names<bool, 2> kOnLoss = {{{"reducing_only", false}, {"halt", true}}};
+constexpr Names<bool, 2> kOnMarkBreach = {{{"warn", false}, {"reducing_only", true}}};
+// clang-format on
+
+template <class Value, std::size_t N>
+std::string_view name_in(const Names<Value, N>& names, Value value) {
+    for (const auto& [name, named] : names)
+        if (named == value) return name;
+    return {};
 }
 
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
@@ -99,8 +136,8 @@ public:
         if (positive && parsed <= 0) refuse(at(key), quoted(value.text), "a decimal greater than 0");
         return parsed;
     }
-    template <class Value>
-    Value choice(std::string_view key, Value fallback, std::initializer_list<std::pair<std::string_view, Value>> choices) {
+    template <class Value, std::size_t N>
+    Value choice(std::string_view key, Value fallback, const Names<Value, N>& choices) {
         const JsonValue* value = take(key);
         if (value == nullptr) return fallback;
         std::string allowed;
@@ -142,6 +179,8 @@ void read_capacity(const JsonValue& value, Capacity& capacity) {
     capacity.sessions = in.count("sessions", capacity.sessions, 1, 65535);
     capacity.ring_events = in.count("ring_events", capacity.ring_events, 256, most);
     capacity.executions = in.count("executions", capacity.executions, 16, most);
+    capacity.budgets = in.count("budgets", capacity.budgets, 0, 65536);
+    capacity.restrictions = in.count("restrictions", capacity.restrictions, 0, 1U << 20);
     if (!std::has_single_bit(capacity.ring_events))
         refuse("capacity.ring_events", std::to_string(capacity.ring_events), "a power of two");
     in.end();
@@ -149,9 +188,7 @@ void read_capacity(const JsonValue& value, Capacity& capacity) {
 
 void read_persistence(const JsonValue& value, SharedConfig& config) {
     ObjectReader in(value, "persistence");
-    config.persistence_mode =
-        in.choice("mode", PersistenceMode::async,
-                  {{"none", PersistenceMode::none}, {"async", PersistenceMode::async}, {"durable", PersistenceMode::durable}});
+    config.persistence_mode = in.choice("mode", PersistenceMode::async, kModes);
     config.checkpoint_interval_s = in.count("checkpoint_interval_s", 30, 1, 86400);
     config.keep_checkpoints = in.count("keep_checkpoints", 3, 1, 1000);
     config.keep_journal = in.boolean("keep_journal", false);
@@ -181,7 +218,7 @@ InstrumentConfig read_instrument(const JsonValue& value, const std::string& path
     out.collar_two_sided = in.boolean("collar_two_sided", false);
     out.reference_max_age_ms = in.count("reference_max_age_ms", 5000, 1, 4'000'000'000U);
     out.market_slippage_bps = in.count("market_slippage_bps", 500, 0, 1'000'000);
-    if (!in.boolean("short_allowed", true)) not_built(in.at("short_allowed"), "set it to true");
+    out.short_allowed = in.boolean("short_allowed", true);
     if (!base::notional_factor(out.multiplier_e9, out.fx_rate_e9.value_or(1'000'000'000)))
         refuse(in.at("multiplier"), "multiplier × fx_rate with more than 19 significant digits", "fewer digits");
     const Quantity min = out.min_quantity.value_or(out.lot);
@@ -219,26 +256,19 @@ StrategyConfig read_strategy(const JsonValue& value, const std::string& path) {
         if (!item.is(Kind::string)) refuse(at, item.shown(), "the id of an instrument");
         out.instruments.push_back(item.text);
     });
-    out.on_death = in.choice(
-        "on_death", OnDeath::halt_strategy,
-        {{"halt_strategy", OnDeath::halt_strategy}, {"leave", OnDeath::leave}, {"list_for_cancel", OnDeath::list_for_cancel}});
+    out.on_death = in.choice("on_death", OnDeath::halt_strategy, kOnDeath);
     in.end();
     return out;
 }
 
-/// Text of a limit in the configuration: decimals are strings, counts are numbers, both may be "unlimited".
+/// Text of a limit in the configuration: decimals are strings, counts are numbers, what is no parameter may be "unlimited".
 std::string limit_text(const ObjectReader& in, const persist::LimitField& field, const JsonValue& value) {
-    const bool is_count = field.unit == Unit::orders;
-    const bool unlimited = value.is(Kind::string) && value.text == "unlimited";
-    const bool legal = unlimited || value.is(is_count ? Kind::number : Kind::string);
-    if (!legal)
-        refuse(in.at(field.name),
-               (value.is(Kind::string)   ? "the string "
-                : value.is(Kind::number) ? "the number "
-                                         : "") +
-                   value.shown(),
-               is_count ? "a whole number, or \"unlimited\"" : "a decimal as a string, or \"unlimited\"");
-    return value.text;
+    const bool is_count = persist::is_count(field.unit);
+    const bool unlimited = !field.is_parameter && value.is(Kind::string) && value.text == "unlimited";
+    if (unlimited || value.is(is_count ? Kind::number : Kind::string)) return value.text;
+    const char* kind = value.is(Kind::string) ? "the string " : value.is(Kind::number) ? "the number " : "";
+    const std::string allowed = is_count ? "a whole number" : "a decimal as a string";
+    refuse(in.at(field.name), kind + value.shown(), allowed + (field.is_parameter ? "" : ", or \"unlimited\""));
 }
 
 LimitConfig read_limit(const JsonValue& value, const std::string& path) {
@@ -256,35 +286,64 @@ LimitConfig read_limit(const JsonValue& value, const std::string& path) {
             throw Error(error.code(), "configuration: " + path + "." + error.what());
         }
     }
-    for (const std::string_view name : persist::kLimitsNotBuilt) {
-        const JsonValue* limit = in.take(name);
-        if (limit == nullptr || (limit->is(Kind::string) && limit->text == "unlimited")) continue;
-        not_built(in.at(name), "leave " + std::string(name) + " out or set it to \"unlimited\"");
-    }
-    for (const std::string_view name : persist::kLimitParameters) static_cast<void>(in.take(name));
     in.end();
     return out;
 }
 
-/// Switches whose check is not built: the value that switches it off is accepted, another is refused by name.
-void read_switches(ObjectReader& in, SharedConfig& config) {
-    const JsonValue* self_match = in.take("self_match");
-    if (self_match != nullptr && !(self_match->is(Kind::string) && self_match->text == "allow")) {
-        const bool known =
-            self_match->is(Kind::string) && (self_match->text == "refuse_new" || self_match->text == "advise_cancel");
-        if (!known) refuse("self_match", quoted(self_match->shown()), "refuse_new, advise_cancel, allow");
-        not_built("self_match", "set it to \"allow\"");
-    }
-    if (self_match == nullptr)
-        config.warnings.emplace_back(
-            "self_match: the check is not built yet, orders that cross own orders are accepted; set \"self_match\": \"allow\" "
-            "to say so");
-    in.choice("self_match_group", 0, {{"account", 0}, {"firm", 1}});
-    if (in.boolean("four_eyes", false)) not_built("four_eyes", "set it to false");
-    in.each("restricted", [](const JsonValue&, const std::string& at) { not_built(at, "leave the list empty"); });
-    in.choice("gross_method", 0, {{"standard", 0}, {"worst_case", 1}});
-    in.count("mark_threshold_bps", 0, 0, 1'000'000);
-    in.count("mark_interval_ms", 0, 0, 4'000'000'000U);
+/// `"buy"`, `"sell"`, `"both"`, or a list of the first two.
+void read_sides(ObjectReader& in, Restriction& out) {
+    const JsonValue* value = in.take("sides");
+    if (value == nullptr) return;
+    out.buy = out.sell = false;
+    const auto add = [&](const JsonValue& side, bool both_allowed) {
+        const bool both = both_allowed && side.is(Kind::string) && side.text == "both";
+        const bool buy = side.is(Kind::string) && side.text == "buy", sell = side.is(Kind::string) && side.text == "sell";
+        if (!both && !buy && !sell) refuse(in.at("sides"), side.shown(), "\"buy\", \"sell\", \"both\", or a list of sides");
+        out.buy = out.buy || buy || both;
+        out.sell = out.sell || sell || both;
+    };
+    if (!value->is(Kind::array)) return add(*value, true);
+    if (value->items.empty()) refuse(in.at("sides"), "an empty list", "at least one side");
+    for (const JsonValue& side : value->items) add(side, false);
+}
+
+std::int64_t read_time(ObjectReader& in, std::string_view key, std::int64_t fallback) {
+    const JsonValue* value = in.take(key);
+    if (value == nullptr) return fallback;
+    const auto time = value->is(Kind::string) ? persist::parse_time(value->text) : std::nullopt;
+    if (!time)
+        refuse(in.at(key), value->shown(),
+               "a time like \"2026-11-25T08:00:00Z\" or a date like \"2026-11-25\", UTC, 1970 to 2261");
+    return *time;
+}
+
+Restriction read_restriction(const JsonValue& value, const std::string& path) {
+    ObjectReader in(value, path);
+    Restriction out;
+    out.scope = in.text("scope", in.require("scope"));
+    read_sides(in, out);
+    if (const JsonValue* reason = in.take("reason"); reason != nullptr) out.reason = in.text("reason", *reason);
+    if (out.reason.size() > kMaxReasonBytes)
+        refuse(in.at("reason"), std::to_string(out.reason.size()) + " bytes", "at most " + std::to_string(kMaxReasonBytes));
+    out.from_ns = read_time(in, "from", out.from_ns);
+    out.to_ns = read_time(in, "to", out.to_ns);
+    if (out.to_ns <= out.from_ns) refuse(in.at("to"), quoted(persist::format_time(out.to_ns)), "a time after from");
+    in.end();
+    return out;
+}
+
+void read_controls(ObjectReader& in, SharedConfig& config) {
+    config.self_match = in.choice("self_match", config.self_match, kSelfMatches);
+    config.self_match_group = in.choice("self_match_group", config.self_match_group, kSelfMatchGroups);
+    config.gross_method = in.choice("gross_method", config.gross_method, kGrossMethods);
+    config.four_eyes = in.boolean("four_eyes", config.four_eyes);
+    config.content_by_strategy = in.boolean("content_by_strategy", config.content_by_strategy);
+    config.halt_on_loss = in.choice("on_loss", config.halt_on_loss, kOnLoss);
+    config.reduce_on_mark_breach = in.choice("on_mark_breach", config.reduce_on_mark_breach, kOnMarkBreach);
+    config.mark_threshold_bps = in.count("mark_threshold_bps", config.mark_threshold_bps, 0, 1'000'000);
+    config.mark_interval_ms = in.count("mark_interval_ms", config.mark_interval_ms, 0, 4'000'000'000U);
+    in.each("restricted",
+            [&](const JsonValue& v, const std::string& at) { config.restricted.push_back(read_restriction(v, at)); });
 }
 
 template <class List>
@@ -340,16 +399,31 @@ bool scope_exists(const SharedConfig& config, std::string_view scope) {
     return entity && names(scope.substr(slash + 1), "instrument:", config.instruments);
 }
 
+void require_scope(const SharedConfig& config, const std::string& path, const std::string& scope) {
+    if (!scope_exists(config, scope))
+        refuse(
+            path, quoted(scope),
+            "firm, account:A, strategy:S, instrument:I, account:A/instrument:I or strategy:S/instrument:I of configured ids");
+}
+
 void validate_limits(const SharedConfig& config) {
     std::set<std::string> seen;
     for (std::size_t i = 0; i < config.limits.size(); ++i) {
         const std::string path = "limits[" + std::to_string(i) + "].scope";
         const std::string& scope = config.limits[i].scope;
-        if (!scope_exists(config, scope))
-            refuse(path, quoted(scope),
-                   "firm, account:A, strategy:S, instrument:I, account:A/instrument:I or strategy:S/instrument:I of configured "
-                   "ids");
+        require_scope(config, path, scope);
         if (!seen.insert(scope).second) refuse(path, quoted(scope) + " a second time", "one entry for each scope");
+    }
+}
+
+void validate_restricted(const SharedConfig& config) {
+    std::set<std::tuple<std::string, std::int64_t, std::int64_t>> seen;
+    for (std::size_t i = 0; i < config.restricted.size(); ++i) {
+        const std::string path = "restricted[" + std::to_string(i) + "]";
+        const Restriction& entry = config.restricted[i];
+        require_scope(config, path + ".scope", entry.scope);
+        if (!seen.insert({entry.scope, entry.from_ns, entry.to_ns}).second)
+            refuse(path, quoted(entry.scope) + " with the same dates a second time", "one entry for each scope and dates");
     }
 }
 
@@ -360,9 +434,27 @@ void validate(const SharedConfig& config) {
     validate_strategies(config);
     validate_currencies(config);
     validate_limits(config);
+    validate_restricted(config);
     const std::uint64_t rows = (config.accounts.size() + config.strategies.size() + 2ULL) * (config.instruments.size() + 1ULL);
     if (rows > (1ULL << 28))
         refuse("instruments", std::to_string(rows) + " rows in all", "at most 2^28: fewer instruments, accounts or strategies");
+}
+
+/// A parameter of limits that this scope does not set is legal, and most likely not what was meant.
+void warn_of_idle_parameters(SharedConfig& config) {
+    const auto is_set = [](const LimitValue& limit) { return limit.kind != LimitValue::Kind::unset; };
+    for (std::size_t i = 0; i < config.limits.size(); ++i) {
+        const Limits& l = config.limits[i].limits;
+        const auto warn = [&](std::string_view name, const std::string& needs) {
+            config.warnings.push_back("limits[" + std::to_string(i) + "]." + std::string(name) + ": without effect, " +
+                                      config.limits[i].scope + " sets no " + needs);
+        };
+        const bool windowed =
+            is_set(l.max_messages) || is_set(l.max_all_messages) || is_set(l.max_same_direction) || is_set(l.max_rejects);
+        if (is_set(l.window_ms) && !windowed) warn("window_ms", "limit that is counted in it");
+        if (is_set(l.content_window_ms) && !is_set(l.max_same_content)) warn("content_window_ms", "max_same_content");
+        if (is_set(l.cancel_headroom_bps) && !is_set(l.max_all_messages)) warn("cancel_headroom", "max_all_messages");
+    }
 }
 
 }  // namespace
@@ -379,10 +471,8 @@ SharedConfig parse_config(std::string_view text) {
     config.amend_before_ack = in.boolean("amend_before_ack", false);
     config.huge_pages = in.boolean("huge_pages", false);
     config.lock_memory = in.boolean("lock_memory", false);
-    config.reserve_price =
-        in.choice("reserve_price", ReservePrice::max_limit_reference,
-                  {{"max_limit_reference", ReservePrice::max_limit_reference}, {"limit", ReservePrice::limit}});
-    read_switches(in, config);
+    config.reserve_price = in.choice("reserve_price", ReservePrice::max_limit_reference, kReservePrices);
+    read_controls(in, config);
     in.each("instruments",
             [&](const JsonValue& v, const std::string& at) { config.instruments.push_back(read_instrument(v, at)); });
     in.each("accounts", [&](const JsonValue& v, const std::string& at) { config.accounts.push_back(read_account(v, at)); });
@@ -391,6 +481,7 @@ SharedConfig parse_config(std::string_view text) {
     in.each("limits", [&](const JsonValue& v, const std::string& at) { config.limits.push_back(read_limit(v, at)); });
     in.end();
     validate(config);
+    warn_of_idle_parameters(config);
     return config;
 }
 
@@ -407,7 +498,8 @@ void write_instrument(JsonWriter& out, const InstrumentConfig& i) {
     out.member("collar_bps", std::uint64_t{i.collar_bps}).member("collar_ticks", std::uint64_t{i.collar_ticks});
     out.member_bool("collar_two_sided", i.collar_two_sided);
     out.member("reference_max_age_ms", std::uint64_t{i.reference_max_age_ms});
-    out.member("market_slippage_bps", std::uint64_t{i.market_slippage_bps}).end_object();
+    out.member("market_slippage_bps", std::uint64_t{i.market_slippage_bps});
+    out.member_bool("short_allowed", i.short_allowed).end_object();
 }
 
 void write_strategy(JsonWriter& out, const StrategyConfig& s) {
@@ -422,63 +514,105 @@ void write_strategy(JsonWriter& out, const StrategyConfig& s) {
     out.member("on_death", name_of(s.on_death)).end_object();
 }
 
-}  // namespace
+void write_limits(JsonWriter& out, const LimitConfig& limit) {
+    out.begin_object().member("scope", limit.scope);
+    for (const persist::LimitField& field : persist::kLimitFields) persist::write_limit(out, field, limit.limits.*field.member);
+    out.end_object();
+}
 
-std::string config_to_json(const SharedConfig& config) {
-    static constexpr std::string_view modes[] = {"none", "async", "durable"};
-    const Capacity& c = config.capacity;
-    JsonWriter out;
-    out.begin_object().key("capacity").begin_object();
+void write_restriction(JsonWriter& out, const Restriction& r) {
+    out.begin_object().member("scope", r.scope).member("sides", r.buy && r.sell ? "both" : r.buy ? "buy" : "sell");
+    if (!r.reason.empty()) out.member("reason", r.reason);
+    if (r.from_ns != 0) out.member("from", persist::format_time(r.from_ns));
+    if (r.to_ns != kForEver) out.member("to", persist::format_time(r.to_ns));
+    out.end_object();
+}
+
+void write_capacity(JsonWriter& out, const Capacity& c) {
+    out.key("capacity").begin_object();
     out.member("orders", std::uint64_t{c.orders}).member("instruments", std::uint64_t{c.instruments});
     out.member("accounts", std::uint64_t{c.accounts}).member("strategies", std::uint64_t{c.strategies});
     out.member("sessions", std::uint64_t{c.sessions}).member("ring_events", std::uint64_t{c.ring_events});
-    out.member("executions", std::uint64_t{c.executions}).end_object();
-    out.key("persistence").begin_object().member("mode", modes[static_cast<std::size_t>(config.persistence_mode)]);
+    out.member("executions", std::uint64_t{c.executions}).member("budgets", std::uint64_t{c.budgets});
+    out.member("restrictions", std::uint64_t{c.restrictions}).end_object();
+}
+
+void write_persistence(JsonWriter& out, const SharedConfig& config) {
+    out.key("persistence").begin_object().member("mode", name_in(kModes, config.persistence_mode));
     out.member("checkpoint_interval_s", std::uint64_t{config.checkpoint_interval_s});
     out.member("keep_checkpoints", std::uint64_t{config.keep_checkpoints}).member_bool("keep_journal", config.keep_journal);
     if (!config.key_file.empty()) out.member("key_file", config.key_file);
     out.end_object();
+}
+
+void write_controls(JsonWriter& out, const SharedConfig& config) {
+    out.member("self_match", name_in(kSelfMatches, config.self_match));
+    out.member("self_match_group", name_in(kSelfMatchGroups, config.self_match_group));
+    out.member("gross_method", name_in(kGrossMethods, config.gross_method)).member_bool("four_eyes", config.four_eyes);
+    out.member_bool("content_by_strategy", config.content_by_strategy);
+    out.member("on_loss", name_in(kOnLoss, config.halt_on_loss));
+    out.member("on_mark_breach", name_in(kOnMarkBreach, config.reduce_on_mark_breach));
+    out.member("mark_threshold_bps", std::uint64_t{config.mark_threshold_bps});
+    out.member("mark_interval_ms", std::uint64_t{config.mark_interval_ms});
+}
+
+template <class List, class Write>
+void write_list(JsonWriter& out, std::string_view key, const List& list, Write write) {
+    out.key(key).begin_array();
+    for (const auto& entry : list) write(out, entry);
+    out.end_array();
+}
+
+void write_account(JsonWriter& out, const AccountConfig& a) {
+    out.begin_object().member("id", a.id);
+    if (!a.currency.empty()) out.member("currency", a.currency);
+    out.end_object();
+}
+
+}  // namespace
+
+std::string config_to_json(const SharedConfig& config) {
+    JsonWriter out;
+    out.begin_object();
+    write_capacity(out, config.capacity);
+    write_persistence(out, config);
     out.member_bool("require_limits", config.require_limits);
     out.member_bool("allow_limit_without_reference", config.allow_limit_without_reference);
     out.member_bool("amend_before_ack", config.amend_before_ack);
     out.member_bool("huge_pages", config.huge_pages).member_bool("lock_memory", config.lock_memory);
-    out.member("reserve_price", config.reserve_price == ReservePrice::limit ? "limit" : "max_limit_reference");
-    out.member("self_match", "allow").key("instruments").begin_array();
-    for (const InstrumentConfig& i : config.instruments) write_instrument(out, i);
-    out.end_array().key("accounts").begin_array();
-    for (const AccountConfig& a : config.accounts) {
-        out.begin_object().member("id", a.id);
-        if (!a.currency.empty()) out.member("currency", a.currency);
-        out.end_object();
-    }
-    out.end_array().key("strategies").begin_array();
-    for (const StrategyConfig& s : config.strategies) write_strategy(out, s);
-    out.end_array().key("limits").begin_array();
-    for (const LimitConfig& limit : config.limits) {
-        out.begin_object().member("scope", limit.scope);
-        for (const persist::LimitField& field : persist::kLimitFields)
-            persist::write_limit(out, field, limit.limits.*field.member);
-        out.end_object();
-    }
-    return out.end_array().end_object().text();
+    out.member("reserve_price", name_in(kReservePrices, config.reserve_price));
+    write_controls(out, config);
+    write_list(out, "restricted", config.restricted, write_restriction);
+    write_list(out, "instruments", config.instruments, write_instrument);
+    write_list(out, "accounts", config.accounts, write_account);
+    write_list(out, "strategies", config.strategies, write_strategy);
+    write_list(out, "limits", config.limits, write_limits);
+    return out.end_object().text();
 }
 
 }  // namespace riskreg
 
 namespace riskreg::persist {
 
+namespace {
+
+std::string allowed_values(const LimitField& field) {
+    std::string text = is_count(field.unit) ? "a whole number" : "a decimal";
+    if (field.most == kMostAmount) text += ", 0 or more";
+    else text += " from " + format_amount(field.unit, field.least) + " to " + format_amount(field.unit, field.most);
+    if (!is_count(field.unit)) text += ", with at most " + std::to_string(digits_of(field.unit)) + " fractional digits";
+    return text + (field.is_parameter ? "" : ", or unlimited");
+}
+
+}  // namespace
+
 LimitValue parse_limit(const LimitField& field, std::string_view text) {
-    if (text == "unlimited") return {LimitValue::Kind::unlimited, 0};
+    if (text == "unlimited" && !field.is_parameter) return {LimitValue::Kind::unlimited, 0};
     if (text == "unset") return {};
-    const int digits = digits_of(field.unit);
-    const auto [value, error] = base::parse_decimal(text, digits);
-    const bool too_large = field.unit == Unit::orders && value > 0xFFFFFFFELL;
-    if (error != base::DecimalError::none || value < 0 || too_large)
-        throw Error(Errc::bad_input, std::string(field.name) + ": seen '" + std::string(text) + "', allowed: " +
-                                         (field.unit == Unit::orders ? "a whole number from 0 to 4294967294"
-                                                                     : "a decimal, 0 or more, with at most " +
-                                                                           std::to_string(digits) + " fractional digits") +
-                                         ", or unlimited");
+    const auto [value, error] = base::parse_decimal(text, digits_of(field.unit));
+    if (error != base::DecimalError::none || value < field.least || value > field.most)
+        throw Error(Errc::bad_input,
+                    std::string(field.name) + ": seen '" + std::string(text) + "', allowed: " + allowed_values(field));
     return {LimitValue::Kind::value, value};
 }
 
@@ -486,7 +620,7 @@ bool write_limit(JsonWriter& out, const LimitField& field, const LimitValue& val
     if (value.kind == LimitValue::Kind::unset) return false;
     out.key(field.name);
     if (value.kind == LimitValue::Kind::unlimited) return out.string("unlimited"), true;
-    if (field.unit == Unit::orders) return out.signed_number(value.value), true;
+    if (is_count(field.unit)) return out.signed_number(value.value), true;
     return out.string(format_amount(field.unit, value.value)), true;
 }
 

@@ -306,6 +306,7 @@ core::State* load_checked(const Sources& sources, const File& file, CheckpointHe
     std::exception_ptr failed;
     try {
         state = &fresh(head.config);
+        state->keeps_derived = false;
         unreadable = load_checkpoint(file, head, *state);
     } catch (...) {
         // What a damaged head asks for may be impossible; only a whole one's failure counts.
@@ -359,6 +360,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         throw Error(Errc::damaged, "acknowledged data is damaged: " + sources.journals.front().name + ": " +
                                        sources.journals.front().problem + ", and no checkpoint is left");
     core::State& state = fresh(whole->head.config);
+    state.keeps_derived = false;
     restorer.run_journal(state, nullptr);
     report.end_seq = state.log->applied;
     return report;

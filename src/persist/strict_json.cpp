@@ -1,6 +1,8 @@
 #include "persist/strict_json.hpp"
 
+#include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <limits>
@@ -200,6 +202,67 @@ std::string format_time(std::int64_t ns_since_epoch) {
     const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
     std::snprintf(text + size, sizeof text - size, ".%09lldZ", static_cast<long long>(fraction));
     return text;
+}
+
+namespace {
+
+/// Takes `digits` digits off the front; -1 when they are not there.
+int take_number(std::string_view& text, std::size_t digits) noexcept {
+    if (text.size() < digits) return -1;
+    int number = 0;
+    for (const char c : text.substr(0, digits)) {
+        if (c < '0' || c > '9') return -1;
+        number = number * 10 + (c - '0');
+    }
+    text.remove_prefix(digits);
+    return number;
+}
+
+bool take_char(std::string_view& text, char wanted) noexcept {
+    if (text.empty() || text.front() != wanted) return false;
+    text.remove_prefix(1);
+    return true;
+}
+
+/// `.5` … `.123456789`, in nanoseconds; 0 when there is no fraction.
+int take_fraction(std::string_view& text) noexcept {
+    if (!take_char(text, '.')) return 0;
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    if (digits == 0 || digits > 9) return -1;
+    int fraction = take_number(text, digits);
+    for (std::size_t i = digits; i < 9; ++i) fraction *= 10;
+    return fraction;
+}
+
+/// `T08:15:30.5Z` in nanoseconds of the day; -1 when it is not that.
+std::int64_t take_clock(std::string_view& text) noexcept {
+    if (!take_char(text, 'T')) return -1;
+    const int hour = take_number(text, 2);
+    const bool first = take_char(text, ':');
+    const int minute = take_number(text, 2);
+    const bool second = take_char(text, ':');
+    const int seconds = take_number(text, 2);
+    const int fraction = take_fraction(text);
+    const bool in_range = hour >= 0 && hour < 24 && minute >= 0 && minute < 60 && seconds >= 0 && seconds < 60 && fraction >= 0;
+    if (!first || !second || !in_range || !take_char(text, 'Z')) return -1;
+    return ((hour * 60LL + minute) * 60 + seconds) * 1'000'000'000 + fraction;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_time(std::string_view text) noexcept {
+    const int year = take_number(text, 4);
+    const bool first = take_char(text, '-');
+    const int month = take_number(text, 2);
+    const bool second = take_char(text, '-');
+    const int day = take_number(text, 2);
+    if (!first || !second || year < 1970 || year > 2261 || month < 1 || day < 1) return std::nullopt;
+    const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                           std::chrono::day(static_cast<unsigned>(day))};
+    if (!date.ok()) return std::nullopt;
+    const std::int64_t clock = text.empty() ? 0 : take_clock(text);
+    if (clock < 0 || !text.empty()) return std::nullopt;
+    return std::chrono::sys_days(date).time_since_epoch().count() * 86'400'000'000'000LL + clock;
 }
 
 }  // namespace riskreg::persist

@@ -442,19 +442,64 @@ std::uint64_t Reader::oldest_event() const noexcept {
     return std::max(first, committed > ring ? committed - ring + 1 : 0);
 }
 
+namespace {
+
+/// The row that an event of a scope is about; kNoSlot for events of orders and sessions.
+std::uint32_t row_of(const Event& event) noexcept {
+    switch (event.header.type) {
+        case EventType::state_changed:
+        case EventType::recovered:
+        case EventType::reconciled: return event.state.row;
+        case EventType::limits_changed: return event.limits.row;
+        case EventType::risk_limits_changed: return event.risk_limits.row;
+        case EventType::restricted_changed: return event.restriction.after.row;
+        case EventType::resume_requested: return event.approval.after.row;
+        case EventType::marked: return event.marked.row;
+        case EventType::alert: return event.alert.row;
+        default: return kNoSlot;
+    }
+}
+
+bool wants(const EventFilter& filter, const core::State& state, const Event& event) {
+    const EventHeader& h = event.header;
+    const auto& types = filter.types;
+    if (!types.empty() && std::find(types.begin(), types.end(), persist::name_of(h.type)) == types.end()) return false;
+    const std::uint32_t row = row_of(event);
+    Scope about;
+    about.account = AccountId{h.account};
+    about.strategy = StrategyId{h.strategy};
+    about.instrument = InstrumentId{h.instrument};
+    if (row < state.geometry.rows()) about = state.geometry.scope_of(row);
+    const auto fits = [](auto wanted, auto seen) { return wanted == decltype(wanted)::none || wanted == seen; };
+    return fits(filter.account, about.account) && fits(filter.strategy, about.strategy) &&
+           fits(filter.instrument, about.instrument);
+}
+
+}  // namespace
+
 std::uint64_t Reader::journaled_events(std::uint64_t from, std::uint64_t upto,
+                                       const std::function<bool(std::uint64_t, const std::string&)>& visit) const {
+    return journaled_events(from, upto, EventFilter{}, visit);
+}
+
+std::uint64_t Reader::journaled_events(std::uint64_t from, std::uint64_t upto, const EventFilter& filter,
                                        const std::function<bool(std::uint64_t, const std::string&)>& visit) const {
     persist::Directory directory;
     const std::string& path = impl_->attachment->lock.directory();
     if (const persist::IoError error = persist::Directory::open(path, directory))
         throw Error(Errc::permission, "cannot open " + path + ": " + error.text());
     return persist::read_events(directory, from, upto, [&](const Event& event) {
-        return visit(event.header.seq, persist::event_to_json(impl_->state(), event));
+        return !wants(filter, impl_->state(), event) || visit(event.header.seq, persist::event_to_json(impl_->state(), event));
     });
 }
 
 std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,
                              std::uint64_t* lost) const {
+    return events(from, EventFilter{}, visit, lost);
+}
+
+std::uint64_t Reader::events(std::uint64_t from, const EventFilter& filter,
+                             const std::function<bool(std::uint64_t, const std::string&)>& visit, std::uint64_t* lost) const {
     const core::State& state = impl_->state();
     const std::uint64_t committed = load_acquire(state.log->committed);
     const std::uint64_t oldest = oldest_event();
@@ -471,7 +516,7 @@ std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::u
             if (lost != nullptr) ++*lost;
             continue;
         }
-        if (!visit(seq, persist::event_to_json(state, event))) return seq + 1;
+        if (wants(filter, state, event) && !visit(seq, persist::event_to_json(state, event))) return seq + 1;
     }
     return seq;
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/crash_point.hpp"
+#include "core/derived.hpp"
 #include "core/apply.hpp"
 #include "core/audit.hpp"
 #include "core/decide.hpp"
@@ -179,6 +180,7 @@ segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::
                             "the files are whole, but what they say is not consistent: " + audit.violations.front());
             restoring.refused.push_back({report.checkpoint, "its tables fail the audit: " + audit.violations.front()});
         }
+        core::rebuild_derived(state);
         sync_what_was_used(directory, report);
         if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
     } catch (...) {

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/crash_point.hpp"
-#include "core/apply.hpp"
 #include "core/decide.hpp"
 #include "core/overlay.hpp"
+#include "core/perform.hpp"
 #include "registry/attachment.hpp"
 #include "registry/denial_gate.hpp"
 #include "registry/durable.hpp"
@@ -60,7 +60,7 @@ struct Registry::Impl {
 
     Impl(ProcessConfig process, registry::Attachment attached)
         : config(std::move(process)), attachment(std::move(attached)), reader(std::make_unique<Reader::Impl>(attachment)) {
-        caller.uid = segment::user_id();
+        caller.uid = segment::real_user_id();
     }
     ~Impl() {
         if (in_attached_process()) return;
@@ -106,10 +106,7 @@ struct Registry::Impl {
     }
 
     /// Append and apply what was decided. The commit point is inside.
-    void perform(core::Decision& decision) noexcept {
-        core::execute(state, decision.event);
-        decision.verdict.seq = decision.event.header.seq;
-    }
+    void perform(core::Decision& decision) noexcept { core::perform(state, decision); }
 
     /// Runs `critical` under the lock, or says why not.
     template <class Critical>
@@ -131,12 +128,8 @@ struct Registry::Impl {
         count(slot.denied);
         const Verdict& v = decision.verdict;
         const std::uint32_t row = state.geometry.row_of(v.scope);
-        // A loop of refusals must not fill what is left of the log.
-        if (!core::refusal_is_logged(v.reason) || core::log_is_tight(state) || !gate.admit(v.reason, row, who.now_ns))
-            return count(slot.denied_unlogged);
-        core::write_denied(state, who, request, order, decision);
-        perform(decision);
-        decision.verdict.seq = 0;   // the answer of a refusal names no event
+        const bool admits = core::refusal_is_logged(v.reason) && gate.admit(v.reason, row, who.now_ns);
+        if (!core::perform_refusal(state, who, request, order, decision, admits)) count(slot.denied_unlogged);
     }
 
     Verdict register_locked(const core::Caller& who, const core::NewOrder& order) noexcept {
@@ -162,9 +155,7 @@ struct Registry::Impl {
             core::Decision& decision = batch.decisions[i];
             core::decide_register(state, who, batch.orders[i], batch.overlay.get(), decision);
             if (!decision.commit) return refuse_together(who, batch, i);
-            const RowDelta& delta = decision.event.registered.delta;
-            batch.overlay->add(batch.orders[i].rows, batch.orders[i].side, delta.open_quantity, delta.open_notional);
-            batch.overlay->add_id(batch.orders[i].account, batch.orders[i].id);
+            batch.overlay->add(batch.orders[i], decision.event.registered);
         }
         for (std::size_t i = 0; i < batch.orders.size(); ++i) {
             layout::Event& event = batch.decisions[i].event;
@@ -396,9 +387,72 @@ Verdict Registry::release_unreconciled(std::string_view reason) noexcept {
 }
 
 Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields) noexcept {
-    return impl_->request(EventType::limits_changed, {}, AccountId::none, [&](const core::Caller& who, core::Decision& out) {
-        core::decide_limits(impl_->state, who, {impl_->state.geometry.row_of(scope), limits, fields, reason}, out);
-    });
+    Impl& impl = *impl_;
+    const core::Caller who = impl.now();
+    return impl.settle(impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
+        core::Decision decision;
+        core::FollowUps more;
+        core::decide_limits(impl.state, who, {impl.state.geometry.row_of(scope), limits, fields, reason}, decision, more);
+        if (decision.commit) core::perform(impl.state, decision, more);
+        return decision.verdict;
+    }));
+}
+
+Verdict Registry::approve(std::uint64_t request) noexcept {
+    return impl_->request_within(
+        impl_->config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none,
+        [&](const core::Caller& who, core::Decision& out) { core::decide_approve(impl_->state, who, request, out); });
+}
+
+Verdict Registry::restrict(const Scope& scope, const Restriction& entry) noexcept {
+    core::RestrictionRequest request;
+    request.row = impl_->state.geometry.row_of(scope);
+    request.sides =
+        static_cast<std::uint8_t>((entry.buy ? unsigned{kRestrictBuy} : 0U) | (entry.sell ? unsigned{kRestrictSell} : 0U));
+    request.from_ns = entry.from_ns;
+    request.to_ns = entry.to_ns;
+    request.reason = entry.reason;
+    return impl_->request(
+        EventType::restricted_changed, {}, AccountId::none,
+        [&](const core::Caller& who, core::Decision& out) { core::decide_restriction(impl_->state, who, request, out); });
+}
+
+Verdict Registry::load_position(AccountId account, StrategyId strategy, InstrumentId instrument, Quantity quantity, Price price,
+                                bool start_of_day, std::string_view text) noexcept {
+    core::PositionRequest request;
+    request.account = static_cast<std::uint16_t>(account);
+    request.strategy = strategy == StrategyId::none ? impl_->state.external_strategy() : static_cast<std::uint16_t>(strategy);
+    request.instrument = static_cast<std::uint32_t>(instrument);
+    request.quantity = quantity.value;
+    request.price = price.value;
+    request.start_of_day = start_of_day;
+    request.text = text;
+    return impl_->request_within(
+        impl_->config.fact_timeout_ns, EventType::position_loaded, {}, account,
+        [&](const core::Caller& who, core::Decision& out) { core::decide_position(impl_->state, who, request, out); });
+}
+
+Verdict Registry::load_order(StrategyId strategy, const OrderRequest& order) noexcept {
+    Impl& impl = *impl_;
+    const Verdict loaded =
+        impl.request_within(impl.config.fact_timeout_ns, EventType::registered, order.id, order.account,
+                            [&](core::Caller who, core::Decision& out) {
+                                who.strategy = static_cast<std::uint16_t>(strategy);
+                                core::decide_load_order(impl.state, who, core::prepare(impl.state, who, order), out);
+                            });
+    if (!loaded.accepted()) return loaded;
+    OrderEvent ack = named(EventKind::acked, order.account, order.id);
+    Verdict verdict = event(ack);
+    if (verdict.taken()) verdict.result = Result::accepted;
+    return verdict;
+}
+
+Verdict Registry::begin_send(AccountId account, std::string_view id) const noexcept {
+    if (!impl_->in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
+    if (load_acquire(impl_->state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
+        return refusal(Refused::denied, DenyReason::poisoned);
+    if (!impl_->is_current_session()) return refusal(Refused::denied, DenyReason::fenced);
+    return core::decide_begin_send(impl_->state, impl_->caller, static_cast<std::uint16_t>(account), id);
 }
 
 }  // namespace riskreg

@@ -101,6 +101,7 @@ std::uint64_t random_bits() {
 
 std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(::getpid()); }
 std::uint32_t user_id() noexcept { return static_cast<std::uint32_t>(::geteuid()); }
+std::uint32_t real_user_id() noexcept { return static_cast<std::uint32_t>(::getuid()); }
 
 std::uint64_t process_start() noexcept {
     std::ifstream stat("/proc/self/stat");

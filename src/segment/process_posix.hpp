@@ -24,6 +24,9 @@ void wake_all(const std::uint32_t& word) noexcept;
 
 [[nodiscard]] std::uint32_t process_id() noexcept;
 [[nodiscard]] std::uint32_t user_id() noexcept;
+/// The person: stays the caller's own where the program runs with another user's rights (set-user-id), which is how two
+/// people share a registry of one user.
+[[nodiscard]] std::uint32_t real_user_id() noexcept;
 
 /// Start time of this process in clock ticks since boot; with the pid it names a process for ever. 0: unknown.
 [[nodiscard]] std::uint64_t process_start() noexcept;

@@ -1,4 +1,4 @@
-// create, halt, resume, limit, verify, destroy.
+// create, halt, resume, approve, limit, verify, destroy.
 #include <unistd.h>
 
 #include <cstdio>
@@ -35,6 +35,18 @@ TradingState state_named(const std::string& name, TradingState fallback) {
     return fallback;
 }
 
+void warn_not_on_disk() {
+    std::fprintf(stderr, "riskctl: not on disk yet: it holds for every process now, and not after a loss of power\n");
+}
+
+std::string why_denied(const Registry& registry, const std::string& scope, const Verdict& verdict) {
+    if (verdict.reason == DenyReason::not_allowed)
+        return "the scope is in state " +
+               std::string(name_of(registry.reader().exposure(registry.reader().scope(scope)).state)) +
+               ": a halt never lowers a state, a resume never raises one";
+    return describe(registry.reader(), verdict);
+}
+
 /// Prints what became of an operator's request.
 int report(const Common& common, const Registry& registry, const std::string& scope, const Verdict& verdict,
            const std::string& done) {
@@ -45,17 +57,16 @@ int report(const Common& common, const Registry& registry, const std::string& sc
         print_line(out.end_object().text());
     }
     if (verdict.result == Result::ok) {
-        if (!common.json) std::printf("%s\n", done.c_str());
-        if (verdict.durability == Durability::pending)
-            std::fprintf(stderr, "riskctl: not on disk yet: it holds for every process now, and not after a loss of power\n");
+        if (!common.json && verdict.request == 0) std::printf("%s\n", done.c_str());
+        if (!common.json && verdict.request != 0)
+            std::printf(
+                "four eyes: nothing changed yet; request %llu waits: `riskctl approve %s %llu` must be run by another user\n",
+                static_cast<unsigned long long>(verdict.request), common.name.c_str(),
+                static_cast<unsigned long long>(verdict.request));
+        if (verdict.durability == Durability::pending) warn_not_on_disk();
         return kDone;
     }
-    const std::string why = verdict.reason == DenyReason::not_allowed
-                                ? "the scope is in state " +
-                                      std::string(name_of(registry.reader().exposure(registry.reader().scope(scope)).state)) +
-                                      ": a halt never lowers a state, a resume never raises one"
-                                : std::string(name_of(verdict.reason));
-    std::fprintf(stderr, "riskctl: %s: %s\n", scope.c_str(), why.c_str());
+    std::fprintf(stderr, "riskctl: %s: %s\n", scope.c_str(), why_denied(registry, scope, verdict).c_str());
     return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
 }
 
@@ -108,6 +119,32 @@ int resume(const Common& common, const StateOptions& options) {
                   options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
 }
 
+int approve(const Common& common, std::uint64_t request) {
+    Registry registry = open_operator(common);
+    Verdict verdict = registry.approve(request);
+    verdict.request = 0;   // the answer is about the one that was named
+    if (common.json) {
+        JsonWriter out;
+        out.begin_object().member("request", request);
+        write_verdict(out, registry.reader(), verdict);
+        print_line(out.end_object().text());
+    }
+    if (verdict.result == Result::ok) {
+        if (!common.json)
+            std::printf("request %llu is approved and done (event %llu)\n", static_cast<unsigned long long>(request),
+                        static_cast<unsigned long long>(verdict.seq));
+        if (verdict.durability == Durability::pending) warn_not_on_disk();
+        return kDone;
+    }
+    const std::string why = verdict.reason == DenyReason::not_allowed ? "not_allowed: four eyes need two users, and user " +
+                                                                            std::to_string(::getuid()) + " asked for it"
+                            : verdict.reason == DenyReason::invalid_field
+                                ? "invalid_field: no such request is open; `riskctl approvals " + common.name + "` lists them"
+                                : describe(registry.reader(), verdict);
+    std::fprintf(stderr, "riskctl: request %llu: %s\n", static_cast<unsigned long long>(request), why.c_str());
+    return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
+}
+
 namespace {
 
 void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
@@ -122,8 +159,6 @@ void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
         fields = static_cast<LimitMask>(fields | 1U << i);
         return;
     }
-    for (const std::string_view later : persist::kLimitsNotBuilt)
-        if (later == name) throw Error(Errc::not_supported, name + ": this check is not built yet");
     throw Error(Errc::bad_input, "FIELD=VALUE: seen '" + assignment + "', allowed fields: " + join(known, " "));
 }
 

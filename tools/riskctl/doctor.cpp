@@ -226,6 +226,16 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
                     "riskctl verify " + common.name + ", and riskreg.log names them");
 }
 
+/// Under four eyes a scope stays as it is until a second person approves.
+void check_approvals(Doctor& doctor, const Common& common, const Reader& reader) {
+    for (const ApprovalView& approval : reader.approvals())
+        if (!approval.approved)
+            doctor.find(Health::note, "four eyes",
+                        "request " + std::to_string(approval.request) + " of user " + std::to_string(approval.uid) +
+                            " waits: resume " + reader.name(approval.scope) + ", " + approval.reason,
+                        "another user: riskctl approve " + common.name + " " + std::to_string(approval.request));
+}
+
 void check_registry(Doctor& doctor, const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     const StatusView v = reader.status();
@@ -236,6 +246,7 @@ void check_registry(Doctor& doctor, const Common& common) {
                 v.poisoned ? "every call is refused: `riskctl verify " + common.name + "` names the damage" : "");
     check_lock_holder(doctor, reader);
     check_sessions(doctor, reader);
+    check_approvals(doctor, common, reader);
     check_capacity(doctor, v);
     check_snapshotter(doctor, common, v);
 }

@@ -65,7 +65,7 @@ private:
     }
 
     static const auto& ops() {
-        static constexpr std::array<Op, 22> table = {{
+        static constexpr std::array<Op, 23> table = {{
             {"register", &Executor::run_register},
             {"acked", &Executor::run_fact, EventKind::acked},
             {"filled", &Executor::run_fact, EventKind::filled},
@@ -79,6 +79,7 @@ private:
             {"expired", &Executor::run_fact, EventKind::expired},
             {"done_for_day", &Executor::run_fact, EventKind::done_for_day},
             {"aborted", &Executor::run_aborted},
+            {"begin_send", &Executor::run_begin_send},
             {"suspended", &Executor::run_fact, EventKind::suspended},
             {"resumed", &Executor::run_fact, EventKind::resumed},
             {"timed_out", &Executor::run_fact, EventKind::timed_out},
@@ -134,13 +135,23 @@ private:
         r.quantity = *quantity;
     }
 
+    /// Under `advise_cancel`: the own orders that this one may trade against, for the caller to cancel.
+    void write_advice(JsonWriter& out, const Verdict& verdict, const OrderRequest& order) const {
+        if (!verdict.crosses_own) return;
+        out.key("advise_cancel").begin_array();
+        for (const std::string& id : registry_.reader().crossing_orders(order)) out.string(id);
+        out.end_array();
+    }
+
     void run_register(const CommandReader& in, JsonWriter& out) {
         in.allow_only({"op", "id", "account", "instrument", "side", "type", "tif", "price", "quantity", "stop_price"});
         ParsedOrder order;
         read_order(in, order);
         order.request.id = order.id;
         out.member("id", order.id);
-        write_verdict(out, registry_.reader(), registry_.check_and_register(order.request));
+        const Verdict verdict = registry_.check_and_register(order.request);
+        write_verdict(out, registry_.reader(), verdict);
+        write_advice(out, verdict, order.request);
     }
 
     void run_batch(const CommandReader& in, JsonWriter& out) {
@@ -166,6 +177,7 @@ private:
         for (std::size_t i = 0; i < orders.size(); ++i) {
             out.begin_object().member("id", orders[i].id);
             write_verdict(out, registry_.reader(), verdicts[i]);
+            write_advice(out, verdicts[i], requests[i]);
             out.end_object();
         }
         out.end_array();
@@ -187,6 +199,31 @@ private:
         write_verdict(out, registry_.reader(), registry_.aborted(account, id));
     }
 
+    void run_begin_send(const CommandReader& in, JsonWriter& out) {
+        in.allow_only({"op", "id", "account"});
+        const std::string id = in.string("id");
+        const AccountId account = account_of(in);
+        out.member("id", id);
+        write_verdict(out, registry_.reader(), registry_.begin_send(account, id));
+    }
+
+    /// What the order would be at the venue once the replacement is confirmed.
+    OrderRequest as_amended(const ReplaceRequest& request) const {
+        OrderView view;
+        OrderRequest order;
+        if (!registry_.find(request.account, request.id, view)) return order;
+        order.id = request.id;
+        order.account = view.account;
+        order.instrument = view.instrument;
+        order.side = view.side;
+        order.type = view.type;
+        order.tif = view.tif;
+        order.price = request.price ? request.price : view.has_price ? std::optional(view.price) : std::nullopt;
+        order.quantity = request.quantity.value_or(view.quantity);
+        if (view.has_stop_price) order.stop_price = view.stop_price;
+        return order;
+    }
+
     void run_replace(const CommandReader& in, JsonWriter& out) {
         in.allow_only({"op", "id", "account", "new_id", "price", "quantity", "stop_price", "expected_version"});
         const std::string id = in.string("id");
@@ -202,7 +239,9 @@ private:
         if (in.has("new_id") && new_id.empty())
             in.invalid("new_id", new_id, {"1 to 39 printable ASCII characters without spaces"});
         out.member("id", id);
-        write_verdict(out, registry_.reader(), registry_.replace_requested(request));
+        const Verdict verdict = registry_.replace_requested(request);
+        write_verdict(out, registry_.reader(), verdict);
+        if (verdict.crosses_own) write_advice(out, verdict, as_amended(request));
     }
 
     void allow_fact_fields(const CommandReader& in) const {

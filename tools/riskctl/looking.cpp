@@ -1,4 +1,4 @@
-// status, orders, order, exposure, limits, sessions, events: all through a read-only mapping.
+// status, orders, order, sessions, events, restricted, approvals: all through a read-only mapping.
 #include <signal.h>
 #include <time.h>
 
@@ -17,6 +17,12 @@ using persist::format_amount;
 namespace {
 
 std::string text_of(std::uint64_t value) { return std::to_string(value); }
+
+std::int64_t wall_clock_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+}
 
 std::string digest_text(std::uint64_t digest) {
     char text[20];
@@ -149,13 +155,38 @@ bool on_kill_list(const Reader& reader, const OrderView& order) {
     return (order.flags & kOrphaned) != 0 && reader.on_death(order.strategy) != OnDeath::leave;
 }
 
-bool wanted(const Reader& reader, const OrderView& order, const OrderFilter& filter, AccountId account, StrategyId strategy,
-            InstrumentId instrument) {
+/// The entities that a list is narrowed to, `none` for any, and the scope that was given (the firm, if none was).
+struct Selection {
+    Scope scope;
+    AccountId account;
+    StrategyId strategy;
+    InstrumentId instrument;
+};
+
+template <class Handle>
+Handle merged(Handle of_scope, Handle named, const char* option, const std::string& text) {
+    if (require_named(named, option, text) == Handle::none || named == of_scope) return of_scope;
+    if (of_scope != Handle::none)
+        throw Error(Errc::bad_input,
+                    std::string(option) + ": seen '" + text + "', allowed: the one that --scope names, or none");
+    return named;
+}
+
+Selection select(const Reader& reader, const Entities& e) {
+    Scope scope;
+    scope.kind = ScopeKind::firm;
+    if (!e.scope.empty()) scope = require_scope(reader, e.scope);
+    return {scope, merged(scope.account, reader.account(e.account), "--account", e.account),
+            merged(scope.strategy, reader.strategy(e.strategy), "--strategy", e.strategy),
+            merged(scope.instrument, reader.instrument(e.instrument), "--instrument", e.instrument)};
+}
+
+bool wanted(const Reader& reader, const OrderView& order, const OrderFilter& filter, const Selection& selection) {
     if ((filter.live || filter.kill_list) && !is_live(order.base)) return false;
     if (filter.kill_list && !on_kill_list(reader, order)) return false;
-    if (!filter.account.empty() && order.account != account) return false;
-    if (!filter.strategy.empty() && order.strategy != strategy) return false;
-    return filter.instrument.empty() || order.instrument == instrument;
+    const auto fits = [](auto asked, auto seen) { return asked == decltype(asked)::none || asked == seen; };
+    return fits(selection.account, order.account) && fits(selection.strategy, order.strategy) &&
+           fits(selection.instrument, order.instrument);
 }
 
 std::vector<std::string> order_row(const Reader& reader, const OrderView& o) {
@@ -189,15 +220,18 @@ void print_order_json(const Reader& reader, const OrderView& order) {
 
 int orders(const Common& common, const OrderFilter& filter) {
     const Reader reader = Reader::open(common.name, common.state_dir);
-    const AccountId account = require_named(reader.account(filter.account), "--account", filter.account);
-    const StrategyId strategy = require_named(reader.strategy(filter.strategy), "--strategy", filter.strategy);
-    const InstrumentId instrument = require_named(reader.instrument(filter.instrument), "--instrument", filter.instrument);
+    const Selection selection = select(reader, filter.entities);
     Table table = order_table();
-    reader.orders([&](const OrderView& order) {
-        if (!wanted(reader, order, filter, account, strategy, instrument)) return true;
+    const auto show = [&](const OrderView& order) {
+        if (!wanted(reader, order, filter, selection)) return true;
         common.json ? print_order_json(reader, order) : table.add(order_row(reader, order));
         return true;
-    });
+    };
+    if (filter.live || filter.kill_list) {
+        for (const OrderView& order : reader.list_open(selection.scope)) show(order);
+    } else {
+        reader.orders(show);
+    }
     if (!common.json) table.print();
     return kDone;
 }
@@ -214,134 +248,6 @@ int order(const Common& common, const std::string& id, const std::string& accoun
     Table table = order_table();
     table.add(order_row(reader, view));
     table.print();
-    return kDone;
-}
-
-namespace {
-
-/// Use of one limit: the counter that it is held against now. For a quantity limit of a scope that spans
-/// instruments, the greatest over its instruments. Limits of single orders have no use.
-bool use_of(const Reader& reader, const ExposureView& row, std::string_view field, std::int64_t& used) {
-    const auto worst = [](const ExposureView& r, bool is_long) {
-        return is_long ? r.position.value + r.open_buy_quantity.value : r.open_sell_quantity.value - r.position.value;
-    };
-    if (field == "max_open_notional") return used = row.open_buy_notional.value + row.open_sell_notional.value, true;
-    if (field == "max_working_orders") return used = static_cast<std::int64_t>(row.working_buy) + row.working_sell, true;
-    if (field == "max_working_buy") return used = row.working_buy, true;
-    if (field == "max_working_sell") return used = row.working_sell, true;
-    if (field != "max_long" && field != "max_short") return false;
-    const bool is_long = field == "max_long";
-    if (row.scope.instrument != InstrumentId::none) return used = worst(row, is_long), true;
-    Scope scope = row.scope;
-    scope.kind = scope.kind == ScopeKind::firm      ? ScopeKind::instrument
-                 : scope.kind == ScopeKind::account ? ScopeKind::account_instrument
-                                                    : ScopeKind::strategy_instrument;
-    used = 0;
-    for (const std::string& instrument : reader.instruments()) {
-        scope.instrument = reader.instrument(instrument);
-        used = std::max(used, worst(reader.exposure(scope), is_long));
-    }
-    return true;
-}
-
-bool has_limits(const ExposureView& row) { return !(row.limits == Limits{}); }
-
-bool has_activity(const ExposureView& r) {
-    return (r.position.value | r.open_buy_quantity.value | r.open_sell_quantity.value | r.bought_today.value |
-            r.sold_today.value) != 0 ||
-           r.working_buy + r.working_sell != 0 || r.state != TradingState::active || r.unreconciled;
-}
-
-void write_utilisation(JsonWriter& out, const Reader& reader, const ExposureView& row) {
-    out.key("utilisation").begin_object();
-    for (const persist::LimitField& field : persist::kLimitFields) {
-        const LimitValue& limit = row.limits.*field.member;
-        std::int64_t used = 0;
-        if (limit.kind != LimitValue::Kind::value || !use_of(reader, row, field.name, used)) continue;
-        out.key(field.name).begin_object().member("used", format_amount(field.unit, used));
-        out.member("headroom", format_amount(field.unit, limit.value - used)).end_object();
-    }
-    out.end_object();
-}
-
-void print_row_json(const Reader& reader, const ExposureView& r) {
-    JsonWriter out;
-    const auto quantity = [](Quantity q) { return format_amount(Unit::quantity, q.value); };
-    const auto money = [](Money m) { return format_amount(Unit::money, m.value); };
-    out.begin_object().member("scope", reader.name(r.scope)).key("instrument");
-    r.scope.instrument == InstrumentId::none ? out.null() : out.string(reader.name(r.scope.instrument));
-    out.member("position", quantity(r.position))
-        .member("open_buy_quantity", quantity(r.open_buy_quantity))
-        .member("open_sell_quantity", quantity(r.open_sell_quantity));
-    out.member("open_buy_notional", money(r.open_buy_notional)).member("open_sell_notional", money(r.open_sell_notional));
-    out.member("working_orders", std::uint64_t{r.working_buy} + r.working_sell);
-    out.member("working_buy", std::uint64_t{r.working_buy}).member("working_sell", std::uint64_t{r.working_sell});
-    out.member("bought_today", quantity(r.bought_today)).member("sold_today", quantity(r.sold_today));
-    out.member("traded_notional_today", money(Money{r.bought_notional_today.value + r.sold_notional_today.value}));
-    out.member("state", name_of(r.state));
-    if (r.unreconciled) out.member_bool("unreconciled", true);
-    if (r.saturated) out.member_bool("saturated", true);
-    if (r.state_changed_ns != 0)
-        out.member("state_reason", r.state_reason)
-            .member("state_changed", persist::format_time(r.state_changed_ns))
-            .member("state_uid", std::uint64_t{r.state_uid});
-    for (const persist::LimitField& field : persist::kLimitFields) persist::write_limit(out, field, r.limits.*field.member);
-    write_utilisation(out, reader, r);
-    print_line(out.end_object().text());
-}
-
-template <class Visit>
-void each_row(const Reader& reader, const std::string& scope_text, Visit visit) {
-    if (scope_text.empty()) return reader.exposures([&](const ExposureView& row) { return visit(row), true; });
-    visit(reader.exposure(require_scope(reader, scope_text)));
-}
-
-bool is_idle_external(const Reader& reader, const ExposureView& row) {
-    return row.scope.strategy != StrategyId::none && reader.name(row.scope.strategy) == "external" && !has_activity(row) &&
-           !has_limits(row);
-}
-
-}  // namespace
-
-int exposure(const Common& common, const std::string& scope) {
-    const Reader reader = Reader::open(common.name, common.state_dir);
-    Table table({"scope", "position", "open buy", "open sell", "open notional", "working", "bought", "sold", "state", "why"});
-    each_row(reader, scope, [&](const ExposureView& r) {
-        if (scope.empty() && (common.json ? is_idle_external(reader, r) : !has_activity(r))) return;
-        if (common.json) return print_row_json(reader, r);
-        table.add({reader.name(r.scope), format_amount(Unit::quantity, r.position.value),
-                   format_amount(Unit::quantity, r.open_buy_quantity.value),
-                   format_amount(Unit::quantity, r.open_sell_quantity.value),
-                   format_amount(Unit::money, r.open_buy_notional.value + r.open_sell_notional.value),
-                   text_of(std::uint64_t{r.working_buy} + r.working_sell), format_amount(Unit::quantity, r.bought_today.value),
-                   format_amount(Unit::quantity, r.sold_today.value), std::string(name_of(r.state)),
-                   r.state == TradingState::active ? "" : r.state_reason});
-    });
-    if (!common.json && table.empty()) std::printf("no exposure, every scope is active\n");
-    if (!common.json && !table.empty()) table.print();
-    return kDone;
-}
-
-int limits(const Common& common, const std::string& scope) {
-    const Reader reader = Reader::open(common.name, common.state_dir);
-    Table table({"scope", "limit", "value", "used", "headroom"});
-    each_row(reader, scope, [&](const ExposureView& r) {
-        if (scope.empty() && !has_limits(r)) return;
-        if (common.json) return print_row_json(reader, r);
-        for (const persist::LimitField& field : persist::kLimitFields) {
-            const LimitValue& limit = r.limits.*field.member;
-            if (limit.kind == LimitValue::Kind::unset) continue;
-            std::int64_t used = 0;
-            const bool has_use = use_of(reader, r, field.name, used);
-            const bool bounded = limit.kind == LimitValue::Kind::value;
-            table.add({reader.name(r.scope), std::string(field.name),
-                       bounded ? format_amount(field.unit, limit.value) : "unlimited",
-                       has_use ? format_amount(field.unit, used) : "-",
-                       has_use && bounded ? format_amount(field.unit, limit.value - used) : "-"});
-        }
-    });
-    if (!common.json && table.empty()) std::printf("no limit is set\n");
-    if (!common.json && !table.empty()) table.print();
     return kDone;
 }
 
@@ -375,30 +281,94 @@ int sessions(const Common& common) {
     return kDone;
 }
 
+int restricted(const Common& common) {
+    const Reader reader = Reader::open(common.name, common.state_dir);
+    const std::int64_t now = wall_clock_ns();
+    Table table({"scope", "sides", "from", "to", "in force", "reason"});
+    for (const RestrictionView& r : reader.restrictions()) {
+        const std::string sides = r.buy && r.sell ? "both" : r.buy ? "buy" : "sell";
+        const std::string from = r.from_ns == 0 ? "" : persist::format_time(r.from_ns);
+        const std::string to = r.to_ns == Restriction{}.to_ns ? "" : persist::format_time(r.to_ns);
+        const bool in_force = r.from_ns <= now && now < r.to_ns;
+        if (!common.json) {
+            table.add({reader.name(r.scope), sides, from.empty() ? "always" : from, to.empty() ? "for ever" : to,
+                       in_force ? "yes" : "no", r.reason});
+            continue;
+        }
+        JsonWriter out;
+        out.begin_object().member("scope", reader.name(r.scope)).member("sides", sides).key("from");
+        from.empty() ? out.null() : out.string(from);
+        out.key("to");
+        to.empty() ? out.null() : out.string(to);
+        print_line(out.member_bool("in_force", in_force).member("reason", r.reason).end_object().text());
+    }
+    if (!common.json && table.empty()) std::printf("nothing is restricted\n");
+    if (!common.json && !table.empty()) table.print();
+    return kDone;
+}
+
+int approvals(const Common& common) {
+    const Reader reader = Reader::open(common.name, common.state_dir);
+    Table table({"request", "scope", "asks for", "status", "asked by", "reason"});
+    for (const ApprovalView& a : reader.approvals()) {
+        const std::string status = a.approved ? "approved" : "open";
+        if (!common.json) {
+            table.add({text_of(a.request), reader.name(a.scope),
+                       a.unreconciled ? "release of unreconciled" : std::string(name_of(a.state)), status, text_of(a.uid),
+                       a.reason});
+            continue;
+        }
+        JsonWriter out;
+        out.begin_object().member("request", a.request).member("scope", reader.name(a.scope));
+        out.member("state", name_of(a.state)).member_bool("unreconciled", a.unreconciled).member("status", status);
+        print_line(out.member("uid", std::uint64_t{a.uid}).member("reason", a.reason).end_object().text());
+    }
+    if (!common.json && table.empty()) std::printf("nothing waits for a second person\n");
+    if (!common.json && !table.empty()) table.print();
+    return kDone;
+}
+
 namespace {
+
 volatile sig_atomic_t stop_requested = 0;
 void request_stop(int) { stop_requested = 1; }
+
+void require_types(const std::vector<std::string>& types) {
+    std::vector<std::string_view> known;
+    for (std::uint16_t number = 1; number < 256; ++number) {
+        const std::string_view name = persist::name_of(static_cast<layout::EventType>(number));
+        if (name != "unknown") known.push_back(name);
+    }
+    for (const std::string& type : types)
+        if (std::find(known.begin(), known.end(), type) == known.end())
+            throw Error(Errc::bad_input, "--type: seen '" + type + "', allowed: " + join(known, " "));
+}
+
 }  // namespace
 
-int events(const Common& common, std::uint64_t from, bool follow) {
+int events(const Common& common, const EventOptions& options) {
+    require_types(options.types);
     ::signal(SIGINT, request_stop);
     ::signal(SIGTERM, request_stop);
     ::signal(SIGPIPE, SIG_IGN);
     const Reader reader = Reader::open(common.name, common.state_dir);
+    const Selection selection = select(reader, options.entities);
+    const EventFilter filter{options.types, selection.account, selection.strategy, selection.instrument};
     bool open = true;
-    std::uint64_t next = from;
+    std::uint64_t next = options.from;
     const auto print = [&](std::uint64_t, const std::string& line) { return (open = print_line(line)) && stop_requested == 0; };
     // Asked for by number, older events come from the journal's files.
-    if (from != 0 && from < reader.oldest_event()) next = reader.journaled_events(from, reader.oldest_event() - 1, print);
+    if (next != 0 && next < reader.oldest_event())
+        next = reader.journaled_events(next, reader.oldest_event() - 1, filter, print);
     while (open && stop_requested == 0) {
         std::uint64_t lost = 0;
-        next = reader.events(next, print, &lost);
+        next = reader.events(next, filter, print, &lost);
         if (lost > 0)
             std::fprintf(stderr,
                          "riskctl: %llu events were overwritten in memory before they could be read, and are in no journal "
                          "file that is left\n",
                          static_cast<unsigned long long>(lost));
-        if (!follow) break;
+        if (!options.follow) break;
         const timespec pause{0, 20'000'000};
         ::nanosleep(&pause, nullptr);
     }

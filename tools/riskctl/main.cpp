@@ -29,11 +29,12 @@ struct Arguments {
     ReplayOptions replay;
     std::string config, id, account, scope, reason;
     std::vector<std::string> assignments;
-    std::uint64_t from = 0;
+    EventOptions events;
+    std::uint64_t request = 0;
     std::uint32_t timeout_ms = 60000;
     RecoverArguments recover;
     std::string file, key_file;
-    bool follow = false, keep_files = false, force = false, no_host = false;
+    bool keep_files = false, force = false, no_host = false;
 };
 
 using Verb = std::function<int()>;
@@ -83,15 +84,32 @@ void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
         ->check(CLI::Range(1U, 3600000U));
 }
 
+constexpr const char* kScopes = "firm, account:A, strategy:S, instrument:I, account:A/instrument:I, strategy:S/instrument:I";
+
+void add_entities(CLI::App* verb, Entities& entities) {
+    verb->add_option("--strategy", entities.strategy, "of this strategy");
+    verb->add_option("--account", entities.account, "of this account");
+    verb->add_option("--instrument", entities.instrument, "of this instrument");
+    verb->add_option("--scope", entities.scope, std::string("inside this scope: ") + kScopes);
+}
+
+void add_events_verb(CLI::App& app, Arguments& a, Verb& chosen) {
+    CLI::App* events_verb =
+        add_verb(app, "events", "the log as JSON Lines", a, chosen, [&a] { return events(a.common, a.events); });
+    events_verb->add_option("--from", a.events.from,
+                            "first sequence number, also of events that only the journal holds; default: the oldest in memory");
+    events_verb->add_flag("--follow", a.events.follow, "go on with what comes");
+    events_verb->add_option("--type", a.events.types, "only these types, as in `event`, separated by commas")->delimiter(',');
+    add_entities(events_verb, a.events.entities);
+}
+
 void add_looking_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     add_verb(app, "status", "state, watermarks, sessions, capacity, repairs", a, chosen, [&a] { return status(a.common); });
     CLI::App* orders_verb = add_verb(app, "orders", "list orders", a, chosen, [&a] { return orders(a.common, a.filter); });
     orders_verb->add_flag("--live", a.filter.live, "live orders only");
     orders_verb->add_flag("--kill-list", a.filter.kill_list,
                           "orders that a halt or the death of their strategy asks to cancel");
-    orders_verb->add_option("--strategy", a.filter.strategy, "of this strategy");
-    orders_verb->add_option("--account", a.filter.account, "of this account");
-    orders_verb->add_option("--instrument", a.filter.instrument, "of this instrument");
+    add_entities(orders_verb, a.filter.entities);
     CLI::App* order_verb =
         add_verb(app, "order", "show one order", a, chosen, [&a] { return order(a.common, a.id, a.account); });
     order_verb->add_option("ID", a.id, "any id of the order's chain")->required();
@@ -99,15 +117,13 @@ void add_looking_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     for (const auto& [verb_name, verb] : {std::pair{"exposure", &exposure}, std::pair{"limits", &limits}}) {
         CLI::App* rows = add_verb(app, verb_name, "counters, limits and utilisation of scopes", a, chosen,
                                   [&a, verb = verb] { return verb(a.common, a.scope); });
-        rows->add_option("--scope", a.scope,
-                         "firm, account:A, strategy:S, instrument:I, account:A/instrument:I, strategy:S/instrument:I");
+        rows->add_option("--scope", a.scope, kScopes);
     }
     add_verb(app, "sessions", "who is attached, or died", a, chosen, [&a] { return sessions(a.common); });
-    CLI::App* events_verb =
-        add_verb(app, "events", "the log as JSON Lines", a, chosen, [&a] { return events(a.common, a.from, a.follow); });
-    events_verb->add_option("--from", a.from,
-                            "first sequence number, also of events that only the journal holds; default: the oldest in memory");
-    events_verb->add_flag("--follow", a.follow, "go on with what comes");
+    add_verb(app, "restricted", "the restricted list", a, chosen, [&a] { return restricted(a.common); });
+    add_verb(app, "approvals", "resumes that wait for, or had, a second person", a, chosen,
+             [&a] { return approvals(a.common); });
+    add_events_verb(app, a, chosen);
     add_verb(app, "verify", "full audit; exit 1 with every violation named", a, chosen, [&a] { return verify(a.common); });
     add_verb(
         app, "doctor", "check the host and the registry, name the remedy", a, chosen, [&a] { return doctor(a.common); }, false);
@@ -126,6 +142,9 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     resume_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
     resume_verb->add_option("--state", a.state.state, "default active")
         ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
+    CLI::App* approve_verb = add_verb(app, "approve", "four eyes: the second person's word for a resume", a, chosen,
+                                      [&a] { return approve(a.common, a.request); });
+    approve_verb->add_option("REQUEST", a.request, "its number, as `resume` printed it")->required();
     CLI::App* limit_verb = add_verb(app, "limit", "change limits on the running registry", a, chosen,
                                     [&a] { return limit(a.common, a.scope, a.reason, a.assignments); });
     limit_verb->add_option("--scope", a.scope, "scope to change")->required();
@@ -171,11 +190,10 @@ bool is_verb(const CLI::App& app, const std::string& name) {
 
 /// A verb that does not exist, or not yet.
 int unknown_verb(const CLI::App& app, const std::string& name) {
-    for (const char* later : {"reconcile", "load", "roll", "approve", "top"})
-        if (name == later) {
-            std::fprintf(stderr, "riskctl: '%s' is not built in this release (CHANGELOG.md)\n", later);
-            return kUsage;
-        }
+    if (name == "top") {
+        std::fprintf(stderr, "riskctl: 'top' is not built in this release (CHANGELOG.md)\n");
+        return kUsage;
+    }
     std::string known;
     for (const CLI::App* verb : app.get_subcommands({})) known += " " + verb->get_name();
     std::fprintf(stderr, "riskctl: no verb '%s', allowed:%s\n", name.c_str(), known.c_str());

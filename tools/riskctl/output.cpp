@@ -44,6 +44,7 @@ void write_verdict(JsonWriter& out, const Reader& reader, const Verdict& v) {
         out.member("leaves_quantity", format_amount(Unit::quantity, v.leaves_quantity.value));
     }
     if (v.flags != 0) write_flags(out, v.flags);
+    if (v.request != 0) out.member("request", v.request).member_bool("pending", true);
     if (v.durability == Durability::pending) out.member("durability", "pending");
 }
 

@@ -29,10 +29,22 @@ struct ExecOptions {
     bool host_snapshotter = true;
 };
 
+/// What a list is narrowed to; empty: any. A scope stands for the entities that it names.
+struct Entities {
+    std::string account, strategy, instrument, scope;
+};
+
 struct OrderFilter {
     bool live = false;
     bool kill_list = false;
-    std::string strategy, account, instrument;
+    Entities entities;
+};
+
+struct EventOptions {
+    std::uint64_t from = 0;
+    bool follow = false;
+    std::vector<std::string> types;
+    Entities entities;
 };
 
 struct StateOptions {
@@ -62,9 +74,12 @@ int order(const Common& common, const std::string& id, const std::string& accoun
 int exposure(const Common& common, const std::string& scope);
 int limits(const Common& common, const std::string& scope);
 int sessions(const Common& common);
-int events(const Common& common, std::uint64_t from, bool follow);
+int events(const Common& common, const EventOptions& options);
+int restricted(const Common& common);
+int approvals(const Common& common);
 int halt(const Common& common, const StateOptions& options);
 int resume(const Common& common, const StateOptions& options);
+int approve(const Common& common, std::uint64_t request);
 int limit(const Common& common, const std::string& scope, const std::string& reason,
           const std::vector<std::string>& assignments);
 int verify(const Common& common);

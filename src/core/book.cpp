@@ -1,0 +1,305 @@
+#include "core/book.hpp"
+
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "core/overlay.hpp"
+
+namespace riskreg::core {
+
+using namespace layout;
+
+namespace {
+
+constexpr unsigned kTop = 3;
+constexpr unsigned kChildBits = 6;
+constexpr std::uint32_t kMostSteps = 128;   // of a probe; beyond, the table counts as full
+constexpr BookKey kMostTicks = std::int64_t{1} << 60;
+
+std::uint32_t side_of(const State& state, std::uint32_t account, std::uint32_t instrument, Side side) noexcept {
+    const std::uint32_t group = state.has_setting(kSelfMatchFirm) ? 0 : account;
+    return (group * state.geometry.instruments + instrument) * 2 + (side == Side::buy ? 0U : 1U);
+}
+
+std::uint64_t owner_of(std::uint32_t side, unsigned level) noexcept { return (side + 1ULL) << 2 | level; }
+
+struct Node {
+    std::uint32_t at = kNoSlot;   // kNoSlot: neither found nor room
+    bool found = false;
+};
+
+Node find_node(const State& state, std::uint64_t owner, std::int64_t key) noexcept {
+    const std::uint32_t mask = state.geometry.book_nodes - 1;
+    auto at = static_cast<std::uint32_t>(base::mix(base::mix(owner) ^ static_cast<std::uint64_t>(key))) & mask;
+    for (std::uint32_t steps = 0; steps < std::min(kMostSteps, state.geometry.book_nodes); ++steps, at = (at + 1) & mask) {
+        const BookNode& node = state.book_nodes[at];
+        const std::uint64_t seen = load_relaxed(node.owner);
+        if (seen == 0) return {at, false};
+        if (seen == owner && node.key == key) return {at, true};
+    }
+    return {};
+}
+
+/// The node of a key, made when it is not there; null when there is no room.
+BookNode* take_node(State& state, std::uint64_t owner, std::int64_t key) noexcept {
+    const Node found = find_node(state, owner, key);
+    if (found.at == kNoSlot) {
+        store_relaxed(state.status->book_overflow, 1);
+        return nullptr;
+    }
+    BookNode& node = state.book_nodes[found.at];
+    if (found.found) return &node;
+    node.key = key;
+    node.bitmap = node.next = 0;
+    node.count.make_genesis({});
+    store_release(node.owner, owner);
+    return &node;
+}
+
+std::uint64_t bit_of(std::int64_t child_key) noexcept { return 1ULL << (static_cast<std::uint64_t>(child_key) & 63U); }
+std::int64_t up(BookKey key, unsigned level) noexcept { return key >> (kChildBits * level); }
+
+/// Links a top into its list, best first. Found there: done.
+void link_top(State& state, std::uint32_t side, BookNode& node) noexcept {
+    const bool buy = (side & 1U) == 0;
+    const auto number = static_cast<std::uint64_t>(&node - state.book_nodes) + 1;
+    std::uint64_t* link = &state.book_heads[side];
+    for (std::uint64_t at = load_relaxed(*link); at != 0; at = load_relaxed(*link)) {
+        if (at == number) return;
+        BookNode& other = state.book_nodes[at - 1];
+        if (buy ? other.key < node.key : other.key > node.key) break;
+        link = &other.next;
+    }
+    store_relaxed(node.next, load_relaxed(*link));
+    store_release(*link, number);
+}
+
+/// From the top down, so that the lowest bit is set last: where it is set, all above are.
+void set_bits(State& state, std::uint32_t side, BookKey key) noexcept {
+    BookNode* nodes[kTop + 1] = {};
+    for (unsigned level = 1; level <= kTop; ++level) {
+        nodes[level] = take_node(state, owner_of(side, level), up(key, level));
+        if (nodes[level] == nullptr) return;
+        if (level == 1 && (load_relaxed(nodes[1]->bitmap) & bit_of(key)) != 0) return;
+    }
+    link_top(state, side, *nodes[kTop]);
+    for (unsigned level = kTop; level >= 1; --level)
+        store_relaxed(nodes[level]->bitmap, load_relaxed(nodes[level]->bitmap) | bit_of(up(key, level - 1)));
+}
+
+void clear_bits(State& state, std::uint32_t side, BookKey key) noexcept {
+    for (unsigned level = 1; level <= kTop; ++level) {
+        const Node found = find_node(state, owner_of(side, level), up(key, level));
+        if (!found.found) return;
+        BookNode& node = state.book_nodes[found.at];
+        const std::uint64_t left = load_relaxed(node.bitmap) & ~bit_of(up(key, level - 1));
+        store_relaxed(node.bitmap, left);
+        if (left != 0) return;
+    }
+}
+
+void change_count(State& state, std::uint64_t seq, std::uint32_t side, BookKey key, std::int64_t change) noexcept {
+    BookNode* node = take_node(state, owner_of(side, 0), key);
+    if (node == nullptr) return;
+    bool repeated = true;
+    std::uint64_t before = 0;
+    node->count.update(seq, [&](BookCount& next) {
+        repeated = false;
+        before = next.count;
+        next.count += static_cast<std::uint64_t>(change);
+    });
+    const std::uint64_t after = node->count.newest().count;
+    // Bitmaps only follow when a price comes or goes; a repetition cannot know whether they did.
+    if (after != 0 && (repeated || before == 0)) set_bits(state, side, key);
+    if (after == 0) clear_bits(state, side, key);
+}
+
+BookKey clamp_key(BookKey key) noexcept { return std::clamp(key, -kMostTicks, kMostTicks); }
+
+/// A buy at a price off the grid is as aggressive as the tick below it, a sell as the tick above: orders to come are on the grid.
+BookKey limit_key(const State& state, std::uint32_t instrument, Side side, std::int64_t price) noexcept {
+    const std::int64_t tick = state.instrument_records[instrument].tick;
+    std::int64_t key = price / tick;
+    const std::int64_t rest = price % tick;
+    if (side == Side::buy && rest < 0) --key;
+    if (side == Side::sell && rest > 0) ++key;
+    return clamp_key(key);
+}
+
+}  // namespace
+
+BookKeys keys_of(const State& state, const BookedOrder& order) noexcept {
+    BookKeys keys;
+    const bool stop = order.type == OrderType::stop || order.type == OrderType::stop_limit;
+    if (!is_live(order.base) || (stop && order.cum_quantity <= 0)) return keys;
+    const bool by_limit = order.type == OrderType::limit || order.type == OrderType::stop_limit;
+    if (!by_limit) {
+        keys.keys[keys.size++] = order.side == Side::buy ? kAnyBuy : kAnySell;
+        return keys;
+    }
+    keys.keys[keys.size++] = limit_key(state, order.instrument, order.side, order.price);
+    if ((order.flags & kPendingReplace) == 0) return keys;
+    const BookKey pending = limit_key(state, order.instrument, order.side, order.pending_price);
+    if (pending != keys.keys[0]) keys.keys[keys.size++] = pending;
+    return keys;
+}
+
+bool incoming_key(const State& state, const PricedOrder& order, BookKey& key) noexcept {
+    if (order.type == OrderType::stop || order.type == OrderType::stop_limit) return false;
+    key = order.type == OrderType::limit ? limit_key(state, order.instrument, order.side, order.price)
+          : order.side == Side::buy      ? kAnyBuy
+                                         : kAnySell;
+    return true;
+}
+
+bool best_key(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey& key) noexcept {
+    const std::uint32_t book = side_of(state, account, instrument, side);
+    const BookNode* node = nullptr;
+    for (std::uint64_t at = load_relaxed(state.book_heads[book]); at != 0; at = load_relaxed(node->next)) {
+        node = &state.book_nodes[at - 1];
+        if (load_relaxed(node->bitmap) != 0) break;
+    }
+    if (node == nullptr || load_relaxed(node->bitmap) == 0) return false;
+    for (unsigned level = kTop; level >= 1; --level) {
+        const std::uint64_t children = load_relaxed(node->bitmap);
+        if (children == 0) return false;
+        const int child = side == Side::buy ? 63 - __builtin_clzll(children) : __builtin_ctzll(children);
+        key = node->key * 64 + child;
+        if (level == 1) return true;
+        const Node found = find_node(state, owner_of(book, level - 1), key);
+        if (!found.found) return false;
+        node = &state.book_nodes[found.at];
+    }
+    return false;
+}
+
+bool has_book_room(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey key) noexcept {
+    const std::uint32_t book = side_of(state, account, instrument, side);
+    for (unsigned level = 0; level <= kTop; ++level) {
+        const Node node = find_node(state, owner_of(book, level), up(key, level));
+        if (node.at == kNoSlot) return false;
+        // A price that is there has everything above it.
+        if (level == 0 && node.found) return true;
+    }
+    return true;
+}
+
+void move_in_books(State& state, std::uint64_t seq, std::uint32_t account, std::uint32_t instrument, Side side,
+                   const BookKeys& before, const BookKeys& after) noexcept {
+    if (!keeps_books(state)) return;
+    const std::uint32_t book = side_of(state, account, instrument, side);
+    const auto holds = [](const BookKeys& keys, BookKey key) {
+        return (keys.size > 0 && keys.keys[0] == key) || (keys.size > 1 && keys.keys[1] == key);
+    };
+    for (std::size_t i = 0; i < after.size; ++i)
+        if (!holds(before, after.keys[i])) change_count(state, seq, book, after.keys[i], 1);
+    for (std::size_t i = 0; i < before.size; ++i)
+        if (!holds(after, before.keys[i])) change_count(state, seq, book, before.keys[i], -1);
+}
+
+namespace {
+
+BookedOrder booked_order(const OrderIdentity& i, const OrderState& s) noexcept {
+    return {i.instrument, i.side, i.type, s.base, s.flags, s.cum_quantity, s.price, s.pending_price};
+}
+
+template <class Visit>
+void each_live_key(const State& state, Visit visit) {
+    for (std::uint64_t slot = 0; slot < std::min<std::uint64_t>(state.log->next_order, state.geometry.orders); ++slot) {
+        const OrderIdentity& identity = state.orders[slot].identity;
+        const OrderState& order = state.orders[slot].state.newest();
+        if (identity.kind != SlotKind::order || !is_live(order.base)) continue;
+        const BookKeys keys = keys_of(state, booked_order(identity, order));
+        for (std::size_t i = 0; i < keys.size; ++i)
+            visit(side_of(state, identity.account, identity.instrument, identity.side), keys.keys[i]);
+    }
+}
+
+}  // namespace
+
+void rebuild_books(State& state) noexcept {
+    if (!keeps_books(state)) return;
+    std::memset(static_cast<void*>(state.book_nodes), 0, sizeof(BookNode) * state.geometry.book_nodes);
+    std::memset(state.book_heads, 0, 8ULL * state.geometry.book_sides);
+    store_relaxed(state.status->book_overflow, 0);
+    each_live_key(state, [&](std::uint32_t book, BookKey key) {
+        // Outside of events: the count is written as it is, of the sequence at which the tables stand.
+        BookNode* node = take_node(state, owner_of(book, 0), key);
+        if (node == nullptr) return;
+        BookCount count = node->count.newest();
+        count.count += 1;
+        node->count.copy[0] = BookCount{};
+        count.seq = std::max<std::uint64_t>(state.log->applied, kGenesis);
+        node->count.copy[1] = count;
+        if (count.count == 1) set_bits(state, book, key);
+    });
+}
+
+std::string check_books(const State& state) {
+    if (!keeps_books(state) || state.status->book_overflow != 0) return {};
+    std::map<std::pair<std::uint32_t, BookKey>, std::uint64_t> expected;
+    each_live_key(state, [&](std::uint32_t book, BookKey key) { ++expected[{book, key}]; });
+    const auto name = [](std::uint32_t book, BookKey key) {
+        return "book side " + std::to_string(book) + ", price of " + std::to_string(key) + " ticks";
+    };
+    std::uint64_t counted = 0;
+    for (std::uint32_t at = 0; at < state.geometry.book_nodes; ++at) {
+        const BookNode& node = state.book_nodes[at];
+        if (node.owner == 0 || (node.owner & 3U) != 0) continue;
+        const std::uint64_t count = node.count.newest().count;
+        if (count == 0) continue;
+        const auto book = static_cast<std::uint32_t>((node.owner >> 2) - 1);
+        const auto found = expected.find({book, node.key});
+        if (found == expected.end() || found->second != count)
+            return name(book, node.key) + ": holds " + std::to_string(count) + " orders, not " +
+                   std::to_string(found == expected.end() ? 0 : found->second);
+        ++counted;
+    }
+    if (counted != expected.size()) return "a price of live orders is in no book";
+    std::map<std::uint32_t, BookKey> best;
+    for (const auto& [at, count] : expected) {
+        const bool buy = (at.first & 1U) == 0;
+        const auto [entry, fresh] = best.emplace(at.first, at.second);
+        if (!fresh) entry->second = buy ? std::max(entry->second, at.second) : std::min(entry->second, at.second);
+    }
+    for (std::uint32_t book = 0; book < state.geometry.book_sides; ++book) {
+        BookKey key = 0;
+        const std::uint32_t pair = book / 2;
+        const bool any = best_key(state, pair / state.geometry.instruments, pair % state.geometry.instruments,
+                                  (book & 1U) == 0 ? Side::buy : Side::sell, key);
+        const auto wanted = best.find(book);
+        if (any != (wanted != best.end()) || (any && key != wanted->second)) return name(book, key) + ": not its best price";
+    }
+    return {};
+}
+
+bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order, const BatchOverlay* overlay,
+                     Decision& out) noexcept {
+    if (!keeps_books(state)) return false;
+    BookKey key = 0;
+    if (!incoming_key(state, order, key)) return false;
+    const bool buy = order.side == Side::buy;
+    BookKey other = 0;
+    bool any = best_key(state, account, order.instrument, buy ? Side::sell : Side::buy, other);
+    if (overlay != nullptr) {
+        for (const NewOrder& member : overlay->members()) {
+            BookKey resting = 0;
+            const bool meets = member.instrument == order.instrument && member.side != order.side &&
+                               (member.account == account || state.has_setting(kSelfMatchFirm));
+            if (!meets || !incoming_key(state, priced_of(member), resting)) continue;
+            other = !any ? resting : buy ? std::min(other, resting) : std::max(other, resting);
+            any = true;
+        }
+    }
+    if (!any || (buy ? key < other : key > other)) return false;
+    if (state.has_setting(kSelfMatchAdvises)) return out.verdict.crosses_own = true, false;
+    const std::uint32_t row =
+        state.has_setting(kSelfMatchFirm) ? state.geometry.firm_row() : state.geometry.account_row(account);
+    const bool priced = order.type == OrderType::limit && other > kAnySell && other < kAnyBuy;
+    Compared compared{row, 0, 0, Unit::none};
+    if (priced) compared = {row, order.price, other * state.instrument_records[order.instrument].tick, Unit::price};
+    return deny(state, DenyReason::self_match, compared, out), true;
+}
+
+}  // namespace riskreg::core

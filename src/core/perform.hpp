@@ -1,0 +1,20 @@
+/// append and apply of a whole decision: its event, and those that follow from it, by one commit.
+#pragma once
+
+#include "core/apply.hpp"
+#include "core/decide.hpp"
+
+namespace riskreg::core {
+
+/// Commits what was decided (`decision.commit`), with the state changes that it brings about: breakers, loss limits, a mark
+/// that breaches a limit. Sets the verdict's sequence. Under the lock.
+void perform(State& state, Decision& decision) noexcept;
+/// The same with events that were decided together.
+void perform(State& state, Decision& decision, FollowUps& more) noexcept;
+
+/// What a refusal leaves in the log: always when it counts as a message, otherwise when `gate_admits`; and the state change
+/// of a loss that it found. True when its `denied` event was written. Under the lock.
+bool perform_refusal(State& state, const Caller& caller, layout::EventType request, const NewOrder& order, Decision& decision,
+                     bool gate_admits) noexcept;
+
+}  // namespace riskreg::core

@@ -1,0 +1,56 @@
+/// What positions are worth: marks, gross and net value, the result of the day (semantics.md 7 and 15). Internal to core.
+///
+/// Rows of one instrument value their own position; rows that span instruments hold the sum over theirs. An event carries
+/// by how much each of the three pairs changes (layout::ValueDelta), because apply may not look from one row at another.
+#pragma once
+
+#include "core/decide_common.hpp"
+
+namespace riskreg::core {
+
+/// The rows of one instrument, and of the pair that each makes with the row that sums it up.
+inline constexpr std::size_t kPairs = 3;
+inline constexpr std::size_t kFirstInstrumentRow = 3;  // in a RowSet: instrument, account × instrument, strategy × instrument
+
+/// A delta of this value says: the sum does not fit, saturate. Apply then flags the row.
+inline constexpr std::int64_t kNoFit = base::kMaxInt64;
+
+/// Gross and net value of one row of an instrument at a price; kNoFit where they leave 64 bits.
+struct Worth {
+    std::int64_t gross = 0;
+    std::int64_t net = 0;
+};
+
+/// How the counters of an instrument's rows are about to change, and at which price.
+struct ValueChange {
+    Side side = Side::none;
+    std::int64_t position = 0;
+    std::int64_t open_quantity = 0;
+    std::optional<std::int64_t> price;  ///< of a fill or load: stands for the mark of rows that have none of their own
+    bool in_batch = false;  ///< the counters hold members of a batch that the values do not
+};
+
+/// Deltas of the three pairs. `counters` are those of the six rows before the change.
+[[nodiscard]] layout::ValueDelta value_delta(const State& state, std::uint32_t instrument, const RowSet& rows,
+                                             const std::array<const layout::RowCounters*, kRowsPerOrder>& counters,
+                                             const ValueChange& change) noexcept;
+
+/// The same for one row of one instrument that takes a new mark.
+[[nodiscard]] Worth mark_delta(const State& state, std::uint32_t instrument, std::uint32_t row, std::int64_t mark) noexcept;
+
+/// position · price with its sign: negative for a short position, or for a long one at a negative price.
+[[nodiscard]] std::int64_t signed_notional(std::int64_t price, std::int64_t quantity,
+                                           const base::NotionalFactor& factor) noexcept;
+
+/// Result of the day of a row, after `cash` and `net` more.
+[[nodiscard]] std::int64_t pnl_of(const layout::RowValue& value, std::int64_t cash = 0, std::int64_t net = 0) noexcept;
+
+/// What the loss limits of a row say about a result.
+struct LossBreach {
+    DenyReason reason = DenyReason::none;
+    std::int64_t observed = 0;
+    std::int64_t limit = 0;
+};
+[[nodiscard]] LossBreach loss_breach(const layout::RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept;
+
+}  // namespace riskreg::core
