@@ -102,7 +102,6 @@ struct Command {
     std::uint32_t uid = 0;
     std::uint64_t request = 0;
     Restriction entry;
-    bool start_of_day = true;
     std::uint8_t alert_limit = 0, alert_level = 0;
     std::vector<Command> members;
 };
@@ -179,7 +178,6 @@ std::string text_of_control(const Command& c) {
     if (c.op == Op::die || c.op == Op::attach || c.op == Op::load_position || c.op == Op::load_order)
         out << " strategy " << int(c.strategy);
     if (c.op == Op::reference) out << " at t+" << (c.time_ns - kStart) / 1000 << "us";
-    if (c.op == Op::load_position && !c.start_of_day) out << " as a trade";
     if (c.op == Op::approve) out << " request " << c.request;
     if (c.op == Op::alert) out << " limit " << int(c.alert_limit) << " level " << int(c.alert_level);
     if (c.op == Op::restrict)
@@ -927,7 +925,6 @@ private:
         if (random_.percent(2)) c.strategy = StrategyId{9};
         c.quantity = config_of(i).lot.value * random_.between(1, 12) * (random_.percent(50) ? 1 : -1);
         c.price = is_huge(i) ? 1 : price(i);
-        c.start_of_day = random_.percent(75);
         return c;
     }
 
@@ -1050,8 +1047,7 @@ Verdict run(PlainRegistry& registry, const Command& c) {
         case Op::mark: return registry.marked(caller, c.scope, Price{*c.price});
         case Op::restrict: return registry.restrict(caller, c.scope, c.entry);
         case Op::load_position:
-            return registry.load_position(caller, c.account, c.strategy, c.instrument, Quantity{*c.quantity}, Price{*c.price},
-                                          c.start_of_day);
+            return registry.load_position(caller, c.account, c.strategy, c.instrument, Quantity{*c.quantity}, Price{*c.price});
         case Op::load_order: return registry.load_order(caller, c.strategy, order_request(c));
         case Op::approve: return registry.approve(caller, c.request);
         case Op::alert: return registry.alert(caller, alert_request(registry, c));
@@ -1077,8 +1073,7 @@ Verdict run(model::Model& model, const Command& c) {
         case Op::limits: return model.set_limits(caller, c.scope, c.limits, c.fields);
         case Op::mark: return model.marked(caller, c.scope, *c.price);
         case Op::restrict: return model.restrict(caller, c.scope, c.entry);
-        case Op::load_position:
-            return model.load_position(caller, c.account, c.strategy, c.instrument, *c.quantity, *c.price, c.start_of_day);
+        case Op::load_position: return model.load_position(caller, c.account, c.strategy, c.instrument, *c.quantity, *c.price);
         case Op::load_order: return model.load_order(caller, c.strategy, order_request(c));
         case Op::approve: return model.approve(caller, c.request);
         case Op::alert: return model.alert(caller, c.scope, c.alert_limit, c.alert_level);

@@ -450,9 +450,11 @@ public:
     /// Puts an entry on the restricted list, or changes the one of the same scope and dates; neither side: takes it off.
     /// Denied `capacity` when the list is full.
     [[nodiscard]] Verdict restrict(const Scope& scope, const Restriction& entry) noexcept;
-    /// A position of the start of the day, added to what is there; not judged by limits. Empty strategy: `external`.
+    /// A position of the start of the day, or a correction of one, added to what is there; not judged by limits, and without
+    /// effect on the result of the day: its value at `price` is part of the value that the day began with. Strategy `none`:
+    /// `external`. Denied `invalid_quantity` when it is 0.
     [[nodiscard]] Verdict load_position(AccountId account, StrategyId strategy, InstrumentId instrument, Quantity quantity,
-                                        Price price, bool start_of_day = true, std::string_view text = {}) noexcept;
+                                        Price price, std::string_view text = {}) noexcept;
     /// An order that is live at the venue already: reserved whatever the limits say, then known as acknowledged.
     [[nodiscard]] Verdict load_order(StrategyId strategy, const OrderRequest& order) noexcept;
     /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below

@@ -189,7 +189,7 @@ void apply_registered(State& state, const RegisterEvent& event) noexcept {
     order.pending_alias = kNoSlot;
     order.last_execution = kNoSlot;
     order.version = 1;
-    order.base = OrderBase::pending_new;
+    order.base = (event.identity_flags & kLoaded) != 0 ? OrderBase::new_ : OrderBase::pending_new;
     apply_books(state, h, identity, order);
     state.orders[h.order_slot].state.store(h.seq, order);
     CRASH_POINT("order state");

@@ -221,6 +221,17 @@ bool deny_reference(const State& state, const PricedOrder& order, std::int64_t n
     return false;
 }
 
+bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t now_ns, std::int64_t& reserved_price,
+                   Decision& out) noexcept {
+    const Reference reference = reference_of(state, order.instrument, now_ns);
+    const bool needs_reference = !price_required(order.type) && !order.has_stop_price;
+    if (needs_reference && !reference.known) return deny(state, DenyReason::reference_price_unknown, out), true;
+    const auto price = reserve_price(state, order, reference);
+    if (!price) return deny(state, DenyReason::arithmetic_overflow, out), true;
+    reserved_price = *price;
+    return false;
+}
+
 bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
     if (growth.order_quantity > 0 && state.has_setting(kRequireLimits)) {
         const unsigned set = now.control[0]->set | now.control[1]->set | now.control[3]->set | now.control[4]->set;
@@ -352,10 +363,11 @@ unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, c
     const RowRiskLimits& l = state.rows_risk[now.rows[k]].limits.newest();
     const ValuesAfter after = values_after(state, now, k, growth, overlay);
     const bool worst_case = state.has_setting(kGrossWorstCase);
-    const bool gross_grows = worst_case ? growth.values.gross[k % kPairs] > 0 || growth.unpriced : growth.notional > 0;
+    const bool no_price = worst_case && growth.is_unpriced(k) && growth.quantity > 0;
+    const bool gross_grows = worst_case ? growth.values.gross[k % kPairs] > 0 || no_price : growth.notional > 0;
     const bool grows = growth.notional > 0;
     const auto bit = [](bool broken, Breach breach) { return broken ? static_cast<unsigned>(breach) : 0U; };
-    const bool unpriced = growth.unpriced && worst_case && l.max_gross_notional != kUnlimited;
+    const bool unpriced = no_price && l.max_gross_notional != kUnlimited;
     return bit(gross_grows && (unpriced || exceeds(after.gross, l.max_gross_notional)), kGross) |
            bit(grows && exceeds(after.net, l.max_net_notional) && after.net > after.net_before, kNet) |
            bit(grows && growth.side == Side::buy && exceeds(after.cash, l.cash_limit), kCash) |
@@ -374,7 +386,8 @@ void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned 
     };
     switch (breach) {
         case kGross:
-            if (growth.unpriced) return deny(state, DenyReason::reference_price_unknown, out);
+            if (growth.is_unpriced(k) && state.has_setting(kGrossWorstCase))
+                return deny(state, DenyReason::reference_price_unknown, out);
             return refuse(DenyReason::max_gross_notional, after.gross, l.max_gross_notional);
         case kNet: return refuse(DenyReason::max_net_notional, after.net, l.max_net_notional);
         case kCash: return refuse(DenyReason::cash_limit, after.cash, l.cash_limit);
@@ -413,6 +426,13 @@ bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches
 
 }  // namespace
 
+bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((breaches(now, k, growth) & kOverflow) != 0)
+            return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;
+    return false;
+}
+
 /// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
 bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, const BatchOverlay* overlay,
                    Decision& out) noexcept {
@@ -433,7 +453,7 @@ bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int
     for (const RowControl* control : now.control) any |= control->flags;
     if ((any & kRestricted) == 0) [[likely]]
         return false;
-    const unsigned wanted = side == Side::buy ? kRestrictBuy : kRestrictSell;
+    const unsigned wanted = side == Side::buy ? kRestrictBuy : side == Side::sell ? kRestrictSell : 0;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         if (now.rows[k] == kNoSlot || (now.control[k]->flags & kRestricted) == 0) continue;
         for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) {
@@ -450,7 +470,7 @@ bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instr
                      Decision& out) noexcept {
     if (state.instrument_records[instrument].short_forbidden == 0) [[likely]]
         return false;
-    if (side != Side::sell || quantity <= 0) return false;
+    if (side != Side::sell) return false;
     const Int128 worst = worst_case(*now.counters[kAccountInstrumentRow], side, quantity);
     if (worst <= 0) return false;
     const Compared compared{now.rows[kAccountInstrumentRow], clamp(worst), 0, Unit::quantity};

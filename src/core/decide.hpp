@@ -118,14 +118,13 @@ struct RestrictionRequest {
 /// One entry for each (row, from, to): the same again changes its sides and reason. Denied `capacity` when the list is full.
 void decide_restriction(const State& state, const Caller& caller, const RestrictionRequest& request, Decision& out) noexcept;
 
-/// A position of the start of the day (account × instrument × strategy), at the price that it is valued at.
+/// A position of the start of the day, or a correction of one (account × instrument × strategy), at the price that it is valued at.
 struct PositionRequest {
     std::uint16_t account = 0xFFFF;
-    std::uint16_t strategy = 0xFFFF;   ///< `external` where nobody claims it
+    std::uint16_t strategy = 0xFFFF;  ///< `external` where nobody claims it
     std::uint32_t instrument = kNoSlot;
-    std::int64_t quantity = 0;         ///< signed, added
+    std::int64_t quantity = 0;  ///< signed, added
     std::int64_t price = 0;
-    bool start_of_day = true;          ///< its value counts as the day's start value; false: as a trade of today without one
     std::string_view text;
 };
 void decide_position(const State& state, const Caller& caller, const PositionRequest& request, Decision& out) noexcept;
@@ -139,8 +138,8 @@ void decide_mark(const State& state, const Caller& caller, std::uint32_t row, st
 
 struct AlertRequest {
     std::uint32_t row = kNoSlot;
-    std::uint8_t limit = 0;            ///< index among the members of Limits
-    std::uint8_t level = 0;            ///< 0 to 3
+    std::uint8_t limit = 0;  ///< index among the members of Limits
+    std::uint8_t level = 0;  ///< 0 to 3
     Unit unit = Unit::none;
     std::int64_t observed = 0;
     std::int64_t bound = 0;

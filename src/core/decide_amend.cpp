@@ -112,7 +112,8 @@ bool deny_prohibited(const State& state, const RowsNow& rows, const Life& life, 
     if (target.down) return false;
     const OrderIdentity& i = *life.identity;
     const std::int64_t growth = std::max<std::int64_t>(target.quantity - life.now->quantity, 0);
-    return deny_restricted(state, rows, i.side, now_ns, out) || deny_short_sale(state, rows, i.instrument, i.side, growth, out);
+    return deny_restricted(state, rows, i.side, now_ns, out) ||
+           (growth > 0 && deny_short_sale(state, rows, i.instrument, i.side, growth, out));
 }
 
 /// Checks 8 and 10; from here on a refusal counts as a message.
@@ -123,9 +124,16 @@ bool deny_message(const State& state, const RowsNow& rows, Life& life, const Tar
     if (target.down) return false;
     out.metered = life.metered;
     const OrderIdentity& i = *life.identity;
-    const PricedOrder order{i.instrument, i.side, i.type, target.has_price, false, target.price, 0, target.quantity};
+    // A stop that was filled in part has triggered: it is what it then became.
+    const bool stop = i.type == OrderType::stop || i.type == OrderType::stop_limit;
+    const bool by_limit = i.type == OrderType::limit || i.type == OrderType::stop_limit;
+    if (stop && life.now->cum_quantity <= 0) return false;
+    const PricedOrder order{
+        i.instrument,   i.side, by_limit ? OrderType::limit : OrderType::market, target.has_price, false, target.price, 0,
+        target.quantity};
+    const bool meets_more = target.more_aggressive || (!by_limit && target.quantity > life.now->quantity);
+    if (meets_more && deny_self_match(state, i.account, order, nullptr, out)) return true;
     BookKey key = 0;
-    if (target.more_aggressive && deny_self_match(state, i.account, order, nullptr, out)) return true;
     const bool moves = keeps_books(state) && target.price_changes && incoming_key(state, order, key);
     if (!moves || has_book_room(state, i.account, i.instrument, i.side, key)) return false;
     const std::int64_t nodes = state.geometry.book_nodes;
@@ -148,7 +156,7 @@ bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Targ
     growth.order_notional = new_total && old_total && *new_total > *old_total ? *new_total : 0;
     growth.values = values_of(state, life);
     for (std::size_t k = kFirstInstrumentRow; k < kRowsPerOrder; ++k)
-        growth.unpriced |= (state.rows_risk[rows.rows[k]].value.newest().flags & kPriced) == 0;
+        growth.unpriced |= (state.rows_risk[rows.rows[k]].value.newest().flags & kPriced) == 0 ? 1U << k % kPairs : 0U;
     const bool denied = deny_single_order(state, rows, growth, out) ||
                         (!(fits && new_total) && (deny(state, DenyReason::arithmetic_overflow, out), true)) ||
                         deny_message(state, rows, life, target, now_ns, out) ||

@@ -36,6 +36,7 @@ struct Compared {
 inline void deny(const State& state, DenyReason reason, const Compared& compared, Decision& out) noexcept {
     Verdict& v = out.verdict;
     v.result = Result::denied;
+    v.crosses_own = false;
     v.reason = reason;
     v.unit = compared.unit;
     v.has_numbers = compared.unit != Unit::none;
@@ -77,6 +78,10 @@ struct PricedOrder {
 /// Checks 6: reference price and collar; yields the price at which the order reserves. True when it denied.
 [[nodiscard]] bool deny_reference(const State& state, const PricedOrder& order, std::int64_t now_ns,
                                   std::int64_t& reserved_price, Decision& out) noexcept;
+
+/// The same for an order that is live already: no collar, and an old reference price is better than none.
+[[nodiscard]] bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t now_ns,
+                                 std::int64_t& reserved_price, Decision& out) noexcept;
 
 /// The six rows of an order, each loaded once: pointers to the newest copies. Where an entity is unknown a
 /// neutral row stands in; with a batch overlay the counters are private sums.
@@ -120,13 +125,17 @@ struct Growth {
     std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
     std::uint32_t orders = 0;         // 1 for a new order
     layout::ValueDelta values{};      // of the rows, by the worst-case method
-    bool unpriced = false;            // worst case, and no price to value it at
+    unsigned unpriced = 0;            // worst case: bit of the pair whose instrument row has no price to value it at
+    [[nodiscard]] bool is_unpriced(std::size_t row) const noexcept { return (unpriced >> row % 3 & 1U) != 0; }
 };
 /// Check 7: mandatory limits, single-order limits. True when it denied.
 [[nodiscard]] bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
 /// Checks 11 and 12: working orders, position, notionals, cash, turnover, loss, overflow of a counter. True when it denied.
 [[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, const BatchOverlay* overlay,
                                  Decision& out) noexcept;
+
+/// Only the last of them, for orders that no limit refuses.
+[[nodiscard]] bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
 
 /// Check 3, second part: the restricted list, and short sales by `quantity` more. True when it denied.
 [[nodiscard]] bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int64_t now_ns,

@@ -337,8 +337,7 @@ void decide_restriction(const State& state, const Caller& caller, const Restrict
         else if (same) slot = i;
         else others |= entry.row == request.row;
     }
-    if (slot == kNoSlot && request.sides == 0)
-        return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
+    if (slot == kNoSlot && request.sides == 0) return deny(state, DenyReason::invalid_field, out);
     if (slot == kNoSlot) slot = free;
     if (slot == kNoSlot) {
         const std::int64_t size = state.geometry.restrictions;
@@ -362,6 +361,7 @@ void decide_position(const State& state, const Caller& caller, const PositionReq
     if (request.account >= g.accounts) return deny(state, DenyReason::unknown_account, out);
     if (request.strategy >= g.strategies) return deny(state, DenyReason::unknown_strategy, out);
     if (request.instrument >= g.instruments) return deny(state, DenyReason::unknown_instrument, out);
+    if (request.quantity == 0) return deny(state, DenyReason::invalid_quantity, out);
     if (request.quantity == base::kMinInt64) return deny(state, DenyReason::arithmetic_overflow, out);
     PositionEvent& event = out.event.position;
     event.header = timed_header(state, EventType::position_loaded, caller);

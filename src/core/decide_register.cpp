@@ -67,7 +67,7 @@ bool same_content(const OrderIdentity& identity, const Caller& caller, const New
     return identity.kind == SlotKind::order && identity.strategy == caller.strategy &&
            identity.instrument == order.instrument && identity.side == order.side && identity.type == order.type &&
            identity.tif == order.tif && identity.price == order.price && identity.quantity == order.quantity &&
-           identity.stop_price == order.stop_price && identity.flags == flags;
+           identity.stop_price == order.stop_price && (identity.flags & (kHasPrice | kHasStopPrice)) == flags;
 }
 
 /// Check 4: the id is well-formed and nobody used it today.
@@ -124,12 +124,12 @@ void value_order(const State& state, const RowsNow& now, const NewOrder& order, 
                  Growth& growth, Terms& terms) noexcept {
     if (!state.has_setting(kGrossWorstCase)) [[likely]]
         return;
-    bool unpriced = false;
+    unsigned unpriced = 0;
     for (std::size_t k = kFirstInstrumentRow; k < kRowsPerOrder; ++k)
-        unpriced |= (state.rows_risk[now.rows[k]].value.newest().flags & kPriced) == 0;
+        unpriced |= (state.rows_risk[now.rows[k]].value.newest().flags & kPriced) == 0 ? 1U << k % kPairs : 0U;
     const Reference reference = reference_of(state, order.instrument, now_ns);
-    if (unpriced && reference.fresh) terms.mark = reference.price;
-    growth.unpriced = unpriced && !reference.fresh;
+    if (unpriced != 0 && reference.fresh) terms.mark = reference.price;
+    growth.unpriced = reference.fresh ? 0 : unpriced;
     // A price only matters to rows without one; the others keep theirs.
     ValueChange change{order.side, 0, order.quantity, {}, in_batch};
     terms.values = value_delta(state, order.instrument, now.rows, now.counters, change);
@@ -226,25 +226,6 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
 }
 
-namespace {
-
-/// An order that is live already reserves at its own price, or at the reference where it has none or that is greater.
-bool deny_load_price(const State& state, const PricedOrder& order, std::int64_t now_ns, std::int64_t& price,
-                     Decision& out) noexcept {
-    const Reference reference = reference_of(state, order.instrument, now_ns);
-    std::uint64_t size = order.has_price ? base::magnitude(order.price) : 0;
-    if (order.has_stop_price) size = std::max(size, base::magnitude(order.stop_price));
-    if (reference.known && !(order.has_price && state.has_setting(kReserveAtLimit)))
-        size = std::max(size, base::magnitude(reference.price));
-    if (size == 0 && !order.has_price && !order.has_stop_price)
-        return deny(state, DenyReason::reference_price_unknown, out), true;
-    if (size > static_cast<std::uint64_t>(base::kMaxInt64)) return deny(state, DenyReason::arithmetic_overflow, out), true;
-    price = static_cast<std::int64_t>(size);
-    return false;
-}
-
-}  // namespace
-
 void decide_load_order(const State& state, const Caller& caller, const NewOrder& order, Decision& out) noexcept {
     RowsNow now;
     load_rows(state, order.rows, nullptr, now);
@@ -257,15 +238,19 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     if (deny_identity(state, caller, order, nullptr, out) || deny_enumerations(state, order, out)) return;
     const PricedOrder priced = priced_of(order);
     Terms terms;
-    if (deny_shape(state, priced, out) || deny_load_price(state, priced, now_ns, terms.reserved_price, out)) return;
+    if (deny_shape(state, priced, out) || deny_unpriced(state, priced, now_ns, terms.reserved_price, out)) return;
     const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
     if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
     Growth growth{order.side, order.quantity, *notional, order.quantity, *notional, 1};
     value_order(state, now, order, false, now_ns, growth, terms);
-    if (deny_order_slots(state, 1, out) || deny_book_room(state, order, out)) return;
+    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) || deny_book_room(state, order, out)) return;
     accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);
+    // The venue has it: nothing has to be acknowledged.
     out.event.registered.identity_flags |= kLoaded;
+    out.verdict.status = OrderStatus::new_;
+    const bool orphaned = state.strategies[caller.strategy].state.newest().status == SessionStatus::dead;
+    out.verdict.flags = orphaned ? OrderFlags{kOrphaned} : OrderFlags{0};
 }
 
 }  // namespace riskreg::core

@@ -96,7 +96,9 @@ Metered metered_of(const State& state, const RowsNow& now, Message message) noex
         const RowMeters& meters = state.rows_risk[now.rows[k]].meters.newest();
         const auto bit = static_cast<std::uint8_t>(1U << k);
         if (message == Message::request && meters.messages_ring != kNoSlot) metered.messages |= bit;
-        if (meters.all_ring != kNoSlot) metered.all_messages |= bit;
+        // A ring stays when its limit goes; it counts only while there is one.
+        const bool limits_all = state.rows_risk[now.rows[k]].limits.newest().max_all_messages != kUnlimitedCount;
+        if (limits_all && meters.all_ring != kNoSlot) metered.all_messages |= bit;
     }
     return metered;
 }

@@ -19,7 +19,10 @@ public:
 
     void raise(std::uint32_t row, TradingState to, DenyReason why, std::int64_t observed, std::int64_t limit,
                Unit unit) noexcept {
-        const TradingState now = state_.rows[row].control.newest().state;
+        TradingState now = state_.rows[row].control.newest().state;
+        // The event itself may reduce the firm.
+        const bool reduces = row == state_.geometry.firm_row() && (cause_.header.flags & kFirmReducing) != 0;
+        if (reduces) now = std::max(now, TradingState::reducing_only);
         if (now >= to) return;
         StateEvent* event = find(row);
         if (event != nullptr && event->state >= to) return;
@@ -158,8 +161,8 @@ bool may_have_consequences(const Event& event) noexcept {
     if ((event.header.flags & kNoChange) != 0) return false;
     switch (event.header.type) {
         case EventType::filled:
-        case EventType::bust:
-        case EventType::correct: return event.life.after.numbers != LifeNumbers::none;
+        case EventType::correct: return event.life.after.numbers == LifeNumbers::fill;
+        case EventType::bust: return event.life.after.numbers == LifeNumbers::trade;
         case EventType::rejected: return event.life.after.breaker != Breaker::none;
         case EventType::quarantined: return event.quarantine.booked != 0;
         case EventType::marked: return true;

@@ -418,14 +418,13 @@ Verdict Registry::restrict(const Scope& scope, const Restriction& entry) noexcep
 }
 
 Verdict Registry::load_position(AccountId account, StrategyId strategy, InstrumentId instrument, Quantity quantity, Price price,
-                                bool start_of_day, std::string_view text) noexcept {
+                                std::string_view text) noexcept {
     core::PositionRequest request;
     request.account = static_cast<std::uint16_t>(account);
     request.strategy = strategy == StrategyId::none ? impl_->state.external_strategy() : static_cast<std::uint16_t>(strategy);
     request.instrument = static_cast<std::uint32_t>(instrument);
     request.quantity = quantity.value;
     request.price = price.value;
-    request.start_of_day = start_of_day;
     request.text = text;
     return impl_->request_within(
         impl_->config.fact_timeout_ns, EventType::position_loaded, {}, account,
@@ -434,17 +433,11 @@ Verdict Registry::load_position(AccountId account, StrategyId strategy, Instrume
 
 Verdict Registry::load_order(StrategyId strategy, const OrderRequest& order) noexcept {
     Impl& impl = *impl_;
-    const Verdict loaded =
-        impl.request_within(impl.config.fact_timeout_ns, EventType::registered, order.id, order.account,
-                            [&](core::Caller who, core::Decision& out) {
-                                who.strategy = static_cast<std::uint16_t>(strategy);
-                                core::decide_load_order(impl.state, who, core::prepare(impl.state, who, order), out);
-                            });
-    if (!loaded.accepted()) return loaded;
-    OrderEvent ack = named(EventKind::acked, order.account, order.id);
-    Verdict verdict = event(ack);
-    if (verdict.taken()) verdict.result = Result::accepted;
-    return verdict;
+    return impl.request_within(impl.config.fact_timeout_ns, EventType::registered, order.id, order.account,
+                               [&](core::Caller who, core::Decision& out) {
+                                   who.strategy = static_cast<std::uint16_t>(strategy);
+                                   core::decide_load_order(impl.state, who, core::prepare(impl.state, who, order), out);
+                               });
 }
 
 Verdict Registry::begin_send(AccountId account, std::string_view id) const noexcept {

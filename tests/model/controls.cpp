@@ -84,7 +84,7 @@ Model::Refusal Model::refuse_messages(const Scopes& scopes, std::int64_t now_ns)
         if (!has_value(limits.max_all_messages)) continue;
         const std::int64_t share = share_without_headroom(limits);
         const std::int64_t count = count_in_window(row(scope).messages, now_ns, limits.window_ms);
-        if (count >= share) return no(scope, count + 1, share);
+        if (count >= share) return no(scope, share + 1, share);
     }
     for (const Scope& scope : scopes) {
         const Limits& limits = row(scope).limits;
@@ -371,8 +371,26 @@ Verdict Model::marked(const Caller& caller, const Scope& scope, std::int64_t pri
         Row& row = rows_.at(key_of(changed));
         store(row.peak, std::max<Big>(row.peak, pnl(row)));
         judge_loss(caller, changed);
+        judge_exposure(caller, changed);
     }
     return taken(Result::ok);
+}
+
+/// A move of the mark may breach gross or net: a warning, or reducing only. Working orders stay.
+void Model::judge_exposure(const Caller& caller, const Scope& scope) {
+    const Row& r = row(scope);
+    const Big open = Big(r.open_buy_notional) + r.open_sell_notional;
+    const Big gross = config_.gross_method == GrossMethod::worst_case ? Big(r.gross_value) : r.gross_value + open;
+    const Big up = abs(Big(r.net_value) + r.open_buy_notional);
+    const Big down = abs(Big(r.net_value) - r.open_sell_notional);
+    const Big net = up > down ? up : down;
+    const auto over = [](const LimitValue& limit, const Big& seen) {
+        return limit.kind == LimitValue::Kind::value && seen > limit.value;
+    };
+    const TradingState to = config_.reduce_on_mark_breach ? TradingState::reducing_only : TradingState::warn;
+    if (r.state >= to || !(over(r.limits.max_gross_notional, gross) || over(r.limits.max_net_notional, net))) return;
+    change_state(scope, to);
+    happened(caller.now_ns);
 }
 
 // ---- what an event brings about in the same commit --------------------------------------------------------
@@ -410,32 +428,28 @@ void Model::follow_up(const Caller& caller, const Scopes& scopes, const Work& wo
     std::vector<std::int64_t>& executions = work.order.side == Side::buy ? counted.buys : counted.sells;
     if (work.executed) executions.push_back(last_time_ns_);
     if (work.ended_by_reject) counted.rejects.push_back(last_time_ns_);
-    if (work.traded) judge_losses(caller, scopes);
     if (work.executed) judge_breaker(caller, scopes, executions, &Limits::max_same_direction);
     if (work.ended_by_reject) judge_breaker(caller, scopes, counted.rejects, &Limits::max_rejects);
+    // One change for each scope, the most severe: what a breaker halted is not reduced as well.
+    if (work.traded) judge_losses(caller, scopes);
 }
 
 // ---- start of the day ---------------------------------------------------------------------------------------
 
 Verdict Model::load_position(const Caller& caller, AccountId account, StrategyId strategy, InstrumentId instrument,
-                             std::int64_t quantity, std::int64_t price, bool start_of_day) {
+                             std::int64_t quantity, std::int64_t price) {
     if (strategy == StrategyId::none) strategy = external();
     if (auto no = refuse_entities(account, strategy <= external(), instrument)) return *no;
     if (quantity == 0) return deny(DenyReason::invalid_quantity);
     happened(caller.now_ns);
-    const Side side = quantity > 0 ? Side::buy : Side::sell;
     const Big size = worth(instrument, price, magnitude(quantity));
     const Big value = (quantity < 0) == (price < 0) ? size : -size;
     const Scopes scopes = scopes_of(account, strategy, instrument);
     for (const Scope& scope : scopes) {
         Row& row = rows_.at(key_of(scope));
-        if (start_of_day) {
-            add(row.position, quantity);
-            add(row.start_position, quantity);
-            add(row.start_value, value);
-        } else {
-            book_trade(row, side, quantity, size, -value);
-        }
+        add(row.position, quantity);
+        add(row.start_position, quantity);
+        add(row.start_value, value);
     }
     stand_for_mark(scopes, price, false);
     revalue(scopes);

@@ -855,7 +855,7 @@ Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
     }
     Verdict verdict = taken(Result::quarantined);
     if (is_money(fact.kind) && quarantined_.size() == before) {
-        change_state(Scope{ScopeKind::firm}, std::max(row(Scope{ScopeKind::firm}).state, TradingState::reducing_only));
+        reduce_firm();
         verdict = taken(Result::anomaly);
         verdict.flags = kExecUnremembered;
     }
@@ -1009,8 +1009,7 @@ bool Model::remember(Work& work, const Execution& execution) {
         return true;
     }
     work.anomaly(kExecUnremembered);
-    const Scope firm{ScopeKind::firm};
-    change_state(firm, std::max(row(firm).state, TradingState::reducing_only));
+    reduce_firm();
     return false;
 }
 
@@ -1164,6 +1163,12 @@ void Model::change_state(const Scope& scope, TradingState to) {
     Row& row = rows_.at(key_of(scope));
     row.state = to;
     if (to == TradingState::halted) row.halted_at = events_ + 1;
+}
+
+/// An execution could not be remembered. A firm in a worse state stays as it is.
+void Model::reduce_firm() {
+    const Scope firm{ScopeKind::firm};
+    if (row(firm).state < TradingState::reducing_only) change_state(firm, TradingState::reducing_only);
 }
 
 Verdict Model::halt(const Caller& caller, const Scope& scope, TradingState to) {

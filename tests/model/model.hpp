@@ -140,7 +140,7 @@ public:
     Verdict restrict(const Caller& caller, const Scope& scope, const Restriction& entry);
     /// Strategy none: `external`. Not of the start of the day: a trade of today.
     Verdict load_position(const Caller& caller, AccountId account, StrategyId strategy, InstrumentId instrument,
-                          std::int64_t quantity, std::int64_t price, bool start_of_day);
+                          std::int64_t quantity, std::int64_t price);
     Verdict load_order(const Caller& caller, StrategyId strategy, const OrderRequest& request);
     Verdict marked(const Caller& caller, const Scope& scope, std::int64_t price);
     Verdict alert(const Caller& caller, const Scope& scope, std::size_t limit, std::uint8_t level);
@@ -268,6 +268,7 @@ private:
 
     // What an event brings about in the same commit.
     void set_by_loss(const Caller& caller, const Scope& scope);
+    void judge_exposure(const Caller& caller, const Scope& scope);
     void judge_loss(const Caller& caller, const Scope& scope);
     void judge_losses(const Caller& caller, const Scopes& scopes);
     void judge_breaker(const Caller& caller, const Scopes& scopes, const std::vector<std::int64_t>& times,
@@ -310,6 +311,7 @@ private:
     void trade(Work& work, std::int64_t price, std::int64_t signed_quantity);
     bool remember(Work& work, const Execution& execution);
     void compare_cum(Work& work, const OrderEvent& fact);
+    void reduce_firm();
     void change_state(const Scope& scope, TradingState to);
 
     SharedConfig config_;

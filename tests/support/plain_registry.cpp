@@ -202,14 +202,13 @@ Verdict PlainRegistry::restrict(const core::Caller& caller, const Scope& scope, 
 }
 
 Verdict PlainRegistry::load_position(const core::Caller& caller, AccountId account, StrategyId strategy,
-                                     InstrumentId instrument, Quantity quantity, Price price, bool start_of_day) {
+                                     InstrumentId instrument, Quantity quantity, Price price) {
     core::PositionRequest request;
     request.account = static_cast<std::uint16_t>(account);
     request.strategy = strategy == StrategyId::none ? state().external_strategy() : static_cast<std::uint16_t>(strategy);
     request.instrument = static_cast<std::uint32_t>(instrument);
     request.quantity = quantity.value;
     request.price = price.value;
-    request.start_of_day = start_of_day;
     request.text = kReason;
     core::Decision decision;
     core::decide_position(state(), caller, request, decision);

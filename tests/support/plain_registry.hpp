@@ -53,7 +53,7 @@ public:
     Verdict restrict(const core::Caller& caller, const Scope& scope, const Restriction& entry);
     /// Strategy none: `external`.
     Verdict load_position(const core::Caller& caller, AccountId account, StrategyId strategy, InstrumentId instrument,
-                          Quantity quantity, Price price, bool start_of_day = true);
+                          Quantity quantity, Price price);
     Verdict load_order(const core::Caller& caller, StrategyId strategy, const OrderRequest& request);
     Verdict marked(const core::Caller& caller, const Scope& scope, Price price);
     Verdict alert(const core::Caller& caller, const core::AlertRequest& request);
