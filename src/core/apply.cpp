@@ -117,7 +117,9 @@ void apply_state(State& state, const EventHeader& header, const StateChange& cha
     });
     CRASH_POINT("row control");
     state.rows_cold[change.row].latch.update(header.seq, [&](RowLatch& why) {
-        if (change.state == TradingState::halted) why.halted_seq = header.seq;
+        // Released from `unreconciled` is not halted once more.
+        const bool halts = change.state == TradingState::halted && header.type != EventType::reconciled;
+        if (halts) why.halted_seq = header.seq;
         why.changed_ns = header.time_ns;
         why.uid = change.uid;
         why.previous = change.previous;

@@ -481,7 +481,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
         std::array<const RowCounters*, kRowsPerOrder> counters{};
         for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
         event.values = value_delta(state, event.header.instrument, rows, counters,
-                                   {input.side, event.delta.position, 0, event.price, false});
+                                   {input.side, event.delta.position, 0, event.price, nullptr});
     }
     out.event.quarantine = event;
     out.commit = true;

@@ -120,8 +120,8 @@ struct Terms {
 };
 
 /// What the order adds to the rows' values by the worst-case method, where an order alone changes them.
-void value_order(const State& state, const RowsNow& now, const NewOrder& order, bool in_batch, std::int64_t now_ns,
-                 Growth& growth, Terms& terms) noexcept {
+void value_order(const State& state, const RowsNow& now, const NewOrder& order, const BatchOverlay* overlay,
+                 std::int64_t now_ns, Growth& growth, Terms& terms) noexcept {
     if (!state.has_setting(kGrossWorstCase)) [[likely]]
         return;
     unsigned unpriced = 0;
@@ -131,7 +131,7 @@ void value_order(const State& state, const RowsNow& now, const NewOrder& order, 
     if (unpriced != 0 && reference.fresh) terms.mark = reference.price;
     growth.unpriced = reference.fresh ? 0 : unpriced;
     // A price only matters to rows without one; the others keep theirs.
-    ValueChange change{order.side, 0, order.quantity, {}, in_batch};
+    ValueChange change{order.side, 0, order.quantity, {}, overlay};
     terms.values = value_delta(state, order.instrument, now.rows, now.counters, change);
     if (!terms.mark) return void(growth.values = terms.values);
     change.price = terms.mark;
@@ -218,7 +218,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     if (terms.indexes_content && deny_content(state, caller, now, order, overlay, terms.content_previous, out)) return;
     if (deny_self_match(state, order.account, priced, overlay, out)) return;
     // 11 exposures, 12 tables
-    value_order(state, now, order, overlay != nullptr, now_ns, growth, terms);
+    value_order(state, now, order, overlay, now_ns, growth, terms);
     if (deny_exposure(state, now, growth, overlay, out)) return;
     out.metered = {};
     const std::uint64_t batched = overlay == nullptr ? 0 : overlay->orders();
@@ -243,7 +243,7 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
     Growth growth{order.side, order.quantity, *notional, order.quantity, *notional, 1};
-    value_order(state, now, order, false, now_ns, growth, terms);
+    value_order(state, now, order, nullptr, now_ns, growth, terms);
     if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) || deny_book_room(state, order, out)) return;
     accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);
     // The venue has it: nothing has to be acknowledged.

@@ -64,7 +64,7 @@ ValueDelta values_of(const State& state, const Life& life) noexcept {
     const RowSet rows = rows_of(state.geometry, i.account, i.strategy, i.instrument);
     std::array<const RowCounters*, kRowsPerOrder> counters{};
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
-    ValueChange change{i.side, life.position, open, {}, false};
+    ValueChange change{i.side, life.position, open, {}, nullptr};
     if (fill) change.price = life.trade.price;
     return value_delta(state, i.instrument, rows, counters, change);
 }

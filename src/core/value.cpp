@@ -1,5 +1,7 @@
 #include "core/value.hpp"
 
+#include "core/overlay.hpp"
+
 namespace riskreg::core {
 
 using namespace layout;
@@ -59,13 +61,15 @@ ValueDelta value_delta(const State& state, std::uint32_t instrument, const RowSe
         const RowValue& value = state.rows_risk[rows[k]].value.newest();
         const bool marked = (value.flags & kMarked) != 0;
         const bool priced = (value.flags & kPriced) != 0;
-        const bool moves = !marked && change.price && !(change.in_batch && priced);
+        // An earlier member of the batch has priced the row already, and is in the counters.
+        const bool in_batch = change.overlay != nullptr && change.overlay->orders_on(rows[k]) > 0;
+        const bool moves = !marked && change.price && !(in_batch && priced);
         if (!priced && !change.price) continue;
         const std::int64_t mark = moves ? *change.price : value.mark;
         Quantities q = quantities_of(*counters[k]);
         // Without a new price the row is worth what its counters say; with one, what it holds. A batch only has counters.
         const Worth before =
-            moves && !change.in_batch ? Worth{value.gross_value, value.net_value} : worth_of(state, instrument, mark, q);
+            moves && !in_batch ? Worth{value.gross_value, value.net_value} : worth_of(state, instrument, mark, q);
         q.position += change.position;
         (change.side == Side::buy ? q.open_buy : q.open_sell) += change.open_quantity;
         const Worth after = worth_of(state, instrument, mark, q);

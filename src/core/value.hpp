@@ -27,7 +27,7 @@ struct ValueChange {
     std::int64_t position = 0;
     std::int64_t open_quantity = 0;
     std::optional<std::int64_t> price;  ///< of a fill or load: stands for the mark of rows that have none of their own
-    bool in_batch = false;  ///< the counters hold members of a batch that the values do not
+    const BatchOverlay* overlay = nullptr;  ///< members of a batch that the counters hold and the values do not
 };
 
 /// Deltas of the three pairs. `counters` are those of the six rows before the change.
