@@ -98,10 +98,6 @@ struct MoneyChange {
     std::int64_t start = 0;
 };
 
-TradingState on_loss(const State& state) noexcept {
-    return state.has_setting(kLossHalts) ? TradingState::halted : TradingState::reducing_only;
-}
-
 void judge_loss(const State& state, std::uint32_t row, std::int64_t cash, std::int64_t net, Consequences& out) noexcept {
     if (row == kNoSlot || (state.rows[row].control.newest().set & kHasValueLimits) == 0) return;
     const RowValue& value = state.rows_risk[row].value.newest();
@@ -197,6 +193,22 @@ void finish(Decision& decision) noexcept {
 }
 
 }  // namespace
+
+void decide_loss(const State& state, const Caller& caller, std::uint32_t row, Decision& out) noexcept {
+    if (row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
+    Event cause{};
+    cause.header.time_ns = event_time(state, caller.now_ns);
+    cause.header.session = caller.session;
+    cause.header.generation = caller.generation;
+    FollowUps change;
+    Consequences consequences(state, cause, change);
+    judge_loss(state, row, 0, 0, consequences);
+    if (change.size == 0) return deny(state, DenyReason::not_allowed, {row, 0, 0, Unit::none}, out);
+    out.event = change.events[0];
+    out.event.state.uid = caller.uid;
+    out.verdict.result = Result::ok;
+    out.commit = true;
+}
 
 void perform(State& state, Decision& decision, FollowUps& more) noexcept {
     if (may_have_consequences(decision.event)) consequences_of(state, decision.event, more);

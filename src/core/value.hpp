@@ -51,6 +51,9 @@ struct LossBreach {
     std::int64_t observed = 0;
     std::int64_t limit = 0;
 };
+[[nodiscard]] inline TradingState on_loss(const State& state) noexcept {
+    return state.has_setting(layout::kLossHalts) ? TradingState::halted : TradingState::reducing_only;
+}
 [[nodiscard]] LossBreach loss_breach(const layout::RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept;
 
 }  // namespace riskreg::core

@@ -1,7 +1,10 @@
 #include "registry/snapshotter.hpp"
 
+#include <algorithm>
+
 #include "base/crash_point.hpp"
 #include "registry/journaller.hpp"
+#include "registry/monitor.hpp"
 #include "registry/replicator.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
@@ -17,6 +20,7 @@ constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kStandByNs = 5 * kMs;
 constexpr std::int64_t kLookNs = 4 * kMs;   // how soon the wish to leave is passed on
 constexpr std::int64_t kStallNs = 1000 * kMs;
+constexpr std::int64_t kMonitorNs = 20 * kMs;   // for the lock, at most: leaving waits for it
 constexpr std::int64_t kFenceNs = 2000 * kMs;   // the kernel frees a dead owner's mutex before its file locks
 
 std::string config_of(const core::State& state) { return {state.config, state.geometry.config_bytes}; }
@@ -156,13 +160,16 @@ void Snapshotter::host(bool after_death) {
 bool Snapshotter::run_threads(Host& host) {
     std::atomic<bool> finished{false};
     std::thread replicator, watcher;
+    Monitor monitor(host, std::min(config_.request_timeout_ns, kMonitorNs));
     bool clean = false;
     try {
         const segment::SignalsBlocked blocked;
         replicator = std::thread([&host] { Replicator(host).run(); });
-        // Passes the wish to end on, and shows life while the last checkpoint is written.
-        watcher = std::thread([this, &host, &finished] {
+        // Passes the wish to end on, and shows life while the last checkpoint is written. The monitor goes before: what it
+        // writes is to be drained.
+        watcher = std::thread([this, &host, &finished, &monitor] {
             while (!stopping_ && !finished) segment::sleep_ns(kLookNs);
+            monitor.stop();
             host.final_checkpoint = config_.final_checkpoint;
             host.stop = true;
             for (; !finished; segment::sleep_ns(kLookNs))
