@@ -117,6 +117,7 @@ struct OrderView {
     OrderFlags flags = 0;
     bool has_price = false;
     bool has_stop_price = false;
+    bool loaded = false;              ///< live at the venue before it came here: `quantity` counts from then on
     Price price{};
     Price stop_price{};
     Quantity quantity{};

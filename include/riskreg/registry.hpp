@@ -60,6 +60,21 @@ struct ExposureView {
     bool restricted = false;  ///< some entry of the restricted list names this scope, in force or not
 };
 
+/// One execution of the day, as it was booked.
+struct ExecutionView {
+    AccountId account = AccountId::none;
+    InstrumentId instrument = InstrumentId::none;
+    std::string order_id;  ///< first id of the order's chain; of a quarantined one the id that was reported
+    std::string exec_id;
+    Side side = Side::none;
+    Price price{};
+    Quantity quantity{};
+    std::int64_t time_ns = 0;
+    bool busted = false;
+    bool corrected = false;  ///< another execution stands in its place
+    bool quarantined = false;  ///< of an order that nobody registered
+};
+
 /// One entry of the restricted list.
 struct RestrictionView {
     Scope scope;
@@ -212,6 +227,8 @@ public:
     [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const;
     /// Every order, oldest first; stops when `visit` returns false.
     void orders(const std::function<bool(const OrderView&)>& visit) const;
+    /// Every fill of the day, those of orders that nobody registered last; stops when `visit` returns false.
+    void executions(const std::function<bool(const ExecutionView&)>& visit) const;
     [[nodiscard]] ExposureView exposure(const Scope& scope) const;
     /// Every row of the configured entities, in checking order of scopes.
     void exposures(const std::function<bool(const ExposureView&)>& visit) const;

@@ -70,6 +70,7 @@ OrderView view_order(const State& state, std::uint32_t slot) {
     view.status = status_of(order.base, order.flags);
     view.has_price = (identity.flags & kHasPrice) != 0;
     view.has_stop_price = (identity.flags & kHasStopPrice) != 0;
+    view.loaded = (identity.flags & kLoaded) != 0;
     view.price.value = order.price;
     view.stop_price.value = identity.stop_price;
     view.quantity.value = order.quantity;

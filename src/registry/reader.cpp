@@ -112,6 +112,63 @@ void Reader::orders(const std::function<bool(const OrderView&)>& visit) const {
 
 namespace {
 
+/// False while the slot is taken and not published yet.
+bool view_execution(const core::State& state, std::uint64_t slot, ExecutionView& out) {
+    const ExecutionSlot& shared = state.executions[slot];
+    if (load_acquire(shared.identity.seq) == 0) return false;
+    ExecutionIdentity identity{};
+    copy_words_out(identity, shared.identity);
+    if (identity.order_slot >= state.geometry.orders) return false;
+    OrderIdentity order{};
+    copy_words_out(order, state.orders[identity.order_slot].identity);
+    const ExecutionState booked = shared.state.read();
+    out.account = AccountId{order.account};
+    out.instrument = InstrumentId{order.instrument};
+    out.order_id = order.id.view();
+    out.exec_id = identity.id.view();
+    out.side = order.side;
+    out.price.value = booked.price;
+    out.quantity.value = booked.quantity;
+    out.time_ns = identity.time_ns;
+    out.busted = booked.status == ExecutionStatus::busted;
+    out.corrected = booked.status == ExecutionStatus::corrected;
+    return true;
+}
+
+/// False unless a fill was kept there.
+bool view_quarantined(const core::State& state, std::uint64_t slot, ExecutionView& out) {
+    const QuarantineSlot& shared = state.quarantine[slot];
+    if (load_acquire(shared.seq) == 0) return false;
+    QuarantineSlot kept{};
+    copy_words_out(kept, shared);
+    if (kept.event_type != static_cast<std::uint8_t>(EventType::filled)) return false;
+    out.account = AccountId{kept.account};
+    out.instrument = InstrumentId{kept.instrument};
+    out.order_id = kept.order_id.view();
+    out.exec_id = kept.exec_id.view();
+    out.side = kept.side;
+    out.price.value = kept.price;
+    out.quantity.value = kept.quantity;
+    out.time_ns = kept.time_ns;
+    out.quarantined = true;
+    return true;
+}
+
+}  // namespace
+
+void Reader::executions(const std::function<bool(const ExecutionView&)>& visit) const {
+    const core::State& state = impl_->state();
+    const auto booked = std::min<std::uint64_t>(load_acquire(state.log->next_execution), state.geometry.executions);
+    const auto kept = std::min<std::uint64_t>(load_acquire(state.log->next_quarantine), state.geometry.quarantine);
+    for (std::uint64_t i = 0; i < booked + kept; ++i) {
+        ExecutionView view;
+        const bool there = i < booked ? view_execution(state, i, view) : view_quarantined(state, i - booked, view);
+        if (there && !visit(view)) return;
+    }
+}
+
+namespace {
+
 void add_value(const RowValue& value, ExposureView& view) {
     view.priced = (value.flags & kPriced) != 0;
     view.mark.value = value.mark;

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <new>
 
+#include "riskctl/day.hpp"
 #include "riskctl/verbs.hpp"
 
 namespace riskctl {
@@ -33,6 +34,7 @@ struct Arguments {
     std::uint64_t request = 0;
     std::uint32_t timeout_ms = 60000;
     RecoverArguments recover;
+    ReconcileOptions reconcile;
     std::string file, key_file;
     bool keep_files = false, force = false, no_host = false;
 };
@@ -185,6 +187,19 @@ void add_disk_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
                            "take what is left up to the first damage of acknowledged data");
 }
 
+/// Verbs that take files from outside, at the start of a day or against a venue.
+void add_day_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
+    CLI::App* load_verb = add_verb(app, "load", "positions, limits, restricted list and open orders from a file", a, chosen,
+                                   [&a] { return load(a.common, a.file); });
+    load_verb->add_option("FILE", a.file, "JSON; - is stdin")->required();
+    CLI::App* reconcile_verb = add_verb(app, "reconcile", "compare with what a venue says; exit 1 while something differs", a,
+                                        chosen, [&a] { return reconcile(a.common, a.reconcile); });
+    reconcile_verb->add_option("FILE", a.reconcile.file, "JSON or CSV; - is stdin")->required();
+    reconcile_verb->add_option("--mode", a.reconcile.mode, "report (default), adopt what we lack, or correct")
+        ->check(CLI::IsMember({"report", "adopt", "correct"}));
+    reconcile_verb->add_flag("--apply", a.reconcile.apply, "the same as --mode correct");
+}
+
 bool is_verb(const CLI::App& app, const std::string& name) {
     const auto verbs = app.get_subcommands({});
     return std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* verb) { return verb->get_name() == name; });
@@ -230,6 +245,7 @@ int main(int argc, char** argv) {
     add_looking_verbs(app, arguments, chosen);
     add_control_verbs(app, arguments, chosen);
     add_disk_verbs(app, arguments, chosen);
+    add_day_verbs(app, arguments, chosen);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,0 +1,170 @@
+// reconcile: what a venue says it has against what the registry has.
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include "riskctl/day.hpp"
+#include "riskctl/output.hpp"
+#include "riskctl/venue_file.hpp"
+
+namespace riskctl {
+
+using namespace riskreg;
+
+namespace {
+
+constexpr std::string_view kClean = "reconciled: clean";
+constexpr std::string_view kSecondPerson = "a second person has to approve it";
+
+/// What became of `unreconciled`.
+struct Release {
+    std::string_view outcome;   ///< no, released, requested, kept, refused
+    std::string why;
+    Verdict verdict;
+};
+
+Release release(Registry& registry, const VenueRecords& venue, bool clean) {
+    if (!registry.status().unreconciled) return {"no", {}, {}};
+    if (!clean) return {"kept", "breaks are left", {}};
+    // A statement without one of both proves nothing about the other.
+    if (!venue.orders || !venue.positions)
+        return {"kept", std::string("the file has no ") + (venue.orders ? "positions" : "orders"), {}};
+    for (const ApprovalView& approval : registry.reader().approvals()) {
+        if (!approval.unreconciled || approval.approved) continue;
+        Verdict asked;   // by a run before this one
+        asked.request = approval.request;
+        return {"requested", std::string(kSecondPerson), asked};
+    }
+    const Verdict verdict = registry.release_unreconciled(kClean);
+    if (verdict.result != Result::ok) return {"refused", describe(registry.reader(), verdict), verdict};
+    if (verdict.request != 0) return {"requested", std::string(kSecondPerson), verdict};
+    return {"released", {}, verdict};
+}
+
+struct Summary {
+    std::size_t found = 0, settled = 0, left = 0, newer = 0;
+};
+
+void write_subject(JsonWriter& out, const Reader& reader, const Break& what) {
+    out.member("account", reader.name(what.account)).member("instrument", reader.name(what.instrument)).key("id");
+    what.id.empty() ? out.null() : out.string(what.id);
+    if (!what.exec_id.empty()) out.member("exec_id", what.exec_id);
+    out.member("ours", what.ours).member("theirs", what.theirs);
+}
+
+void print_json(const Common& common, const Registry& registry, const VenueRecords& venue, const Reconciliation& done,
+                const Summary& summary, const Release& released, std::string_view mode) {
+    const Reader& reader = registry.reader();
+    for (const Settlement& settlement : done.breaks) {
+        JsonWriter out;
+        write_subject(out.begin_object().member("break", name_of(settlement.what.kind)), reader, settlement.what);
+        out.member_bool("settled", settlement.settled);
+        if (!settlement.deed.empty()) write_verdict(out.member("deed", settlement.deed), reader, settlement.verdict);
+        if (!settlement.note.empty()) out.member("note", settlement.note);
+        print_line(out.end_object().text());
+    }
+    for (const Break& newer : done.newer) {
+        JsonWriter out;
+        write_subject(out.begin_object().member("newer", name_of(newer.kind)), reader, newer);
+        print_line(out.end_object().text());
+    }
+    JsonWriter out;
+    out.begin_object().member("name", common.name).member("mode", mode).member("time", persist::format_time(venue.time_ns));
+    for (const auto& [key, size] : {std::pair{"orders", venue.orders ? venue.orders->size() : 0},
+                                    std::pair{"positions", venue.positions ? venue.positions->size() : 0},
+                                    std::pair{"fills", venue.fills ? venue.fills->size() : 0}})
+        out.member(key, std::uint64_t{size});
+    out.member("breaks", std::uint64_t{summary.found}).member("settled", std::uint64_t{summary.settled});
+    out.member("left", std::uint64_t{summary.left}).member("newer", std::uint64_t{summary.newer});
+    out.member_bool("clean", summary.left == 0).member("unreconciled", released.outcome);
+    if (released.verdict.request != 0) out.member("request", released.verdict.request);
+    print_line(out.end_object().text());
+}
+
+void print_table(const Registry& registry, const Reconciliation& done, const Summary& summary) {
+    const Reader& reader = registry.reader();
+    Table table({"break", "account", "instrument", "id", "exec id", "ours", "theirs", "outcome"});
+    const auto add = [&](const Break& what, std::string outcome) {
+        table.add({std::string(name_of(what.kind)), reader.name(what.account), reader.name(what.instrument), what.id,
+                   what.exec_id, what.ours, what.theirs, std::move(outcome)});
+    };
+    for (const Settlement& settlement : done.breaks) {
+        std::string outcome = settlement.settled ? "settled" : "left";
+        if (!settlement.deed.empty())
+            outcome += " (" + settlement.deed + ": " + std::string(name_of(settlement.verdict.result));
+        if (!settlement.deed.empty() && !settlement.verdict.taken()) outcome += " " + describe(reader, settlement.verdict);
+        if (!settlement.note.empty()) outcome += (settlement.deed.empty() ? " (" : ", ") + settlement.note;
+        if (!settlement.deed.empty() || !settlement.note.empty()) outcome += ")";
+        add(settlement.what, std::move(outcome));
+    }
+    for (const Break& newer : done.newer) add(newer, "newer than the file, left alone");
+    if (!table.empty()) table.print();
+    std::printf("%s: %zu breaks, %zu settled, %zu left, %zu newer than the file\n", summary.left == 0 ? "clean" : "NOT CLEAN",
+                summary.found, summary.settled, summary.left, summary.newer);
+}
+
+void print_release(const Common& common, const Release& released) {
+    const std::string why = released.why.empty() ? "" : ": " + released.why;
+    if (released.outcome == "released" && !common.json) std::printf("the firm is released\n");
+    if (released.outcome == "requested")
+        std::fprintf(stderr, "riskctl: release requested%s: riskctl approve %s %llu\n", why.c_str(), common.name.c_str(),
+                     static_cast<unsigned long long>(released.verdict.request));
+    if (released.outcome == "kept" || released.outcome == "refused")
+        std::fprintf(stderr, "riskctl: the firm stays unreconciled%s\n", why.c_str());
+}
+
+Summary sum_up(const Reconciliation& done) {
+    Summary summary;
+    summary.found = done.breaks.size();
+    summary.left = done.left.size();
+    summary.newer = done.newer.size();
+    for (const Settlement& settlement : done.breaks) summary.settled += settlement.settled ? 1 : 0;
+    return summary;
+}
+
+ReconcileMode mode_of(const ReconcileOptions& options) {
+    if (options.apply && options.mode == "adopt")
+        throw Error(Errc::bad_input, "--apply: seen with --mode adopt, allowed: one of both (--apply is --mode correct)");
+    if (options.apply) return ReconcileMode::correct;
+    for (const ReconcileMode mode : {ReconcileMode::report, ReconcileMode::adopt, ReconcileMode::correct})
+        if (options.mode == name_of(mode)) return mode;
+    throw Error(Errc::bad_input, "--mode: seen '" + options.mode + "', allowed: report, adopt, correct");
+}
+
+VenueRecords read_venue_file(const std::string& path, const Reader& reader) {
+    const std::string text = read_bounded(path);
+    try {
+        return parse_venue_file(text, reader);
+    } catch (const Error& error) {
+        throw Error(error.code(), path + ": " + error.what());
+    }
+}
+
+bool is_poisoned(const Reconciliation& done) {
+    return std::any_of(done.breaks.begin(), done.breaks.end(),
+                       [](const Settlement& settlement) { return settlement.verdict.reason == DenyReason::poisoned; });
+}
+
+}  // namespace
+
+int reconcile(const Common& common, const ReconcileOptions& options) {
+    const ReconcileMode mode = mode_of(options);
+    ProcessConfig config;
+    config.state_dir = common.state_dir;
+    config.request_timeout_ns = 1'000'000'000;
+    config.host_snapshotter = true;   // when nobody else does: what was corrected is on disk when this ends
+    Registry registry = Registry::open(common.name, config);
+    const VenueRecords venue = read_venue_file(options.file, registry.reader());
+    if (venue.time_ns / 1'000'000'000 > std::time(nullptr))
+        std::fprintf(stderr, "riskctl: warning: the file's time is ahead of this host's clock: nothing counts as newer\n");
+    const Reconciliation done = apply(registry, venue, mode);
+    const Summary summary = sum_up(done);
+    const Release released = release(registry, venue, done.left.empty());
+    if (common.json) print_json(common, registry, venue, done, summary, released, name_of(mode));
+    else print_table(registry, done, summary);
+    print_release(common, released);
+    if (is_poisoned(done)) return kDamaged;
+    return done.left.empty() && released.outcome != "refused" ? kDone : kNo;
+}
+
+}  // namespace riskctl
