@@ -494,13 +494,11 @@ bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& o
 bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
     if (deny_order_slots(state, order_slots, out)) return true;
     // Facts keep a reserve: a quarter of these tables is theirs.
-    const auto above_reserve = [](std::uint64_t used, std::uint64_t size) { return used * 4 > size * 3; };
-    const std::uint64_t executions = load_relaxed(state.log->next_execution);
-    if (above_reserve(executions, state.geometry.executions))
-        return deny_full(state, executions, state.geometry.executions, out);
-    const std::uint64_t quarantined = load_relaxed(state.log->next_quarantine);
-    return above_reserve(quarantined, state.geometry.quarantine) &&
-           deny_full(state, quarantined, state.geometry.quarantine, out);
+    const auto deny_reserve = [&](std::uint64_t used, std::uint64_t size) {
+        return used > size * 3 / 4 && deny_full(state, used, size * 3 / 4, out);
+    };
+    return deny_reserve(load_relaxed(state.log->next_execution), state.geometry.executions) ||
+           deny_reserve(load_relaxed(state.log->next_quarantine), state.geometry.quarantine);
 }
 
 void write_denied(const State& state, const Caller& caller, EventType request, const NewOrder& order, Decision& out) noexcept {

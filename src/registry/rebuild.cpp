@@ -4,10 +4,10 @@
 #include <cstring>
 
 #include "base/crash_point.hpp"
-#include "core/derived.hpp"
 #include "core/apply.hpp"
 #include "core/audit.hpp"
 #include "core/decide.hpp"
+#include "core/derived.hpp"
 #include "core/genesis.hpp"
 #include "persist/journal_writer.hpp"
 #include "riskreg/error.hpp"

@@ -301,8 +301,7 @@ private:
         const std::string text = "recon " + persist::format_time(venue_.time_ns);
         Deed deed{"load_position", {}, {}};
         deed.verdict = insist([&] {
-            return registry_.load_position(found.account, StrategyId::none, found.instrument, found.amount, *price, false,
-                                           text);
+            return registry_.load_position(found.account, StrategyId::none, found.instrument, found.amount, *price, text);
         });
         return deed;
     }

@@ -376,8 +376,9 @@ Model::Refusal Model::refuse_capacity(bool new_order) const {
     const std::size_t quarantine = std::max<std::size_t>(executions / 8, 64);
     if (ids_.size() + 1 > config_.capacity.orders) return no(ids_.size() + 1, config_.capacity.orders);
     if (!new_order) return std::nullopt;
-    if (executions_used_ * 4 > executions * 3) return no(executions_used_, executions);
-    if (quarantined_.size() * 4 > quarantine * 3) return no(quarantined_.size(), quarantine);
+    // The last quarter of these is for facts.
+    if (executions_used_ > executions * 3 / 4) return no(executions_used_, executions * 3 / 4);
+    if (quarantined_.size() > quarantine * 3 / 4) return no(quarantined_.size(), quarantine * 3 / 4);
     return std::nullopt;
 }
 

@@ -234,8 +234,7 @@ private:
     void load_position(const LoadPosition& entry, bool wanted) {
         if (!wanted) return static_cast<void>(++positions.skipped);
         took(positions, entry.place,
-             registry_.load_position(entry.account, entry.strategy, entry.instrument, entry.quantity, entry.price, true,
-                                     kReason));
+             registry_.load_position(entry.account, entry.strategy, entry.instrument, entry.quantity, entry.price, kReason));
     }
 
     void load_order(const LoadOrder& entry, bool wanted) {
