@@ -57,6 +57,8 @@ struct ExposureView {
     Money pnl{};  ///< of the day: cash flow + net value − value at the start of the day
     Money peak_pnl{};  ///< its best so far, at least 0
     Quantity start_position{};
+    /// In the window that ends now, while the limit has a value: new orders and amends; all messages.
+    std::optional<std::uint64_t> messages_in_window, all_messages_in_window;
     bool restricted = false;  ///< some entry of the restricted list names this scope, in force or not
 };
 

@@ -7,6 +7,7 @@
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
+#include "core/meter.hpp"
 #include "core/order_view.hpp"
 #include "core/value.hpp"
 #include "persist/event_json.hpp"
@@ -207,6 +208,9 @@ ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
     view.start_position.value = day.start_position;
     view.restricted = (control.flags & kRestricted) != 0;
     add_value(state.rows_risk[row].value.read(), view);
+    if ((control.set & kHasMessageLimits) == 0) return view;
+    view.messages_in_window = core::messages_in_window(state, row, false, segment::realtime_ns());
+    view.all_messages_in_window = core::messages_in_window(state, row, true, segment::realtime_ns());
     return view;
 }
 
