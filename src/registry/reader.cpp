@@ -439,7 +439,10 @@ StatusView Reader::status() const {
     const ExposureView firm = exposure_of_row(state, state.geometry.firm_row());
     view.name = impl_->attachment->name;
     view.segment = impl_->attachment->segment;
-    view.poisoned = load_acquire(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready);
+    const auto life = static_cast<SegmentState>(load_acquire(state.header->state));
+    view.poisoned = life != SegmentState::ready && life != SegmentState::rolled;
+    view.day = state.header->day;
+    view.rolled_seq = state.header->rolled_seq;
     view.unreconciled = firm.unreconciled;
     view.state = state_name(view, firm);
     for (const SessionView& session : sessions()) {
