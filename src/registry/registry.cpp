@@ -355,7 +355,8 @@ std::unique_ptr<Registry::Impl> next_day(Registry::Impl& ended) {
         throw Error(Errc::missing, "registry '" + before.name + "' was made anew, and is not the one attached to");
     impl->waits_for_disk = ended.waits_for_disk;
     impl->caller = ended.caller;
-    if (ended.session) impl->take_session(std::make_unique<registry::Session>(impl->state, *ended.session, impl->on_rolled()));
+    if (ended.session)
+        impl->take_session(std::make_unique<registry::Session>(impl->state, *ended.session, impl->config, impl->on_rolled()));
     impl->host_snapshotter();
     return impl;
 }

@@ -27,10 +27,10 @@ Session::Session(core::State& state, std::uint16_t strategy, const ProcessConfig
     start();
 }
 
-Session::Session(core::State& state, const Session& before, OnRolled on_rolled)
+Session::Session(core::State& state, const Session& before, const ProcessConfig& config, OnRolled on_rolled)
     : state_(state),
       strategy_(before.strategy_),
-      config_(before.config_),
+      config_(config),
       on_rolled_(std::move(on_rolled)),
       moves_(true),
       slot_(before.slot_),

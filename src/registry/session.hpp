@@ -28,7 +28,7 @@ public:
     Session(core::State& state, std::uint16_t strategy, const ProcessConfig& config, OnRolled on_rolled);
     /// The session that `before` was on the day before goes on in `state`: the same slot and generation, and no event. If it
     /// was given up or fenced meanwhile, it is so here.
-    Session(core::State& state, const Session& before, OnRolled on_rolled);
+    Session(core::State& state, const Session& before, const ProcessConfig& config, OnRolled on_rolled);
     /// Clean detach. Never run in a forked child: there the thread does not exist.
     ~Session();
     Session(const Session&) = delete;
