@@ -398,7 +398,7 @@ auto Registry::Days::call(Call run) noexcept(noexcept(run(std::declval<Impl&>())
 }
 
 Registry::Days::~Days() {
-    if (all.empty()) return;
+    if (newest.load(std::memory_order_acquire) == nullptr) return;
     if (now().in_attached_process()) {
         // A session ends in the day that it belongs to.
         static_cast<void>(today());
