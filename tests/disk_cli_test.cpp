@@ -200,3 +200,41 @@ TEST_CASE("what was destroyed by force under its host is not written again", "[p
     CHECK(::kill(pid, 0) != 0);
     cli.create(name, journaled_config());
 }
+
+TEST_CASE("riskctl roll ends the day under a running session and says what was carried and cleared", "[roll][cli]") {
+    const std::string name = own_name();
+    Cli cli;
+    cli.create(name, journaled_config());
+    REQUIRE(accepted_in(cli.run("exec --strategy s1 " + name, registers(0, 4))) == 4);
+    const std::string ends = R"({"op":"canceled","id":"O-0"})"
+                             "\n"
+                             R"({"op":"filled","id":"O-1","exec_id":"E-1","price":"100","quantity":"1"})"
+                             "\n";
+    REQUIRE(cli.run("exec --strategy s1 " + name, ends).code == 0);
+
+    const CliResult kept = cli.run("roll --json --reason eod " + name);
+    CAPTURE(kept.err);
+    REQUIRE(kept.code == 0);
+    const auto lines = kept.lines();
+    const auto& rolled = lines.at(0);
+    CHECK(text_of(rolled, "result") == "rolled");
+    CHECK(text_of(rolled, "day") == "2");
+    CHECK(text_of(*rolled.find("carried"), "orders") == "2");
+    CHECK(text_of(*rolled.find("carried"), "day_orders") == "2");
+    CHECK(text_of(*rolled.find("carried"), "positions") == "1");
+    CHECK(text_of(*rolled.find("cleared"), "orders") == "2");
+    CHECK(orders_of(cli, name) == 2);
+    CHECK(cli.run("verify " + name).code == 0);
+
+    const CliResult ended = cli.run("roll --expire-day " + name);
+    CHECK(ended.code == 0);
+    CHECK_THAT(ended.out, Catch::Contains("expired before: 2 day orders"));
+    CHECK(orders_of(cli, name) == 0);
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "3");
+    CHECK_THAT(cli.run("events --type rolled " + name).out, Catch::Contains("eod"));
+
+    lose_memory(name);
+    CHECK(cli.run("recover " + name).code == 0);
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "3");
+    CHECK(cli.run("verify " + name).code == 0);
+}

@@ -57,6 +57,8 @@ struct ExposureView {
     Money pnl{};  ///< of the day: cash flow + net value − value at the start of the day
     Money peak_pnl{};  ///< its best so far, at least 0
     Quantity start_position{};
+    /// In the window that ends now, while the limit has a value: new orders and amends; all messages.
+    std::optional<std::uint64_t> messages_in_window, all_messages_in_window;
     bool restricted = false;  ///< some entry of the restricted list names this scope, in force or not
 };
 
@@ -135,6 +137,8 @@ struct StatusView {
     PersistenceMode persistence{};
     std::uint64_t size_bytes = 0;
     std::int64_t created_ns = 0;
+    std::uint64_t day = 0;  ///< number of the trading day, from 1
+    std::uint64_t rolled_seq = 0;  ///< the event that ended the day before; 0: this is the first
     // The snapshotter. Lags count events; times are how long the oldest of them has waited.
     std::string host_state;  ///< none, starting, running, degraded, stopped, left
     std::uint64_t host_pid = 0, host_epoch = 0;
@@ -233,7 +237,7 @@ public:
     /// Every row of the configured entities, in checking order of scopes.
     void exposures(const std::function<bool(const ExposureView&)>& visit) const;
     [[nodiscard]] StatusView status() const;
-    /// Neither poisoned nor destroyed. One load.
+    /// Neither poisoned nor destroyed, and the trading day has not ended: after that, look through a new one. One load.
     [[nodiscard]] bool is_ready() const noexcept;
     [[nodiscard]] std::vector<SessionView> sessions() const;
     /// Digest of a consistent copy, as `audit` gives it, without the audit. Throws like `audit`.
@@ -336,7 +340,8 @@ public:
     /// This process hosts the snapshotter now.
     [[nodiscard]] bool is_hosting() const noexcept;
 
-    /// Reading, wait-free, through the same mapping.
+    /// Reading, wait-free, through the same mapping. After a roll this is another one; who keeps the reference goes on seeing
+    /// the day that ended, as long as the Registry lives.
     [[nodiscard]] const Reader& reader() const noexcept;
     [[nodiscard]] InstrumentId instrument(std::string_view id) const noexcept { return reader().instrument(id); }
     [[nodiscard]] AccountId account(std::string_view id) const noexcept { return reader().account(id); }
@@ -478,8 +483,17 @@ public:
     /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
     [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,
                                      LimitMask fields = kAllLimits) noexcept;
+    /// Ends the trading day, for every process at once and while they trade; an operator's call. What is live goes on with its
+    /// reservations, ids and executions, and so do positions, limits, latched states, the restricted list and sessions; day
+    /// totals, budgets, other orders and their ids begin anew. Calls that meet the switch are repeated on the new day by the
+    /// library. Orders with time in force `day` end only by the fact `expired`.
+    ///
+    /// Denied `lock_timeout`, `journal_backlog`, `not_allowed` (somebody else has just done it). Throws Error{no_space}: the
+    /// memory of both days is needed for a moment; Error{busy}. Nothing has happened then.
+    [[nodiscard]] Verdict roll(std::string_view reason);
 
-    struct Impl;
+    struct Impl;  ///< one trading day
+    struct Days;  ///< all of them, and which counts
 
 private:
     [[nodiscard]] static OrderEvent named(EventKind kind, AccountId account, std::string_view id) noexcept {
@@ -489,8 +503,8 @@ private:
         fact.id = id;
         return fact;
     }
-    explicit Registry(std::unique_ptr<Impl> impl) noexcept;
-    std::unique_ptr<Impl> impl_;
+    explicit Registry(std::unique_ptr<Days> days) noexcept;
+    std::unique_ptr<Days> days_;
 };
 
 }  // namespace riskreg

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "core/apply.hpp"
+#include "core/roll.hpp"
 
 namespace riskreg::core {
 
@@ -96,21 +97,6 @@ void copy_records(State& to, const State& from) noexcept {
     copy_executions(to, from);
 }
 
-/// Applies the events (first, last] of the live ring to the copy; false when one of them was overwritten.
-bool catch_up(State& to, const State& from, std::uint64_t first, std::uint64_t last) noexcept {
-    for (std::uint64_t seq = first + 1; seq <= last; ++seq) {
-        const Event& slot = from.ring_slot(seq);
-        Event event;
-        if (load_acquire(slot.header.seq) != seq) return false;
-        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
-        fence_acquire();
-        if (load_relaxed(slot.header.seq) != seq || event.header.checksum != checksum_of(event, seq)) return false;
-        std::memcpy(to.ring_slot(seq).words, event.words, sizeof event.words);
-        apply(to, event);
-    }
-    return true;
-}
-
 void reset_words(State& state) noexcept {
     std::memset(state.order_index, 0, 8ULL * state.geometry.order_index);
     std::memset(state.execution_index, 0, 8ULL * state.geometry.execution_index);
@@ -118,10 +104,14 @@ void reset_words(State& state) noexcept {
     std::memset(static_cast<void*>(state.quarantine), 0, sizeof(QuarantineSlot) * state.geometry.quarantine);
 }
 
-bool try_copy(State& to, const State& from) noexcept {
+bool try_copy(State& to, const State& from) {
     reset_words(to);
     copy_static(to, from);
-    const std::uint64_t first = load_acquire(from.log->applied);
+    if (to.header->state == static_cast<std::uint64_t>(SegmentState::rolled))
+        to.header->state = static_cast<std::uint64_t>(SegmentState::ready);
+    // Tables whose day has ended stay as the last event found them: the copy gets that from the log.
+    const std::uint64_t applied = load_acquire(from.log->applied);
+    const std::uint64_t first = ends_the_day(from) ? load_acquire(from.log->committed) - 1 : applied;
     // The unversioned words as of `first` or later; events that follow carry absolute values.
     copy_words(&to.log->committed, &from.log->committed, sizeof(LogWords) / 8);
     copy_words(&to.status->state_epoch, &from.status->state_epoch, sizeof(StatusWords) / 8);
@@ -133,20 +123,38 @@ bool try_copy(State& to, const State& from) noexcept {
     fence_acquire();
     // Up to committed, not applied: a writer may be in the middle of apply, or dead there. Every version that
     // the copy met is of a committed event.
-    const std::uint64_t last = load_acquire(from.log->committed);
-    if (last < first || last - first >= from.geometry.ring_events) return false;
-    if (!catch_up(to, from, first, last)) return false;
-    to.log->committed = last;
-    return true;
+    return catch_up(to, from);
 }
 
 }  // namespace
 
+bool catch_up(State& to, const State& from) {
+    const std::uint64_t first = to.log->applied;
+    const std::uint64_t last = load_acquire(from.log->committed);
+    if (last < first || last - first >= from.geometry.ring_events) return false;
+    for (std::uint64_t seq = first + 1; seq <= last; ++seq) {
+        const Event& slot = from.ring_slot(seq);
+        Event event;
+        if (load_acquire(slot.header.seq) != seq) return false;
+        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
+        fence_acquire();
+        if (load_relaxed(slot.header.seq) != seq || event.header.checksum != checksum_of(event, seq)) return false;
+        std::memcpy(to.ring_slot(seq).words, event.words, sizeof event.words);
+        apply_to_private(to, event);
+    }
+    to.log->committed = last;
+    return true;
+}
+
+bool copy_into(State& copy, const State& live) {
+    copy.keeps_derived = false;
+    return try_copy(copy, live);
+}
+
 std::optional<PrivateState> copy_consistent(const State& live, int attempts) {
     PrivateState copy = allocate_state(live.geometry);
-    copy.state.keeps_derived = false;
     for (int attempt = 0; attempt < attempts; ++attempt)
-        if (try_copy(copy.state, live)) return copy;
+        if (copy_into(copy.state, live)) return copy;
     return std::nullopt;
 }
 

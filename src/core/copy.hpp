@@ -24,6 +24,13 @@ struct PrivateState {
 /// nullopt when writers lapped the ring during every one of `attempts` copies. Without what is derived.
 [[nodiscard]] std::optional<PrivateState> copy_consistent(const State& live, int attempts = 5);
 
+/// One attempt, into memory that is there: it allocates nothing, unless the tables' day has ended.
+[[nodiscard]] bool copy_into(State& copy, const State& live);
+
+/// Applies to a copy what was committed since it was made. False when an event is not in the ring any more, or damaged: the
+/// copy is then of some sequence in between. A copy of tables whose day has ended is of the next day.
+[[nodiscard]] bool catch_up(State& copy, const State& live);
+
 /// Digest of the canonical form: newest copies in slot order. Equal tables, equal digest, whatever the capacity,
 /// the placement of index words or which of the two copies is the newer (INV-11). What is derived takes no part.
 [[nodiscard]] std::uint64_t digest(const State& state) noexcept;

@@ -122,6 +122,27 @@ bool deny_rate(const State& state, const RowsNow& now, const BatchOverlay* overl
     return false;
 }
 
+std::optional<std::uint64_t> messages_in_window(const State& state, std::uint32_t row, bool all, std::int64_t now_ns) noexcept {
+    const RowRiskLimits limits = state.rows_risk[row].limits.read();
+    const RowMeters meters = state.rows_risk[row].meters.read();
+    const std::uint32_t limit = all ? limits.max_all_messages : limits.max_messages;
+    const std::uint32_t ring = all ? meters.all_ring : meters.messages_ring;
+    if (limit == kUnlimitedCount || ring >= state.geometry.budget_rings) return std::nullopt;
+    const std::int64_t window_ns = kMs * limits.window_ms;
+    const std::int64_t since = std::max(meters.since_ns, static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns)));
+    if (since != 0 && is_within(since, now_ns, window_ns)) return limit;
+    const std::uint64_t count = all ? meters.all_messages : meters.messages;
+    const std::uint32_t stride = std::max(all ? meters.all_stride : meters.messages_stride, 1U);
+    const std::uint64_t kept = (count + stride - 1) / stride;
+    std::uint64_t within = 0;
+    for (; within < std::min<std::uint64_t>(kept, kBudgetTimes); ++within) {
+        const auto& word =
+            reinterpret_cast<const std::uint64_t&>(state.budget_rings[ring].times_ns[(kept - 1 - within) % kBudgetTimes]);
+        if (!is_within(static_cast<std::int64_t>(load_relaxed(word)), now_ns, window_ns)) break;
+    }
+    return std::min(within * stride, count);
+}
+
 void count_messages(State& state, const EventHeader& header, Metered metered) noexcept {
     if ((metered.messages | metered.all_messages) == 0) [[likely]]
         return;

@@ -30,6 +30,11 @@ enum class Message : std::uint8_t {
 /// Where the breakers of an order's strategy × instrument are; null where this registry keeps none.
 [[nodiscard]] layout::BreakerSlot* breaker_of(const State& state, std::uint32_t strategy, std::uint32_t instrument) noexcept;
 
+/// Messages of one row in the window that ends now: of new orders and amends, or of all. Nothing while no such limit has a value;
+/// the whole limit while the window before a recovery counts as used up. Wait-free, linear in the limit.
+[[nodiscard]] std::optional<std::uint64_t> messages_in_window(const State& state, std::uint32_t row, bool all,
+                                                              std::int64_t now_ns) noexcept;
+
 /// Counting for apply: writes times and counts of event `seq`; repeating it changes nothing.
 void count_messages(State& state, const layout::EventHeader& header, layout::Metered metered) noexcept;
 void count_breaker(State& state, const layout::EventHeader& header, layout::Breaker what) noexcept;

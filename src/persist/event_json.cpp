@@ -73,7 +73,11 @@ void write_entities(JsonWriter& out, const core::State& state, const EventHeader
     if (h.side != Side::none) out.member("side", riskreg::name_of(h.side));
 }
 
-void write_registered(JsonWriter& out, const RegisterEvent& e) {
+/// Slots are numbered anew every day.
+bool is_of_another_day(const core::State& state, const EventHeader& h) noexcept { return h.seq <= state.header->rolled_seq; }
+
+void write_registered(JsonWriter& out, const core::State& state, const RegisterEvent& e) {
+    if (is_of_another_day(state, e.header)) out.member("slot", std::uint64_t{e.header.order_slot});
     out.member("id", e.id.view()).member("type", riskreg::name_of(e.order_type)).member("tif", riskreg::name_of(e.tif));
     if ((e.identity_flags & kHasPrice) != 0) out.member("price", decimal(Unit::price, e.price));
     if ((e.identity_flags & kHasStopPrice) != 0) out.member("stop_price", decimal(Unit::price, e.stop_price));
@@ -86,7 +90,9 @@ void write_registered(JsonWriter& out, const RegisterEvent& e) {
 
 void write_life_ids(JsonWriter& out, const core::State& state, const LifeEvent& e) {
     const EventHeader& h = e.header;
-    if (h.order_slot < state.geometry.orders) out.member("id", state.orders[h.order_slot].identity.id.view());
+    // By the slot that its registration shows, too.
+    if (is_of_another_day(state, h)) out.member("slot", std::uint64_t{h.order_slot});
+    else if (h.order_slot < state.geometry.orders) out.member("id", state.orders[h.order_slot].identity.id.view());
     if (e.id.empty()) return;
     const bool trade = h.type == EventType::filled || h.type == EventType::bust || h.type == EventType::correct;
     const bool venue = (h.flags & kVenueIdSet) != 0;
@@ -239,7 +245,7 @@ void write_session(JsonWriter& out, const core::State& state, const SessionEvent
 
 void write_body(JsonWriter& out, const core::State& state, const Event& event) {
     switch (event.header.type) {
-        case EventType::registered: return write_registered(out, event.registered);
+        case EventType::registered: return write_registered(out, state, event.registered);
         case EventType::denied: return write_denied(out, state, event.denied);
         case EventType::quarantined: return write_quarantined(out, event.quarantine);
         case EventType::state_changed:

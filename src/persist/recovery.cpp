@@ -6,10 +6,10 @@
 #include <future>
 #include <system_error>
 
-#include "core/apply.hpp"
 #include "core/audit.hpp"
 #include "core/check_event.hpp"
 #include "core/genesis.hpp"
+#include "core/roll.hpp"
 #include "persist/config_json.hpp"
 #include "riskreg/error.hpp"
 
@@ -183,7 +183,7 @@ private:
         if (const char* why = core::why_not_applicable(state, event))
             return damaged(journal.name + ": event " + show(event.header.seq) + " cannot be applied: " + why);
         layout::store_relaxed(state.log->committed, event.header.seq);
-        core::apply(state, event);
+        core::apply_to_private(state, event);
         ++use.applied;
         ++report_.events;
         return true;
@@ -467,7 +467,7 @@ std::string JournalFollower::apply_block(const Block& block, std::uint64_t durab
         if (const char* why = core::why_not_applicable(state_, event))
             return "event " + show(event.header.seq) + " cannot be applied: " + why;
         layout::store_relaxed(state_.log->committed, event.header.seq);
-        core::apply(state_, event);
+        core::apply_to_private(state_, event);
     }
     return {};
 }

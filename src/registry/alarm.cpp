@@ -68,6 +68,7 @@ bool is_control(EventType type) noexcept {
         case EventType::limits_changed:
         case EventType::reconciled:
         case EventType::recovered:
+        case EventType::rolled:
         case EventType::session_dead:
         case EventType::session_fenced:
         case EventType::journal_gap: return true;

@@ -10,7 +10,9 @@
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
+#include "core/roll.hpp"
 #include "registry/rebuild.hpp"
+#include "registry/roll.hpp"
 #include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
@@ -51,7 +53,8 @@ core::State state_of(const Mapping& mapping) {
 }
 
 /// Under the exclusive lock: removes a segment that nobody can use, says whether a usable one is there.
-bool usable_segment_exists(const LifecycleLock& lock, const std::string& segment_name) {
+bool usable_segment_exists(LifecycleLock& lock, const std::string& segment_name) {
+    settle_switch(lock, segment_name);
     if (!segment::segment_exists(segment_name)) return false;
     try {
         const Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
@@ -61,6 +64,7 @@ bool usable_segment_exists(const LifecycleLock& lock, const std::string& segment
         if (error.code() != Errc::missing) throw;
     }
     segment::remove_segment(segment_name);
+    remove_beside(segment_name);
     return false;
 }
 
@@ -87,6 +91,7 @@ std::string adopt(core::State& state) {
         segment::poison(state);
         return why;
     };
+    if (core::ends_the_day(state)) return "its day has ended, and the segment of the next one is gone";
     if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
         return poisoned("it was marked so before");
     // Who gets a shared lock after we died in the middle must not use half-made mutexes: it sees this word.
@@ -183,6 +188,9 @@ Mapping rebuild(Attaching& at) {
 Mapping open_fitting(const Attaching& at, bool alone) {
     if (!alone && !segment::segment_exists(at.segment_name)) throw no_segment(at.lock, at.name);
     Mapping mapping = Mapping::open(at.segment_name, segment::Access::read_write);
+    // The name may go to the next trading day between two looks.
+    for (int i = 0; i < 10 && !mapping.is_current() && segment::segment_exists(at.segment_name); ++i)
+        mapping = Mapping::open(at.segment_name, segment::Access::read_write);
     segment::require_fitting(mapping, at.lock.identity(), at.name, alone);
     if (!mapping.is_current())
         throw Error(Errc::missing, "the segment of '" + at.name + "' was removed while attaching; try again");
@@ -220,8 +228,12 @@ void advise(Mapping& mapping, const Header& header) {
                                           " MiB: raise `ulimit -l`, or set lock_memory to false");
 }
 
+bool is_in(const core::State& state, SegmentState wanted) noexcept {
+    return load_acquire(state.header->state) == static_cast<std::uint64_t>(wanted);
+}
+
 /// One attempt under the lifecycle lock that was granted; nothing when a dead adopter left the segment half adopted and
-/// it has to be taken exclusively.
+/// it has to be taken exclusively, or when the name still leads to a day that has ended.
 std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     if (alone) {
         Mapping mapping = usable_segment_exists(at.lock, at.segment_name) ? adopt_or_rebuild(at) : rebuild(at);
@@ -230,7 +242,11 @@ std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     }
     Mapping mapping = open_fitting(at, false);
     if (state_of(mapping).header->adopting != 0) return std::nullopt;
-    return mapping;
+    if (!is_in(state_of(mapping), SegmentState::rolled)) return mapping;
+    if (finish_switch(at.lock, at.segment_name)) return std::nullopt;
+    std::optional<Mapping> next = open_next_day(at.segment_name, state_of(mapping), segment::Access::read_write);
+    if (next) segment::require_fitting(*next, at.lock.identity(), at.name, false);
+    return next;
 }
 
 }  // namespace
@@ -255,12 +271,14 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
         lock.release();
         if (segment::monotonic_ns() >= deadline)
             throw Error(Errc::busy,
-                        "registry '" + name + "' was left half adopted by a process that died, and others hold it; try again");
+                        "registry '" + name +
+                            "' was left half adopted, or half rolled, by a process that died, and others hold it; try again");
         segment::sleep_ns(1'000'000);
     }
     core::State state = state_of(*mapping);
     advise(*mapping, *state.header);
-    if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
+    // One that is rolled by now is left by its first call.
+    if (!is_in(state, SegmentState::ready) && !is_in(state, SegmentState::rolled))
         throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name +
                                        "` names the damage, `riskctl destroy " + name + " --force` removes it");
     segment::install_crash_handler();
@@ -268,13 +286,26 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
             std::move(at.rebuilt), std::move(at.poisoned_segment)};
 }
 
+namespace {
+
+/// A day that has ended may still have the name when whoever rolled it died: the next one is whole beside it.
+Mapping open_to_look(const std::string& segment_name) {
+    Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
+    if (segment::is_unfinished(mapping) || !is_in(state_of(mapping), SegmentState::rolled)) return mapping;
+    std::optional<Mapping> next = open_next_day(segment_name, state_of(mapping), segment::Access::read_only);
+    if (next) return std::move(*next);
+    return Mapping::open(segment_name, segment::Access::read_only);   // named meanwhile
+}
+
+}  // namespace
+
 Attachment attach_reader(const std::string& name, const std::string& state_dir) {
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
     const segment::LockIdentity identity = lock.identity();
     const std::string segment_name = segment::segment_name(identity, name);
     if (!segment::segment_exists(segment_name)) throw no_segment(lock, name);
-    Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
+    Mapping mapping = open_to_look(segment_name);
     // Looking takes no mutex, so a namespace that was left behind does not matter here.
     segment::require_fitting(mapping, identity, name, true);
     const core::State state = state_of(mapping);
@@ -282,6 +313,11 @@ Attachment attach_reader(const std::string& name, const std::string& state_dir) 
 }
 
 namespace {
+
+/// Nobody gives the name away again while it is removed. A second at most: one that is stopped must not keep us.
+void wait_for_switch(LifecycleLock& lock) noexcept {
+    for (int i = 0; i < 1000 && !lock.try_switch(); ++i) segment::sleep_ns(1'000'000);
+}
 
 void refuse_the_attached(const std::string& segment_name) {
     const Mapping mapping = Mapping::open(segment_name, segment::Access::read_write);
@@ -299,6 +335,8 @@ void destroy_segment(const std::string& name, const std::string& state_dir, bool
     if (!alone && !force)
         throw other_attached(name, "stop them first, or use --force: they are then refused every further call");
     const std::string segment_name = segment::segment_name(lock.identity(), name);
+    wait_for_switch(lock);
+    remove_beside(segment_name);
     if (segment::segment_exists(segment_name)) {
         if (!alone) refuse_the_attached(segment_name);
         segment::remove_segment(segment_name);
@@ -329,6 +367,7 @@ std::uint32_t bury_dead_sessions(core::State& state) noexcept {
     std::uint32_t buried = 0;
     for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot) {
         if (!claims_to_be_alive(state.sessions[slot].record.newest().status)) continue;
+        if (is_moving(state.sessions[slot])) continue;
         segment::RobustMutex mutex(state.sessions[slot].mutex);
         if (!take_if_dead(mutex)) continue;
         commit_session(state, request_for(state, EventType::session_dead, slot));
@@ -343,11 +382,19 @@ bool somebody_died(const core::State& state) noexcept {
     if (segment::RobustMutex::owner_died_hint(segment::mutex_memory(state))) return true;
     for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot) {
         const std::uint64_t word = load_relaxed(state.sessions[slot].word);
-        if (claims_to_be_alive(static_cast<SessionStatus>(word & 0xFFU)) &&
-            segment::RobustMutex::owner_died_hint(state.sessions[slot].mutex))
-            return true;
+        const void* mutex = state.sessions[slot].mutex;
+        if (!claims_to_be_alive(static_cast<SessionStatus>(word & 0xFFU)) || !segment::RobustMutex::is_made(mutex)) continue;
+        // Who lives holds it. Free without a mark: its owner died between making it and taking it.
+        if (segment::RobustMutex::owner_died_hint(mutex) || segment::RobustMutex::holder_hint(mutex) == 0) return true;
     }
     return false;
+}
+
+void look_after_the_dead(core::State& state, std::int64_t timeout_ns, std::uint32_t session) noexcept {
+    give_up_lost_sessions(state, timeout_ns);
+    if (!somebody_died(state)) return;
+    const segment::StateLock lock(state, timeout_ns, session);
+    if (lock.inside()) bury_dead_sessions(state);
 }
 
 }  // namespace riskreg::registry

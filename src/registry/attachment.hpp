@@ -48,4 +48,7 @@ std::uint32_t bury_dead_sessions(core::State& state) noexcept;
 /// Looks, without a lock, whether there is a dead session or a dead lock owner to take care of.
 [[nodiscard]] bool somebody_died(const core::State& state) noexcept;
 
+/// Both, and sessions that got lost between two days; `session` is the caller's.
+void look_after_the_dead(core::State& state, std::int64_t timeout_ns, std::uint32_t session) noexcept;
+
 }  // namespace riskreg::registry

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "segment/process_posix.hpp"
+#include "segment/state_lock.hpp"
 
 namespace riskreg::registry {
 
@@ -24,6 +25,13 @@ public:
 private:
     Wakes& wakes_;
 };
+
+/// Nothing more comes to this day's journal from here. Read before `durable`, which its host stores last.
+bool is_left(const core::State& state) noexcept {
+    if (load_acquire(state.header->state) != static_cast<std::uint64_t>(SegmentState::rolled)) return false;
+    const void* host = segment::host_mutex_memory(state);
+    return segment::RobustMutex::holder_hint(host) == 0 || segment::RobustMutex::owner_died_hint(host);
+}
 
 void wake_journaller(Wakes& wakes) noexcept {
     __atomic_add_fetch(&wakes.work_tick, 1U, __ATOMIC_SEQ_CST);
@@ -47,7 +55,9 @@ bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns
     }
     for (std::int64_t now = begin; now - begin < timeout_ns; now = segment::monotonic_ns()) {
         const std::uint32_t tick = __atomic_load_n(&wakes.durable_tick, __ATOMIC_SEQ_CST);
+        const bool left = is_left(state);
         if (reached()) return true;
+        if (left) return false;
         segment::wait_while(wakes.durable_tick, tick, std::min(kSliceNs, timeout_ns - (now - begin)));
     }
     return reached();
@@ -59,7 +69,8 @@ bool request_checkpoint(core::State& state, std::int64_t timeout_ns) noexcept {
     const std::uint64_t mine = __atomic_add_fetch(&wakes.checkpoint_wanted, 1, __ATOMIC_SEQ_CST);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     while (load_acquire(wakes.checkpoint_done) < mine) {
-        if (segment::monotonic_ns() >= deadline) return false;
+        const bool rolled = load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
+        if (rolled || segment::monotonic_ns() >= deadline) return false;
         segment::sleep_ns(kSliceNs);
     }
     return load_acquire(state.marks->checkpointed) >= wanted;

@@ -7,6 +7,7 @@
 #include "core/apply.hpp"
 #include "core/decide.hpp"
 #include "persist/recovery.hpp"
+#include "registry/roll.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -491,10 +492,7 @@ void Journaller::housekeep() {
     const std::int64_t now = segment::monotonic_ns();
     if (now - housekept_ns_ >= kHousekeepNs) {
         housekept_ns_ = now;
-        if (somebody_died(state_)) {
-            const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
-            if (lock.inside()) bury_dead_sessions(state_);
-        }
+        look_after_the_dead(state_, 20 * kMs, kNoSlot);
     }
     if (now - watched_ns_ < kWatchNs) return;
     watched_ns_ = now;
@@ -503,7 +501,9 @@ void Journaller::housekeep() {
 }
 
 void Journaller::watch_surroundings() {
-    if (!host_.attachment.mapping.is_current() && !segment_lost_) {
+    drop_day_before(host_.attachment);
+    const bool rolled = load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
+    if (!rolled && !host_.attachment.mapping.is_current() && !segment_lost_) {
         segment_lost_ = true;
         host_.alarm.raise(Severity::critical,
                           "the segment's name is gone or leads elsewhere (systemd's RemoveIPC, or somebody removed it): "

@@ -7,6 +7,7 @@
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
+#include "core/meter.hpp"
 #include "core/order_view.hpp"
 #include "core/value.hpp"
 #include "persist/event_json.hpp"
@@ -207,6 +208,9 @@ ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
     view.start_position.value = day.start_position;
     view.restricted = (control.flags & kRestricted) != 0;
     add_value(state.rows_risk[row].value.read(), view);
+    if ((control.set & kHasMessageLimits) == 0) return view;
+    view.messages_in_window = core::messages_in_window(state, row, false, segment::realtime_ns());
+    view.all_messages_in_window = core::messages_in_window(state, row, true, segment::realtime_ns());
     return view;
 }
 
@@ -435,7 +439,10 @@ StatusView Reader::status() const {
     const ExposureView firm = exposure_of_row(state, state.geometry.firm_row());
     view.name = impl_->attachment->name;
     view.segment = impl_->attachment->segment;
-    view.poisoned = load_acquire(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready);
+    const auto life = static_cast<SegmentState>(load_acquire(state.header->state));
+    view.poisoned = life != SegmentState::ready && life != SegmentState::rolled;
+    view.day = state.header->day;
+    view.rolled_seq = state.header->rolled_seq;
     view.unreconciled = firm.unreconciled;
     view.state = state_name(view, firm);
     for (const SessionView& session : sessions()) {

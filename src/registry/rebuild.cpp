@@ -10,6 +10,7 @@
 #include "core/derived.hpp"
 #include "core/genesis.hpp"
 #include "persist/journal_writer.hpp"
+#include "registry/roll.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 
@@ -159,6 +160,7 @@ segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::
     const auto fresh = [&](const std::string& json) -> core::State& {
         mapping.reset();
         segment::remove_segment(segment_name);
+        remove_beside(segment_name);
         const SharedConfig config = parse_config(json);
         const Geometry geometry = core::geometry_of(config, json.size());
         mapping.emplace(segment::Mapping::create(segment_name, offsets_of(geometry).size_bytes));

@@ -2,6 +2,8 @@
 #include "riskreg/registry.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 
 #include "base/crash_point.hpp"
 #include "core/decide.hpp"
@@ -11,6 +13,7 @@
 #include "registry/denial_gate.hpp"
 #include "registry/durable.hpp"
 #include "registry/reader_impl.hpp"
+#include "registry/roll.hpp"
 #include "registry/session.hpp"
 #include "registry/snapshotter.hpp"
 #include "segment/process_posix.hpp"
@@ -32,6 +35,31 @@ Verdict refusal(Refused how, DenyReason reason) noexcept {
     return verdict;
 }
 
+/// Never given to anybody: the day has ended, the call is repeated on the next one.
+constexpr auto kDayEnded = static_cast<DenyReason>(0xFFFF);
+
+DenyReason reason_of(segment::Entry entry) noexcept {
+    switch (entry) {
+        case segment::Entry::timed_out: return DenyReason::lock_timeout;
+        case segment::Entry::rolled: return kDayEnded;
+        default: return DenyReason::poisoned;
+    }
+}
+
+bool is_rolled(const core::State& state) noexcept {
+    return load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
+}
+
+bool day_ended(const Verdict& answer) noexcept { return answer.reason == kDayEnded; }
+bool day_ended(const std::vector<Verdict>& answers) noexcept { return !answers.empty() && day_ended(answers.front()); }
+/// A day that ended and could not be followed: nothing has happened, the same call may be made again.
+void give_up(Verdict& answer) noexcept {
+    if (day_ended(answer)) answer.reason = DenyReason::lock_timeout;
+}
+void give_up(std::vector<Verdict>& answers) noexcept {
+    for (Verdict& answer : answers) give_up(answer);
+}
+
 void count(std::uint64_t& word) noexcept { store_relaxed(word, load_relaxed(word) + 1); }
 
 /// A batch with all the memory that it needs: nothing is allocated under the lock.
@@ -47,19 +75,52 @@ struct Batch {
 
 }  // namespace
 
+/// The segments that one registration has been attached to, day by day; the newest one counts. What was is kept: a call may
+/// still be inside, and readers of it were handed out.
+struct Registry::Days {
+    std::atomic<Impl*> newest{nullptr};
+    std::mutex mutex;                          // of the two below, and of the way into the next day
+    std::vector<std::unique_ptr<Impl>> all;
+    bool closing = false;
+
+    Days() = default;
+    ~Days();
+    Days(const Days&) = delete;
+    Days& operator=(const Days&) = delete;
+
+    [[nodiscard]] Impl& now() const noexcept { return *newest.load(std::memory_order_acquire); }
+    /// The same, on the next day already when that has begun.
+    [[nodiscard]] Impl& today() noexcept;
+    /// The day after `ended`, attached to when nobody has before. Null when that is not possible now. Bounded by the deadline
+    /// of attaching.
+    Impl* follow(const Impl& ended) noexcept;
+    void add(std::unique_ptr<Impl> day) {
+        all.push_back(std::move(day));
+        newest.store(all.back().get(), std::memory_order_release);
+    }
+    /// Runs a call, and once more when the day ended under it: nothing has happened then.
+    template <class Call>
+    auto call(Call run) noexcept(noexcept(run(std::declval<Impl&>())));
+};
+
+/// One day's segment.
 struct Registry::Impl {
+    Days& days;
     ProcessConfig config;
     registry::Attachment attachment;
     core::State& state = attachment.state;
     Reader reader;
-    core::Caller caller;                 // without the time
-    std::unique_ptr<registry::Snapshotter> snapshotter;   // outlives the session: its last event is journaled, too
+    core::Caller caller;  // without the time
+    std::unique_ptr<registry::Snapshotter> snapshotter;  // outlives the session: its last event is journaled, too
     std::unique_ptr<registry::Session> session;
-    registry::DenialGate gate;           // under the registry's lock
+    registry::DenialGate gate;  // under the registry's lock
     bool waits_for_disk = false;
 
-    Impl(ProcessConfig process, registry::Attachment attached)
-        : config(std::move(process)), attachment(std::move(attached)), reader(std::make_unique<Reader::Impl>(attachment)) {
+    Impl(Days& of, ProcessConfig process, registry::Attachment attached)
+        : days(of),
+          config(std::move(process)),
+          attachment(std::move(attached)),
+          reader(std::make_unique<Reader::Impl>(attachment)) {
         caller.uid = segment::real_user_id();
     }
     ~Impl() {
@@ -81,6 +142,20 @@ struct Registry::Impl {
         waits_for_disk = config.durability == Durability::durable || mode == PersistenceMode::durable;
     }
 
+    /// For the threads of this day: true when they have nothing more to do.
+    [[nodiscard]] std::function<bool()> on_rolled() {
+        return [this] { return days.follow(*this) != nullptr; };
+    }
+    void host_snapshotter() {
+        if (!config.host_snapshotter) return;
+        snapshotter = std::make_unique<registry::Snapshotter>(attachment, config, on_rolled());
+    }
+    void take_session(std::unique_ptr<registry::Session> taken) {
+        session = std::move(taken);
+        caller.session = session->slot();
+        caller.generation = session->generation();
+    }
+
     [[nodiscard]] bool in_attached_process() const noexcept { return segment::fork_epoch() == attachment.fork_epoch; }
     [[nodiscard]] core::Caller now() const noexcept {
         core::Caller with_time = caller;
@@ -100,9 +175,18 @@ struct Registry::Impl {
         const bool tells = verdict.seq != 0 || verdict.has_order || verdict.taken();
         if (!tells || !in_attached_process()) return verdict;
         const std::uint64_t seq = verdict.seq != 0 ? verdict.seq : load_acquire(state.log->committed);
-        const bool there = registry::wait_durable(state, seq, config.durable_timeout_ns);
+        const bool there = wait_durable(seq, config.durable_timeout_ns);
         verdict.durability = there ? Durability::durable : Durability::pending;
         return verdict;
+    }
+
+    /// Sequences go on from day to day: what the host of this one has not brought to the disk, that of the next one does.
+    [[nodiscard]] bool wait_durable(std::uint64_t seq, std::int64_t timeout_ns) noexcept {
+        const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
+        if (registry::wait_durable(state, seq, timeout_ns)) return true;
+        Impl* next = is_rolled(state) ? days.follow(*this) : nullptr;
+        const std::int64_t left = deadline - segment::monotonic_ns();
+        return next != nullptr && left > 0 && next->wait_durable(seq, left);
     }
 
     /// Append and apply what was decided. The commit point is inside.
@@ -114,7 +198,7 @@ struct Registry::Impl {
         if (!in_attached_process()) return refusal(how, DenyReason::not_attached);
         const segment::StateLock lock(state, timeout_ns, caller.session);
         if (!lock.inside()) [[unlikely]]
-            return refusal(how, lock.entry() == segment::Entry::timed_out ? DenyReason::lock_timeout : DenyReason::poisoned);
+            return refusal(how, reason_of(lock.entry()));
         if (!is_current_session()) [[unlikely]]
             return refusal(how, DenyReason::fenced);
         core::refresh_consumer(state);
@@ -234,49 +318,138 @@ RecoverView Registry::recover(const std::string& name, const std::string& state_
     return view;
 }
 
-Registry Registry::open(const std::string& name, const ProcessConfig& config) {
-    auto impl = std::make_unique<Impl>(config, registry::attach(name, config.state_dir, config.attach_timeout_ns));
-    impl->require_durability();
-    if (config.host_snapshotter) impl->snapshotter = std::make_unique<registry::Snapshotter>(impl->attachment, impl->config);
-    if (!config.strategy.empty()) {
-        const StrategyId strategy = impl->reader.strategy(config.strategy);
-        if (strategy == StrategyId::none || static_cast<std::uint16_t>(strategy) == impl->state.external_strategy()) {
-            std::string allowed;
-            for (const std::string& known : impl->reader.strategies())
-                allowed.append(allowed.empty() ? "" : ", ").append(known);
-            throw Error(Errc::bad_input, "strategy: seen '" + config.strategy + "', allowed: " + allowed);
-        }
-        impl->caller.strategy = static_cast<std::uint16_t>(strategy);
-        impl->session = std::make_unique<registry::Session>(impl->state, impl->caller.strategy, impl->config);
-        impl->caller.session = impl->session->slot();
-        impl->caller.generation = impl->session->generation();
-    } else if (registry::somebody_died(impl->state)) {
-        const segment::StateLock lock(impl->state, config.request_timeout_ns, kNoSlot);
-        if (lock.inside()) registry::bury_dead_sessions(impl->state);
-    }
-    return Registry(std::move(impl));
+namespace {
+
+/// The days have one configuration, so what a name means is settled once.
+std::uint16_t require_strategy(const Reader& reader, std::uint16_t external, const std::string& name) {
+    const StrategyId strategy = reader.strategy(name);
+    if (strategy != StrategyId::none && static_cast<std::uint16_t>(strategy) != external)
+        return static_cast<std::uint16_t>(strategy);
+    std::string allowed;
+    for (const std::string& known : reader.strategies()) allowed.append(allowed.empty() ? "" : ", ").append(known);
+    throw Error(Errc::bad_input, "strategy: seen '" + name + "', allowed: " + allowed);
 }
 
-Registry::Registry(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+std::unique_ptr<Registry::Impl> first_day(Registry::Days& days, const std::string& name, const ProcessConfig& config) {
+    auto impl =
+        std::make_unique<Registry::Impl>(days, config, registry::attach(name, config.state_dir, config.attach_timeout_ns));
+    impl->require_durability();
+    impl->host_snapshotter();
+    if (config.strategy.empty()) {
+        registry::look_after_the_dead(impl->state, config.request_timeout_ns, kNoSlot);
+        return impl;
+    }
+    impl->caller.strategy = require_strategy(impl->reader, impl->state.external_strategy(), config.strategy);
+    impl->take_session(
+        std::make_unique<registry::Session>(impl->state, impl->caller.strategy, impl->config, impl->on_rolled()));
+    return impl;
+}
+
+std::unique_ptr<Registry::Impl> next_day(Registry::Impl& ended) {
+    const ProcessConfig& config = ended.config;
+    const registry::Attachment& before = ended.attachment;
+    auto impl = std::make_unique<Registry::Impl>(
+        ended.days, config, registry::attach(before.name, before.lock.state_dir(), config.attach_timeout_ns));
+    const Header& header = *impl->state.header;
+    if (header.epoch != before.state.header->epoch || header.rolled_seq <= before.state.header->rolled_seq)
+        throw Error(Errc::missing, "registry '" + before.name + "' was made anew, and is not the one attached to");
+    impl->waits_for_disk = ended.waits_for_disk;
+    impl->caller = ended.caller;
+    if (ended.session)
+        impl->take_session(std::make_unique<registry::Session>(impl->state, *ended.session, impl->config, impl->on_rolled()));
+    impl->host_snapshotter();
+    return impl;
+}
+
+}  // namespace
+
+Registry::Impl& Registry::Days::today() noexcept {
+    Impl& impl = now();
+    if (!impl.in_attached_process() || !is_rolled(impl.state)) [[likely]]
+        return impl;
+    static_cast<void>(follow(impl));
+    return now();
+}
+
+Registry::Impl* Registry::Days::follow(const Impl& ended) noexcept {
+    if (!ended.in_attached_process()) return nullptr;
+    const std::lock_guard guard(mutex);
+    // One that is only being opened is not among them yet.
+    if (closing || all.empty()) return nullptr;
+    if (&now() != &ended) return &now();
+    try {
+        add(next_day(now()));
+        return &now();
+    } catch (...) {
+        // No memory, no room for its mapping, a deadline: the caller is told so, and the next call tries again.
+        return nullptr;
+    }
+}
+
+template <class Call>
+auto Registry::Days::call(Call run) noexcept(noexcept(run(std::declval<Impl&>()))) {
+    Impl& impl = now();
+    auto answer = run(impl);
+    if (!day_ended(answer)) [[likely]]
+        return answer;
+    if (Impl* next = follow(impl); next != nullptr) answer = run(*next);
+    give_up(answer);
+    return answer;
+}
+
+Registry::Days::~Days() {
+    if (newest.load(std::memory_order_acquire) == nullptr) return;
+    if (now().in_attached_process()) {
+        // A session ends in the day that it belongs to.
+        static_cast<void>(today());
+        const std::lock_guard guard(mutex);
+        closing = true;
+    }
+    // The oldest first: its host leaves before the next one's can have everything on disk.
+    for (std::unique_ptr<Impl>& day : all) day.reset();
+}
+
+Registry Registry::open(const std::string& name, const ProcessConfig& config) {
+    const std::int64_t deadline = segment::monotonic_ns() + config.attach_timeout_ns;
+    for (;;) {
+        auto days = std::make_unique<Days>();
+        try {
+            auto day = first_day(*days, name, config);
+            {
+                const std::lock_guard guard(days->mutex);
+                days->add(std::move(day));
+            }
+            return Registry(std::move(days));
+        } catch (const registry::DayEnded&) {
+            if (segment::monotonic_ns() >= deadline)
+                throw Error(Errc::busy, "the trading day of '" + name + "' ends, again and again, while attaching; try again");
+        }
+    }
+}
+
+Registry::Registry(std::unique_ptr<Days> days) noexcept : days_(std::move(days)) {}
 Registry::Registry(Registry&&) noexcept = default;
 Registry& Registry::operator=(Registry&&) noexcept = default;
 Registry::~Registry() = default;
 
-const Reader& Registry::reader() const noexcept { return impl_->reader; }
-StrategyId Registry::strategy() const noexcept { return StrategyId{impl_->caller.strategy}; }
+const Reader& Registry::reader() const noexcept { return days_->today().reader; }
+StrategyId Registry::strategy() const noexcept { return StrategyId{days_->now().caller.strategy}; }
 
 Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
-    if (!impl_->in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
-    // The loads start first; reading the clock hides a part of their way.
-    const core::NewOrder order = core::prepare(impl_->state, impl_->caller, request);
-    core::prefetch(impl_->state, order);
-    const core::Caller who = impl_->now();
-    return impl_->settle(
-        impl_->locked(impl_->config.request_timeout_ns, Refused::denied, [&] { return impl_->register_locked(who, order); }));
+    return days_->call([&](Impl& impl) noexcept {
+        if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
+        // The loads start first; reading the clock hides a part of their way.
+        const core::NewOrder order = core::prepare(impl.state, impl.caller, request);
+        core::prefetch(impl.state, order);
+        const core::Caller who = impl.now();
+        return impl.settle(
+            impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] { return impl.register_locked(who, order); }));
+    });
 }
 
-std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requests, bool all_or_none) {
-    Impl& impl = *impl_;
+namespace {
+
+std::vector<Verdict> register_all(Registry::Impl& impl, std::span<const OrderRequest> requests, bool all_or_none) {
     if (!impl.in_attached_process()) return {requests.size(), refusal(Refused::denied, DenyReason::not_attached)};
     if (requests.size() > core::BatchOverlay::kMaxOrders)
         return {requests.size(), refusal(Refused::denied, DenyReason::capacity)};
@@ -295,52 +468,82 @@ std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requ
     return std::move(batch.answers);
 }
 
+}  // namespace
+
+std::vector<Verdict> Registry::register_batch(std::span<const OrderRequest> requests, bool all_or_none) {
+    return days_->call([&](Impl& impl) { return register_all(impl, requests, all_or_none); });
+}
+
 Verdict Registry::replace_requested(const ReplaceRequest& request) noexcept {
-    return impl_->request(
-        EventType::replace_requested, request.id, request.account,
-        [&](const core::Caller& who, core::Decision& out) { core::decide_replace(impl_->state, who, request, out); });
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request(
+            EventType::replace_requested, request.id, request.account,
+            [&](const core::Caller& who, core::Decision& out) { core::decide_replace(impl.state, who, request, out); });
+    });
 }
 
 Verdict Registry::cancel_requested(AccountId account, std::string_view id) noexcept {
-    return impl_->request(EventType::cancel_requested, id, account, [&](const core::Caller& who, core::Decision& out) {
-        core::decide_cancel(impl_->state, who, static_cast<std::uint16_t>(account), id, out);
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request(EventType::cancel_requested, id, account, [&](const core::Caller& who, core::Decision& out) {
+            core::decide_cancel(impl.state, who, static_cast<std::uint16_t>(account), id, out);
+        });
     });
 }
 
 Verdict Registry::aborted(AccountId account, std::string_view id) noexcept {
-    return impl_->request(EventType::aborted, id, account, [&](const core::Caller& who, core::Decision& out) {
-        core::decide_abort(impl_->state, who, static_cast<std::uint16_t>(account), id, out);
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request(EventType::aborted, id, account, [&](const core::Caller& who, core::Decision& out) {
+            core::decide_abort(impl.state, who, static_cast<std::uint16_t>(account), id, out);
+        });
     });
 }
 
 Verdict Registry::event(const OrderEvent& fact) noexcept {
-    if (!impl_->in_attached_process()) return refusal(Refused::not_booked, DenyReason::not_attached);
-    const core::Caller who = impl_->now();
-    return impl_->settle(impl_->locked(impl_->config.fact_timeout_ns, Refused::not_booked, [&] {
-        core::Decision decision;
-        core::decide_fact(impl_->state, who, fact, decision);
-        if (decision.commit) {
-            impl_->perform(decision);
-            if (impl_->session) count(impl_->state.sessions[who.session].facts);
-        }
-        return decision.verdict;
-    }));
+    return days_->call([&](Impl& impl) noexcept {
+        if (!impl.in_attached_process()) return refusal(Refused::not_booked, DenyReason::not_attached);
+        const core::Caller who = impl.now();
+        return impl.settle(impl.locked(impl.config.fact_timeout_ns, Refused::not_booked, [&] {
+            core::Decision decision;
+            core::decide_fact(impl.state, who, fact, decision);
+            if (decision.commit) {
+                impl.perform(decision);
+                if (impl.session) count(impl.state.sessions[who.session].facts);
+            }
+            return decision.verdict;
+        }));
+    });
 }
 
 bool Registry::wait_durable(std::uint64_t seq, std::int64_t timeout_ns) const noexcept {
-    if (!impl_->in_attached_process()) return false;
-    return registry::wait_durable(impl_->state, seq, timeout_ns);
+    Impl& impl = days_->now();
+    return impl.in_attached_process() && impl.wait_durable(seq, timeout_ns);
 }
 
 bool Registry::checkpoint(std::int64_t timeout_ns) noexcept {
-    return impl_->in_attached_process() && registry::request_checkpoint(impl_->state, timeout_ns);
+    Impl& impl = days_->today();
+    if (!impl.in_attached_process()) return false;
+    if (registry::request_checkpoint(impl.state, timeout_ns)) return true;
+    return is_rolled(impl.state) && registry::request_checkpoint(days_->today().state, timeout_ns);
 }
 
-bool Registry::waits_for_disk() const noexcept { return impl_->waits_for_disk; }
-bool Registry::is_hosting() const noexcept { return impl_->snapshotter && impl_->snapshotter->is_hosting(); }
+bool Registry::waits_for_disk() const noexcept { return days_->now().waits_for_disk; }
+bool Registry::is_hosting() const noexcept {
+    const Impl& impl = days_->now();
+    return impl.snapshotter && impl.snapshotter->is_hosting();
+}
 
-Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept {
-    Impl& impl = *impl_;
+Verdict Registry::roll(std::string_view reason) {
+    Impl& impl = days_->today();
+    if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
+    if (!impl.is_current_session()) return refusal(Refused::denied, DenyReason::fenced);
+    const Verdict verdict = registry::roll(impl.attachment, impl.now(), reason, impl.config.fact_timeout_ns);
+    static_cast<void>(days_->today());
+    return verdict.result == Result::ok ? impl.settle(verdict) : verdict;
+}
+
+namespace {
+
+Verdict set_reference_price(Registry::Impl& impl, InstrumentId instrument, Price price) noexcept {
     const auto index = static_cast<std::uint32_t>(instrument);
     if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
     if (index >= impl.state.geometry.instruments) return refusal(Refused::denied, DenyReason::unknown_instrument);
@@ -363,89 +566,108 @@ Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept
     return verdict.seq != 0 ? impl.settle(verdict) : verdict;
 }
 
+}  // namespace
+
+Verdict Registry::reference_price(InstrumentId instrument, Price price) noexcept {
+    return days_->call([&](Impl& impl) noexcept { return set_reference_price(impl, instrument, price); });
+}
+
 namespace {
 
 /// The kill switch has the deadline of facts (protocol.md 4).
-Verdict change_state(Registry::Impl& impl, core::StateRequest request) noexcept {
-    return impl.request_within(
-        impl.config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none,
-        [&](const core::Caller& who, core::Decision& out) { core::decide_state(impl.state, who, request, out); });
+Verdict change_state(Registry::Days& days, core::StateRequest request) noexcept {
+    return days.call([&](Registry::Impl& impl) noexcept {
+        return impl.request_within(
+            impl.config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none,
+            [&](const core::Caller& who, core::Decision& out) { core::decide_state(impl.state, who, request, out); });
+    });
 }
 
 }  // namespace
 
 Verdict Registry::halt(const Scope& scope, TradingState state, std::string_view reason) noexcept {
-    return change_state(*impl_, {impl_->state.geometry.row_of(scope), state, false, false, reason});
+    return change_state(*days_, {days_->now().state.geometry.row_of(scope), state, false, false, reason});
 }
 
 Verdict Registry::resume(const Scope& scope, TradingState state, std::string_view reason) noexcept {
-    return change_state(*impl_, {impl_->state.geometry.row_of(scope), state, true, false, reason});
+    return change_state(*days_, {days_->now().state.geometry.row_of(scope), state, true, false, reason});
 }
 
 Verdict Registry::release_unreconciled(std::string_view reason) noexcept {
-    return change_state(*impl_, {impl_->state.geometry.firm_row(), TradingState::active, true, true, reason});
+    return change_state(*days_, {days_->now().state.geometry.firm_row(), TradingState::active, true, true, reason});
 }
 
 Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields) noexcept {
-    Impl& impl = *impl_;
-    const core::Caller who = impl.now();
-    return impl.settle(impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
-        core::Decision decision;
-        core::FollowUps more;
-        core::decide_limits(impl.state, who, {impl.state.geometry.row_of(scope), limits, fields, reason}, decision, more);
-        if (decision.commit) core::perform(impl.state, decision, more);
-        return decision.verdict;
-    }));
+    return days_->call([&](Impl& impl) noexcept {
+        const core::Caller who = impl.now();
+        return impl.settle(impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
+            core::Decision decision;
+            core::FollowUps more;
+            core::decide_limits(impl.state, who, {impl.state.geometry.row_of(scope), limits, fields, reason}, decision, more);
+            if (decision.commit) core::perform(impl.state, decision, more);
+            return decision.verdict;
+        }));
+    });
 }
 
 Verdict Registry::approve(std::uint64_t request) noexcept {
-    return impl_->request_within(
-        impl_->config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none,
-        [&](const core::Caller& who, core::Decision& out) { core::decide_approve(impl_->state, who, request, out); });
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request_within(
+            impl.config.fact_timeout_ns, EventType::state_changed, {}, AccountId::none,
+            [&](const core::Caller& who, core::Decision& out) { core::decide_approve(impl.state, who, request, out); });
+    });
 }
 
 Verdict Registry::restrict(const Scope& scope, const Restriction& entry) noexcept {
     core::RestrictionRequest request;
-    request.row = impl_->state.geometry.row_of(scope);
+    request.row = days_->now().state.geometry.row_of(scope);
     request.sides =
         static_cast<std::uint8_t>((entry.buy ? unsigned{kRestrictBuy} : 0U) | (entry.sell ? unsigned{kRestrictSell} : 0U));
     request.from_ns = entry.from_ns;
     request.to_ns = entry.to_ns;
     request.reason = entry.reason;
-    return impl_->request(
-        EventType::restricted_changed, {}, AccountId::none,
-        [&](const core::Caller& who, core::Decision& out) { core::decide_restriction(impl_->state, who, request, out); });
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request(
+            EventType::restricted_changed, {}, AccountId::none,
+            [&](const core::Caller& who, core::Decision& out) { core::decide_restriction(impl.state, who, request, out); });
+    });
 }
 
 Verdict Registry::load_position(AccountId account, StrategyId strategy, InstrumentId instrument, Quantity quantity, Price price,
                                 std::string_view text) noexcept {
     core::PositionRequest request;
     request.account = static_cast<std::uint16_t>(account);
-    request.strategy = strategy == StrategyId::none ? impl_->state.external_strategy() : static_cast<std::uint16_t>(strategy);
+    request.strategy =
+        strategy == StrategyId::none ? days_->now().state.external_strategy() : static_cast<std::uint16_t>(strategy);
     request.instrument = static_cast<std::uint32_t>(instrument);
     request.quantity = quantity.value;
     request.price = price.value;
     request.text = text;
-    return impl_->request_within(
-        impl_->config.fact_timeout_ns, EventType::position_loaded, {}, account,
-        [&](const core::Caller& who, core::Decision& out) { core::decide_position(impl_->state, who, request, out); });
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request_within(
+            impl.config.fact_timeout_ns, EventType::position_loaded, {}, account,
+            [&](const core::Caller& who, core::Decision& out) { core::decide_position(impl.state, who, request, out); });
+    });
 }
 
 Verdict Registry::load_order(StrategyId strategy, const OrderRequest& order) noexcept {
-    Impl& impl = *impl_;
-    return impl.request_within(impl.config.fact_timeout_ns, EventType::registered, order.id, order.account,
-                               [&](core::Caller who, core::Decision& out) {
-                                   who.strategy = static_cast<std::uint16_t>(strategy);
-                                   core::decide_load_order(impl.state, who, core::prepare(impl.state, who, order), out);
-                               });
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request_within(impl.config.fact_timeout_ns, EventType::registered, order.id, order.account,
+                                   [&](core::Caller who, core::Decision& out) {
+                                       who.strategy = static_cast<std::uint16_t>(strategy);
+                                       core::decide_load_order(impl.state, who, core::prepare(impl.state, who, order), out);
+                                   });
+    });
 }
 
 Verdict Registry::begin_send(AccountId account, std::string_view id) const noexcept {
-    if (!impl_->in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
-    if (load_acquire(impl_->state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
-        return refusal(Refused::denied, DenyReason::poisoned);
-    if (!impl_->is_current_session()) return refusal(Refused::denied, DenyReason::fenced);
-    return core::decide_begin_send(impl_->state, impl_->caller, static_cast<std::uint16_t>(account), id);
+    return days_->call([&](Impl& impl) noexcept {
+        if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
+        const bool ready = load_acquire(impl.state.header->state) == static_cast<std::uint64_t>(SegmentState::ready);
+        if (!ready) return refusal(Refused::denied, is_rolled(impl.state) ? kDayEnded : DenyReason::poisoned);
+        if (!impl.is_current_session()) return refusal(Refused::denied, DenyReason::fenced);
+        return core::decide_begin_send(impl.state, impl.caller, static_cast<std::uint16_t>(account), id);
+    });
 }
 
 }  // namespace riskreg

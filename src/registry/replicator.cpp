@@ -134,6 +134,8 @@ void Replicator::distrust(const std::string& why) {
 void Replicator::follow_and_verify() {
     if (segment::monotonic_ns() - started_ns_ < kVerifyAfterNs || segment::monotonic_ns() < next_attempt_ns_ || !follow())
         return;
+    // The live tables of a day that has ended stay as they are; the replica has gone on.
+    if (replica_->state.header->rolled_seq != live_.header->rolled_seq) return;
     const std::uint64_t before = verifier_->cycles();
     const std::uint64_t records = verifier_->size() / static_cast<std::uint64_t>(kCycleRounds) + 1;
     const std::uint64_t equal = verifier_->step(records, [this](const std::string& what) { differs(what); });

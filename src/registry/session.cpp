@@ -6,6 +6,7 @@
 #include "core/apply.hpp"
 #include "core/decide.hpp"
 #include "registry/attachment.hpp"
+#include "registry/roll.hpp"
 #include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
@@ -21,8 +22,23 @@ constexpr std::chrono::milliseconds kWatchInterval{5};
 
 }  // namespace
 
-Session::Session(core::State& state, std::uint16_t strategy, const ProcessConfig& config)
-    : state_(state), strategy_(strategy), config_(config) {
+Session::Session(core::State& state, std::uint16_t strategy, const ProcessConfig& config, OnRolled on_rolled)
+    : state_(state), strategy_(strategy), config_(config), on_rolled_(std::move(on_rolled)), moves_(false) {
+    start();
+}
+
+Session::Session(core::State& state, const Session& before, const ProcessConfig& config, OnRolled on_rolled)
+    : state_(state),
+      strategy_(before.strategy_),
+      config_(config),
+      on_rolled_(std::move(on_rolled)),
+      moves_(true),
+      slot_(before.slot_),
+      generation_(before.generation_) {
+    start();
+}
+
+void Session::start() {
     {
         // The application's signals are for its own threads.
         const segment::SignalsBlocked blocked;
@@ -47,7 +63,7 @@ Session::~Session() {
 
 void Session::live() noexcept {
     try {
-        attach();
+        moves_ ? require(move_in()) : attach();
     } catch (...) {
         const std::lock_guard guard(mutex_);
         failure_ = std::current_exception();
@@ -57,7 +73,12 @@ void Session::live() noexcept {
     std::unique_lock guard(mutex_);
     attached_ = true;
     changed_.notify_all();
-    while (!changed_.wait_for(guard, kWatchInterval, [this] { return stopping_; })) watch();
+    while (!changed_.wait_for(guard, kWatchInterval, [this] { return stopping_; })) {
+        // Not under our mutex: what follows may end this very session.
+        guard.unlock();
+        watch();
+        guard.lock();
+    }
     guard.unlock();
     detach();
 }
@@ -83,8 +104,15 @@ void Session::attach() {
     request.pid = segment::process_id();
     request.pid_start = segment::process_start();
     request.uid = segment::user_id();
-    switch (attach_under_lock(request)) {
+    give_up_lost_sessions(state_, config_.attach_timeout_ns);
+    require(attach_under_lock(request));
+}
+
+/// Throws what refused us.
+void Session::require(Attached attached) const {
+    switch (attached) {
         case Attached::yes: return;
+        case Attached::rolled: throw DayEnded{};
         case Attached::poisoned: throw Error(Errc::damaged, "the registry is poisoned");
         case Attached::timed_out:
             throw Error(Errc::busy, "the registry's lock is held by thread " +
@@ -99,9 +127,41 @@ void Session::attach() {
     }
 }
 
+namespace {
+
+/// How an attempt ended that did not get the lock.
+template <class Attached>
+Attached refused(segment::Entry entry) noexcept {
+    if (entry == segment::Entry::rolled) return Attached::rolled;
+    return entry == segment::Entry::timed_out ? Attached::timed_out : Attached::poisoned;
+}
+
+}  // namespace
+
+/// The mutex is made and held under the registry's lock, so nobody ever meets one that is made and not held yet while we live.
+Session::Attached Session::move_in() noexcept {
+    const segment::StateLock lock(state_, config_.attach_timeout_ns, slot_);
+    if (!lock.inside()) return refused<Attached>(lock.entry());
+    SessionSlot& slot = state_.sessions[slot_];
+    const SessionRecord& record = slot.record.newest();
+    const bool goes_on = record.status == SessionStatus::attached || record.status == SessionStatus::fenced;
+    // Given up meanwhile, or taken over: our calls are answered `fenced`.
+    if (record.generation != generation_ || !goes_on || !is_moving(slot)) return Attached::yes;
+    segment::RobustMutex mutex(slot.mutex);
+    try {
+        mutex.initialise();
+    } catch (...) {
+        return Attached::timed_out;
+    }
+    CRASH_POINT("liveness made");
+    const segment::LockResult result = mutex.try_lock();
+    CRASH_POINT("moved in");
+    return result == segment::LockResult::held ? Attached::yes : Attached::timed_out;
+}
+
 Session::Attached Session::attach_under_lock(core::SessionRequest& request) noexcept {
     const segment::StateLock lock(state_, config_.attach_timeout_ns, kNoSlot);
-    if (!lock.inside()) return lock.entry() == segment::Entry::timed_out ? Attached::timed_out : Attached::poisoned;
+    if (!lock.inside()) return refused<Attached>(lock.entry());
     bury_dead_sessions(state_);
     const StrategyState latest = state_.strategies[strategy_].state.newest();
     const bool taken = latest.status == SessionStatus::attached;
@@ -125,9 +185,11 @@ Session::Attached Session::attach_under_lock(core::SessionRequest& request) noex
 }
 
 void Session::watch() noexcept {
-    if (!somebody_died(state_)) return;
-    const segment::StateLock lock(state_, config_.request_timeout_ns, slot_);
-    if (lock.inside()) bury_dead_sessions(state_);
+    if (load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::rolled)) {
+        followed_ = followed_ || on_rolled_();
+        return;
+    }
+    look_after_the_dead(state_, config_.request_timeout_ns, slot_);
 }
 
 void Session::detach() noexcept {

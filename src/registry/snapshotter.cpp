@@ -6,6 +6,7 @@
 #include "registry/journaller.hpp"
 #include "registry/monitor.hpp"
 #include "registry/replicator.hpp"
+#include "registry/roll.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -27,11 +28,12 @@ std::string config_of(const core::State& state) { return {state.config, state.ge
 
 }  // namespace
 
-Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config)
+Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config, std::function<bool()> on_rolled)
     : attachment_(attachment),
       state_(attachment.state),
       config_(config),
       config_json_(config_of(attachment.state)),
+      on_rolled_(std::move(on_rolled)),
       alarm_(attachment.state, {attachment.lock.directory(), attachment.name, config.log_to_stderr, config.log_orders}) {
     const segment::SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
@@ -47,14 +49,21 @@ void Snapshotter::rest(std::int64_t ns) noexcept {
     for (std::int64_t slept = 0; slept < ns && !stopping_; slept += kMs) segment::sleep_ns(kMs);
 }
 
+bool Snapshotter::day_ended() const noexcept {
+    return load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
+}
+
 void Snapshotter::run() noexcept {
-    while (!stopping_) {
+    while (!stopping_ && !day_ended()) {
         look_once();
         rest(kStandByNs);
     }
+    // What this host has not written, the next day's writes: it is in its ring.
+    while (day_ended() && !stopping_ && !on_rolled_()) rest(kStandByNs);
     // Who came and went between two looks, or while another host was leaving, has written events, too.
     const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
-    while (state_.has_journal() && load_acquire(state_.marks->durable) < stop_seq_ && segment::monotonic_ns() < deadline) {
+    while (state_.has_journal() && !day_ended() && load_acquire(state_.marks->durable) < stop_seq_ &&
+           segment::monotonic_ns() < deadline) {
         if (look_once()) return;
         segment::sleep_ns(kMs);
     }
@@ -124,6 +133,7 @@ void Snapshotter::learn_home() {
 void Snapshotter::host(bool after_death) {
     learn_home();
     HostWords& words = *state_.host;
+    take_over_marks(state_, attachment_.segment);
     Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
     try {
         host.key = persist::resolve_key({}, parse_config(config_json_).key_file);
@@ -134,7 +144,7 @@ void Snapshotter::host(bool after_death) {
     host.epoch = load_relaxed(words.epoch) + 1;
     const std::uint64_t before = load_relaxed(words.pid);
     if (after_death) store_relaxed(words.clean, 0);
-    store_relaxed(words.epoch, host.epoch);
+    store_release(words.epoch, host.epoch);
     store_relaxed(words.pid, segment::process_id());
     store_relaxed(words.pid_start, segment::process_start());
     store_relaxed(words.state, static_cast<std::uint64_t>(HostState::starting));
@@ -168,9 +178,9 @@ bool Snapshotter::run_threads(Host& host) {
         // Passes the wish to end on, and shows life while the last checkpoint is written. The monitor goes before: what it
         // writes is to be drained.
         watcher = std::thread([this, &host, &finished, &monitor] {
-            while (!stopping_ && !finished) segment::sleep_ns(kLookNs);
+            while (!stopping_ && !finished && !day_ended()) segment::sleep_ns(kLookNs);
             monitor.stop();
-            host.final_checkpoint = config_.final_checkpoint;
+            host.final_checkpoint = config_.final_checkpoint && stopping_;
             host.stop = true;
             for (; !finished; segment::sleep_ns(kLookNs))
                 if (host.drained) host.beat();
@@ -193,10 +203,7 @@ void Snapshotter::run_without_journal(Host& host) {
     store_relaxed(state_.host->state, static_cast<std::uint64_t>(HostState::running));
     while (!host.stop) {
         host.beat();
-        if (somebody_died(state_)) {
-            const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
-            if (lock.inside()) bury_dead_sessions(state_);
-        }
+        look_after_the_dead(state_, 20 * kMs, kNoSlot);
         segment::sleep_ns(kStandByNs);
     }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "registry/host.hpp"
@@ -13,7 +14,8 @@ namespace riskreg::registry {
 /// byte 1), never by time. A host that is stopped keeps its place and is reported.
 class Snapshotter {
 public:
-    Snapshotter(Attachment& attachment, const ProcessConfig& config);
+    /// `on_rolled` is called by its thread, when the day has ended and it no longer hosts, until it answers true.
+    Snapshotter(Attachment& attachment, const ProcessConfig& config, std::function<bool()> on_rolled);
     /// Leaves in order: drains the journal, writes the final checkpoint when configured, gives up the locks.
     ~Snapshotter();
     Snapshotter(const Snapshotter&) = delete;
@@ -32,11 +34,13 @@ private:
     void run_without_journal(Host& host);
     void watch_the_host();
     void rest(std::int64_t ns) noexcept;
+    [[nodiscard]] bool day_ended() const noexcept;
 
     Attachment& attachment_;
     core::State& state_;
     const ProcessConfig& config_;
     const std::string config_json_;
+    const std::function<bool()> on_rolled_;
     persist::DirectoryIdentity home_;
     Alarm alarm_;
     std::uint64_t stop_seq_ = 0;   // committed when we were told to leave

@@ -144,6 +144,8 @@ bool LifecycleLock::is_held_by_others() const noexcept {
 }
 bool LifecycleLock::try_host() noexcept { return set_lock(F_WRLCK, 1); }
 void LifecycleLock::release_host() noexcept { static_cast<void>(set_lock(F_UNLCK, 1)); }
+bool LifecycleLock::try_switch() noexcept { return set_lock(F_WRLCK, 2); }
+void LifecycleLock::release_switch() noexcept { static_cast<void>(set_lock(F_UNLCK, 2)); }
 
 LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) noexcept {
     for (;;) {

@@ -48,10 +48,16 @@ public:
     [[nodiscard]] bool try_host() noexcept;
     void release_host() noexcept;
 
+    /// Byte 2: who switches the name to the segment of a new trading day.
+    [[nodiscard]] bool try_switch() noexcept;
+    void release_switch() noexcept;
+
     /// Writes the token into a new LOCK file; only under the exclusive lock.
     void ensure_token();
     [[nodiscard]] LockIdentity identity() const;
     [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+    /// What the directory lies in.
+    [[nodiscard]] std::string state_dir() const { return directory_.substr(0, directory_.rfind('/')); }
 
 private:
     [[nodiscard]] bool set_lock(int type, int byte = 0) noexcept;

@@ -130,6 +130,8 @@ bool Mapping::is_current() const noexcept {
     return ::stat(shm_path(impl_->name).c_str(), &named) == 0 && named.st_ino == mapped.st_ino && named.st_dev == mapped.st_dev;
 }
 
+void Mapping::rename(const std::string& segment) { impl_->name = segment; }
+
 bool Mapping::advise(bool huge_pages, bool lock_memory) noexcept {
     void* address = impl_->region.get_address();
     const std::size_t size = impl_->region.get_size();
@@ -150,6 +152,10 @@ bool segment_exists(const std::string& segment) noexcept {
 
 bool rename_segment(const std::string& segment, const std::string& to) noexcept {
     return ::rename(shm_path(segment).c_str(), shm_path(to).c_str()) == 0;
+}
+
+bool link_segment(const std::string& segment, const std::string& to) noexcept {
+    return ::link(shm_path(segment).c_str(), shm_path(to).c_str()) == 0 || errno == EEXIST;
 }
 
 bool remove_segment(const std::string& segment) noexcept { return bip::shared_memory_object::remove(segment.c_str()); }

@@ -36,6 +36,9 @@ public:
     /// The name still leads to these bytes (somebody may have removed and created it anew).
     [[nodiscard]] bool is_current() const noexcept;
 
+    /// It has this name now, or will have.
+    void rename(const std::string& segment);
+
     /// Not in core dumps, not in forked children; huge pages and mlock as configured. False: an option was refused.
     bool advise(bool huge_pages, bool lock_memory) noexcept;
     /// In a forked child: forgets the mapping without unmapping, for the kernel did not give it to the child.
@@ -50,6 +53,8 @@ private:
 [[nodiscard]] bool segment_exists(const std::string& segment) noexcept;
 /// Keeps the bytes of a poisoned segment under another name. False when that failed.
 bool rename_segment(const std::string& segment, const std::string& to) noexcept;
+/// A second name for the same bytes. True when `to` leads somewhere afterwards.
+bool link_segment(const std::string& segment, const std::string& to) noexcept;
 /// True when it was there.
 bool remove_segment(const std::string& segment) noexcept;
 

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <mutex>
@@ -103,13 +104,47 @@ std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(::getpid
 std::uint32_t user_id() noexcept { return static_cast<std::uint32_t>(::geteuid()); }
 std::uint32_t real_user_id() noexcept { return static_cast<std::uint32_t>(::getuid()); }
 
-std::uint64_t process_start() noexcept {
-    std::ifstream stat("/proc/self/stat");
+namespace {
+
+struct ProcessStat {
+    char state = 0;             // 0: not to be read
+    std::uint64_t start = 0;
+};
+
+ProcessStat read_stat(const std::string& path) {
+    std::ifstream stat(path);
     const std::string text{std::istreambuf_iterator<char>(stat), {}};
-    // The command may hold spaces and parentheses: field 3 begins behind the last one. Start time is field 22.
+    // The command may hold spaces and parentheses: field 3, the state, begins behind the last one. Start time is field 22.
     std::size_t at = text.rfind(')');
+    if (at == std::string::npos || at + 2 >= text.size()) return {};
+    const char state = text[at + 2];
     for (int field = 2; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
-    return at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 1, nullptr, 10);
+    return {state, at == std::string::npos ? 0 : std::strtoull(text.c_str() + at + 1, nullptr, 10)};
+}
+
+bool has_ended(char state) noexcept { return state == 'Z' || state == 'X'; }
+
+}  // namespace
+
+std::uint64_t process_start() noexcept { return read_stat("/proc/self/stat").start; }
+
+bool is_running(std::uint32_t pid, std::uint64_t start) noexcept {
+    try {
+        const std::string process = "/proc/" + std::to_string(pid);
+        const ProcessStat leader = read_stat(process + "/stat");
+        // Not to be read is no proof, but that it is not there is one.
+        if (leader.state == 0) return std::filesystem::exists(process);
+        if (leader.start != start) return false;
+        if (!has_ended(leader.state)) return true;
+        // The first thread may end before the others.
+        for (const auto& task : std::filesystem::directory_iterator(process + "/task")) {
+            const char state = read_stat(task.path().string() + "/stat").state;
+            if (!has_ended(state) && state != 0) return true;
+        }
+        return false;
+    } catch (...) {
+        return true;   // not known
+    }
 }
 
 std::array<std::uint8_t, 16> boot_id() {

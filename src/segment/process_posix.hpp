@@ -31,6 +31,9 @@ void wake_all(const std::uint32_t& word) noexcept;
 /// Start time of this process in clock ticks since boot; with the pid it names a process for ever. 0: unknown.
 [[nodiscard]] std::uint64_t process_start() noexcept;
 
+/// False when the process of that pid and start time has ended, reaped or not; never false while one of its threads runs.
+[[nodiscard]] bool is_running(std::uint32_t pid, std::uint64_t start) noexcept;
+
 /// Identity of the running kernel. Throws Error{system} without /proc.
 [[nodiscard]] std::array<std::uint8_t, 16> boot_id();
 

@@ -102,6 +102,14 @@ void RobustMutex::make_consistent() noexcept { ::pthread_mutex_consistent(native
 
 bool RobustMutex::unlock() noexcept { return ::pthread_mutex_unlock(native(memory_)) == 0; }
 
+bool RobustMutex::is_made(const void* memory) noexcept {
+    // Robust and error checking: its kind is not 0, and never changes.
+    const auto* words = static_cast<const std::uint64_t*>(memory);
+    std::uint64_t any = 0;
+    for (std::size_t i = 0; i < sizeof(pthread_mutex_t) / 8; ++i) any |= __atomic_load_n(words + i, __ATOMIC_RELAXED);
+    return any != 0;
+}
+
 std::uint32_t RobustMutex::holder_hint(const void* memory) noexcept { return word_of(memory) & kThreadIdMask; }
 
 bool RobustMutex::owner_died_hint(const void* memory) noexcept { return (word_of(memory) & kOwnerDiedBit) != 0; }

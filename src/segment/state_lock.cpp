@@ -12,9 +12,13 @@ namespace {
 
 void count(std::uint64_t& word) noexcept { layout::store_relaxed(word, layout::load_relaxed(word) + 1); }
 
-bool is_ready(const core::State& state) noexcept {
-    return layout::load_relaxed(state.header->state) == static_cast<std::uint64_t>(SegmentState::ready);
+bool is_in(const core::State& state, SegmentState wanted) noexcept {
+    return layout::load_relaxed(state.header->state) == static_cast<std::uint64_t>(wanted);
 }
+bool is_ready(const core::State& state) noexcept { return is_in(state, SegmentState::ready); }
+
+/// Why nobody gets in.
+Entry closed(const core::State& state) noexcept { return is_in(state, SegmentState::rolled) ? Entry::rolled : Entry::poisoned; }
 
 /// We hold the mutex. True when the tables are whole (again).
 bool make_whole(core::State& state, RobustMutex& mutex, LockResult result) noexcept {
@@ -40,16 +44,17 @@ void poison(core::State& state) noexcept {
 
 StateLock::StateLock(core::State& state, std::int64_t timeout_ns, std::uint32_t session) noexcept
     : state_(state), mutex_(mutex_memory(state)), entry_(Entry::timed_out) {
-    entry_ = Entry::poisoned;
+    entry_ = closed(state);
     // Before the mutex: glibc's trylock of an unrecoverable one keeps the word, and then everybody would wait in vain.
     if (!is_ready(state)) return;
     const LockResult result = mutex_.lock(timeout_ns);
     if (result == LockResult::timed_out) {
-        if (is_ready(state)) entry_ = Entry::timed_out;
+        entry_ = is_ready(state) ? Entry::timed_out : closed(state);
         return;
     }
     if (result == LockResult::unrecoverable) {
         poison(state);
+        entry_ = closed(state);
         return;
     }
     enter_critical_section();
@@ -61,6 +66,7 @@ StateLock::StateLock(core::State& state, std::int64_t timeout_ns, std::uint32_t 
         CRASH_POINT("locked");
         return;
     }
+    entry_ = closed(state);
     leave_critical_section();
     // R3: unlocked without make_consistent, so that the mutex itself refuses everybody from now on.
     static_cast<void>(mutex_.unlock());

@@ -6,7 +6,8 @@
 
 namespace riskreg::segment {
 
-enum class Entry : std::uint8_t { inside, timed_out, poisoned };
+/// `rolled`: the registry goes on in another segment of the same name.
+enum class Entry : std::uint8_t { inside, timed_out, poisoned, rolled };
 
 /// Holds the registry's lock for its lifetime. What it finds of a dead owner is repaired by the table R1–R3 of
 /// architecture.md before `entry()` says `inside`; R3 poisons the registry for everybody, for good.

@@ -100,9 +100,14 @@ void print_status_json(const StatusView& v, const std::string& digest) {
     out.member("persistence", kModes[static_cast<std::size_t>(v.persistence)]).member("digest", digest);
     out.member_bool("unreconciled", v.unreconciled).member("segment", v.segment).member("size_bytes", v.size_bytes);
     out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
+    out.member("day", v.day).member("rolled", v.rolled_seq);
     out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
     write_snapshotter(out, v);
     print_line(out.end_object().text());
+}
+
+std::string day_text(const StatusView& v) {
+    return text_of(v.day) + (v.rolled_seq == 0 ? std::string() : ", begun behind event " + text_of(v.rolled_seq));
 }
 
 void print_status_table(const StatusView& v, const std::string& digest) {
@@ -110,6 +115,7 @@ void print_status_table(const StatusView& v, const std::string& digest) {
     table.add({"state", v.state});
     table.add({"segment", v.segment + ", " + text_of(v.size_bytes >> 20) + " MiB"});
     table.add({"created", persist::format_time(v.created_ns)});
+    table.add({"trading day", day_text(v)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
     table.add({"persistence", std::string(kModes[static_cast<std::size_t>(v.persistence)])});
     add_snapshotter(table, v);
@@ -351,7 +357,7 @@ int events(const Common& common, const EventOptions& options) {
     ::signal(SIGINT, request_stop);
     ::signal(SIGTERM, request_stop);
     ::signal(SIGPIPE, SIG_IGN);
-    const Reader reader = Reader::open(common.name, common.state_dir);
+    Reader reader = Reader::open(common.name, common.state_dir);
     const Selection selection = select(reader, options.entities);
     const EventFilter filter{options.types, selection.account, selection.strategy, selection.instrument};
     bool open = true;
@@ -369,6 +375,8 @@ int events(const Common& common, const EventOptions& options) {
                          "file that is left\n",
                          static_cast<unsigned long long>(lost));
         if (!options.follow) break;
+        // The day has ended, and everything of it has been read; its sequences go on in the next one.
+        if (!reader.is_ready() && !reader.status().poisoned) reader = Reader::open(common.name, common.state_dir);
         const timespec pause{0, 20'000'000};
         ::nanosleep(&pause, nullptr);
     }

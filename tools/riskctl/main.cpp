@@ -36,7 +36,7 @@ struct Arguments {
     RecoverArguments recover;
     ReconcileOptions reconcile;
     std::string file, key_file;
-    bool keep_files = false, force = false, no_host = false;
+    bool keep_files = false, force = false, no_host = false, expire_day = false;
 };
 
 using Verb = std::function<int()>;
@@ -160,6 +160,13 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     destroy_verb->add_flag("--force", a.force, "even while processes are attached; they are then refused every call");
 }
 
+void add_roll_verb(CLI::App& app, Arguments& a, Verb& chosen) {
+    CLI::App* roll_verb = add_verb(app, "roll", "end the trading day while strategies trade", a, chosen,
+                                   [&a] { return roll(a.common, a.reason, a.expire_day); });
+    roll_verb->add_option("--reason", a.reason, "why, up to 95 bytes");
+    roll_verb->add_flag("--expire-day", a.expire_day, "first report every live day order as expired");
+}
+
 /// A verb about one file, wherever it lies.
 CLI::App* add_file_verb(CLI::App& app, const std::string& name, const std::string& help, Arguments& a, Verb& chosen, Verb run) {
     CLI::App* verb = app.add_subcommand(name, help);
@@ -244,6 +251,7 @@ int main(int argc, char** argv) {
     add_trading_verbs(app, arguments, chosen);
     add_looking_verbs(app, arguments, chosen);
     add_control_verbs(app, arguments, chosen);
+    add_roll_verb(app, arguments, chosen);
     add_disk_verbs(app, arguments, chosen);
     add_day_verbs(app, arguments, chosen);
     try {

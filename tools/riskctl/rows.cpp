@@ -32,13 +32,15 @@ class Usage {
 public:
     explicit Usage(const Reader& reader) : reader_(reader), gross_method_(parse_config(reader.config_json()).gross_method) {}
 
-    /// Nothing for limits of single orders, and for what is counted in windows: their times are not read from outside.
+    /// Nothing for limits of single orders, and for what is counted for each content or each strategy × instrument.
     [[nodiscard]] std::optional<std::int64_t> of(const ExposureView& row, const LimitField& field) const {
         const auto is = [&field](LimitValue Limits::*member) { return field.member == member; };
         if (is(&Limits::max_long) || is(&Limits::max_short)) return narrowed(worst(row, is(&Limits::max_long)));
         if (is(&Limits::max_working_orders)) return std::int64_t{row.working_buy} + row.working_sell;
         if (is(&Limits::max_working_buy)) return row.working_buy;
         if (is(&Limits::max_working_sell)) return row.working_sell;
+        if (is(&Limits::max_messages)) return row.messages_in_window;
+        if (is(&Limits::max_all_messages)) return row.all_messages_in_window;
         if (is(&Limits::daily_loss)) return narrowed(std::max<Int128>(0, -Int128{row.pnl.value}));
         if (is(&Limits::drawdown)) return narrowed(std::max<Int128>(0, Int128{row.peak_pnl.value} - row.pnl.value));
         return notional(row, field);

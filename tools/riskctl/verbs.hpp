@@ -83,6 +83,7 @@ int approve(const Common& common, std::uint64_t request);
 int limit(const Common& common, const std::string& scope, const std::string& reason,
           const std::vector<std::string>& assignments);
 int verify(const Common& common);
+int roll(const Common& common, const std::string& reason, bool expire_day);
 int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);
