@@ -1108,6 +1108,68 @@ Scope marked_row(const Scope& scope) {
     }
 }
 
+// ---- what a review found ---------------------------------------------------------------------------------
+
+TEST_CASE("a second request of the same resume cannot be approved once the scope was halted anew", "[reasons]") {
+    SharedConfig config = desk_config();
+    config.four_eyes = true;
+    Desk desk(config);
+    REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
+    const Verdict first = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
+    const Verdict second = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
+    REQUIRE(desk.registry.approve(desk.person(2), first.request).taken());
+    REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
+    refuses(desk.registry.approve(desk.person(2), second.request), DenyReason::not_allowed, "firm");
+    CHECK(desk.state_of(kFirm) == TradingState::halted);
+}
+
+TEST_CASE("requests that were overtaken do not use up the room for new ones", "[reasons][inv-12]") {
+    SharedConfig config = desk_config();
+    config.four_eyes = true;
+    Desk desk(config);
+    for (int i = 0; i < 70; ++i) {
+        REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
+        const Verdict asked = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
+        REQUIRE(asked.taken());
+    }
+}
+
+TEST_CASE("an order that was halted and released again is not sent behind its own cancel", "[reasons]") {
+    Desk desk;
+    passes(desk.send({}));
+    REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
+    REQUIRE(desk.registry.resume(desk.person(1), kFirm, TradingState::active).taken());
+    refuses(desk.begin_send("O"), DenyReason::halted, "firm");
+}
+
+TEST_CASE("prices that come and go all day never use up the books of own orders", "[reasons][inv-12]") {
+    SharedConfig config = desk_config();
+    config.capacity.orders = 4096;
+    Desk desk(config);
+    // Each price lies 64 ticks and more from the one before: a new price, and a new node above it.
+    for (std::int64_t i = 0; i < 4000; ++i) {
+        const std::string id = "P-" + std::to_string(i);
+        passes(desk.send({.id = id, .quantity = lots(1), .price = px(100 + 70 * (i % 1999) * (i % 7 + 1))}));
+        REQUIRE(desk.tell(EventKind::canceled, id).taken());
+    }
+    CHECK(desk.registry.state().status->book_overflow == 0);
+    passes(desk.send({.id = "S", .side = Side::sell, .quantity = lots(1), .price = px(500)}));
+    refuses(desk.send({.id = "B", .quantity = lots(1), .price = px(500)}), DenyReason::self_match, "account 500 > 500 price");
+}
+
+TEST_CASE("a side of a book has room for so many distant prices, and refuses the next", "[reasons]") {
+    Desk desk;
+    Verdict verdict;
+    std::int64_t taken = 0;
+    for (; taken < 70; ++taken) {
+        const std::string id = "D-" + std::to_string(taken);
+        verdict = desk.send({.id = id, .quantity = lots(1), .price = px(1 + taken * 262'144)});
+        if (!verdict.accepted()) break;
+    }
+    CHECK(taken == 64);
+    CHECK(verdict.reason == DenyReason::capacity);
+}
+
 }  // namespace
 
 TEST_CASE("a mark that brings the loss sets the state in the same moment, a tick less does not", "[reasons]") {

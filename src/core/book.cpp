@@ -15,6 +15,8 @@ namespace {
 constexpr unsigned kTop = 3;
 constexpr unsigned kChildBits = 6;
 constexpr std::uint32_t kMostSteps = 128;   // of a probe; beyond, the table counts as full
+constexpr std::uint32_t kSpare = 8;         // places that a probe looks for before it calls a table roomy
+constexpr std::uint32_t kMostTops = 64;     // of one side: 16 million ticks, and the most that is walked under the lock
 constexpr BookKey kMostTicks = std::int64_t{1} << 60;
 
 std::uint32_t side_of(const State& state, std::uint32_t account, std::uint32_t instrument, Side side) noexcept {
@@ -25,31 +27,62 @@ std::uint32_t side_of(const State& state, std::uint32_t account, std::uint32_t i
 std::uint64_t owner_of(std::uint32_t side, unsigned level) noexcept { return (side + 1ULL) << 2 | level; }
 
 struct Node {
-    std::uint32_t at = kNoSlot;   // kNoSlot: neither found nor room
+    std::uint32_t at = kNoSlot;     // the key's node; without one, a place for it; kNoSlot: no room
     bool found = false;
+    std::uint32_t places = 0;       // free or given up on the way; only counted when the key is not there
 };
 
-Node find_node(const State& state, std::uint64_t owner, std::int64_t key) noexcept {
+/// A node on its way from one key to another; like a dead one it may be taken.
+constexpr std::uint64_t kTaken = ~0ULL;
+
+/// Nothing lives there any more. Tops are linked, and stay.
+bool is_dead(const BookNode& node) noexcept {
+    const std::uint64_t owner = load_relaxed(node.owner);
+    if (owner == kTaken) return true;
+    const auto level = static_cast<unsigned>(owner & 3U);
+    return level == 0 ? node.count.newest().count == 0 : level < kTop && load_relaxed(node.bitmap) == 0;
+}
+
+/// Behind the first free node the key cannot be: what is left is to see how much room there is.
+Node count_on(const State& state, Node place, std::uint32_t at, std::uint32_t steps) noexcept {
+    const std::uint32_t mask = state.geometry.book_nodes - 1;
+    while (place.places < kSpare && ++steps < std::min(kMostSteps, state.geometry.book_nodes)) {
+        at = (at + 1) & mask;
+        place.places += load_relaxed(state.book_nodes[at].owner) == 0 ? 1U : 0U;
+    }
+    return place;
+}
+
+/// `kept`: nodes that the caller has found and not filled yet.
+Node find_node(const State& state, std::uint64_t owner, std::int64_t key,
+               const std::array<const BookNode*, 2>& kept = {}) noexcept {
     const std::uint32_t mask = state.geometry.book_nodes - 1;
     auto at = static_cast<std::uint32_t>(base::mix(base::mix(owner) ^ static_cast<std::uint64_t>(key))) & mask;
+    Node place;
     for (std::uint32_t steps = 0; steps < std::min(kMostSteps, state.geometry.book_nodes); ++steps, at = (at + 1) & mask) {
         const BookNode& node = state.book_nodes[at];
         const std::uint64_t seen = load_relaxed(node.owner);
-        if (seen == 0) return {at, false};
-        if (seen == owner && node.key == key) return {at, true};
+        if (seen == owner && node.key == key) return {at, true, 0};
+        const bool usable = seen == 0 || (is_dead(node) && &node != kept[0] && &node != kept[1]);
+        if (usable && place.at == kNoSlot) place.at = at;
+        place.places += usable ? 1U : 0U;
+        if (seen == 0) return count_on(state, place, at, steps);
     }
-    return {};
+    return place;
 }
 
-/// The node of a key, made when it is not there; null when there is no room.
-BookNode* take_node(State& state, std::uint64_t owner, std::int64_t key) noexcept {
-    const Node found = find_node(state, owner, key);
+/// The node of a key, made when it is not there; null when there is no room. Killed on the way, it is made once more.
+BookNode* take_node(State& state, std::uint64_t owner, std::int64_t key,
+                    const std::array<const BookNode*, 2>& kept = {}) noexcept {
+    const Node found = find_node(state, owner, key, kept);
     if (found.at == kNoSlot) {
         store_relaxed(state.status->book_overflow, 1);
         return nullptr;
     }
     BookNode& node = state.book_nodes[found.at];
     if (found.found) return &node;
+    store_relaxed(node.owner, kTaken);
+    fence_release();
     node.key = key;
     node.bitmap = node.next = 0;
     node.count.make_genesis({});
@@ -65,7 +98,8 @@ void link_top(State& state, std::uint32_t side, BookNode& node) noexcept {
     const bool buy = (side & 1U) == 0;
     const auto number = static_cast<std::uint64_t>(&node - state.book_nodes) + 1;
     std::uint64_t* link = &state.book_heads[side];
-    for (std::uint64_t at = load_relaxed(*link); at != 0; at = load_relaxed(*link)) {
+    std::uint32_t steps = 0;
+    for (std::uint64_t at = load_relaxed(*link); at != 0 && ++steps < state.geometry.book_nodes; at = load_relaxed(*link)) {
         if (at == number) return;
         BookNode& other = state.book_nodes[at - 1];
         if (buy ? other.key < node.key : other.key > node.key) break;
@@ -79,7 +113,7 @@ void link_top(State& state, std::uint32_t side, BookNode& node) noexcept {
 void set_bits(State& state, std::uint32_t side, BookKey key) noexcept {
     BookNode* nodes[kTop + 1] = {};
     for (unsigned level = 1; level <= kTop; ++level) {
-        nodes[level] = take_node(state, owner_of(side, level), up(key, level));
+        nodes[level] = take_node(state, owner_of(side, level), up(key, level), {nodes[1], nodes[2]});
         if (nodes[level] == nullptr) return;
         if (level == 1 && (load_relaxed(nodes[1]->bitmap) & bit_of(key)) != 0) return;
     }
@@ -156,7 +190,9 @@ bool incoming_key(const State& state, const PricedOrder& order, BookKey& key) no
 bool best_key(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey& key) noexcept {
     const std::uint32_t book = side_of(state, account, instrument, side);
     const BookNode* node = nullptr;
-    for (std::uint64_t at = load_relaxed(state.book_heads[book]); at != 0; at = load_relaxed(node->next)) {
+    std::uint32_t steps = 0;
+    for (std::uint64_t at = load_relaxed(state.book_heads[book]); at != 0 && ++steps < state.geometry.book_nodes;
+         at = load_relaxed(node->next)) {
         node = &state.book_nodes[at - 1];
         if (load_relaxed(node->bitmap) != 0) break;
     }
@@ -174,13 +210,30 @@ bool best_key(const State& state, std::uint32_t account, std::uint32_t instrumen
     return false;
 }
 
-bool has_book_room(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey key) noexcept {
+namespace {
+
+/// Walks no further than is allowed, so it costs no more where there are too many.
+bool has_room_for_top(const State& state, std::uint32_t book) noexcept {
+    std::uint32_t tops = 0;
+    for (std::uint64_t at = load_relaxed(state.book_heads[book]); at != 0 && tops < kMostTops; ++tops)
+        at = load_relaxed(state.book_nodes[at - 1].next);
+    return tops < kMostTops;
+}
+
+}  // namespace
+
+bool has_book_room(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey key,
+                   std::size_t batched) noexcept {
     const std::uint32_t book = side_of(state, account, instrument, side);
+    // What each level finds may be the same places, and earlier members of a batch may take them.
+    const std::uint32_t wanted = std::min<std::uint32_t>(kSpare, (kTop + 1) * (1 + static_cast<std::uint32_t>(batched)));
     for (unsigned level = 0; level <= kTop; ++level) {
         const Node node = find_node(state, owner_of(book, level), up(key, level));
-        if (node.at == kNoSlot) return false;
-        // A price that is there has everything above it.
-        if (level == 0 && node.found) return true;
+        if (!node.found && (node.at == kNoSlot || node.places < wanted)) return false;
+        if (!node.found && level == kTop && !has_room_for_top(state, book)) return false;
+        // A price that lives has everything above it.
+        const bool lives = level == 0 && node.found && state.book_nodes[node.at].count.newest().count != 0;
+        if (lives) return true;
     }
     return true;
 }
@@ -246,7 +299,7 @@ std::string check_books(const State& state) {
     std::uint64_t counted = 0;
     for (std::uint32_t at = 0; at < state.geometry.book_nodes; ++at) {
         const BookNode& node = state.book_nodes[at];
-        if (node.owner == 0 || (node.owner & 3U) != 0) continue;
+        if (node.owner == 0 || node.owner == kTaken || (node.owner & 3U) != 0) continue;
         const std::uint64_t count = node.count.newest().count;
         if (count == 0) continue;
         const auto book = static_cast<std::uint32_t>((node.owner >> 2) - 1);

@@ -2,7 +2,7 @@
 ///
 /// A side of a book is a count for each price, found by hash, under three levels of bitmaps of 64 children each, so that the
 /// next best price is found without looking at orders. Nodes are found by hash, too; tops (262,144 ticks each) are linked from
-/// best to worst. Nodes are never given back within a day.
+/// best to worst. A node whose price no live order has is taken for another one; tops stay for the day.
 ///
 /// Derived from the orders: no part of the canonical form, kept by apply where `State::keeps_derived`, and made anew by
 /// `rebuild_books`. Every change may be killed anywhere and repeated: a count carries the sequence of its event, and bitmaps
@@ -46,9 +46,9 @@ struct BookedOrder {
 [[nodiscard]] bool best_key(const State& state, std::uint32_t account, std::uint32_t instrument, Side side,
                             BookKey& key) noexcept;
 
-/// Whether a new order of this key finds room; without, it must be refused, because apply cannot fail.
-[[nodiscard]] bool has_book_room(const State& state, std::uint32_t account, std::uint32_t instrument, Side side,
-                                 BookKey key) noexcept;
+/// Whether a new order of this key finds room, beside `batched` members of the same batch; without, it must be refused, because apply cannot fail.
+[[nodiscard]] bool has_book_room(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey key,
+                                 std::size_t batched = 0) noexcept;
 
 /// For apply: the order's keys before and after event `seq`.
 void move_in_books(State& state, std::uint64_t seq, std::uint32_t account, std::uint32_t instrument, Side side,

@@ -353,7 +353,8 @@ ValuesAfter values_after(const State& state, const RowsNow& now, std::size_t k, 
     after.cash = static_cast<Int128>(c.open_buy_notional) + growth.notional + std::max<Int128>(used, 0);
     after.traded = static_cast<Int128>(day.bought_notional) + day.sold_notional + open;
     after.loss = loss_breach(state.rows_risk[row].limits.newest(), pnl_of(v), v.peak);
-    after.saturated = (v.flags & kValueSaturated) != 0 || growth.values.gross[k % kPairs] == kNoFit;
+    after.saturated =
+        (v.flags & kValueSaturated) != 0 || (day.flags & kRowSaturated) != 0 || growth.values.gross[k % kPairs] == kNoFit;
     return after;
 }
 
@@ -454,16 +455,17 @@ bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int
     if ((any & kRestricted) == 0) [[likely]]
         return false;
     const unsigned wanted = side == Side::buy ? kRestrictBuy : side == Side::sell ? kRestrictSell : 0;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        if (now.rows[k] == kNoSlot || (now.control[k]->flags & kRestricted) == 0) continue;
-        for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) {
-            const RestrictionRecord& entry = state.restrictions[i].state.newest();
-            const bool holds =
-                entry.row == now.rows[k] && (entry.sides & wanted) != 0 && entry.from_ns <= now_ns && now_ns < entry.to_ns;
-            if (holds) return deny(state, DenyReason::restricted, {now.rows[k], 0, 0, Unit::none}, out), true;
-        }
+    std::size_t first = kRowsPerOrder;
+    for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) {
+        const RestrictionRecord& entry = state.restrictions[i].state.newest();
+        // Entries are taken in order: behind one that was never used there is none.
+        if (entry.seq == kGenesis && entry.sides == 0) break;
+        if ((entry.sides & wanted) == 0 || now_ns < entry.from_ns || now_ns >= entry.to_ns) continue;
+        for (std::size_t k = 0; k < first; ++k)
+            if (now.rows[k] == entry.row) first = k;
     }
-    return false;
+    if (first == kRowsPerOrder) return false;
+    return deny(state, DenyReason::restricted, {now.rows[first], 0, 0, Unit::none}, out), true;
 }
 
 bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instrument, Side side, std::int64_t quantity,

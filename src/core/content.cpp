@@ -1,6 +1,7 @@
 #include "core/content.hpp"
 
 #include <cstring>
+#include <span>
 
 #include "core/overlay.hpp"
 
@@ -10,7 +11,7 @@ using namespace layout;
 
 namespace {
 
-constexpr std::uint32_t kMostCounted = 4096;
+constexpr std::uint32_t kMostCounted = 1024;   // the most that is walked under the lock
 constexpr std::int64_t kMs = 1'000'000;
 
 /// What makes two orders the same.
@@ -71,18 +72,28 @@ Place find_content(const State& state, const Content& content, std::uint64_t has
     return {};
 }
 
-/// Accepted orders of this content in the window, up to `most`.
-std::uint32_t count_since(const State& state, std::uint32_t newest, std::int64_t now_ns, std::int64_t window_ns,
-                          std::uint32_t most) noexcept {
+/// One limit on repetitions that covers the order.
+struct ContentLimit {
+    std::size_t row = 0;
+    std::uint32_t limit = 0;
+    std::int64_t window_ns = 0;
     std::uint32_t count = 0;
-    for (std::uint32_t slot = newest; slot < state.geometry.orders && count < most; ++count) {
+};
+
+/// Counts the accepted orders of this content in all windows, newest first, in one walk.
+void count_accepted(const State& state, std::uint32_t newest, std::int64_t now_ns, std::span<ContentLimit> limits) noexcept {
+    std::int64_t longest = 0;
+    for (const ContentLimit& limit : limits) longest = std::max(longest, limit.window_ns);
+    std::uint32_t steps = 0;
+    for (std::uint32_t slot = newest; slot < state.geometry.orders && steps < kMostCounted; ++steps) {
         const OrderIdentity& identity = state.orders[slot].identity;
-        if (static_cast<base::Int128>(now_ns) - identity.created_ns >= window_ns) break;
+        const base::Int128 age = static_cast<base::Int128>(now_ns) - identity.created_ns;
+        if (age >= longest) return;
+        for (ContentLimit& limit : limits) limit.count += age < limit.window_ns ? 1U : 0U;
         // Always an earlier slot, so this ends.
-        if (identity.content_previous != kNoSlot && identity.content_previous >= slot) return count + 1;
+        if (identity.content_previous != kNoSlot && identity.content_previous >= slot) return;
         slot = identity.content_previous;
     }
-    return count;
 }
 
 }  // namespace
@@ -105,15 +116,18 @@ bool deny_content(const State& state, const Caller& caller, const RowsNow& now, 
         last_member = i;
     }
     const std::int64_t now_ns = event_time(state, caller.now_ns);
+    std::array<ContentLimit, kRowsPerOrder> limits;
+    std::size_t size = 0;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasContentLimit) == 0) continue;
-        const RowRiskLimits& limits = state.rows_risk[now.rows[k]].limits.newest();
-        const std::uint32_t limit = std::min(limits.max_same_content, kMostCounted);
-        const std::int64_t window_ns = kMs * limits.content_window_ms;
-        const std::uint32_t count = in_batch + count_since(state, previous, now_ns, window_ns, kMostCounted);
-        if (count < limit) continue;
-        return deny(state, DenyReason::duplicate_content, {now.rows[k], count + 1LL, limit, Unit::orders}, out), true;
+        const RowRiskLimits& row = state.rows_risk[now.rows[k]].limits.newest();
+        limits[size++] = {k, std::min(row.max_same_content, kMostCounted), kMs * row.content_window_ms, in_batch};
     }
+    count_accepted(state, previous, now_ns, {limits.data(), size});
+    for (std::size_t i = 0; i < size; ++i)
+        if (const ContentLimit& l = limits[i]; l.count >= l.limit)
+            return deny(state, DenyReason::duplicate_content, {now.rows[l.row], l.count + 1LL, l.limit, Unit::orders}, out),
+                   true;
     if (in_batch != 0) previous = static_cast<std::uint32_t>(load_relaxed(state.log->next_order) + last_member);
     return false;
 }

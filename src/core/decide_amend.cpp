@@ -134,8 +134,11 @@ bool deny_message(const State& state, const RowsNow& rows, Life& life, const Tar
     const bool meets_more = target.more_aggressive || (!by_limit && target.quantity > life.now->quantity);
     if (meets_more && deny_self_match(state, i.account, order, nullptr, out)) return true;
     BookKey key = 0;
-    const bool moves = keeps_books(state) && target.price_changes && incoming_key(state, order, key);
-    if (!moves || has_book_room(state, i.account, i.instrument, i.side, key)) return false;
+    const bool moves = target.price_changes && incoming_key(state, order, key);
+    // With an order that is in no book, nobody can say what this one would meet.
+    const bool unknown = meets_more && load_relaxed(state.status->book_overflow) != 0;
+    const bool room = !unknown && (!moves || has_book_room(state, i.account, i.instrument, i.side, key));
+    if (!keeps_books(state) || room) return false;
     const std::int64_t nodes = state.geometry.book_nodes;
     return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
 }

@@ -54,12 +54,25 @@ void write_state(const State& state, const Caller& caller, const StateRequest& r
     accept(out);
 }
 
+StateRequest asked_for(const ApprovalRecord& record) noexcept {
+    const std::string_view reason{record.reason.text, std::min<std::size_t>(record.reason.size, sizeof record.reason.text)};
+    return {record.row, record.state, true, record.unreconciled != 0, reason};
+}
+
+/// What was asked for is no longer what would be granted: the state of the scope has changed since, by this request's own
+/// kind, by a further halt, by a recovery. Whoever asked did not see that.
+bool is_obsolete(const State& state, const ApprovalRecord& record) noexcept {
+    const bool changed = state.rows_cold[record.row].latch.newest().seq > record.request;
+    const bool recovered = record.unreconciled != 0 && load_relaxed(state.header->recovered_seq) >= record.request;
+    return changed || recovered || !may_change(state, asked_for(record));
+}
+
 /// The first slot that waits for nobody; kNoSlot when all do.
 std::uint32_t free_approval(const State& state) noexcept {
     std::uint32_t oldest = kNoSlot;
     for (std::uint32_t i = 0; i < kApprovals; ++i) {
         const ApprovalRecord& record = state.approvals[i].state.newest();
-        if (record.status == ApprovalStatus::open) continue;
+        if (record.status == ApprovalStatus::open && !is_obsolete(state, record)) continue;
         if (oldest == kNoSlot || record.seq < state.approvals[oldest].state.newest().seq) oldest = i;
     }
     return oldest;
@@ -97,10 +110,8 @@ void decide_approve(const State& state, const Caller& caller, std::uint64_t requ
         if (record.status != ApprovalStatus::open || record.request != request) continue;
         const Compared about{record.row, 0, 0, Unit::none};
         if (record.uid == caller.uid) return deny(state, DenyReason::not_allowed, about, out);
-        const StateRequest asked{
-            record.row, record.state, true, record.unreconciled != 0, {record.reason.text, record.reason.size}};
-        // What was asked for may have come about by itself, or have been overtaken by a further halt of a lower state.
-        if (!may_change(state, asked)) return deny(state, DenyReason::not_allowed, about, out);
+        if (is_obsolete(state, record)) return deny(state, DenyReason::not_allowed, about, out);
+        const StateRequest asked = asked_for(record);
         write_state(state, caller, asked, out);
         out.event.state.approves = i + 1;
         out.event.state.asked_by = record.uid;
@@ -428,7 +439,7 @@ void decide_alert(const State& state, const Caller& caller, const AlertRequest& 
 Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_t account, std::string_view id) noexcept {
     Decision out;
     const std::uint32_t head = find_head(state, account, id);
-    if (head == kNoSlot) return deny(state, DenyReason::unknown_order, out), out.verdict;
+    if (head >= state.geometry.orders) return deny(state, DenyReason::unknown_order, out), out.verdict;
     OrderIdentity identity{};
     copy_words_out(identity, state.orders[head].identity);
     const OrderState order = state.orders[head].state.read();
@@ -442,6 +453,10 @@ Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_
     std::array<RowControl, kRowsPerOrder> control;
     now.rows = rows_of(state.geometry, identity.account, identity.strategy, identity.instrument);
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (now.rows[k] == kNoSlot) return deny(state, DenyReason::unknown_order, out), out.verdict;
+        // Halted since, and released again: it is on the list of what to cancel, and must not be sent behind that.
+        if (state.rows_cold[now.rows[k]].latch.read().halted_seq > identity.created_seq)
+            return deny(state, DenyReason::halted, {now.rows[k], 0, 0, Unit::none}, out), out.verdict;
         counters[k] = state.rows[now.rows[k]].counters.read();
         control[k] = state.rows[now.rows[k]].control.read();
         now.counters[k] = &counters[k];

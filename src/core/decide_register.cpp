@@ -91,13 +91,16 @@ bool deny_identity(const State& state, const Caller& caller, const NewOrder& ord
 }
 
 /// Check 12, the books of own orders: apply cannot fail, so their room is looked for before.
-bool deny_book_room(const State& state, const NewOrder& order, Decision& out) noexcept {
+bool deny_book_room(const State& state, const RowsNow& now, const NewOrder& order, std::size_t batched,
+                    Decision& out) noexcept {
     BookKey key = 0;
     if (!keeps_books(state) || !incoming_key(state, priced_of(order), key)) return false;
-    const bool room = has_book_room(state, order.account, order.instrument, order.side, key) &&
+    const bool room = has_book_room(state, order.account, order.instrument, order.side, key, batched) &&
                       load_relaxed(state.status->book_overflow) == 0;
     if (room) [[likely]]
         return false;
+    // What only reduces is not locked out (INV-12); from then on no book is believed.
+    if (is_reducing(*now.counters[kAccountInstrumentRow], order.side, order.quantity)) return false;
     const std::int64_t nodes = state.geometry.book_nodes;
     return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
 }
@@ -222,7 +225,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     if (deny_exposure(state, now, growth, overlay, out)) return;
     out.metered = {};
     const std::uint64_t batched = overlay == nullptr ? 0 : overlay->orders();
-    if (deny_capacity(state, batched + 1, out) || deny_book_room(state, order, out)) return;
+    if (deny_capacity(state, batched + 1, out) || deny_book_room(state, now, order, batched, out)) return;
     accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
 }
 
@@ -244,7 +247,8 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     terms.reserved_notional = *notional;
     Growth growth{order.side, order.quantity, *notional, order.quantity, *notional, 1};
     value_order(state, now, order, nullptr, now_ns, growth, terms);
-    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) || deny_book_room(state, order, out)) return;
+    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) || deny_book_room(state, now, order, 0, out))
+        return;
     accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);
     // The venue has it: nothing has to be acknowledged.
     out.event.registered.identity_flags |= kLoaded;

@@ -504,7 +504,7 @@ Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits
 /// Only so many requests wait for a second person at once.
 Model::Refusal Model::refuse_request() const {
     constexpr std::int64_t kMostOpen = 64;
-    const auto open = std::count_if(requests_.begin(), requests_.end(), [](const ResumeRequest& r) { return r.open; });
+    const auto open = std::count_if(requests_.begin(), requests_.end(), [&](const ResumeRequest& r) { return r.open && !is_obsolete(r); });
     if (!config_.four_eyes || open < kMostOpen) return std::nullopt;
     return deny(DenyReason::capacity, Scope{}, kMostOpen, kMostOpen, Unit::slots);
 }
@@ -535,8 +535,17 @@ Verdict Model::release_unreconciled(const Caller& caller) {
         requests_.push_back({verdict.request, scope, TradingState::active, true, caller.uid});
     } else {
         firm.unreconciled = false;
+        firm.changed_at = events_;
     }
     return verdict;
+}
+
+/// Its scope has changed since, which whoever asked did not see; or it steps down no longer. A request is numbered by its
+/// sequence, one more than the number of its event.
+bool Model::is_obsolete(const ResumeRequest& request) const {
+    const Row& r = row(request.scope);
+    const bool changed = r.changed_at + 1 > request.number;
+    return changed || (request.unreconciled ? !r.unreconciled : request.to >= r.state);
 }
 
 /// Performs what was asked for, if it still steps down.
@@ -546,10 +555,10 @@ Verdict Model::approve(const Caller& caller, std::uint64_t request) {
     if (found == requests_.end()) return deny(DenyReason::invalid_field);
     if (found->uid == caller.uid) return deny(DenyReason::not_allowed, found->scope);
     Row& asked = rows_.at(key_of(found->scope));
-    if (found->unreconciled ? !asked.unreconciled : found->to >= asked.state)
-        return deny(DenyReason::not_allowed, found->scope);
+    if (is_obsolete(*found)) return deny(DenyReason::not_allowed, found->scope);
     if (found->unreconciled) {
         asked.unreconciled = false;
+        asked.changed_at = events_ + 1;
     } else {
         change_state(found->scope, found->to);
     }

@@ -1181,6 +1181,7 @@ void Model::compare_cum(Work& work, const OrderEvent& fact) {
 void Model::change_state(const Scope& scope, TradingState to) {
     Row& row = rows_.at(key_of(scope));
     row.state = to;
+    row.changed_at = events_ + 1;
     if (to == TradingState::halted) row.halted_at = events_ + 1;
 }
 

@@ -43,6 +43,7 @@ struct Row {
     TradingState state = TradingState::active;
     bool unreconciled = false;      ///< firm only
     std::uint64_t halted_at = 0;    ///< number of the event that last halted this scope
+    std::uint64_t changed_at = 0;   ///< number of the event that last changed its state, or released it
 };
 
 enum class ExecutionStatus : std::uint8_t { booked, busted, corrected };
@@ -182,6 +183,7 @@ public:
     [[nodiscard]] StrategyId external() const;
 
 private:
+    [[nodiscard]] bool is_obsolete(const ResumeRequest& request) const;
     struct Reference {
         std::int64_t price = 0, time_ns = 0;
     };

@@ -82,6 +82,8 @@ std::string load_and_audit(const persist::File& file, const persist::CheckpointH
     const SharedConfig config = parse_config(head.config);
     core::PrivateState tables = core::allocate_state(core::geometry_of(config, head.config.size()));
     core::make_genesis(tables.state, config, head.config);
+    // What is derived is not on disk.
+    tables.state.keeps_derived = false;
     if (std::string wrong = persist::load_checkpoint(file, head, tables.state); !wrong.empty()) return wrong;
     const core::AuditReport report = core::audit(tables.state);
     return report.clean() ? std::string() : report.violations.front();
