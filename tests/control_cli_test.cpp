@@ -67,7 +67,7 @@ TEST_CASE("limits shows value, use and headroom of what an order and its fill ta
     cli.create("r", config(R"(,"self_match":"allow")"));
     REQUIRE(cli.run("limit r --scope account:A1 max_open_notional=1000000 max_working_buy=4 max_gross_notional=2000000 "
                     "max_net_notional=2000000 cash_limit=500000 max_traded_notional=unlimited daily_loss=1000 drawdown=2000 "
-                    "max_long=8 max_messages=100 max_all_messages=200 max_same_content=3 window_ms=500 "
+                    "max_long=8 max_messages=100 max_all_messages=200 max_same_content=3 window_ms=3600000 "
                     "content_window_ms=250 cancel_headroom=0.25")
                 .code == 0);
     answers(cli,
@@ -89,9 +89,10 @@ TEST_CASE("limits shows value, use and headroom of what an order and its fill ta
     CHECK(use_of(row, "max_traded_notional") == "no use");
     CHECK(use_of(row, "daily_loss") == "0");
     CHECK(use_of(row, "drawdown", "unit") == "money");
-    CHECK(use_of(row, "max_messages", "window_ms") == "500");
+    CHECK(use_of(row, "max_messages", "window_ms") == "3600000");
     CHECK(use_of(row, "max_messages", "value") == "100");
-    CHECK(use_of(row, "max_messages").empty());
+    CHECK(use_of(row, "max_messages") == "1");
+    CHECK(use_of(row, "max_all_messages", "headroom") == "199");
     CHECK(use_of(row, "max_same_content", "window_ms") == "250");
     CHECK(use_of(row, "max_all_messages", "cancel_headroom") == "0.25");
     REQUIRE(cli.run("limit r --scope account:A1 max_messages=unset window_ms=unset max_long=0").code == 0);

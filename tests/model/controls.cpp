@@ -501,8 +501,17 @@ Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits
     return taken(Result::ok);
 }
 
+/// Only so many requests wait for a second person at once.
+Model::Refusal Model::refuse_request() const {
+    constexpr std::int64_t kMostOpen = 64;
+    const auto open = std::count_if(requests_.begin(), requests_.end(), [](const ResumeRequest& r) { return r.open; });
+    if (!config_.four_eyes || open < kMostOpen) return std::nullopt;
+    return deny(DenyReason::capacity, Scope{}, kMostOpen, kMostOpen, Unit::slots);
+}
+
 Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to) {
     if (to >= row(scope).state) return deny(DenyReason::not_allowed, scope);
+    if (auto no = refuse_request()) return *no;
     happened(caller.now_ns);
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
@@ -518,6 +527,7 @@ Verdict Model::release_unreconciled(const Caller& caller) {
     const Scope scope{ScopeKind::firm};
     Row& firm = rows_.at(key_of(scope));
     if (!firm.unreconciled) return deny(DenyReason::not_allowed, scope);
+    if (auto no = refuse_request()) return *no;
     happened(caller.now_ns);
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {

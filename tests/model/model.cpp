@@ -471,6 +471,11 @@ Verdict Model::accept(const Caller& caller, Draft& draft) {
     return verdict;
 }
 
+std::optional<Verdict> Model::refusal_of(const Caller& caller, const OrderRequest& request) const {
+    Draft draft = draft_of(caller.strategy, request);
+    return refuse_new(caller, request, draft);
+}
+
 Verdict Model::register_order(const Caller& caller, const OrderRequest& request) {
     Draft draft = draft_of(caller.strategy, request);
     if (auto no = refuse_new(caller, request, draft))
@@ -647,15 +652,28 @@ Model::Amend Model::amend_of(const Order& order, const ReplaceRequest& request) 
     return amend;
 }
 
-Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
+Model::Refusal Model::refuse_replace(const Caller& caller, const ReplaceRequest& request, Amend& amend) const {
     if (!legal_id(request.id)) return deny(DenyReason::invalid_order_id);
-    Order* order = order_named(request.account, request.id);
+    const Order* order = find(request.account, request.id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     if (auto no = refuse_amend_request(caller, request, *order)) return denied_with(*order, *no);
-    Amend amend = amend_of(*order, request);
+    amend = amend_of(*order, request);
+    if (auto no = refuse_amend(caller, request, *order, amend)) return denied_with(*order, *no);
+    return std::nullopt;
+}
+
+std::optional<Verdict> Model::refusal_of(const Caller& caller, const ReplaceRequest& request) const {
+    Amend amend;
+    return refuse_replace(caller, request, amend);
+}
+
+Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
+    Order* order = order_named(request.account, request.id);
+    Amend amend;
+    const Refusal no = refuse_replace(caller, request, amend);
+    if (order == nullptr) return *no;
     const Scopes scopes = scopes_of(order->account, order->strategy, order->instrument);
-    if (auto no = refuse_amend(caller, request, *order, amend))
-        return refused(caller, scopes, denied_with(*order, *no), !amend.down);
+    if (no) return refused(caller, scopes, *no, !amend.down);
 
     if (amend.takes_slot) {
         amend.wanted.new_id = std::string(request.new_id);

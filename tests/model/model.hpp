@@ -145,6 +145,12 @@ public:
     Verdict marked(const Caller& caller, const Scope& scope, std::int64_t price);
     Verdict alert(const Caller& caller, const Scope& scope, std::size_t limit, std::uint8_t level);
 
+    /// What would be answered now, where that is a refusal; nothing happens.
+    [[nodiscard]] std::optional<Verdict> refusal_of(const Caller& caller, const OrderRequest& request) const;
+    [[nodiscard]] std::optional<Verdict> refusal_of(const Caller& caller, const ReplaceRequest& request) const;
+
+    /// An event that changes nothing here: a clean detach, a new writer of reference prices, a refusal that was only noted.
+    void passed(std::int64_t now_ns) { happened(now_ns); }
     void attached(StrategyId strategy, std::int64_t now_ns);
     void died(StrategyId strategy, std::int64_t now_ns);
     void set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns);
@@ -216,6 +222,7 @@ private:
     [[nodiscard]] Refusal refuse_row_overflow(const Scopes& scopes, Side side, std::int64_t quantity,
                                               std::int64_t notional) const;
     [[nodiscard]] Refusal refuse_capacity(bool new_order) const;
+    [[nodiscard]] Refusal refuse_request() const;
     [[nodiscard]] Refusal refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
     [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend) const;
     [[nodiscard]] Refusal refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const;
@@ -224,6 +231,7 @@ private:
     [[nodiscard]] Refusal refuse_new_id(const Order& order, std::string_view new_id) const;
     [[nodiscard]] Refusal refuse_amend(const Caller& caller, const ReplaceRequest& request, const Order& order,
                                        Amend& amend) const;
+    [[nodiscard]] Refusal refuse_replace(const Caller& caller, const ReplaceRequest& request, Amend& amend) const;
 
     // New orders: judged, then accepted or refused.
     [[nodiscard]] Draft draft_of(StrategyId strategy, const OrderRequest& request) const;
@@ -322,7 +330,7 @@ private:
     std::set<StrategyId> dead_;
     std::set<std::tuple<AccountId, std::string, std::string, EventKind>> quarantined_;
     std::set<std::tuple<AccountId, std::string, std::string>>
-        booked_outside_;   ///< (account, order id, exec id) of fills under `external`
+        booked_outside_;  ///< (account, order id, exec id) of fills under `external`
     RestrictedList restricted_;
     std::vector<ResumeRequest> requests_;
     using Content = std::tuple<AccountId, StrategyId, InstrumentId, Side, OrderType, TimeInForce, std::optional<std::int64_t>,
