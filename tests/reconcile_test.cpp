@@ -516,6 +516,7 @@ TEST_CASE("adopt takes on orders and fills that we lack and touches nothing else
     CHECK(text_of(desk.order("X-1"), "strategy") == "external");
     CHECK(text_of(desk.order("X-1"), "leaves_quantity") == "5");
     CHECK(text_of(desk.order("X-1"), "venue_id") == "V-9");
+    CHECK(text_of(desk.order("X-1"), "tif") == "gtc");   // unknown: only the venue's word ends it
     CHECK(text_of(desk.order("V-8", "A2"), "status") == "new");
     CHECK(desk.position("account:A1/instrument:NQH4") == "9");
     const std::string after = desk.committed();

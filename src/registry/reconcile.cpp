@@ -202,6 +202,7 @@ private:
         order.account = theirs.account;
         order.instrument = theirs.instrument;
         order.side = theirs.side;
+        order.tif = TimeInForce::gtc;  // the file does not say: no end of our day may give back what it reserves
         order.price = theirs.price;
         order.quantity = {theirs.quantity.value - theirs.cum_quantity.value};
         own_.changed.insert({theirs.account, std::string(order.id)});
