@@ -179,9 +179,13 @@ TEST_CASE("a restriction that is wrong is refused by the path of its field", "[c
         {with_restricted(R"({"scope":"firm","from":"tomorrow"})"), "restricted[0].from", "2026-11-25"},
         {with_restricted(R"({"scope":"firm","from":1795593600})"), "restricted[0].from", "2026-11-25T08:00:00Z"},
         {with_restricted(R"({"scope":"firm","from":"2026-11-25","to":"2026-11-25"})"), "restricted[0].to", "after from"},
-        {with_restricted(R"({"scope":"firm"},{"scope":"firm","sides":"buy"})"), "restricted[1]", "one entry for each"},
         {with(R"(,"restricted":{"scope":"firm"})"), "restricted", "an array"},
     });
+    // Two entries of the same scope and dates are one with the sides of both.
+    const SharedConfig both =
+        parse_config(with_restricted(R"({"scope":"firm","sides":"sell"},{"scope":"firm","sides":"buy"})"));
+    REQUIRE(both.restricted.size() == 1);
+    CHECK((both.restricted[0].buy && both.restricted[0].sell));
     CHECK(refusal(with_restricted(R"({"scope":"firm","to":"2026-11-25"},{"scope":"firm","from":"2026-11-25"})")).empty());
     CHECK(refusal(with_restricted(R"({"scope":"firm","reason":")" + long_reason.substr(1) + "\"}")).empty());
 }

@@ -92,6 +92,7 @@ struct ApprovalView {
     TradingState state{};
     bool unreconciled = false;
     bool approved = false;
+    bool lapsed = false;  ///< its scope has changed since: it cannot be approved any more
     std::uint32_t uid = 0;
     std::string reason;
 };
@@ -156,6 +157,7 @@ struct StatusView {
     std::uint64_t alarms = 0;
     std::uint64_t verified = 0, verifier_cycles = 0, differences = 0;
     std::uint64_t journal_bytes = 0;
+    std::int64_t recovered_ns = 0;  ///< when it was rebuilt from disk, 0: never on this trading day
     std::uint64_t recovered_seq = 0;  ///< where a recovery from disk ended, 0: never
     std::uint32_t lock_holder_pid = 0;  ///< 0: free; otherwise the thread id that holds the lock now
 };

@@ -105,6 +105,10 @@ struct LimitsRequest {
 void decide_limits(const State& state, const Caller& caller, const LimitsRequest& request, Decision& out,
                    FollowUps& more) noexcept;
 
+/// What an open request asks for would not be granted any more: its scope has changed since it was made, or it was never
+/// open. Wait-free.
+[[nodiscard]] bool is_obsolete(const State& state, const layout::ApprovalRecord& record) noexcept;
+
 /// Approves request number `request`; denied when it is not open, or when the caller is who asked.
 void decide_approve(const State& state, const Caller& caller, std::uint64_t request, Decision& out) noexcept;
 

@@ -15,6 +15,9 @@ Reason reason_of(std::string_view text) noexcept {
     Reason reason{};
     reason.size = static_cast<std::uint8_t>(std::min(text.size(), sizeof reason.text));
     std::memcpy(reason.text, text.data(), reason.size);
+    // It will be shown on terminals.
+    for (std::size_t i = 0; i < reason.size; ++i)
+        if (static_cast<unsigned char>(reason.text[i]) < 0x20 || reason.text[i] == 0x7F) reason.text[i] = '?';
     return reason;
 }
 
@@ -36,7 +39,7 @@ namespace {
 
 /// Whether the state of a row may change like this. A halt never lowers a state; a resume never raises one.
 bool may_change(const State& state, const StateRequest& request) noexcept {
-    const RowControl& now = state.rows[request.row].control.newest();
+    const RowControl now = state.rows[request.row].control.read();
     if (request.unreconciled) return (now.flags & kUnreconciled) != 0;
     return request.resume == (request.state < now.state);
 }
@@ -59,13 +62,17 @@ StateRequest asked_for(const ApprovalRecord& record) noexcept {
     return {record.row, record.state, true, record.unreconciled != 0, reason};
 }
 
-/// What was asked for is no longer what would be granted: the state of the scope has changed since, by this request's own
-/// kind, by a further halt, by a recovery. Whoever asked did not see that.
+}  // namespace
+
+/// By a further halt, by an approval of the same, by a recovery: whoever asked did not see that.
 bool is_obsolete(const State& state, const ApprovalRecord& record) noexcept {
-    const bool changed = state.rows_cold[record.row].latch.newest().seq > record.request;
+    if (record.row >= state.geometry.rows()) return true;
+    const bool changed = state.rows_cold[record.row].latch.read().seq > record.request;
     const bool recovered = record.unreconciled != 0 && load_relaxed(state.header->recovered_seq) >= record.request;
     return changed || recovered || !may_change(state, asked_for(record));
 }
+
+namespace {
 
 /// The first slot that waits for nobody; kNoSlot when all do.
 std::uint32_t free_approval(const State& state) noexcept {

@@ -238,6 +238,11 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     if (order.account >= g.accounts) return deny(state, DenyReason::unknown_account, out);
     if (caller.strategy >= g.strategies) return deny(state, DenyReason::unknown_strategy, out);
     if (order.instrument >= g.instruments) return deny(state, DenyReason::unknown_instrument, out);
+    // What the venue has open of nobody known is taken on under `external`.
+    const bool permitted =
+        caller.strategy == state.external_strategy() || (state.may_trade_account(caller.strategy, order.account) &&
+                                                         state.may_trade_instrument(caller.strategy, order.instrument));
+    if (!permitted) return deny(state, DenyReason::not_permitted, out);
     if (deny_identity(state, caller, order, nullptr, out) || deny_enumerations(state, order, out)) return;
     const PricedOrder priced = priced_of(order);
     Terms terms;

@@ -317,6 +317,17 @@ std::int64_t read_time(ObjectReader& in, std::string_view key, std::int64_t fall
     return *time;
 }
 
+/// One entry for each scope and dates: further ones of the same add their sides.
+void add_restriction(SharedConfig& config, Restriction entry) {
+    for (Restriction& known : config.restricted) {
+        if (known.scope != entry.scope || known.from_ns != entry.from_ns || known.to_ns != entry.to_ns) continue;
+        known.buy |= entry.buy;
+        known.sell |= entry.sell;
+        return;
+    }
+    config.restricted.push_back(std::move(entry));
+}
+
 Restriction read_restriction(const JsonValue& value, const std::string& path) {
     ObjectReader in(value, path);
     Restriction out;
@@ -342,8 +353,7 @@ void read_controls(ObjectReader& in, SharedConfig& config) {
     config.reduce_on_mark_breach = in.choice("on_mark_breach", config.reduce_on_mark_breach, kOnMarkBreach);
     config.mark_threshold_bps = in.count("mark_threshold_bps", config.mark_threshold_bps, 0, 1'000'000);
     config.mark_interval_ms = in.count("mark_interval_ms", config.mark_interval_ms, 0, 4'000'000'000U);
-    in.each("restricted",
-            [&](const JsonValue& v, const std::string& at) { config.restricted.push_back(read_restriction(v, at)); });
+    in.each("restricted", [&](const JsonValue& v, const std::string& at) { add_restriction(config, read_restriction(v, at)); });
 }
 
 template <class List>
@@ -417,14 +427,8 @@ void validate_limits(const SharedConfig& config) {
 }
 
 void validate_restricted(const SharedConfig& config) {
-    std::set<std::tuple<std::string, std::int64_t, std::int64_t>> seen;
-    for (std::size_t i = 0; i < config.restricted.size(); ++i) {
-        const std::string path = "restricted[" + std::to_string(i) + "]";
-        const Restriction& entry = config.restricted[i];
-        require_scope(config, path + ".scope", entry.scope);
-        if (!seen.insert({entry.scope, entry.from_ns, entry.to_ns}).second)
-            refuse(path, quoted(entry.scope) + " with the same dates a second time", "one entry for each scope and dates");
-    }
+    for (std::size_t i = 0; i < config.restricted.size(); ++i)
+        require_scope(config, "restricted[" + std::to_string(i) + "].scope", config.restricted[i].scope);
 }
 
 void validate(const SharedConfig& config) {

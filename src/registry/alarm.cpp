@@ -66,6 +66,8 @@ bool is_control(EventType type) noexcept {
     switch (type) {
         case EventType::state_changed:
         case EventType::limits_changed:
+        case EventType::risk_limits_changed:
+        case EventType::restricted_changed:
         case EventType::reconciled:
         case EventType::recovered:
         case EventType::rolled:

@@ -93,11 +93,27 @@ AccountId Reader::only_account(StrategyId strategy) const noexcept {
     return record.account_count == 1 ? AccountId{record.only_account} : AccountId::none;
 }
 
+namespace {
+
+/// A process whose death nobody has written down yet is dead all the same: the kernel says so.
+OrderView view_of_order(const core::State& state, std::uint32_t slot) {
+    OrderView view = core::view_order(state, slot);
+    const auto strategy = static_cast<std::uint32_t>(view.strategy);
+    if (!is_live(view.base) || strategy >= state.geometry.strategies) return view;
+    const StrategyState latest = state.strategies[strategy].state.read();
+    const bool attached = latest.status == layout::SessionStatus::attached && latest.session < state.geometry.sessions;
+    if (attached && segment::RobustMutex::owner_died_hint(state.sessions[latest.session].mutex))
+        view.flags = static_cast<OrderFlags>(view.flags | kOrphaned);
+    return view;
+}
+
+}  // namespace
+
 bool Reader::find(AccountId account, std::string_view id, OrderView& out) const {
     if (!impl_->usable()) return false;
     const std::uint32_t head = core::find_head(impl_->state(), static_cast<std::uint16_t>(account), id);
     if (head == kNoSlot) return false;
-    out = core::view_order(impl_->state(), head);
+    out = view_of_order(impl_->state(), head);
     return true;
 }
 
@@ -107,7 +123,7 @@ void Reader::orders(const std::function<bool(const OrderView&)>& visit) const {
     for (std::uint32_t slot = 0; slot < ids; ++slot) {
         // A slot that was taken and is not published yet has no version of its own.
         if (state.orders[slot].state.read().seq <= kGenesis || state.orders[slot].identity.kind != SlotKind::order) continue;
-        if (!visit(core::view_order(state, slot))) return;
+        if (!visit(view_of_order(state, slot))) return;
     }
 }
 
@@ -306,7 +322,8 @@ std::vector<ApprovalView> Reader::approvals() const {
         const ApprovalRecord a = state.approvals[slot].state.read();
         if (a.status == ApprovalStatus::none || a.row >= state.geometry.rows()) continue;
         views.push_back({a.request, state.geometry.scope_of(a.row), a.state, a.unreconciled != 0,
-                         a.status == ApprovalStatus::approved, a.uid, text_of(a.reason)});
+                         a.status == ApprovalStatus::approved, a.status == ApprovalStatus::open && core::is_obsolete(state, a),
+                         a.uid, text_of(a.reason)});
     }
     std::sort(views.begin(), views.end(), [](const ApprovalView& a, const ApprovalView& b) { return a.request < b.request; });
     return views;
@@ -405,6 +422,7 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.differences = load_relaxed(state.marks->differences);
     view.journal_bytes = load_relaxed(host.journal_bytes);
     view.recovered_seq = load_relaxed(state.header->recovered_seq);
+    view.recovered_ns = static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns));
     const auto lag = [&](std::uint64_t mark) { return view.committed > mark ? view.committed - mark : 0; };
     view.checkpoint_lag = lag(view.checkpointed);
     view.checkpoint_lag_ns = waited_ns(state, std::max(view.checkpointed, kGenesis) + 1, view.committed);

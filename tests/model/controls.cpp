@@ -504,7 +504,8 @@ Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits
 /// Only so many requests wait for a second person at once.
 Model::Refusal Model::refuse_request() const {
     constexpr std::int64_t kMostOpen = 64;
-    const auto open = std::count_if(requests_.begin(), requests_.end(), [&](const ResumeRequest& r) { return r.open && !is_obsolete(r); });
+    const auto open =
+        std::count_if(requests_.begin(), requests_.end(), [&](const ResumeRequest& r) { return r.open && !is_obsolete(r); });
     if (!config_.four_eyes || open < kMostOpen) return std::nullopt;
     return deny(DenyReason::capacity, Scope{}, kMostOpen, kMostOpen, Unit::slots);
 }

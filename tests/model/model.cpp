@@ -513,6 +513,8 @@ Model::Refusal Model::refuse_load(const Caller& caller, const OrderRequest& requ
     const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
     const std::int64_t now_ns = event_time(caller.now_ns);
     if (auto no = refuse_entities(order.account, known_strategy(order.strategy), order.instrument)) return no;
+    if (order.strategy != external())
+        if (auto no = refuse_permission({caller.now_ns, order.strategy}, request)) return no;
     if (auto no = refuse_id({caller.now_ns, order.strategy}, request)) return no;
     if (auto no = refuse_shape(draft)) return no;
     order.reserve_price = reserve_price_of_load(order, now_ns);

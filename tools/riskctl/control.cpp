@@ -52,7 +52,9 @@ int report(const Common& common, const Registry& registry, const std::string& sc
            const std::string& done) {
     if (common.json) {
         JsonWriter out;
-        out.begin_object().member("scope", scope);
+        out.begin_object();
+        // A refusal names its scope itself.
+        if (verdict.scope.kind == ScopeKind::none) out.member("scope", scope);
         write_verdict(out, registry.reader(), verdict);
         print_line(out.end_object().text());
     }
@@ -175,6 +177,37 @@ int limit(const Common& common, const std::string& scope_text, const std::string
     const Verdict verdict = registry.set_limits(scope, limits, reason, fields);
     return report(common, registry, scope_text, verdict,
                   scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")");
+}
+
+namespace {
+
+std::int64_t require_time(const std::string& option, const std::string& text, std::int64_t otherwise) {
+    if (text.empty()) return otherwise;
+    const auto time = persist::parse_time(text);
+    if (!time)
+        throw Error(Errc::bad_input,
+                    option + ": seen '" + text + "', allowed: a UTC time like 2026-11-25T08:00:00Z, or a date");
+    return *time;
+}
+
+}  // namespace
+
+int restrict_scope(const Common& common, const RestrictOptions& options) {
+    if (!options.reason.empty()) require_reason(options.reason);
+    Restriction entry;
+    entry.scope = options.scope;
+    entry.buy = options.sides == "both" || options.sides == "buy";
+    entry.sell = options.sides == "both" || options.sides == "sell";
+    entry.reason = options.reason;
+    entry.from_ns = require_time("--from", options.from, entry.from_ns);
+    entry.to_ns = require_time("--to", options.to, entry.to_ns);
+    if (entry.to_ns <= entry.from_ns)
+        throw Error(Errc::bad_input, "--to: seen '" + options.to + "', allowed: a time after --from");
+    Registry registry = open_operator(common);
+    const Verdict verdict = registry.restrict(require_scope(registry.reader(), options.scope), entry);
+    return report(common, registry, options.scope, verdict,
+                  options.scope + (entry.buy || entry.sell ? " is on" : " is off") + " the restricted list (event " +
+                      std::to_string(verdict.seq) + ")");
 }
 
 int verify(const Common& common) {

@@ -47,11 +47,18 @@ LimitMask differing(const Limits& now, const Limits& wanted) {
     return mask;
 }
 
-bool is_there(const std::vector<RestrictionView>& list, const Scope& scope, const Restriction& entry, const Reader& reader) {
-    return std::any_of(list.begin(), list.end(), [&](const RestrictionView& known) {
-        return reader.name(known.scope) == reader.name(scope) && known.buy == entry.buy && known.sell == entry.sell &&
-               known.from_ns == entry.from_ns && known.to_ns == entry.to_ns && known.reason == entry.reason;
-    });
+/// A list only grows by a load: an entry that is there keeps its sides.
+Restriction joined(const std::vector<RestrictionView>& list, const Scope& scope, Restriction entry, const Reader& reader,
+                   bool& there) {
+    for (const RestrictionView& known : list) {
+        const bool same =
+            reader.name(known.scope) == reader.name(scope) && known.from_ns == entry.from_ns && known.to_ns == entry.to_ns;
+        if (!same) continue;
+        there = (known.buy || !entry.buy) && (known.sell || !entry.sell) && known.reason == entry.reason;
+        entry.buy |= known.buy;
+        entry.sell |= known.sell;
+    }
+    return entry;
 }
 
 bool has_content(const OrderView& known, const LoadOrder& order) {
@@ -226,9 +233,10 @@ private:
 
     void restrict(const Restriction& entry) {
         const Scope scope = registry_.reader().scope(entry.scope);
-        if (is_there(registry_.reader().restrictions(), scope, entry, registry_.reader()))
-            return static_cast<void>(++restricted.skipped);
-        took(restricted, entry.scope, registry_.restrict(scope, entry));
+        bool there = false;
+        const Restriction wanted = joined(registry_.reader().restrictions(), scope, entry, registry_.reader(), there);
+        if (there) return static_cast<void>(++restricted.skipped);
+        took(restricted, entry.scope, registry_.restrict(scope, wanted));
     }
 
     void load_position(const LoadPosition& entry, bool wanted) {

@@ -376,7 +376,10 @@ int events(const Common& common, const EventOptions& options) {
                          static_cast<unsigned long long>(lost));
         if (!options.follow) break;
         // The day has ended, and everything of it has been read; its sequences go on in the next one.
-        if (!reader.is_ready() && !reader.status().poisoned) reader = Reader::open(common.name, common.state_dir);
+        if (!reader.is_ready()) {
+            if (reader.status().poisoned) throw Error(Errc::missing, "the registry was destroyed, or is poisoned");
+            reader = Reader::open(common.name, common.state_dir);
+        }
         const timespec pause{0, 20'000'000};
         ::nanosleep(&pause, nullptr);
     }

@@ -27,6 +27,7 @@ struct Arguments {
     ExecOptions exec;
     OrderFilter filter;
     StateOptions state;
+    RestrictOptions restrict;
     ReplayOptions replay;
     std::string config, id, account, scope, reason;
     std::vector<std::string> assignments;
@@ -154,6 +155,14 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     limit_verb->add_option("--scope", a.scope, "scope to change")->required();
     limit_verb->add_option("--reason", a.reason, "why, up to 95 bytes");
     limit_verb->add_option("FIELD=VALUE", a.assignments, "a limit and its value, unlimited or unset")->required();
+    CLI::App* restrict_verb = add_verb(app, "restrict", "put a scope on the restricted list, or take it off", a, chosen,
+                                       [&a] { return restrict_scope(a.common, a.restrict); });
+    restrict_verb->add_option("--scope", a.restrict.scope, "scope to restrict")->required();
+    restrict_verb->add_option("--sides", a.restrict.sides, "default both; none takes the entry of these dates off")
+        ->check(CLI::IsMember({"both", "buy", "sell", "none"}));
+    restrict_verb->add_option("--from", a.restrict.from, "UTC time or date from which it holds, default always");
+    restrict_verb->add_option("--to", a.restrict.to, "UTC time or date at which it ends, default never");
+    restrict_verb->add_option("--reason", a.restrict.reason, "why, up to 95 bytes");
     CLI::App* destroy_verb = add_verb(app, "destroy", "remove the segment and the files", a, chosen,
                                       [&a] { return destroy(a.common, a.keep_files, a.force); });
     destroy_verb->add_flag("--keep-files", a.keep_files, "keep the state directory's files");

@@ -16,6 +16,10 @@ namespace {
 constexpr std::string_view kClean = "reconciled: clean";
 constexpr std::string_view kSecondPerson = "a second person has to approve it";
 
+struct Summary {
+    std::size_t found = 0, settled = 0, left = 0, newer = 0;
+};
+
 /// What became of `unreconciled`.
 struct Release {
     std::string_view outcome;   ///< no, released, requested, kept, refused
@@ -23,14 +27,18 @@ struct Release {
     Verdict verdict;
 };
 
-Release release(Registry& registry, const VenueRecords& venue, bool clean) {
+Release release(Registry& registry, const VenueRecords& venue, const Summary& summary) {
     if (!registry.status().unreconciled) return {"no", {}, {}};
-    if (!clean) return {"kept", "breaks are left", {}};
+    if (summary.left > 0) return {"kept", "breaks are left", {}};
+    // What changed after the statement was not compared, and one from before the recovery says nothing of what was lost.
+    if (summary.newer > 0) return {"kept", "something here is newer than the file: compare with a newer one", {}};
+    if (venue.time_ns <= registry.status().recovered_ns)
+        return {"kept", "the file is older than the recovery: compare with a newer one", {}};
     // A statement without one of both proves nothing about the other.
     if (!venue.orders || !venue.positions)
         return {"kept", std::string("the file has no ") + (venue.orders ? "positions" : "orders"), {}};
     for (const ApprovalView& approval : registry.reader().approvals()) {
-        if (!approval.unreconciled || approval.approved) continue;
+        if (!approval.unreconciled || approval.approved || approval.lapsed) continue;
         Verdict asked;   // by a run before this one
         asked.request = approval.request;
         return {"requested", std::string(kSecondPerson), asked};
@@ -40,10 +48,6 @@ Release release(Registry& registry, const VenueRecords& venue, bool clean) {
     if (verdict.request != 0) return {"requested", std::string(kSecondPerson), verdict};
     return {"released", {}, verdict};
 }
-
-struct Summary {
-    std::size_t found = 0, settled = 0, left = 0, newer = 0;
-};
 
 void write_subject(JsonWriter& out, const Reader& reader, const Break& what) {
     out.member("account", reader.name(what.account)).member("instrument", reader.name(what.instrument)).key("id");
@@ -159,7 +163,7 @@ int reconcile(const Common& common, const ReconcileOptions& options) {
         std::fprintf(stderr, "riskctl: warning: the file's time is ahead of this host's clock: nothing counts as newer\n");
     const Reconciliation done = apply(registry, venue, mode);
     const Summary summary = sum_up(done);
-    const Release released = release(registry, venue, done.left.empty());
+    const Release released = release(registry, venue, summary);
     if (common.json) print_json(common, registry, venue, done, summary, released, name_of(mode));
     else print_table(registry, done, summary);
     print_release(common, released);

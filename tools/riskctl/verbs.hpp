@@ -80,6 +80,11 @@ int approvals(const Common& common);
 int halt(const Common& common, const StateOptions& options);
 int resume(const Common& common, const StateOptions& options);
 int approve(const Common& common, std::uint64_t request);
+struct RestrictOptions {
+    std::string scope, sides = "both", from, to, reason;
+};
+
+int restrict_scope(const Common& common, const RestrictOptions& options);
 int limit(const Common& common, const std::string& scope, const std::string& reason,
           const std::vector<std::string>& assignments);
 int verify(const Common& common);
