@@ -1145,6 +1145,7 @@ TEST_CASE("an order that was halted and released again is not sent behind its ow
 TEST_CASE("prices that come and go all day never use up the books of own orders", "[reasons][inv-12]") {
     SharedConfig config = desk_config();
     config.capacity.orders = 4096;
+    config.self_match = SelfMatch::refuse_new;
     Desk desk(config);
     // Each price lies 64 ticks and more from the one before: a new price, and a new node above it.
     for (std::int64_t i = 0; i < 4000; ++i) {
@@ -1154,11 +1155,13 @@ TEST_CASE("prices that come and go all day never use up the books of own orders"
     }
     CHECK(desk.registry.state().status->book_overflow == 0);
     passes(desk.send({.id = "S", .side = Side::sell, .quantity = lots(1), .price = px(500)}));
-    refuses(desk.send({.id = "B", .quantity = lots(1), .price = px(500)}), DenyReason::self_match, "account 500 > 500 price");
+    refuses(desk.send({.id = "B", .quantity = lots(1), .price = px(500)}), DenyReason::self_match, "A1 500 > 500 price");
 }
 
 TEST_CASE("a side of a book has room for so many distant prices, and refuses the next", "[reasons]") {
-    Desk desk;
+    SharedConfig config = desk_config();
+    config.self_match = SelfMatch::refuse_new;
+    Desk desk(config);
     Verdict verdict;
     std::int64_t taken = 0;
     for (; taken < 70; ++taken) {

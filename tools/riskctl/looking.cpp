@@ -317,7 +317,7 @@ int approvals(const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     Table table({"request", "scope", "asks for", "status", "asked by", "reason"});
     for (const ApprovalView& a : reader.approvals()) {
-        const std::string status = a.approved ? "approved" : "open";
+        const std::string status = a.approved ? "approved" : a.lapsed ? "lapsed" : "open";
         if (!common.json) {
             table.add({text_of(a.request), reader.name(a.scope),
                        a.unreconciled ? "release of unreconciled" : std::string(name_of(a.state)), status, text_of(a.uid),
