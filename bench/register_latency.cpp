@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -154,6 +155,74 @@ void run(const std::string& state_dir, std::size_t live, std::size_t n, double p
     if (!audit.violations.empty()) std::exit(1);
 }
 
+/// One registry of the comparison: orders are registered, and canceled a thousand later.
+class Competitor {
+public:
+    Competitor(const std::string& state_dir, const char* name, Controls controls, std::size_t orders)
+        : state_dir_(state_dir), name_(name) {
+        Registry::create(name_, bench_config(static_cast<std::uint32_t>(orders + 1000), controls), state_dir);
+        ProcessConfig process;
+        process.state_dir = state_dir;
+        process.strategy = "S3";
+        registry_.emplace(Registry::open(name_, process));
+        if (controls == Controls::first_set) return;
+        for (int i = 0; i < kInstruments; ++i)
+            require(registry_->reference_price(InstrumentId{static_cast<std::uint32_t>(i)}, Price{101'000'000'000}),
+                    "reference price");
+    }
+    std::uint64_t step(const std::vector<std::string>& ids, std::size_t i) {
+        const OrderRequest request = request_for(ids[i], i);
+        const std::uint64_t start = ticks();
+        const Verdict verdict = registry_->check_and_register(request);
+        const std::uint64_t end = ticks();
+        require(verdict, "register");
+        if (i < 1000) return end - start;
+        require(registry_->canceled(request_for(ids[i - 1000], i - 1000).account, ids[i - 1000]), "cancel");
+        return end - start;
+    }
+    void finish() {
+        registry_.reset();
+        const AuditView audit = Reader::open(name_, state_dir_).audit();
+        std::printf("audit of %s: %s\n", name_.c_str(), audit.violations.empty() ? "clean" : audit.violations.front().c_str());
+        Registry::destroy(name_, state_dir_, false, true);
+        if (!audit.violations.empty()) std::exit(1);
+    }
+
+private:
+    static void require(const Verdict& verdict, const char* what) {
+        if (verdict.taken()) return;
+        const std::string_view reason = name_of(verdict.reason);
+        std::fprintf(stderr, "bench: %s was refused: %.*s\n", what, static_cast<int>(reason.size()), reason.data());
+        std::exit(1);
+    }
+    std::string state_dir_, name_;
+    std::optional<Registry> registry_;
+};
+
+/// Everything switched on against the first set of checks: call by call in turn, so that both meet the same machine.
+void compare_controls(const std::string& state_dir, std::size_t n, double per_ns, double timer_ns) {
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < 2 * n; ++i) ids.push_back(order_id(i));
+    Competitor first(state_dir, "first", Controls::first_set, 2 * n);
+    Competitor all(state_dir, "all", Controls::all, 2 * n);
+    Samples first_samples(n), all_samples(n);
+    for (std::size_t i = 0; i < 2 * n; ++i) {
+        const std::uint64_t with_first = first.step(ids, i);
+        const std::uint64_t with_all = all.step(ids, i);
+        if (i < n) continue;   // the first half warms up
+        first_samples.add(with_first);
+        all_samples.add(with_all);
+    }
+    const Percentiles one = first_samples.in_ns(per_ns, timer_ns);
+    const Percentiles two = all_samples.in_ns(per_ns, timer_ns);
+    for (const auto& [name, p] : {std::pair{"register", one}, std::pair{"register_all_controls", two}})
+        std::printf("%-24s p50 %7.0f  p99 %7.0f  p99.9 %7.0f ns   x register: p50 %5.2f  p99 %5.2f   n=%zu\n", name, p.p50,
+                    p.p99, p.p999, p.p50 / one.p50, p.p99 / one.p99, n);
+    first.finish();
+    all.finish();
+    std::printf("\n");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -168,6 +237,7 @@ int main(int argc, char** argv) {
                 ::sysconf(_SC_NPROCESSORS_ONLN));
     std::string state_dir = (std::filesystem::temp_directory_path() / "riskreg-bench-XXXXXX").string();
     if (::mkdtemp(state_dir.data()) == nullptr) return 1;
+    compare_controls(state_dir, n, per_ns, timer_ns);
     run(state_dir, 1'000, n, per_ns, timer_ns);
     run(state_dir, n >= 200'000 ? 1'000'000 : 100'000, n, per_ns, timer_ns);
     std::filesystem::remove_all(state_dir);

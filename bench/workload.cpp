@@ -4,8 +4,32 @@
 
 namespace riskreg::bench {
 
-SharedConfig bench_config(std::uint32_t orders) {
+namespace {
+
+constexpr LimitValue value(std::int64_t v) { return {LimitValue::Kind::value, v}; }
+
+void switch_on(SharedConfig& config, Limits& wide) {
+    config.self_match = SelfMatch::refuse_new;
+    for (InstrumentConfig& instrument : config.instruments) {
+        instrument.collar_bps = 1000;
+        instrument.reference_max_age_ms = 4'000'000'000U;
+    }
+    config.restricted.push_back({"strategy:S0/instrument:I0", true, true, "bench", 0, 1});
+    const std::int64_t money = 9'000'000'000'000'000'000;
+    wide.max_gross_notional = wide.max_net_notional = wide.cash_limit = wide.max_traded_notional = value(money);
+    wide.daily_loss = wide.drawdown = value(money);
+    wide.max_messages = value(4'000'000);
+    wide.max_all_messages = value(8'000'000);
+    wide.max_same_content = value(100);
+    wide.content_window_ms = value(10);
+    wide.max_same_direction = wide.max_rejects = value(1000);
+}
+
+}  // namespace
+
+SharedConfig bench_config(std::uint32_t orders, Controls controls) {
     SharedConfig config;
+    config.self_match = SelfMatch::allow;
     config.persistence_mode = PersistenceMode::none;
     config.allow_limit_without_reference = true;
     config.capacity.orders = orders;
@@ -25,11 +49,11 @@ SharedConfig bench_config(std::uint32_t orders) {
     }
     // Every limit of the first release set on every kind of scope, wide enough to pass.
     Limits wide;
-    const auto value = [](std::int64_t v) { return LimitValue{LimitValue::Kind::value, v}; };
     wide.max_order_quantity = value(1'000'000LL * 100'000'000);
     wide.max_long = wide.max_short = value(10'000'000'000LL * 100'000'000);
     wide.max_order_notional = wide.max_open_notional = value(9'000'000'000'000'000'000);
     wide.max_working_orders = wide.max_working_buy = wide.max_working_sell = value(100'000'000);
+    if (controls == Controls::all) switch_on(config, wide);
     config.limits.push_back({"firm", wide});
     for (int a = 0; a < kAccounts; ++a) config.limits.push_back({"account:A" + std::to_string(a), wide});
     for (int s = 0; s < kStrategies; ++s) config.limits.push_back({"strategy:S" + std::to_string(s), wide});
@@ -49,7 +73,8 @@ OrderRequest request_for(const std::string& id, std::size_t i) {
     request.account = AccountId{static_cast<std::uint16_t>(i / 3 % kAccounts)};
     request.instrument = InstrumentId{static_cast<std::uint32_t>(i * 7 % kInstruments)};
     request.side = i % 2 == 0 ? Side::buy : Side::sell;
-    request.price = Price{100'000'000'000 + static_cast<std::int64_t>(i % 100) * 10'000'000};
+    const std::int64_t base = request.side == Side::buy ? 100'000'000'000 : 102'000'000'000;
+    request.price = Price{base + static_cast<std::int64_t>(i % 100) * 10'000'000};
     request.quantity = Quantity{(1 + static_cast<std::int64_t>(i % 9)) * 100'000'000};
     return request;
 }

@@ -11,9 +11,17 @@ inline constexpr int kInstruments = 500;
 inline constexpr int kAccounts = 8;
 inline constexpr int kStrategies = 16;
 
+/// Which checks a registry is asked for.
+enum class Controls {
+    first_set,   ///< single-order limits, positions, open notional, working orders: on every kind of scope
+    all,  ///< everything that the semantics know: these, values, cash, turnover, loss, message budgets, repeated content,
+    ///< self-match, breakers, restricted list, collars
+};
+
 /// Every limit set on firm, accounts, strategies and instruments, wide enough to pass. Persistence: none.
-[[nodiscard]] SharedConfig bench_config(std::uint32_t orders);
+[[nodiscard]] SharedConfig bench_config(std::uint32_t orders, Controls controls = Controls::first_set);
 [[nodiscard]] std::string order_id(std::size_t i);
+/// Buys below 101, sells from 102 on: own orders never match.
 [[nodiscard]] OrderRequest request_for(const std::string& id, std::size_t i);
 
 }  // namespace riskreg::bench

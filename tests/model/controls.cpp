@@ -194,7 +194,13 @@ Model::Refusal Model::refuse_self_match(const Incoming& incoming, bool& crosses)
     Scope scope{ScopeKind::firm};
     if (config_.self_match_group == SelfMatchGroup::account) scope = {ScopeKind::account, incoming.account};
     if (match.at_market) return deny(DenyReason::self_match, scope);
-    return deny(DenyReason::self_match, scope, *incoming.price, match.best, Unit::price);
+    // Orders to come are on the grid: one off it is as aggressive as the tick inside of it.
+    const std::int64_t tick = config_of(incoming.instrument).tick.value;
+    std::int64_t ticks = match.best / tick;
+    const std::int64_t rest = match.best % tick;
+    if (incoming.side == Side::sell && rest < 0) --ticks;
+    if (incoming.side == Side::buy && rest > 0) ++ticks;
+    return deny(DenyReason::self_match, scope, *incoming.price, ticks * tick, Unit::price);
 }
 
 // ---- check 11: what positions are worth ---------------------------------------------------------------
