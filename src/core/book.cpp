@@ -43,6 +43,12 @@ bool is_dead(const BookNode& node) noexcept {
     return level == 0 ? node.count.newest().count == 0 : level < kTop && load_relaxed(node.bitmap) == 0;
 }
 
+/// Where the search for a key begins.
+std::uint32_t place_of(const State& state, std::uint64_t owner, std::int64_t key) noexcept {
+    return static_cast<std::uint32_t>(base::mix(base::mix(owner) ^ static_cast<std::uint64_t>(key))) &
+           (state.geometry.book_nodes - 1);
+}
+
 /// Behind the first free node the key cannot be: what is left is to see how much room there is.
 Node count_on(const State& state, Node place, std::uint32_t at, std::uint32_t steps) noexcept {
     const std::uint32_t mask = state.geometry.book_nodes - 1;
@@ -57,7 +63,7 @@ Node count_on(const State& state, Node place, std::uint32_t at, std::uint32_t st
 Node find_node(const State& state, std::uint64_t owner, std::int64_t key,
                const std::array<const BookNode*, 2>& kept = {}) noexcept {
     const std::uint32_t mask = state.geometry.book_nodes - 1;
-    auto at = static_cast<std::uint32_t>(base::mix(base::mix(owner) ^ static_cast<std::uint64_t>(key))) & mask;
+    std::uint32_t at = place_of(state, owner, key);
     Node place;
     for (std::uint32_t steps = 0; steps < std::min(kMostSteps, state.geometry.book_nodes); ++steps, at = (at + 1) & mask) {
         const BookNode& node = state.book_nodes[at];
@@ -185,6 +191,15 @@ bool incoming_key(const State& state, const PricedOrder& order, BookKey& key) no
           : order.side == Side::buy      ? kAnyBuy
                                          : kAnySell;
     return true;
+}
+
+void prefetch_books(const State& state, std::uint32_t account, const PricedOrder& order) noexcept {
+    BookKey key = 0;
+    if (!keeps_books(state) || !incoming_key(state, order, key)) return;
+    const std::uint32_t book = side_of(state, account, order.instrument, order.side);
+    __builtin_prefetch(&state.book_heads[book ^ 1U], 0, 3);
+    for (unsigned level = 0; level <= kTop; ++level)
+        __builtin_prefetch(&state.book_nodes[place_of(state, owner_of(book, level), up(key, level))], 1, 3);
 }
 
 bool best_key(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey& key) noexcept {

@@ -46,6 +46,9 @@ struct BookedOrder {
 [[nodiscard]] bool best_key(const State& state, std::uint32_t account, std::uint32_t instrument, Side side,
                             BookKey& key) noexcept;
 
+/// Starts the loads of the nodes that an order of this key will touch. A hint, before the lock.
+void prefetch_books(const State& state, std::uint32_t account, const PricedOrder& order) noexcept;
+
 /// Whether a new order of this key finds room, beside `batched` members of the same batch; without, it must be refused, because apply cannot fail.
 [[nodiscard]] bool has_book_room(const State& state, std::uint32_t account, std::uint32_t instrument, Side side, BookKey key,
                                  std::size_t batched = 0) noexcept;

@@ -104,6 +104,21 @@ bool limits_content(const RowsNow& now) noexcept {
     return (any & kHasContentLimit) != 0;
 }
 
+const std::uint64_t* prefetch_content(const State& state, const Caller& caller, const NewOrder& order) noexcept {
+    const std::uint64_t hash = hash_of(content_of(state, caller, order));
+    const std::uint64_t* word = &state.content_index[hash & (state.geometry.content_index - 1U)];
+    __builtin_prefetch(word, 1, 3);
+    return word;
+}
+
+void prefetch_newest(const State& state, const std::uint64_t* word) noexcept {
+    const auto slot = static_cast<std::uint32_t>(load_relaxed(*word)) - 1U;
+    if (slot >= state.geometry.orders) return;
+    const auto* identity = reinterpret_cast<const char*>(&state.orders[slot].identity);
+    __builtin_prefetch(identity, 0, 3);
+    __builtin_prefetch(identity + 64, 0, 3);
+}
+
 bool deny_content(const State& state, const Caller& caller, const RowsNow& now, const NewOrder& order,
                   const BatchOverlay* overlay, std::uint32_t& previous, Decision& out) noexcept {
     const Content content = content_of(state, caller, order);

@@ -14,6 +14,11 @@ class BatchOverlay;
 [[nodiscard]] bool deny_content(const State& state, const Caller& caller, const RowsNow& now, const NewOrder& order,
                                 const BatchOverlay* overlay, std::uint32_t& previous, Decision& out) noexcept;
 
+/// Starts the loads of the word that leads to this content, and of the order that it leads to. Hints, before the lock; the
+/// second looks at what the first has asked for.
+[[nodiscard]] const std::uint64_t* prefetch_content(const State& state, const Caller& caller, const NewOrder& order) noexcept;
+void prefetch_newest(const State& state, const std::uint64_t* word) noexcept;
+
 /// For apply, after the identity is written: the index leads to this order, the newest of its content.
 void index_content(State& state, std::uint32_t slot) noexcept;
 /// Makes the index anew from the orders.

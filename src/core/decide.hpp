@@ -62,6 +62,9 @@ struct NewOrder {
 
 /// Starts the loads that decide and apply will wait for. Exact lines only (src/README.md "Cost of register").
 void prefetch(const State& state, const NewOrder& order) noexcept;
+/// The same for what the limits of its scopes ask for beyond that; looks at lines that `prefetch` has asked for, so some time
+/// should lie between the two. Nothing where no scope has such limits.
+void prefetch_controls(const State& state, const Caller& caller, const NewOrder& order) noexcept;
 
 /// Uncommitted members of the same batch, as deltas on rows; decide adds them to what it reads.
 class BatchOverlay;

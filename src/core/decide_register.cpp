@@ -51,6 +51,45 @@ void prefetch(const State& state, const NewOrder& order) noexcept {
 
 namespace {
 
+unsigned kinds_on(const State& state, std::uint32_t row) noexcept {
+    if (row == kNoSlot) return 0;
+    return __atomic_load_n(&state.rows[row].control.newest().set, __ATOMIC_RELAXED) & kRiskLimitKinds;
+}
+
+void prefetch_risk(const State& state, std::uint32_t row, unsigned kinds) noexcept {
+    const auto lines = [](const auto& record, int for_writing) {
+        const auto* at = reinterpret_cast<const char*>(&record);
+        for (std::size_t line = 0; line < sizeof record; line += 64)
+            for_writing != 0 ? __builtin_prefetch(at + line, 1, 3) : __builtin_prefetch(at + line, 0, 3);
+    };
+    const RowRisk& risk = state.rows_risk[row];
+    lines(risk.limits, 0);
+    if ((kinds & kHasValueLimits) != 0) lines(risk.value, 0), lines(state.rows_cold[row].day, 0);
+    if ((kinds & kHasMessageLimits) != 0) lines(risk.meters, 1);
+}
+
+}  // namespace
+
+void prefetch_controls(const State& state, const Caller& caller, const NewOrder& order) noexcept {
+    unsigned any = 0;
+    std::array<unsigned, kRowsPerOrder> kinds{};
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) any |= kinds[k] = kinds_on(state, order.rows[k]);
+    const bool known = order.account < state.geometry.accounts && order.instrument < state.geometry.instruments;
+    if (known && (order.side == Side::buy || order.side == Side::sell)) prefetch_books(state, order.account, priced_of(order));
+    if (any == 0) [[likely]]
+        return;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if (kinds[k] != 0) prefetch_risk(state, order.rows[k], kinds[k]);
+    const std::uint64_t* content = (any & kHasContentLimit) != 0 ? prefetch_content(state, caller, order) : nullptr;
+    __builtin_prefetch(&state.references[known ? order.instrument : 0], 0, 3);
+    __builtin_prefetch(reinterpret_cast<const char*>(&state.references[known ? order.instrument : 0]) + 64, 0, 3);
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((kinds[k] & kHasMessageLimits) != 0) prefetch_budgets(state, order.rows[k]);
+    if (content != nullptr) prefetch_newest(state, content);
+}
+
+namespace {
+
 /// Check 3: known, and permitted.
 bool deny_permission(const State& state, const Caller& caller, const NewOrder& order, Decision& out) noexcept {
     const Geometry& g = state.geometry;

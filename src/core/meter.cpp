@@ -107,19 +107,56 @@ bool deny_rate(const State& state, const RowsNow& now, const BatchOverlay* overl
                Decision& out) noexcept {
     if (!has_budget(now)) [[likely]]
         return false;
-    enum class Rule : std::uint8_t { messages, share, all };
-    for (const Rule rule : {Rule::messages, Rule::share, Rule::all}) {
-        for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-            if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasMessageLimits) == 0) continue;
-            const RowBudgets b = budgets_of(state, now.rows[k], overlay, now_ns);
-            const bool of_all = rule != Rule::messages;
-            const std::uint32_t value = of_all ? b.limits->max_all_messages : b.limits->max_messages;
-            if (value == kUnlimitedCount) continue;
-            const std::uint32_t limit = rule == Rule::share ? request_share(*b.limits) : value;
-            if (deny_budget(state, now.rows[k], b, rule == Rule::all ? b.all : b.requests, limit, now_ns, out)) return true;
-        }
+    std::array<RowBudgets, kRowsPerOrder> budgets;
+    std::array<std::uint32_t, kRowsPerOrder> rows{};
+    std::size_t size = 0;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasMessageLimits) == 0) continue;
+        budgets[size] = budgets_of(state, now.rows[k], overlay, now_ns);
+        rows[size++] = now.rows[k];
+    }
+    // Rule by rule, and in each rule scope by scope.
+    for (std::size_t i = 0; i < size; ++i) {
+        const std::uint32_t limit = budgets[i].limits->max_messages;
+        if (limit != kUnlimitedCount && deny_budget(state, rows[i], budgets[i], budgets[i].requests, limit, now_ns, out))
+            return true;
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+        if (budgets[i].limits->max_all_messages == kUnlimitedCount) continue;
+        const std::uint32_t share = request_share(*budgets[i].limits);
+        if (deny_budget(state, rows[i], budgets[i], budgets[i].requests, share, now_ns, out)) return true;
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+        const std::uint32_t limit = budgets[i].limits->max_all_messages;
+        if (limit != kUnlimitedCount && deny_budget(state, rows[i], budgets[i], budgets[i].all, limit, now_ns, out))
+            return true;
     }
     return false;
+}
+
+namespace {
+
+/// The time that decides about one more message of `limit`, and the place where its own time will go.
+void prefetch_budget(const State& state, std::uint32_t ring, std::uint64_t count, std::uint32_t stride,
+                     std::uint32_t limit) noexcept {
+    if (ring >= state.geometry.budget_rings || limit == kUnlimitedCount) return;
+    const std::uint64_t step = std::max(stride, 1U);
+    const auto& times = state.budget_rings[ring].times_ns;
+    __builtin_prefetch(&times[count / step % kBudgetTimes], 1, 3);
+    if (count >= limit) __builtin_prefetch(&times[(count - limit + step - 1) / step % kBudgetTimes], 0, 3);
+}
+
+}  // namespace
+
+void prefetch_budgets(const State& state, std::uint32_t row) noexcept {
+    const RowMeters& meters = state.rows_risk[row].meters.newest();
+    const RowRiskLimits& limits = state.rows_risk[row].limits.newest();
+    const auto word = [](const auto& value) { return static_cast<std::uint64_t>(__atomic_load_n(&value, __ATOMIC_RELAXED)); };
+    const auto count = [&](const std::uint32_t& value) { return static_cast<std::uint32_t>(word(value)); };
+    prefetch_budget(state, count(meters.messages_ring), word(meters.messages), count(meters.messages_stride),
+                    count(limits.max_messages));
+    prefetch_budget(state, count(meters.all_ring), word(meters.all_messages), count(meters.all_stride),
+                    count(limits.max_all_messages));
 }
 
 std::optional<std::uint64_t> messages_in_window(const State& state, std::uint32_t row, bool all, std::int64_t now_ns) noexcept {

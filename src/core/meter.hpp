@@ -24,6 +24,9 @@ enum class Message : std::uint8_t {
 [[nodiscard]] bool deny_rate(const State& state, const RowsNow& now, const BatchOverlay* overlay, std::int64_t now_ns,
                              Decision& out) noexcept;
 
+/// Starts the loads of the times that deny_rate and count_messages will touch. Before the lock: a hint, nothing depends on it.
+void prefetch_budgets(const State& state, std::uint32_t row) noexcept;
+
 /// Some covering scope has a message budget: refusals that count are then always logged.
 [[nodiscard]] bool has_budget(const RowsNow& now) noexcept;
 

@@ -442,6 +442,7 @@ Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
         const core::NewOrder order = core::prepare(impl.state, impl.caller, request);
         core::prefetch(impl.state, order);
         const core::Caller who = impl.now();
+        core::prefetch_controls(impl.state, who, order);
         return impl.settle(
             impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] { return impl.register_locked(who, order); }));
     });
