@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::size_t kMaxConfigBytes = 64U << 20;
 constexpr std::size_t kMaxReasonBytes = sizeof layout::Reason::text;
-constexpr std::int64_t kForEver = Restriction{}.to_ns;
+constexpr std::int64_t kForEver = layout::kUnlimited;   // what Restriction::to_ns is when nobody says otherwise
 
 /// The same order as the core's, where a position is a bit of a mask and the number of an alert.
 constexpr bool in_order_of_core() {
