@@ -354,8 +354,7 @@ void apply_life(State& state, const LifeEvent& event) noexcept {
 void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
     const EventHeader& h = event.header;
     if (event.booked != 0) {
-        const bool brings_in = (h.side == Side::sell) != (event.price < 0);
-        const std::int64_t cash = brings_in ? event.delta.traded_notional : -event.delta.traded_notional;
+        const std::int64_t cash = cash_flow_of(h.side, event.price, event.delta.traded_notional);
         apply_rows(state, h, event.delta);
         apply_values(state, h, {event.values, cash, 0, true, event.price}, true);
     }

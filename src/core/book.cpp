@@ -342,6 +342,11 @@ std::string check_books(const State& state) {
     return {};
 }
 
+bool deny_full_books(const State& state, Decision& out) noexcept {
+    const std::int64_t nodes = state.geometry.book_nodes;
+    return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
+}
+
 bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order, const BatchOverlay* overlay,
                      Decision& out) noexcept {
     if (!keeps_books(state)) return false;

@@ -63,6 +63,9 @@ void rebuild_books(State& state) noexcept;
 /// Empty, or how the books differ from the orders.
 [[nodiscard]] std::string check_books(const State& state);
 
+/// The refusal of what finds no room in the books (check 12). Always true.
+bool deny_full_books(const State& state, Decision& out) noexcept;
+
 /// Check 10. True when it denied; under `advise_cancel` it only says so in the verdict.
 class BatchOverlay;
 [[nodiscard]] bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order,

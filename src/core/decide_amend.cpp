@@ -139,8 +139,7 @@ bool deny_message(const State& state, const RowsNow& rows, Life& life, const Tar
     const bool unknown = meets_more && load_relaxed(state.status->book_overflow) != 0;
     const bool room = !unknown && (!moves || has_book_room(state, i.account, i.instrument, i.side, key));
     if (!keeps_books(state) || room) return false;
-    const std::int64_t nodes = state.geometry.book_nodes;
-    return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
+    return deny_full_books(state, out);
 }
 
 /// Checks 7, 8, 10, 11 and 12 on the growth that the request asks for.

@@ -389,9 +389,7 @@ void decide_position(const State& state, const Caller& caller, const PositionReq
     event.header.side = request.quantity < 0 ? Side::sell : Side::buy;
     event.delta.position = request.quantity;
     const RowSet rows = rows_of(g, request.account, request.strategy, request.instrument);
-    std::array<const RowCounters*, kRowsPerOrder> counters{};
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
-    event.values = value_delta(state, request.instrument, rows, counters,
+    event.values = value_delta(state, request.instrument, rows, counters_of(state, rows),
                                {event.header.side, request.quantity, 0, request.price, nullptr});
     event.price = request.price;
     event.start_value = signed_notional(request.price, request.quantity, factor_of(state, request.instrument));

@@ -206,8 +206,7 @@ std::int64_t notional_of(const Fact& fact, const Life& life, std::int64_t price,
 
 /// Money that a fill brings in: a sale, or a purchase at a negative price.
 std::int64_t cash_of(const Fact& fact, const Life& life, std::int64_t price, std::int64_t quantity) noexcept {
-    const std::int64_t amount = notional_of(fact, life, price, quantity);
-    return (life.identity->side == Side::sell) != (price < 0) ? amount : -amount;
+    return cash_flow_of(life.identity->side, price, notional_of(fact, life, price, quantity));
 }
 
 /// What the event says of its trade, also when nothing was booked.
@@ -478,9 +477,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
         event.delta.traded_notional =
             base::notional(event.price, event.quantity, factor_of(state, event.header.instrument)).value_or(base::kMaxInt64);
         const RowSet rows = rows_of(g, event.header.account, event.header.strategy, event.header.instrument);
-        std::array<const RowCounters*, kRowsPerOrder> counters{};
-        for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
-        event.values = value_delta(state, event.header.instrument, rows, counters,
+        event.values = value_delta(state, event.header.instrument, rows, counters_of(state, rows),
                                    {input.side, event.delta.position, 0, event.price, nullptr});
     }
     out.event.quarantine = event;

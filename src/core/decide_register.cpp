@@ -140,8 +140,7 @@ bool deny_book_room(const State& state, const RowsNow& now, const NewOrder& orde
         return false;
     // What only reduces is not locked out (INV-12); from then on no book is believed.
     if (is_reducing(*now.counters[kAccountInstrumentRow], order.side, order.quantity)) return false;
-    const std::int64_t nodes = state.geometry.book_nodes;
-    return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
+    return deny_full_books(state, out);
 }
 
 bool deny_enumerations(const State& state, const NewOrder& order, Decision& out) noexcept {

@@ -62,11 +62,9 @@ ValueDelta values_of(const State& state, const Life& life) noexcept {
     const bool fill = life.numbers == LifeNumbers::fill;
     if (life.position == 0 && !fill && (open == 0 || !state.has_setting(kGrossWorstCase))) return {};
     const RowSet rows = rows_of(state.geometry, i.account, i.strategy, i.instrument);
-    std::array<const RowCounters*, kRowsPerOrder> counters{};
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
     ValueChange change{i.side, life.position, open, {}, nullptr};
     if (fill) change.price = life.trade.price;
-    return value_delta(state, i.instrument, rows, counters, change);
+    return value_delta(state, i.instrument, rows, counters_of(state, rows), change);
 }
 
 namespace {

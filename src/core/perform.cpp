@@ -95,7 +95,6 @@ struct MoneyChange {
     RowSet rows{};
     const ValueDelta* delta = nullptr;
     std::int64_t cash = 0;
-    std::int64_t start = 0;
 };
 
 void judge_loss(const State& state, std::uint32_t row, std::int64_t cash, std::int64_t net, Consequences& out) noexcept {
@@ -176,14 +175,12 @@ void consequences_of(const State& state, const Event& event, FollowUps& more) no
             return judge_mark(state, event.marked.total_row, event.marked, out);
         case EventType::quarantined: {
             const QuarantineEvent& q = event.quarantine;
-            const bool brings_in = (h.side == Side::sell) != (q.price < 0);
-            return judge_losses(state, {rows(), &q.values, brings_in ? q.delta.traded_notional : -q.delta.traded_notional, 0},
-                                out);
+            return judge_losses(state, {rows(), &q.values, cash_flow_of(h.side, q.price, q.delta.traded_notional)}, out);
         }
         default:
             judge_breaker(state, event.life, out);
             if (h.type == EventType::rejected) return;
-            return judge_losses(state, {rows(), &event.life.values, event.life.third, 0}, out);
+            return judge_losses(state, {rows(), &event.life.values, event.life.third}, out);
     }
 }
 

@@ -51,8 +51,14 @@ std::int64_t signed_notional(std::int64_t price, std::int64_t quantity, const ba
     return (price < 0) != (quantity < 0) ? -amount : amount;
 }
 
-ValueDelta value_delta(const State& state, std::uint32_t instrument, const RowSet& rows,
-                       const std::array<const RowCounters*, kRowsPerOrder>& counters, const ValueChange& change) noexcept {
+RowCountersNow counters_of(const State& state, const RowSet& rows) noexcept {
+    RowCountersNow counters{};
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) counters[k] = &state.rows[rows[k]].counters.newest();
+    return counters;
+}
+
+ValueDelta value_delta(const State& state, std::uint32_t instrument, const RowSet& rows, const RowCountersNow& counters,
+                       const ValueChange& change) noexcept {
     ValueDelta delta{};
     const bool worst_case = state.has_setting(kGrossWorstCase);
     if (change.position == 0 && !change.price && !(worst_case && change.open_quantity != 0)) return delta;

@@ -30,10 +30,19 @@ struct ValueChange {
     const BatchOverlay* overlay = nullptr;  ///< members of a batch that the counters hold and the values do not
 };
 
+using RowCountersNow = std::array<const layout::RowCounters*, kRowsPerOrder>;
+
+/// Counters of the six rows of what exists; under the lock.
+[[nodiscard]] RowCountersNow counters_of(const State& state, const RowSet& rows) noexcept;
+
+/// Money that a trade of this notional brings in: a sale, or a purchase at a negative price; otherwise it costs that much.
+[[nodiscard]] constexpr std::int64_t cash_flow_of(Side side, std::int64_t price, std::int64_t notional) noexcept {
+    return (side == Side::sell) != (price < 0) ? notional : -notional;
+}
+
 /// Deltas of the three pairs. `counters` are those of the six rows before the change.
 [[nodiscard]] layout::ValueDelta value_delta(const State& state, std::uint32_t instrument, const RowSet& rows,
-                                             const std::array<const layout::RowCounters*, kRowsPerOrder>& counters,
-                                             const ValueChange& change) noexcept;
+                                             const RowCountersNow& counters, const ValueChange& change) noexcept;
 
 /// The same for one row of one instrument that takes a new mark.
 [[nodiscard]] Worth mark_delta(const State& state, std::uint32_t instrument, std::uint32_t row, std::int64_t mark) noexcept;
