@@ -1,5 +1,9 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <boost/multiprecision/cpp_int.hpp>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <random>
 
 #include "base/decimal.hpp"
@@ -94,4 +98,33 @@ TEST_CASE("sums beyond 64 bits stay at the end of the range and say so", "[base]
     saturated = false;
     CHECK(add_saturating(INT64_MIN, -1, saturated) == INT64_MIN);
     CHECK(saturated);
+}
+
+TEST_CASE("an id is read from its own bytes only, whole, and with its verdict, at every length", "[base]") {
+    // The page behind the text may not be read: the id ends where the memory ends.
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    void* memory = ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    REQUIRE(::mprotect(static_cast<char*>(memory) + page, page, PROT_NONE) == 0);
+    std::mt19937_64 random(3);
+    for (std::size_t size = 0; size <= 48; ++size) {
+        char* text = static_cast<char*>(memory) + page - size;
+        for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('!' + random() % 94);
+        const ParsedId parsed = parse_id({text, size});
+        CHECK(parsed.valid == (size >= 1 && size <= 39));
+        CHECK(parsed.id.view() == std::string_view(text, std::min<std::size_t>(size, 39)));
+        // Zero to the end, so that equal ids are equal words.
+        char bytes[40];
+        std::memcpy(bytes, parsed.id.words.data(), sizeof bytes);
+        for (std::size_t i = std::min<std::size_t>(size, 39) + 1; i < sizeof bytes; ++i) CHECK(bytes[i] == 0);
+        for (std::size_t i = 0; i < size; ++i) {
+            const char kept = text[i];
+            for (const char bad : {' ', '\x7f', '\0', '\x80', '\xff', '\n'}) {
+                text[i] = bad;
+                CHECK_FALSE(is_valid_id({text, size}));
+            }
+            text[i] = kept;
+        }
+    }
+    ::munmap(memory, 2 * page);
 }

@@ -6,8 +6,10 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -68,4 +70,31 @@ TEST_CASE("the description of the layout names every record once, with its size"
     }
     CHECK(orders == 1);
     CHECK(records == 69);
+}
+
+namespace {
+
+/// Random bytes as a record: `words_of` must give the very same bytes, whatever they are.
+template <class T>
+bool words_are_bytes(std::mt19937_64& random) {
+    std::uint64_t bytes[sizeof(T) / 8];
+    for (std::uint64_t& word : bytes) word = random();
+    T record;
+    std::memcpy(&record, bytes, sizeof record);
+    const auto words = words_of(record);
+    return std::memcmp(words.data(), bytes, sizeof bytes) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("a record put together from registers has the bytes of the record", "[layout]") {
+    std::mt19937_64 random(4);
+    for (int i = 0; i < 1000; ++i) {
+        CHECK(words_are_bytes<OrderIdentity>(random));
+        CHECK(words_are_bytes<OrderState>(random));
+        CHECK(words_are_bytes<RowCounters>(random));
+        CHECK(words_are_bytes<EventHeader>(random));
+        CHECK(words_are_bytes<RegisterEvent>(random));
+        CHECK(words_are_bytes<LifeEvent>(random));
+    }
 }

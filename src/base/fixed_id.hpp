@@ -32,30 +32,57 @@ static_assert(sizeof(FixedId) == 40);
     return (outside & (ones * 0x80)) == 0;
 }
 
-/// 1–39 bytes of printable ASCII without spaces. On the way of every call, so eight bytes at a time.
-[[nodiscard]] inline bool is_valid_id(std::string_view text) noexcept {
-    if (text.empty() || text.size() > kMaxIdBytes) return false;
-    std::uint64_t bytes = 0;
-    std::size_t at = 0;
-    for (; at + 8 <= text.size(); at += 8) {
-        std::memcpy(&bytes, text.data() + at, 8);
-        if (!all_printable(bytes)) return false;
-    }
-    for (; at < text.size(); ++at)
-        if (text[at] <= ' ' || text[at] > '~') return false;
-    return true;
+/// The id as fixed bytes, and whether it is one: 1–39 bytes of printable ASCII without spaces. Text beyond 39 bytes is cut.
+struct ParsedId {
+    FixedId id;
+    bool valid = false;
+};
+
+/// `size` < 8 bytes as the low bytes of a word. Overlapping loads, so that no byte beyond the text is read.
+[[nodiscard]] inline std::uint64_t load_few(const char* text, std::size_t size) noexcept {
+    const auto load = [text]<class T>(T value, std::size_t at) {
+        std::memcpy(&value, text + at, sizeof value);
+        return static_cast<std::uint64_t>(value);
+    };
+    if (size >= 4) return load(std::uint32_t{}, 0) | load(std::uint32_t{}, size - 4) << 8 * (size - 4);
+    if (size >= 2) return load(std::uint16_t{}, 0) | load(std::uint16_t{}, size - 2) << 8 * (size - 2);
+    return size == 0 ? 0 : load(std::uint8_t{}, 0);
 }
 
-/// The id as fixed bytes; text beyond 39 bytes is cut (callers that must not cut check first).
-[[nodiscard]] inline FixedId make_id(std::string_view text) noexcept {
-    FixedId id;
+/// On the way of every call, so eight bytes at a time, from registers: bytes put together in memory would be waited for.
+[[nodiscard]] inline ParsedId parse_id(std::string_view text) noexcept {
     const std::size_t size = text.size() < kMaxIdBytes ? text.size() : kMaxIdBytes;
-    char bytes[sizeof(FixedId)] = {};
-    bytes[0] = static_cast<char>(size);
-    if (size > 0) std::memcpy(bytes + 1, text.data(), size);
-    std::memcpy(id.words.data(), bytes, sizeof bytes);
-    return id;
+    ParsedId parsed;
+    parsed.valid = size > 0 && size == text.size();
+    std::uint64_t carried = size;   // low byte of the next word: the length, then the last byte of the eight before
+    std::size_t word = 0;
+    const auto take = [&](std::uint64_t bytes) {
+        parsed.id.words[word++] = carried | bytes << 8;
+        carried = bytes >> 56;
+    };
+    for (std::size_t at = 0; at + 8 <= size; at += 8) {
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, text.data() + at, 8);
+        parsed.valid &= all_printable(bytes);
+        take(bytes);
+    }
+    const std::size_t left = size % 8;
+    std::uint64_t bytes = 0;
+    if (size >= 8 && left > 0) {
+        std::memcpy(&bytes, text.data() + size - 8, 8);
+        bytes >>= 8 * (8 - left);
+    } else {
+        bytes = load_few(text.data(), left);
+    }
+    constexpr std::uint64_t filler = 0x2121212121212121ULL;
+    parsed.valid &= all_printable(bytes | filler << 8 * left);
+    take(bytes);
+    return parsed;
 }
+
+[[nodiscard]] inline bool is_valid_id(std::string_view text) noexcept { return parse_id(text).valid; }
+/// Callers that must not cut check first.
+[[nodiscard]] inline FixedId make_id(std::string_view text) noexcept { return parse_id(text).id; }
 
 [[nodiscard]] inline std::uint64_t mix(std::uint64_t h) noexcept {
     h ^= h >> 32;

@@ -17,6 +17,59 @@ constexpr auto kPowersOfTen = [] {
 
 Uint128 power_of_ten(std::uint32_t exponent) noexcept { return kPowersOfTen[exponent]; }
 
+/// Divides 128 by 64 bits with two multiplications (Möller and Granlund, "Improved division by invariant integers", 2011):
+/// on the way of every order, where the processor's own division takes as long as all other arithmetic together.
+class Divider {
+public:
+    constexpr Divider() = default;
+    constexpr explicit Divider(std::uint64_t divisor) noexcept
+        : shift_(static_cast<unsigned>(__builtin_clzll(divisor))),
+          divisor_(divisor << shift_),
+          reciprocal_(static_cast<std::uint64_t>(~Uint128{0} / divisor_ - (Uint128{1} << 64))) {}
+
+    struct Result {
+        std::uint64_t quotient;
+        bool exact;
+    };
+    /// Whether the quotient has 64 bits, which `divide` requires.
+    [[nodiscard]] constexpr bool fits(Uint128 dividend) const noexcept {
+        return static_cast<std::uint64_t>(dividend >> 64) < divisor_ >> shift_;
+    }
+    [[nodiscard]] constexpr Result divide(Uint128 dividend) const noexcept {
+        dividend <<= shift_;
+        const auto high = static_cast<std::uint64_t>(dividend >> 64);
+        const auto low = static_cast<std::uint64_t>(dividend);
+        const Uint128 estimate = static_cast<Uint128>(reciprocal_) * high + dividend;
+        std::uint64_t quotient = static_cast<std::uint64_t>(estimate >> 64) + 1;
+        std::uint64_t remainder = low - quotient * divisor_;
+        const bool too_high = remainder > static_cast<std::uint64_t>(estimate);
+        quotient -= too_high ? 1 : 0;
+        remainder += too_high ? divisor_ : 0;
+        if (remainder >= divisor_) [[unlikely]] {
+            ++quotient;
+            remainder -= divisor_;
+        }
+        return {quotient, remainder == 0};
+    }
+
+private:
+    unsigned shift_ = 0;
+    std::uint64_t divisor_ = 0;      // its highest bit is set
+    std::uint64_t reciprocal_ = 0;
+};
+
+constexpr std::uint32_t kMaxDivider = 19;   // 10^19 < 2^64
+constexpr auto kDividers = [] {
+    std::array<Divider, kMaxDivider + 1> dividers{};
+    for (std::size_t i = 0; i < dividers.size(); ++i) dividers[i] = Divider(static_cast<std::uint64_t>(kPowersOfTen[i]));
+    return dividers;
+}();
+
+std::optional<std::int64_t> round_up(std::uint64_t quotient, bool exact) noexcept {
+    if (quotient > static_cast<std::uint64_t>(kMaxInt64) - (exact ? 0 : 1)) return std::nullopt;
+    return static_cast<std::int64_t>(quotient + (exact ? 0 : 1));
+}
+
 /// ceil(high·2^64 + low over divisor) for a 192-bit dividend; nullopt when above int64.
 std::optional<std::int64_t> divide_192(Uint128 high, std::uint64_t low, Uint128 divisor) noexcept {
     Uint128 remainder = high % divisor;
@@ -53,23 +106,18 @@ std::optional<NotionalFactor> notional_factor(std::int64_t multiplier_e9, std::i
 
 std::optional<std::int64_t> notional(std::int64_t price, std::int64_t quantity, const NotionalFactor& factor) noexcept {
     const Uint128 base = static_cast<Uint128>(magnitude(price)) * magnitude(quantity);
-    // The everyday case first: one 64-bit division instead of a 128-bit one.
-    if (factor.scale <= 19) {
-        std::uint64_t small = 0;
-        const auto low = static_cast<std::uint64_t>(base);
-        if (base >> 64 == 0 && !__builtin_mul_overflow(low, factor.numerator, &small)) {
-            const auto divisor = static_cast<std::uint64_t>(power_of_ten(factor.scale));
-            const std::uint64_t quotient = small / divisor + (small % divisor != 0 ? 1 : 0);
-            if (quotient > static_cast<std::uint64_t>(kMaxInt64)) return std::nullopt;
-            return static_cast<std::int64_t>(quotient);
-        }
-    }
-    const Uint128 divisor = power_of_ten(factor.scale);
-    Uint128 product = 0;
-    if (!__builtin_mul_overflow(base, static_cast<Uint128>(factor.numerator), &product)) return divide_up(product, divisor);
     const Uint128 low = static_cast<Uint128>(static_cast<std::uint64_t>(base)) * factor.numerator;
     const Uint128 high = (base >> 64) * factor.numerator + (low >> 64);
-    return divide_192(high, static_cast<std::uint64_t>(low), divisor);
+    if (high >> 64 != 0) [[unlikely]]
+        return divide_192(high, static_cast<std::uint64_t>(low), power_of_ten(factor.scale));
+    const Uint128 product = high << 64 | static_cast<std::uint64_t>(low);
+    if (factor.scale > kMaxDivider) [[unlikely]]
+        return divide_up(product, power_of_ten(factor.scale));
+    const Divider& divider = kDividers[factor.scale];
+    if (!divider.fits(product)) [[unlikely]]
+        return std::nullopt;
+    const auto [quotient, exact] = divider.divide(product);
+    return round_up(quotient, exact);
 }
 
 std::optional<std::int64_t> with_slippage(std::int64_t price, std::uint32_t bps) noexcept {

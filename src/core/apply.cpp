@@ -18,20 +18,34 @@ RowSet rows_of_event(const State& state, const EventHeader& header) noexcept {
     return rows_of(state.geometry, header.account, header.strategy, header.instrument);
 }
 
+/// What one event adds to the counters of each of its rows.
+struct CountersDelta {
+    std::int64_t position = 0, buy_quantity = 0, sell_quantity = 0, buy_notional = 0, sell_notional = 0;
+    std::uint32_t working_buy = 0, working_sell = 0;
+};
+
+CountersDelta counters_delta(const EventHeader& header, const RowDelta& delta) noexcept {
+    const auto working = static_cast<std::uint32_t>(static_cast<std::int32_t>(header.working_delta));
+    if (header.side == Side::buy) return {delta.position, delta.open_quantity, 0, delta.open_notional, 0, working, 0};
+    return {delta.position, 0, delta.open_quantity, 0, delta.open_notional, 0, working};
+}
+
+void add_saturating(RowCounters& next, const CountersDelta& d) noexcept {
+    bool saturated = false;
+    next.position = base::add_saturating(next.position, d.position, saturated);
+    next.open_buy_quantity = base::add_saturating(next.open_buy_quantity, d.buy_quantity, saturated);
+    next.open_sell_quantity = base::add_saturating(next.open_sell_quantity, d.sell_quantity, saturated);
+    next.open_buy_notional = base::add_saturating(next.open_buy_notional, d.buy_notional, saturated);
+    next.open_sell_notional = base::add_saturating(next.open_sell_notional, d.sell_notional, saturated);
+    next.working_buy += d.working_buy;
+    next.working_sell += d.working_sell;
+    if (saturated) next.flags |= kRowSaturated;
+}
+
 void apply_counters(State& state, const EventHeader& header, const RowDelta& delta) noexcept {
-    const bool buy = header.side == Side::buy;
-    const auto working_delta = static_cast<std::uint32_t>(static_cast<std::int32_t>(header.working_delta));
+    const CountersDelta d = counters_delta(header, delta);
     for (const std::uint32_t row : rows_of_event(state, header)) {
-        state.rows[row].counters.update(header.seq, [&](RowCounters& next) {
-            bool saturated = false;
-            auto& quantity = buy ? next.open_buy_quantity : next.open_sell_quantity;
-            auto& notional = buy ? next.open_buy_notional : next.open_sell_notional;
-            next.position = base::add_saturating(next.position, delta.position, saturated);
-            quantity = base::add_saturating(quantity, delta.open_quantity, saturated);
-            notional = base::add_saturating(notional, delta.open_notional, saturated);
-            (buy ? next.working_buy : next.working_sell) += working_delta;
-            if (saturated) next.flags |= kRowSaturated;
-        });
+        state.rows[row].counters.update(header.seq, [&](RowCounters& next) { add_saturating(next, d); });
         CRASH_POINT("row counters");
     }
 }
@@ -143,16 +157,20 @@ void write_order_identity(State& state, std::uint32_t slot, const OrderIdentity&
 
 /// The books of own orders follow before the order does: what the order was is then still to be read, and a repetition that
 /// finds the order written has nothing to do here.
-void apply_books(State& state, const EventHeader& h, const OrderIdentity& identity, const OrderState& next) noexcept {
-    if (!state.keeps_derived || !keeps_books(state)) return;
+[[gnu::noinline]] void move_order(State& state, const EventHeader& h, BookedOrder next) noexcept {
     const OrderState& now = state.orders[h.order_slot].state.newest();
     if (load_relaxed(now.seq) >= h.seq) return;
-    const auto booked = [&](const OrderState& order) {
-        return keys_of(state, {h.instrument, h.side, identity.type, order.base, order.flags, order.cum_quantity, order.price,
-                               order.pending_price});
-    };
-    move_in_books(state, h.seq, h.account, h.instrument, h.side, booked(now), booked(next));
+    const BookedOrder before{h.instrument, h.side,           next.type, now.base,
+                             now.flags,    now.cum_quantity, now.price, now.pending_price};
+    move_in_books(state, h.seq, h.account, h.instrument, h.side, keys_of(state, before), keys_of(state, next));
     CRASH_POINT("books");
+}
+
+/// By value behind the test: without books the order stays in registers.
+inline void apply_books(State& state, const EventHeader& h, OrderType type, const OrderState& next) noexcept {
+    if (!state.keeps_derived || !keeps_books(state)) return;
+    move_order(state, h,
+               {h.instrument, h.side, type, next.base, next.flags, next.cum_quantity, next.price, next.pending_price});
 }
 
 void apply_registered(State& state, const RegisterEvent& event) noexcept {
@@ -192,7 +210,7 @@ void apply_registered(State& state, const RegisterEvent& event) noexcept {
     order.last_execution = kNoSlot;
     order.version = 1;
     order.base = (event.identity_flags & kLoaded) != 0 ? OrderBase::new_ : OrderBase::pending_new;
-    apply_books(state, h, identity, order);
+    apply_books(state, h, event.order_type, order);
     state.orders[h.order_slot].state.store(h.seq, order);
     CRASH_POINT("order state");
 
@@ -241,7 +259,7 @@ void apply_order_state(State& state, const LifeEvent& event) noexcept {
     OrderSlot& slot = state.orders[event.header.order_slot];
     OrderState next = slot.state.newest();
     if (load_relaxed(next.seq) < event.header.seq) take_after(event, next);
-    apply_books(state, event.header, slot.identity, next);
+    apply_books(state, event.header, slot.identity.type, next);
     slot.state.store(event.header.seq, next);
     CRASH_POINT("order state");
 }
@@ -324,7 +342,7 @@ void apply_venue_id(State& state, const LifeEvent& event) noexcept {
     value.id = event.id;
     store_relaxed(venue.seq, kBeingWritten);
     fence_release();
-    copy_words_in(venue, value, 1);
+    copy_words_in<1>(venue, value);
     store_release(venue.seq, event.header.seq);
     CRASH_POINT("venue id");
 }
@@ -375,7 +393,7 @@ void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
     value.booked = event.booked;
     store_relaxed(slot.seq, kBeingWritten);
     fence_release();
-    copy_words_in(slot, value, 1);
+    copy_words_in<1>(slot, value);
     store_release(slot.seq, h.seq);
     store_relaxed(state.log->next_quarantine, event.slot + 1ULL);
     CRASH_POINT("quarantine");
@@ -580,8 +598,7 @@ const Event& write_event(State& state, Event& event, std::uint64_t offset) noexc
     fence_release();
     event.header.seq = seq;
     event.header.checksum = checksum_of(event, seq);
-    copy_words_in(slot.header, event.header, 1);
-    for (std::size_t word = sizeof(EventHeader) / 8; word < 32; ++word) store_relaxed(slot.words[word], event.words[word]);
+    copy_in<31>(slot.words + 1, event.words + 1);
     store_release(slot.header.seq, seq);
     CRASH_POINT("event written");
     return slot;

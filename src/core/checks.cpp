@@ -32,7 +32,7 @@ bool sum_exceeds(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t li
     const bool beyond = __builtin_add_overflow(a, b, &sum) || __builtin_add_overflow(sum, c, &sum);
     if (beyond) [[unlikely]]
         return exceeds(static_cast<Int128>(a) + b + c, limit);
-    return (sum > limit) & (limit != kUnlimited);
+    return sum > limit;   // never with kUnlimited, the largest there is
 }
 
 /// Position if every working order of this side fills, and `quantity` more.
@@ -133,28 +133,28 @@ void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overl
         overlay->add_to(rows[k], now.with_batch[k]);
         now.counters[k] = &now.with_batch[k];
     }
+    now.sum_up();
+}
+
+void RowsNow::sum_up() noexcept {
+    set = flags = 0;
+    unsigned refuses = control[kFirmRow]->flags & kUnreconciled;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        set |= control[k]->set;
+        flags |= control[k]->flags;
+        refuses |= static_cast<unsigned>(control[k]->state > TradingState::warn) |
+                   static_cast<unsigned>(counters[k]->flags & kRowSaturated);
+    }
+    state_may_refuse = refuses != 0;
 }
 
 bool is_reducing(const RowCounters& counters, Side side, std::int64_t quantity) noexcept {
     return worst_case(counters, side, quantity) <= 0;
 }
 
-namespace {
-
-/// Some covering scope is in a state that may refuse. The everyday answer is no, so this is all that it costs.
-bool any_state_refuses(const RowsNow& now) noexcept {
-    unsigned refuses = now.control[kFirmRow]->flags & kUnreconciled;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        refuses |= static_cast<unsigned>(now.control[k]->state > TradingState::warn) |
-                   static_cast<unsigned>(now.counters[k]->flags & kRowSaturated);
-    return refuses != 0;
-}
-
-}  // namespace
-
 bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
                 Decision& out) noexcept {
-    if (!any_state_refuses(now)) [[likely]]
+    if (!now.state_may_refuse) [[likely]]
         return false;
     struct Refusal {
         int severity = 0;
@@ -232,13 +232,15 @@ bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t no
     return false;
 }
 
-bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept {
+bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, bool breaks, Decision& out) noexcept {
     if (growth.order_quantity > 0 && state.has_setting(kRequireLimits)) {
         const unsigned set = now.control[0]->set | now.control[1]->set | now.control[3]->set | now.control[4]->set;
         const unsigned needed = kSetMaxOrderQuantity | (growth.side == Side::buy ? kSetMaxLong : kSetMaxShort);
         if ((set & needed) != needed)
             return deny(state, DenyReason::no_limit_set, {now.rows[kAccountInstrumentRow], 0, 0, Unit::none}, out), true;
     }
+    if (!breaks) [[likely]]
+        return false;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         const std::int64_t limit = now.control[k]->max_order_quantity;
         if (exceeds(growth.order_quantity, limit)) [[unlikely]]
@@ -262,34 +264,64 @@ namespace {
 enum Breach : unsigned {
     kTooMany = 1, kTooManyOfSide = 2, kPosition = 4, kOpenNotional = 8, kOverflow = 16,
     kGross = 32, kNet = 64, kCash = 128, kTraded = 256, kDailyLoss = 512, kDrawdown = 1024,
+    kOrderQuantity = 2048, kOrderNotional = 4096,
 };
 // clang-format on
 
-/// Branch-free: six rows are judged for every order, and almost always nothing is broken.
-unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
-    const bool buy = growth.side == Side::buy;
+/// Tells `found` of every limit of row k whether growing the order breaks it. Without branches: six rows are judged for every
+/// order, and almost always nothing is broken. Made once for each side, so that no field is chosen at run time.
+template <bool kBuy, class Found>
+inline void judge_row(const RowsNow& now, std::size_t k, const Growth& growth, Found found) noexcept {
     const RowCounters& c = *now.counters[k];
     const RowCounters& q = *now.counters[kQuantityRow[k]];
     const RowControl& l = *now.control[k];
-    const std::uint64_t side_count = static_cast<std::uint64_t>(buy ? c.working_buy : c.working_sell) + growth.orders;
+    const std::uint64_t side_count = static_cast<std::uint64_t>(kBuy ? c.working_buy : c.working_sell) + growth.orders;
     const std::uint64_t count = static_cast<std::uint64_t>(c.working_buy) + c.working_sell + growth.orders;
-    const std::uint32_t side_limit = buy ? l.max_working_buy : l.max_working_sell;
-    const std::int64_t position = buy ? q.position : -std::max(q.position, -base::kMaxInt64);
-    const std::int64_t open = buy ? c.open_buy_quantity : c.open_sell_quantity;
-    const std::int64_t open_notional = buy ? c.open_buy_notional : c.open_sell_notional;
+    const std::uint32_t side_limit = kBuy ? l.max_working_buy : l.max_working_sell;
+    const std::int64_t position = kBuy ? q.position : -std::max(q.position, -base::kMaxInt64);
+    const std::int64_t open = kBuy ? c.open_buy_quantity : c.open_sell_quantity;
+    const std::int64_t open_notional = kBuy ? c.open_buy_notional : c.open_sell_notional;
+    const bool is_new = growth.orders > 0;
     std::int64_t ignored = 0;
-    const auto bit = [](bool broken, Breach breach) { return broken ? static_cast<unsigned>(breach) : 0U; };
-    return bit((growth.orders > 0) & (l.max_working_orders != kUnlimitedCount) & (count > l.max_working_orders), kTooMany) |
-           bit((growth.orders > 0) & (side_limit != kUnlimitedCount) & (side_count > side_limit), kTooManyOfSide) |
-           bit((growth.quantity > 0) & sum_exceeds(position, buy ? q.open_buy_quantity : q.open_sell_quantity, growth.quantity,
-                                                   buy ? l.max_long : l.max_short),
-               kPosition) |
-           bit((growth.notional > 0) &
-                   sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional),
-               kOpenNotional) |
-           bit(__builtin_add_overflow(open, growth.quantity, &ignored), kOverflow) |
-           bit(__builtin_add_overflow(open_notional, growth.notional, &ignored), kOverflow);
+    found(growth.order_quantity > l.max_order_quantity, kOrderQuantity);
+    found(growth.order_notional > l.max_order_notional, kOrderNotional);
+    // There are fewer slots than kUnlimitedCount, so no count of orders is above that.
+    found(is_new & (count > l.max_working_orders), kTooMany);
+    found(is_new & (side_count > side_limit), kTooManyOfSide);
+    found((growth.quantity > 0) & sum_exceeds(position, kBuy ? q.open_buy_quantity : q.open_sell_quantity, growth.quantity,
+                                              kBuy ? l.max_long : l.max_short),
+          kPosition);
+    found((growth.notional > 0) & sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional),
+          kOpenNotional);
+    found(__builtin_add_overflow(open, growth.quantity, &ignored), kOverflow);
+    found(__builtin_add_overflow(open_notional, growth.notional, &ignored), kOverflow);
 }
+
+/// A function of its own, and a loop: decide_register has no register left for this, and what is spilled costs more than
+/// a call and six turns (measured, bench/README.md).
+template <bool kBuy>
+[[gnu::noinline]] bool breaks_any_of_side(const RowsNow& now, const Growth& growth) noexcept {
+    unsigned any = 0;
+#pragma GCC unroll 1
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        judge_row<kBuy>(now, k, growth, [&](bool broken, Breach) { any |= static_cast<unsigned>(broken); });
+    return any != 0;
+}
+
+unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
+    unsigned bits = 0;
+    const auto found = [&](bool broken, Breach what) { bits |= broken ? static_cast<unsigned>(what) : 0U; };
+    growth.side == Side::buy ? judge_row<true>(now, k, growth, found) : judge_row<false>(now, k, growth, found);
+    return bits;
+}
+
+}  // namespace
+
+bool breaks_any(const RowsNow& now, const Growth& growth) noexcept {
+    return growth.side == Side::buy ? breaks_any_of_side<true>(now, growth) : breaks_any_of_side<false>(now, growth);
+}
+
+namespace {
 
 /// Sections 6 and 7 let reducing orders pass: judged on account × instrument, for limits of a strategy on
 /// strategy × instrument.
@@ -397,12 +429,6 @@ void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned 
     }
 }
 
-bool has_value_limits(const RowsNow& now) noexcept {
-    unsigned any = 0;
-    for (const RowControl* control : now.control) any |= control->set;
-    return (any & kHasValueLimits) != 0;
-}
-
 /// The first broken check, reason by reason and in each reason scope by scope.
 bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth,
                        const BatchOverlay* overlay, Decision& out) noexcept {
@@ -435,12 +461,15 @@ bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth,
 }
 
 /// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
-bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, const BatchOverlay* overlay,
+bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, bool breaks, const BatchOverlay* overlay,
                    Decision& out) noexcept {
-    RowBreaches broken;
+    const bool has_values = (now.set & kHasValueLimits) != 0;
+    if (!breaks && !has_values) [[likely]]
+        return false;
+    RowBreaches broken{};
     unsigned any = 0;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) any |= broken[k] = breaches(now, k, growth);
-    if (has_value_limits(now))
+    for (std::size_t k = 0; breaks && k < kRowsPerOrder; ++k) any |= broken[k] = breaches(now, k, growth);
+    if (has_values)
         for (std::size_t k = 0; k < kRowsPerOrder; ++k)
             if (now.rows[k] != kNoSlot && (now.control[k]->set & kHasValueLimits) != 0)
                 any |= broken[k] |= value_breaches(state, now, k, growth, overlay);
@@ -450,9 +479,7 @@ bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth,
 }
 
 bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int64_t now_ns, Decision& out) noexcept {
-    unsigned any = 0;
-    for (const RowControl* control : now.control) any |= control->flags;
-    if ((any & kRestricted) == 0) [[likely]]
+    if ((now.flags & kRestricted) == 0) [[likely]]
         return false;
     const unsigned wanted = side == Side::buy ? kRestrictBuy : side == Side::sell ? kRestrictSell : 0;
     std::size_t first = kRowsPerOrder;

@@ -98,11 +98,7 @@ void count_accepted(const State& state, std::uint32_t newest, std::int64_t now_n
 
 }  // namespace
 
-bool limits_content(const RowsNow& now) noexcept {
-    unsigned any = 0;
-    for (const RowControl* control : now.control) any |= control->set;
-    return (any & kHasContentLimit) != 0;
-}
+bool limits_content(const RowsNow& now) noexcept { return (now.set & kHasContentLimit) != 0; }
 
 const std::uint64_t* prefetch_content(const State& state, const Caller& caller, const NewOrder& order) noexcept {
     const std::uint64_t hash = hash_of(content_of(state, caller, order));

@@ -159,10 +159,12 @@ bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Targ
     growth.values = values_of(state, life);
     for (std::size_t k = kFirstInstrumentRow; k < kRowsPerOrder; ++k)
         growth.unpriced |= (state.rows_risk[rows.rows[k]].value.newest().flags & kPriced) == 0 ? 1U << k % kPairs : 0U;
-    const bool denied = deny_single_order(state, rows, growth, out) ||
+    const bool breaks = breaks_any(rows, growth);
+    const bool denied = deny_single_order(state, rows, growth, breaks, out) ||
                         (!(fits && new_total) && (deny(state, DenyReason::arithmetic_overflow, out), true)) ||
                         deny_message(state, rows, life, target, now_ns, out) ||
-                        deny_exposure(state, rows, growth, nullptr, out) || (takes_slot && deny_order_slots(state, 1, out));
+                        deny_exposure(state, rows, growth, breaks, nullptr, out) ||
+                        (takes_slot && deny_order_slots(state, 1, out));
     if (denied) report(state, begin_life(state, life.slot), out.verdict);
     return denied;
 }

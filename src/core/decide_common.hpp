@@ -89,6 +89,11 @@ struct RowsNow {
     RowSet rows;
     std::array<const layout::RowCounters*, kRowsPerOrder> counters;
     std::array<const layout::RowControl*, kRowsPerOrder> control;
+    unsigned set;              // limits that some row has: LimitBit
+    unsigned flags;            // ControlFlag of some row
+    bool state_may_refuse;     // some row is in a state that may refuse
+    /// The three above. The everyday answer to what they ask is no, so this one pass is all that most checks cost.
+    void sum_up() noexcept;
     std::array<layout::RowCounters, kRowsPerOrder> with_batch;   // only with an overlay
 };
 void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overlay, RowsNow& now) noexcept;
@@ -128,11 +133,14 @@ struct Growth {
     unsigned unpriced = 0;            // worst case: bit of the pair whose instrument row has no price to value it at
     [[nodiscard]] bool is_unpriced(std::size_t row) const noexcept { return (unpriced >> row % 3 & 1U) != 0; }
 };
-/// Check 7: mandatory limits, single-order limits. True when it denied.
-[[nodiscard]] bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
+/// Whether growing the order breaks any limit of RowControl on any row, or overflows a counter: checks 7, 11 and 12 name it.
+[[nodiscard]] bool breaks_any(const RowsNow& now, const Growth& growth) noexcept;
+/// Check 7: mandatory limits, single-order limits. `breaks` is the answer of breaks_any. True when it denied.
+[[nodiscard]] bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, bool breaks,
+                                     Decision& out) noexcept;
 /// Checks 11 and 12: working orders, position, notionals, cash, turnover, loss, overflow of a counter. True when it denied.
-[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, const BatchOverlay* overlay,
-                                 Decision& out) noexcept;
+[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, bool breaks,
+                                 const BatchOverlay* overlay, Decision& out) noexcept;
 
 /// Only the last of them, for orders that no limit refuses.
 [[nodiscard]] bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;

@@ -467,6 +467,7 @@ Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_
         now.counters[k] = &counters[k];
         now.control[k] = &control[k];
     }
+    now.sum_up();
     // The order is in the counters already: it asks for nothing more.
     if (!deny_state(state, now, Intent::new_order, identity.side, 0, out)) out.verdict.result = Result::accepted;
     return out.verdict;

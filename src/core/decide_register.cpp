@@ -11,8 +11,9 @@ using namespace layout;
 
 NewOrder prepare(const State& state, const Caller& caller, const OrderRequest& request) noexcept {
     NewOrder order;
-    order.id_valid = base::is_valid_id(request.id);
-    order.id = base::make_id(request.id);
+    const base::ParsedId parsed = base::parse_id(request.id);
+    order.id_valid = parsed.valid;
+    order.id = parsed.id;
     order.account = static_cast<std::uint16_t>(request.account);
     order.instrument = static_cast<std::uint32_t>(request.instrument);
     order.hash = order_hash(order.account, order.id);
@@ -51,9 +52,12 @@ void prefetch(const State& state, const NewOrder& order) noexcept {
 
 namespace {
 
+/// Of both copies: a hint needs no look at which of them counts.
 unsigned kinds_on(const State& state, std::uint32_t row) noexcept {
     if (row == kNoSlot) return 0;
-    return __atomic_load_n(&state.rows[row].control.newest().set, __ATOMIC_RELAXED) & kRiskLimitKinds;
+    const auto& copies = state.rows[row].control.copy;
+    return (__atomic_load_n(&copies[0].set, __ATOMIC_RELAXED) | __atomic_load_n(&copies[1].set, __ATOMIC_RELAXED)) &
+           kRiskLimitKinds;
 }
 
 void prefetch_risk(const State& state, std::uint32_t row, unsigned kinds) noexcept {
@@ -189,7 +193,7 @@ void value_order(const State& state, const RowsNow& now, const NewOrder& order, 
 /// Every check has passed at this sequence: only now is there an event to commit (INV-6).
 void accept(const State& state, const Caller& caller, const NewOrder& order, std::uint64_t slot, const Terms& terms,
             Decision& out) noexcept {
-    RegisterEvent& event = out.event.registered;
+    RegisterEvent event{};
     event.header = header_of(EventType::registered, caller);
     event.header.time_ns = event_time(state, caller.now_ns);
     event.header.working_delta = 1;
@@ -217,6 +221,7 @@ void accept(const State& state, const Caller& caller, const NewOrder& order, std
     event.values = terms.values;
     event.sets_mark = terms.mark ? 1 : 0;
     event.mark = terms.mark.value_or(0);
+    out.event.become(event);
     Verdict& v = out.verdict;
     v.result = Result::accepted;
     v.has_order = true;
@@ -227,43 +232,62 @@ void accept(const State& state, const Caller& caller, const NewOrder& order, std
 
 }  // namespace
 
+/// The checks, in the order of their reasons. That each of them passes is the everyday case, and the compiler is told so: it
+/// would otherwise take what comes after ten of them for rare, and make it small instead of fast.
 void decide_register(const State& state, const Caller& caller, const NewOrder& order, const BatchOverlay* overlay,
                      Decision& out) noexcept {
     RowsNow now;
     load_rows(state, order.rows, overlay, now);
     // 1 room in the log, 2 trading states … 4 the id
-    if (deny_log_room(state, now, Intent::new_order, order.side, order.quantity, out)) return;
-    if (deny_state(state, now, Intent::new_order, order.side, order.quantity, out)) return;
+    if (deny_log_room(state, now, Intent::new_order, order.side, order.quantity, out)) [[unlikely]]
+        return;
+    if (deny_state(state, now, Intent::new_order, order.side, order.quantity, out)) [[unlikely]]
+        return;
     const std::int64_t now_ns = event_time(state, caller.now_ns);
     out.instrument = order.instrument;
-    if (deny_permission(state, caller, order, out)) return;
-    if (deny_restricted(state, now, order.side, now_ns, out)) return;
-    if (deny_short_sale(state, now, order.instrument, order.side, order.quantity, out)) return;
-    if (deny_identity(state, caller, order, overlay, out)) return;
+    if (deny_permission(state, caller, order, out)) [[unlikely]]
+        return;
+    if (deny_restricted(state, now, order.side, now_ns, out)) [[unlikely]]
+        return;
+    if (deny_short_sale(state, now, order.instrument, order.side, order.quantity, out)) [[unlikely]]
+        return;
+    if (deny_identity(state, caller, order, overlay, out)) [[unlikely]]
+        return;
     // 5 shape, 6 reference price and collar
-    if (deny_enumerations(state, order, out)) return;
+    if (deny_enumerations(state, order, out)) [[unlikely]]
+        return;
     const PricedOrder priced = priced_of(order);
-    if (deny_shape(state, priced, out)) return;
+    if (deny_shape(state, priced, out)) [[unlikely]]
+        return;
     Terms terms;
-    if (deny_reference(state, priced, now_ns, terms.reserved_price, out)) return;
+    if (deny_reference(state, priced, now_ns, terms.reserved_price, out)) [[unlikely]]
+        return;
     // 7 mandatory and single-order limits
     const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
     Growth growth{order.side, order.quantity, notional.value_or(0), order.quantity, notional.value_or(0), 1};
-    if (deny_single_order(state, now, growth, out)) return;
-    if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
+    const bool breaks = breaks_any(now, growth);
+    if (deny_single_order(state, now, growth, breaks, out)) [[unlikely]]
+        return;
+    if (!notional) [[unlikely]]
+        return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
     // 8 message budget, 9 duplicate content, 10 self-match; what is refused from here to 11 counts as a message
-    if (deny_rate(state, now, overlay, now_ns, out)) return;
+    if (deny_rate(state, now, overlay, now_ns, out)) [[unlikely]]
+        return;
     terms.metered = out.metered = metered_of(state, now, Message::request);
     terms.indexes_content = limits_content(now);
-    if (terms.indexes_content && deny_content(state, caller, now, order, overlay, terms.content_previous, out)) return;
-    if (deny_self_match(state, order.account, priced, overlay, out)) return;
+    if (terms.indexes_content && deny_content(state, caller, now, order, overlay, terms.content_previous, out)) [[unlikely]]
+        return;
+    if (deny_self_match(state, order.account, priced, overlay, out)) [[unlikely]]
+        return;
     // 11 exposures, 12 tables
     value_order(state, now, order, overlay, now_ns, growth, terms);
-    if (deny_exposure(state, now, growth, overlay, out)) return;
+    if (deny_exposure(state, now, growth, breaks, overlay, out)) [[unlikely]]
+        return;
     out.metered = {};
     const std::uint64_t batched = overlay == nullptr ? 0 : overlay->orders();
-    if (deny_capacity(state, batched + 1, out) || deny_book_room(state, now, order, batched, out)) return;
+    if (deny_capacity(state, batched + 1, out) || deny_book_room(state, now, order, batched, out)) [[unlikely]]
+        return;
     accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
 }
 

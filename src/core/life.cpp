@@ -121,7 +121,7 @@ void write_life(const State& state, const Life& life, EventHeader header, Decisi
     header.flags = static_cast<std::uint8_t>(header.flags | (life.changed ? 0 : kNoChange));
     report(state, life, out.verdict);
     header.answer_flags = out.verdict.flags;
-    LifeEvent& event = out.event.life;
+    LifeEvent event{};
     event.header = header;
     event.after = after_of(life);
     write_numbers(life, event);
@@ -130,6 +130,7 @@ void write_life(const State& state, const Life& life, EventHeader header, Decisi
     event.delta.open_quantity = after.reserved_quantity - now.reserved_quantity;
     event.delta.open_notional = after.reserved_notional - now.reserved_notional;
     event.delta.traded_notional = life.traded_notional;
+    out.event.become(event);
     out.verdict.result = life.result;
     out.commit = true;
 }

@@ -51,6 +51,17 @@ struct EventHeader {
 };
 RISKREG_RECORD(EventHeader, 64, 8);
 
+[[nodiscard]] inline WordsOf<8> words_of(const EventHeader& h) noexcept {
+    return {h.seq,
+            h.checksum,
+            static_cast<std::uint64_t>(h.time_ns),
+            pack(h.type, h.flags, h.working_delta, h.session),
+            pack(h.order_slot, h.alias_slot),
+            pack(h.instrument, h.account, h.strategy),
+            pack(h.execution_slot, h.execution_ref),
+            pack(h.generation, h.result, h.side, h.answer_flags)};
+}
+
 /// What an event adds to each of the six rows of its order; open quantities on the order's side.
 struct RowDelta {
     std::int64_t position;
@@ -97,6 +108,43 @@ struct RegisterEvent {
 };
 RISKREG_RECORD(RegisterEvent, 256, 8);
 
+[[nodiscard]] inline WordsOf<32> words_of(const RegisterEvent& e) noexcept {
+    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+    const WordsOf<8> h = words_of(e.header);
+    return {h[0],
+            h[1],
+            h[2],
+            h[3],
+            h[4],
+            h[5],
+            h[6],
+            h[7],
+            word(e.delta.position),
+            word(e.delta.open_quantity),
+            word(e.delta.open_notional),
+            word(e.delta.traded_notional),
+            e.id.words[0],
+            e.id.words[1],
+            e.id.words[2],
+            e.id.words[3],
+            e.id.words[4],
+            e.hash,
+            word(e.price),
+            word(e.quantity),
+            word(e.stop_price),
+            word(e.reserved_notional),
+            word(e.reserved_price),
+            pack(e.order_type, e.tif, e.metered.messages, e.metered.all_messages, e.identity_flags),
+            word(e.values.gross[0]),
+            word(e.values.gross[1]),
+            word(e.values.gross[2]),
+            word(e.values.net[0]),
+            word(e.values.net[1]),
+            word(e.values.net[2]),
+            word(e.mark),
+            pack(e.content_previous, e.sets_mark, e.reserved_bytes[0], e.reserved_bytes[1], e.reserved_bytes[2])};
+}
+
 /// What the three numbers of a LifeEvent are.
 enum class LifeNumbers : std::uint8_t {
     none = 0,
@@ -138,6 +186,44 @@ struct LifeEvent {
     std::uint8_t reserved_tail[8];
 };
 RISKREG_RECORD(LifeEvent, 256, 8);
+
+[[nodiscard]] inline WordsOf<32> words_of(const LifeEvent& e) noexcept {
+    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+    const WordsOf<8> h = words_of(e.header);
+    const OrderAfter& a = e.after;
+    return {h[0],
+            h[1],
+            h[2],
+            h[3],
+            h[4],
+            h[5],
+            h[6],
+            h[7],
+            word(e.delta.position),
+            word(e.delta.open_quantity),
+            word(e.delta.open_notional),
+            word(e.delta.traded_notional),
+            word(a.cum_quantity),
+            word(a.reported_cum),
+            pack(a.last_alias, a.pending_alias),
+            pack(a.last_execution, a.execution_previous),
+            pack(a.base, a.firm_previous, a.flags, a.numbers, a.breaker, a.metered.messages, a.metered.all_messages),
+            word(e.price),
+            word(e.quantity),
+            word(e.third),
+            e.id.words[0],
+            e.id.words[1],
+            e.id.words[2],
+            e.id.words[3],
+            e.id.words[4],
+            word(e.values.gross[0]),
+            word(e.values.gross[1]),
+            word(e.values.gross[2]),
+            word(e.values.net[0]),
+            word(e.values.net[1]),
+            word(e.values.net[2]),
+            std::bit_cast<std::uint64_t>(e.reserved_tail)};
+}
 
 struct DeniedEvent {
     EventHeader header;
@@ -334,6 +420,13 @@ union alignas(64) Event {
     ReferenceOwnerEvent reference_owner;
 
     Event() noexcept : words{} {}
+
+    /// Becomes `typed`, word by word from registers: it is read again at once.
+    template <HasWords T>
+    void become(const T& typed) noexcept {
+        const auto from = words_of(typed);
+        copy_in<32>(words, from.data());
+    }
 };
 static_assert(sizeof(Event) == 256 && alignof(Event) == 64 && std::is_trivially_copyable_v<Event>);
 

@@ -64,6 +64,26 @@ struct OrderIdentity {
 RISKREG_RECORD(OrderIdentity, 128, 8);
 static_assert(offsetof(OrderIdentity, created_seq) == 80 && offsetof(OrderIdentity, kind) == 112);
 
+[[nodiscard]] inline WordsOf<16> words_of(const OrderIdentity& i) noexcept {
+    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+    return {i.id.words[0],
+            i.id.words[1],
+            i.id.words[2],
+            i.id.words[3],
+            i.id.words[4],
+            i.hash,
+            word(i.price),
+            word(i.quantity),
+            word(i.stop_price),
+            word(i.created_ns),
+            i.created_seq,
+            pack(i.instrument, i.account, i.strategy),
+            pack(i.head, i.previous),
+            pack(i.session, i.generation),
+            pack(i.kind, i.side, i.type, i.tif, i.flags),
+            pack(i.content_previous, std::bit_cast<std::uint32_t>(i.reserved_bytes))};
+}
+
 /// The venue's id of an order: written once. `seq` is stored last; 0 = none yet.
 struct VenueId {
     std::uint64_t seq;
@@ -98,6 +118,27 @@ struct OrderState {
 RISKREG_RECORD(OrderState, 128, 8);
 static_assert(offsetof(OrderState, updated_ns) == 88 && offsetof(OrderState, base) == 112);
 
+[[nodiscard]] inline WordsOf<16> words_of(const OrderState& s) noexcept {
+    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+    const auto reserved = std::bit_cast<std::array<std::uint32_t, 3>>(s.reserved_bytes);
+    return {s.seq,
+            word(s.price),
+            word(s.quantity),
+            word(s.cum_quantity),
+            word(s.reserved_quantity),
+            word(s.reserved_notional),
+            word(s.reserved_price),
+            word(s.pending_price),
+            word(s.pending_quantity),
+            word(s.pending_reserved_price),
+            word(s.reported_cum),
+            word(s.updated_ns),
+            pack(s.last_alias, s.pending_alias),
+            pack(s.last_execution, s.version),
+            pack(s.base, s.reserved_byte, s.flags, reserved[0]),
+            pack(reserved[1], reserved[2])};
+}
+
 struct alignas(64) OrderSlot {
     OrderIdentity identity;
     Versioned<OrderState> state;
@@ -122,6 +163,18 @@ struct RowCounters {
     std::uint64_t flags;                  // RowFlag
 };
 RISKREG_RECORD(RowCounters, 64, 8);
+
+[[nodiscard]] inline WordsOf<8> words_of(const RowCounters& c) noexcept {
+    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
+    return {c.seq,
+            word(c.position),
+            word(c.open_buy_quantity),
+            word(c.open_sell_quantity),
+            word(c.open_buy_notional),
+            word(c.open_sell_notional),
+            pack(c.working_buy, c.working_sell),
+            c.flags};
+}
 
 // clang-format off
 enum LimitBit : std::uint16_t {

@@ -25,8 +25,9 @@ struct Versioned {
     [[nodiscard]] const T& newest() const noexcept { return copy[newer()]; }
 
     /// Writes `value` as the version of event `seq`, unless this record has that version or a later one.
-    void store(std::uint64_t seq, T value) noexcept {
-        update(seq, [&value](T& next) { next = value; });
+    void store(std::uint64_t seq, const T& value) noexcept {
+        const unsigned latest = newer();
+        if (load_relaxed(copy[latest].seq) < seq) write(copy[latest ^ 1U], seq, value);
     }
 
     /// The same with the version before as the starting point: `change` gets a copy of it.
@@ -36,11 +37,7 @@ struct Versioned {
         if (load_relaxed(copy[latest].seq) >= seq) return;
         T next = copy[latest];
         change(next);
-        T& older = copy[latest ^ 1U];
-        store_relaxed(older.seq, kBeingWritten);
-        fence_release();
-        copy_words_in(older, next, 1);
-        store_release(older.seq, seq);
+        write(copy[latest ^ 1U], seq, next);
     }
 
     /// Wait-free against a dead writer and against a single running update: repeats only when two
@@ -67,6 +64,14 @@ struct Versioned {
         value.seq = kGenesis;
         copy[0] = T{};
         copy[1] = value;
+    }
+
+private:
+    static void write(T& older, std::uint64_t seq, const T& value) noexcept {
+        store_relaxed(older.seq, kBeingWritten);
+        fence_release();
+        copy_words_in<1>(older, value);
+        store_release(older.seq, seq);
     }
 };
 
