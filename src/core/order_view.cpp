@@ -22,43 +22,53 @@ OrderFlags derived_flags(const State& state, const OrderIdentity& identity, cons
 }
 
 std::uint32_t find_head(const State& state, std::uint32_t account, std::string_view id) noexcept {
-    if (account >= state.geometry.accounts || !base::is_valid_id(id)) return kNoSlot;
-    const base::FixedId key = base::make_id(id);
-    const Found found = find_order(state, account, key, order_hash(account, key));
+    const base::ParsedId key = base::parse_id(id);
+    if (account >= state.geometry.accounts || !key.valid) return kNoSlot;
+    const Found found = find_order(state, account, key.id, order_hash(account, key.id));
     return found.slot == kNoSlot ? kNoSlot : state.orders[found.slot].identity.head;
 }
 
 namespace {
 
 /// Ids of a chain, oldest first. Bounded: a damaged link must not turn a reader into a loop.
-std::vector<std::string> chain_of(const State& state, std::uint32_t head, std::uint32_t last) {
-    std::vector<std::string> ids;
+void write_chain(const State& state, std::uint32_t head, const OrderIdentity& first, std::uint32_t last,
+                 std::vector<std::string>& ids) {
+    std::size_t size = 0;
+    const auto add = [&](const OrderIdentity& identity) {
+        if (ids.size() == size) ids.emplace_back();
+        ids[size++].assign(identity.id.view());
+    };
+    OrderIdentity identity{};
     for (std::uint32_t slot = last, steps = 0; slot < state.geometry.orders && steps < state.geometry.orders; ++steps) {
-        OrderIdentity identity{};
+        if (slot == head) {
+            add(first);
+            break;
+        }
         copy_words_out(identity, state.orders[slot].identity);
-        ids.emplace_back(identity.id.view());
-        if (slot == head) break;
+        add(identity);
         slot = identity.previous;
     }
+    ids.resize(size);
     std::reverse(ids.begin(), ids.end());
-    return ids;
+}
+
+void write_venue_id(const VenueId& shared, std::string& id) {
+    if (load_acquire(shared.seq) == 0) return id.clear();
+    VenueId venue{};
+    copy_words_out(venue, shared);
+    id.assign(venue.id.view());
 }
 
 }  // namespace
 
-OrderView view_order(const State& state, std::uint32_t slot) {
+void view_order(const State& state, std::uint32_t slot, OrderView& view) {
     const OrderSlot& shared = state.orders[slot];
     OrderIdentity identity{};
     copy_words_out(identity, shared.identity);
     const OrderState order = shared.state.read();
-    OrderView view;
-    view.id = identity.id.view();
-    view.chain = chain_of(state, slot, order.last_alias);
-    if (load_acquire(shared.venue.seq) != 0) {
-        VenueId venue{};
-        copy_words_out(venue, shared.venue);
-        view.venue_id = venue.id.view();
-    }
+    view.id.assign(identity.id.view());
+    write_chain(state, slot, identity, order.last_alias, view.chain);
+    write_venue_id(shared.venue, view.venue_id);
     view.account = AccountId{identity.account};
     view.strategy = StrategyId{identity.strategy};
     view.instrument = InstrumentId{identity.instrument};
@@ -82,7 +92,6 @@ OrderView view_order(const State& state, std::uint32_t slot) {
     view.updated_ns = order.updated_ns;
     view.seq = order.seq;
     view.version = order.version;
-    return view;
 }
 
 }  // namespace riskreg::core

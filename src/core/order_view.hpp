@@ -22,8 +22,14 @@ namespace riskreg::core {
 [[nodiscard]] OrderFlags derived_flags(const State& state, const layout::OrderIdentity& identity,
                                        const layout::OrderState& order) noexcept;
 
-/// One consistent version of the order at `slot` (the head of a chain). Lock-free; allocates strings.
-[[nodiscard]] OrderView view_order(const State& state, std::uint32_t slot);
+/// One consistent version of the order at `slot` (the head of a chain). Lock-free. Takes over the memory of what `out` held
+/// before, so that who asks again and again with one view allocates nothing.
+void view_order(const State& state, std::uint32_t slot, OrderView& out);
+[[nodiscard]] inline OrderView view_order(const State& state, std::uint32_t slot) {
+    OrderView view;
+    view_order(state, slot, view);
+    return view;
+}
 
 /// The head slot behind any id of a chain; kNoSlot when there is none. Lock-free.
 [[nodiscard]] std::uint32_t find_head(const State& state, std::uint32_t account, std::string_view id) noexcept;

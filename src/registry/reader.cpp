@@ -96,15 +96,14 @@ AccountId Reader::only_account(StrategyId strategy) const noexcept {
 namespace {
 
 /// A process whose death nobody has written down yet is dead all the same: the kernel says so.
-OrderView view_of_order(const core::State& state, std::uint32_t slot) {
-    OrderView view = core::view_order(state, slot);
+void view_of_order(const core::State& state, std::uint32_t slot, OrderView& view) {
+    core::view_order(state, slot, view);
     const auto strategy = static_cast<std::uint32_t>(view.strategy);
-    if (!is_live(view.base) || strategy >= state.geometry.strategies) return view;
+    if (!is_live(view.base) || strategy >= state.geometry.strategies) return;
     const StrategyState latest = state.strategies[strategy].state.read();
     const bool attached = latest.status == layout::SessionStatus::attached && latest.session < state.geometry.sessions;
     if (attached && segment::RobustMutex::owner_died_hint(state.sessions[latest.session].mutex))
         view.flags = static_cast<OrderFlags>(view.flags | kOrphaned);
-    return view;
 }
 
 }  // namespace
@@ -113,17 +112,19 @@ bool Reader::find(AccountId account, std::string_view id, OrderView& out) const 
     if (!impl_->usable()) return false;
     const std::uint32_t head = core::find_head(impl_->state(), static_cast<std::uint16_t>(account), id);
     if (head == kNoSlot) return false;
-    out = view_of_order(impl_->state(), head);
+    view_of_order(impl_->state(), head, out);
     return true;
 }
 
 void Reader::orders(const std::function<bool(const OrderView&)>& visit) const {
     const core::State& state = impl_->state();
     const std::uint64_t ids = std::min<std::uint64_t>(load_acquire(state.log->next_order), state.geometry.orders);
+    OrderView view;
     for (std::uint32_t slot = 0; slot < ids; ++slot) {
         // A slot that was taken and is not published yet has no version of its own.
         if (state.orders[slot].state.read().seq <= kGenesis || state.orders[slot].identity.kind != SlotKind::order) continue;
-        if (!visit(view_of_order(state, slot))) return;
+        view_of_order(state, slot, view);
+        if (!visit(view)) return;
     }
 }
 
