@@ -16,6 +16,7 @@
 #include "registry/roll.hpp"
 #include "registry/session.hpp"
 #include "registry/snapshotter.hpp"
+#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -159,7 +160,7 @@ struct Registry::Impl {
     [[nodiscard]] bool in_attached_process() const noexcept { return segment::fork_epoch() == attachment.fork_epoch; }
     [[nodiscard]] core::Caller now() const noexcept {
         core::Caller with_time = caller;
-        with_time.now_ns = segment::realtime_ns();
+        with_time.now_ns = segment::event_clock_ns();
         return with_time;
     }
     [[nodiscard]] bool is_current_session() const noexcept {
@@ -440,9 +441,11 @@ Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
         if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
         // The loads start first; reading the clock hides a part of their way.
         const core::NewOrder order = core::prepare(impl.state, impl.caller, request);
-        core::prefetch(impl.state, order);
+        // Not while another has the lock: it is about to write the very lines, and would have to fetch them back.
+        const bool alone = segment::RobustMutex::is_free_hint(segment::mutex_memory(impl.state));
+        if (alone) core::prefetch(impl.state, order);
         const core::Caller who = impl.now();
-        core::prefetch_controls(impl.state, who, order);
+        if (alone) core::prefetch_controls(impl.state, who, order);
         return impl.settle(
             impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] { return impl.register_locked(who, order); }));
     });

@@ -82,10 +82,12 @@ void RobustMutex::initialise() {
 LockResult RobustMutex::try_lock() noexcept { return result_of(::pthread_mutex_trylock(native(memory_))); }
 
 LockResult RobustMutex::lock(std::int64_t timeout_ns) noexcept {
+    if (const LockResult result = try_lock(); result != LockResult::timed_out) return result;
     for (int spin = 0; spin < kSpins; ++spin) {
-        const LockResult result = try_lock();
-        if (result != LockResult::timed_out) return result;
         pause_cpu();
+        // Only read while another has it: every attempt takes the line away from the owner, who must write it to let go.
+        if (!is_free_hint(memory_)) continue;
+        if (const LockResult result = try_lock(); result != LockResult::timed_out) return result;
     }
     const std::int64_t deadline = monotonic_ns() + timeout_ns;
     for (std::int64_t now = monotonic_ns(); now < deadline; now = monotonic_ns()) {
@@ -108,6 +110,11 @@ bool RobustMutex::is_made(const void* memory) noexcept {
     std::uint64_t any = 0;
     for (std::size_t i = 0; i < sizeof(pthread_mutex_t) / 8; ++i) any |= __atomic_load_n(words + i, __ATOMIC_RELAXED);
     return any != 0;
+}
+
+bool RobustMutex::is_free_hint(const void* memory) noexcept {
+    // A dead owner's mutex is to be taken, too, and one that nobody can use any more says so when it is asked.
+    return (word_of(memory) & kThreadIdMask) == 0 || owner_died_hint(memory);
 }
 
 std::uint32_t RobustMutex::holder_hint(const void* memory) noexcept { return word_of(memory) & kThreadIdMask; }

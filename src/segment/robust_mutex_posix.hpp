@@ -36,6 +36,8 @@ public:
 
     /// Somebody has initialised it; zeroed memory is no mutex of ours. Works read-only.
     [[nodiscard]] static bool is_made(const void* memory) noexcept;
+    /// Somebody who asks now may get it: nobody has it, or its owner is dead. A hint, works read-only.
+    [[nodiscard]] static bool is_free_hint(const void* memory) noexcept;
     /// Thread id of the holder, 0 when free. A hint: it may be out of date when it is read. Works read-only.
     [[nodiscard]] static std::uint32_t holder_hint(const void* memory) noexcept;
     /// The kernel has marked the holder as dead and nobody has taken the mutex since. A hint, works read-only.

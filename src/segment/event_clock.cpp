@@ -1,0 +1,89 @@
+#include "segment/event_clock.hpp"
+
+#include <fstream>
+#include <string>
+
+#include "base/wide.hpp"
+#include "segment/process_posix.hpp"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
+namespace riskreg::segment {
+
+namespace {
+
+#if defined(__x86_64__)
+std::uint64_t ticks() noexcept { return __rdtsc(); }
+
+/// It runs at one speed, in every state of the processor, and is the same on all of them: the kernel trusts it.
+bool has_steady_ticks() noexcept {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    const bool invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1U << 8) != 0;
+    std::ifstream source("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    std::string name;
+    return invariant && source >> name && name == "tsc";
+}
+#else
+std::uint64_t ticks() noexcept { return 0; }
+bool has_steady_ticks() noexcept { return false; }
+#endif
+
+constexpr std::int64_t kLookNs = 1'000'000;           // how long one look lasts
+constexpr std::int64_t kLongestNs = 10'000'000'000;   // between two looks that are to tell the counter's speed
+constexpr std::uint64_t kAtOnceTicks = 10'000;        // a look that took longer was interrupted, and tells nothing
+
+/// What one thread saw at its last look.
+class EventClock {
+public:
+    std::int64_t now() noexcept {
+        // A counter that went backwards has gone very far.
+        const std::uint64_t gone = ticks() - look_ticks_;
+        if (gone < lasts_ticks_) [[likely]]
+            return look_ns_ + static_cast<std::int64_t>(static_cast<base::Uint128>(gone) * speed_ >> 32);
+        return look();
+    }
+
+private:
+    std::int64_t look() noexcept {
+        static const bool steady = has_steady_ticks();
+        const std::uint64_t before = ticks();
+        const std::int64_t now_ns = realtime_ns();
+        const std::uint64_t took = ticks() - before;
+        if (steady && took < kAtOnceTicks) learn(now_ns, before + took / 2);
+        return now_ns;
+    }
+
+    /// The speed is that between two looks. One unlike the speed before means that the system's clock was stepped or the machine
+    /// stood still: it is measured anew, and until then every call is a look.
+    void learn(std::int64_t now_ns, std::uint64_t now_ticks) noexcept {
+        const std::int64_t gone_ns = now_ns - look_ns_;
+        const bool too_short = gone_ns >= 0 && gone_ns < kLookNs / 2;
+        if (too_short && speed_ == 0) return;
+        const std::uint64_t last = speed_;
+        speed_ = 0;
+        if (!too_short && gone_ns > 0 && gone_ns < kLongestNs)
+            speed_ = static_cast<std::uint64_t>((static_cast<base::Uint128>(gone_ns) << 32) / (now_ticks - look_ticks_));
+        const std::uint64_t off = last > speed_ ? last - speed_ : speed_ - last;
+        if (last != 0 && off > last / 1024) speed_ = 0;
+        lasts_ticks_ = speed_ == 0 ? 0 : static_cast<std::uint64_t>((static_cast<base::Uint128>(kLookNs) << 32) / speed_);
+        look_ns_ = now_ns;
+        look_ticks_ = now_ticks;
+    }
+
+    std::int64_t look_ns_ = 0;
+    std::uint64_t look_ticks_ = 0;
+    std::uint64_t speed_ = 0;  // ns per tick, × 2^32; 0: not known
+    std::uint64_t lasts_ticks_ = 0;  // from the last look
+};
+
+}  // namespace
+
+std::int64_t event_clock_ns() noexcept {
+    static thread_local EventClock clock;
+    return clock.now();
+}
+
+}  // namespace riskreg::segment
