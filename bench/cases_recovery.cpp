@@ -128,14 +128,15 @@ void measure_recovery(Run& run, const Place& place, unsigned rounds) {
 /// What a rebuilt registry waits for: somebody's word that it agrees with the venue.
 void release(const Place& place) { require(place.open({}).release_unreconciled("benchmark"), "release"); }
 
-/// Both journaled and without a host, so that no other process takes part; their rings have room for all of it.
-void compare_live(Run& run, const Place& million, std::size_t warm, std::size_t n) {
+/// Both journaled and without a host, so that no other process takes part; their rings have room for all of it. `made`: steps
+/// that the million has seen.
+void compare_live(Run& run, const Place& million, std::size_t made, std::size_t warm, std::size_t n) {
     Place thousand(million.state_dir(), "thousand",
                    run.adapted(journaled_config(static_cast<std::uint32_t>(kThousand + warm + n))));
     {
-        Flow few(thousand.open("S3"), kThousand, warm + n), many(million.open("S3"), kMillion, warm + n);
+        Flow few(thousand.open("S3"), kThousand, warm + n), many(million.open("S3"), kMillion, made + warm + n);
         few.prefill();
-        many.take_over();
+        many.take_over(made);
         Measured one("register_1k_live"), other("register_1m_live");
         for (std::size_t i = 0; i < warm + n; ++i) {
             const std::uint64_t with_few = few.step(), with_many = many.step();
@@ -162,7 +163,7 @@ void measure_million(Run& run) {
     make_million(run, place, checkpoints);
     measure_recovery(run, place, static_cast<unsigned>(run.sized(5, 1)));
     release(place);
-    compare_live(run, place, warm, n);
+    compare_live(run, place, checkpoints, warm, n);
     place.finish();
 }
 

@@ -26,8 +26,11 @@ public:
             if (next_ % between == 0 || next_ == orders) settle(registry_);
         }
     }
-    /// The live orders are there already.
-    void take_over() noexcept { next_ = live_; }
+    /// The live orders are there already, and so many steps have been made.
+    void take_over(std::size_t steps) noexcept {
+        next_ = live_ + steps;
+        canceled_ = steps;
+    }
     /// Ticks of the call.
     [[nodiscard]] std::uint64_t register_next() {
         const OrderRequest request = request_for(ids_[next_], next_);

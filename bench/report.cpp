@@ -91,7 +91,7 @@ void Report::print_row(const Measured& result, const Summary& s, double ops_per_
     begun_ = true;
     std::printf("%-28s", result.name.c_str());
     for (const double value : {s.p50, s.p90, s.p99, s.p999, s.p9999, s.max}) std::printf(" %10s", show_ns(value).c_str());
-    std::printf(" %12.0f %9llu %3u\n", ops_per_s, static_cast<unsigned long long>(s.n), result.processes);
+    std::printf(" %12s %9llu %3u\n", show(ops_per_s).c_str(), static_cast<unsigned long long>(s.n), result.processes);
     if (result.fields.empty()) return;
     std::printf("%28s", "");
     for (const auto& [name, value] : result.fields) std::printf("  %s %s", name.c_str(), value.c_str());
