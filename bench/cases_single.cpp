@@ -6,6 +6,7 @@
 #include "cases.hpp"
 #include "flow.hpp"
 #include "registry/attachment.hpp"
+#include "segment/process_posix.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -206,7 +207,7 @@ void stand_by(Board& board, unsigned) {
     Flow flow(open(board, 0), kLive, 0);
     flow.prefill();
     board.ready = 1;
-    spin_for(board.stop, 1);
+    while (board.stop == 0) segment::sleep_ns(kMs);
 }
 
 void measure_attach(Run& run) {
@@ -226,7 +227,9 @@ void measure_attach(Run& run) {
         }
         board->stop = 1;
         other.wait();
-        run.add(std::move(result.number("live", kLive)));
+        const StatusView status = Reader::open(place.name(), place.state_dir()).status();
+        result.number("live", kLive).number("segment_bytes", static_cast<double>(status.size_bytes));
+        run.add(std::move(result));
     }
     place.finish();
 }
