@@ -1,7 +1,7 @@
 #include "cases.hpp"
 
 #include <cstdio>
-#include <stdexcept>
+#include <cstdlib>
 
 #include "segment/process_posix.hpp"
 
@@ -42,7 +42,7 @@ constexpr Case kCases[] = {
     {"checkpoint_1m", measure_million,
      "from asking for a checkpoint of 1,000,000 live orders until it is on disk and read again; value: MB/s"},
     {"recover_1m", measure_million,
-     "a fresh process rebuilds 1,000,000 live orders: checkpoint of 900,000 and 100,000 events, audit included; value: MB/s"},
+     "a fresh process rebuilds 1,000,000 live orders from a checkpoint of 900,000 and 100,000 events, with audit; value: MB/s"},
     {"register_1k_live", measure_million, "check_and_register with 1,000 live orders, in turn with the next"},
     {"register_1m_live", measure_million, "check_and_register with 1,000,000 live orders, also with --quick"},
 };
@@ -60,6 +60,13 @@ constexpr Role kRoles[] = {
     {"die_inside", die_inside},
     {"survive", survive},
 };
+
+/// Said, not judged: figures of a machine that does other things, too, are worth less; tails and the disk first.
+void tell_load() {
+    double load = 0;
+    if (::getloadavg(&load, 1) == 1)
+        std::fprintf(stderr, "riskreg-latency: load average %.1f on %u processors\n", load, cpu_count(usable_cpus()));
+}
 
 }  // namespace
 
@@ -83,6 +90,7 @@ void Run::measure(const Case& what) {
 }
 
 void Run::measure_all() {
+    tell_load();
     for (const Case& what : all_cases())
         if (options_.names.empty() || options_.names.contains(what.name)) static_cast<void>(need(what.name));
 }

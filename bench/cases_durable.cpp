@@ -140,9 +140,9 @@ void ask_for_checkpoints(Board& board, unsigned number) {
 
 namespace {
 
-/// Bursts of a hundred calls, one due every 10 us, and as long a pause as two such bursts take: a third of one processor. Each
-/// call is counted from when it was due, so a call that is held up makes those behind it slow as well. The burst itself is due
-/// when the process has woken up: that delay is the machine's.
+/// Bursts of a hundred calls, one due every 10 us, and a pause twice as long: a third of one processor. Each call is counted
+/// from when it was due, so a call that is held up makes those behind it slow as well (no coordinated omission). The burst
+/// itself is due when the process has woken up: that delay is the machine's.
 void run_at_pace(Flow& flow, std::size_t bursts, const Clock& clock, Histogram& histogram) {
     constexpr std::size_t burst = 100;
     const std::uint64_t period = clock.ticks_of(10'000);
@@ -195,7 +195,7 @@ void measure_beside_checkpoints(Run& run) {
         }
         host.leave();
         const Summary mine = run.summary(beside.with), its = run.summary(beside.without);
-        beside.with.number("live", static_cast<double>(live)).ratio("the same without checkpoints", mine, its);
+        beside.with.number("live", static_cast<double>(live)).ratio("register_without_checkpoints", mine, its);
         beside.with.number("p999_ratio", mine.p999 / its.p999).number("ratio_base_p999_ns", its.p999);
         beside.with.number("checkpoints", static_cast<double>(beside.checkpoints));
         run.add(std::move(beside.with));

@@ -1,5 +1,5 @@
-// What large registries cost: checkpoints, coming back from disk, calls beside a million live orders; and the journal, how fast
-// it is written and read. The million orders are made once.
+// What large registries cost: checkpoints, coming back from disk, calls beside a million live orders; and how fast the
+// journal is written and read. The million orders are made once.
 #include <sys/resource.h>
 
 #include <filesystem>
@@ -51,8 +51,8 @@ std::uint64_t timed_checkpoint(Registry& registry) {
     return end - start;
 }
 
-/// Leaves a checkpoint of nine tenths and the journal behind it, and tells what a checkpoint of all takes. Only changes since
-/// the first one are replayed for it: the host has its replica already, as in a registry that has run for some time.
+/// Leaves a checkpoint of nine tenths and the journal behind it, and tells what a checkpoint of all takes. The host has its
+/// replica already, as in a registry that has run for some time, so only what came since the first checkpoint is replayed.
 void make_million(Run& run, const Place& place, std::size_t checkpoints) {
     SharedBoard board(place.state_dir(), place.name());
     HostProcess host(board);
@@ -128,8 +128,8 @@ void measure_recovery(Run& run, const Place& place, unsigned rounds) {
 /// What a rebuilt registry waits for: somebody's word that it agrees with the venue.
 void release(const Place& place) { require(place.open({}).release_unreconciled("benchmark"), "release"); }
 
-/// Both journaled and without a host, so that no other process takes part; their rings have room for all of it. `made`: steps
-/// that the million has seen.
+/// Both journaled and without a host, so that no other process takes part; their rings have room for all of it.
+/// `made`: steps that the million has seen.
 void compare_live(Run& run, const Place& million, std::size_t made, std::size_t warm, std::size_t n) {
     Place thousand(million.state_dir(), "thousand",
                    run.adapted(journaled_config(static_cast<std::uint32_t>(kThousand + warm + n))));

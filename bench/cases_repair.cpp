@@ -1,8 +1,9 @@
-// How long the others wait when somebody is killed inside: from the kill to the answer of a call that was waiting for the lock.
+// How long the others wait when somebody is killed inside: from the kill to the answer of a call that waits for the lock.
 //
 // Builds that are measured have no crash points, so the dying process takes the steps of a call itself: it locks, decides,
-// writes its event and commits, and is killed before anything is applied. Who comes next has to redo it. In every other round it
-// only holds the lock; those figures stand beside it.
+// writes its event and commits, and is killed before anything is applied. Who comes next has to redo it. In every other
+// round it only holds the lock; those figures stand beside it. A death in the middle of apply is redone the same way, from
+// the same event.
 #include <unistd.h>
 
 #include <cstdio>

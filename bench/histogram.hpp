@@ -1,5 +1,5 @@
 /// Counts of durations, log-linear: exact below 256, from there on 128 steps for each doubling, so that a quantile is off
-/// by at most 0.4 %. Zeroed memory is an empty one, so it may lie in memory that processes share; one writer each, merged after.
+/// by at most 0.4 %. Zeroed memory is an empty one, so it may lie in memory that processes share: one writer each.
 #pragma once
 
 #include <algorithm>

@@ -48,8 +48,8 @@ private:
 /// Journaled, with room for `orders` ids of the day; checkpoints only when asked for.
 [[nodiscard]] SharedConfig journaled_config(std::uint32_t orders);
 
-/// A process of its own that hosts the snapshotter, until this goes. It may run on any processor: its threads would only queue
-/// up behind one.
+/// A process of its own that hosts the snapshotter, until this goes. It may run on any processor: on one its threads would
+/// only queue up.
 class HostProcess {
 public:
     HostProcess(const SharedBoard& board);

@@ -1,4 +1,5 @@
-// riskreg-single: what one step of a call takes, on private tables of the same shape as a registry's, without lock or processes.
+// riskreg-single: what one step of a call takes, on private tables of the same shape as a registry's, without lock or other
+// processes.
 // The tables are warm: the figures are about instructions, riskreg-latency is about what a caller meets.
 #include <benchmark/benchmark.h>
 

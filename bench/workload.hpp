@@ -25,7 +25,7 @@ enum class Controls {
 [[nodiscard]] std::string order_id(std::size_t i);
 /// Buys below 101, sells from 102 on: own orders never match.
 [[nodiscard]] OrderRequest request_for(const std::string& id, std::size_t i);
-/// The same on a narrow instrument: refused by its size, its notional, the position, or the number of working orders, in turn.
+/// The same on a narrow instrument: refused by size, notional, position or number of working orders, in turn.
 [[nodiscard]] OrderRequest refused_request(const std::string& id, std::size_t i);
 
 }  // namespace riskreg::bench
