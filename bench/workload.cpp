@@ -25,6 +25,21 @@ void switch_on(SharedConfig& config, Limits& wide) {
     wide.max_same_direction = wide.max_rejects = value(1000);
 }
 
+void add_narrow_instruments(SharedConfig& config) {
+    for (std::size_t i = 0; i < kNarrow; ++i) {
+        InstrumentConfig instrument;
+        instrument.id = "N" + std::to_string(i);
+        instrument.tick = Price{10'000'000};
+        config.instruments.push_back(instrument);
+        Limits narrow;
+        if (i == 0) narrow.max_order_quantity = value(50'000'000);
+        if (i == 1) narrow.max_order_notional = value(1'000'000);
+        if (i == 2) narrow.max_long = narrow.max_short = value(50'000'000);
+        if (i == 3) narrow.max_working_orders = value(0);
+        config.limits.push_back({"instrument:" + instrument.id, narrow});
+    }
+}
+
 }  // namespace
 
 SharedConfig bench_config(std::uint32_t orders, Controls controls) {
@@ -58,6 +73,7 @@ SharedConfig bench_config(std::uint32_t orders, Controls controls) {
     for (int a = 0; a < kAccounts; ++a) config.limits.push_back({"account:A" + std::to_string(a), wide});
     for (int s = 0; s < kStrategies; ++s) config.limits.push_back({"strategy:S" + std::to_string(s), wide});
     for (int i = 0; i < kInstruments; ++i) config.limits.push_back({"instrument:I" + std::to_string(i), wide});
+    add_narrow_instruments(config);
     return config;
 }
 
@@ -76,6 +92,12 @@ OrderRequest request_for(const std::string& id, std::size_t i) {
     const std::int64_t base = request.side == Side::buy ? 100'000'000'000 : 102'000'000'000;
     request.price = Price{base + static_cast<std::int64_t>(i % 100) * 10'000'000};
     request.quantity = Quantity{(1 + static_cast<std::int64_t>(i % 9)) * 100'000'000};
+    return request;
+}
+
+OrderRequest refused_request(const std::string& id, std::size_t i) {
+    OrderRequest request = request_for(id, i);
+    request.instrument = InstrumentId{static_cast<std::uint32_t>(kInstruments + i % kNarrow)};
     return request;
 }
 

@@ -10,6 +10,8 @@ namespace riskreg::bench {
 inline constexpr int kInstruments = 500;
 inline constexpr int kAccounts = 8;
 inline constexpr int kStrategies = 16;
+/// Instruments behind those, each with one limit that refuses every order of `refused_request`.
+inline constexpr int kNarrow = 4;
 
 /// Which checks a registry is asked for.
 enum class Controls {
@@ -23,5 +25,7 @@ enum class Controls {
 [[nodiscard]] std::string order_id(std::size_t i);
 /// Buys below 101, sells from 102 on: own orders never match.
 [[nodiscard]] OrderRequest request_for(const std::string& id, std::size_t i);
+/// The same on a narrow instrument: refused by size, notional, position or number of working orders, in turn.
+[[nodiscard]] OrderRequest refused_request(const std::string& id, std::size_t i);
 
 }  // namespace riskreg::bench
