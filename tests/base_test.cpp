@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/decimal.hpp"
+#include "base/fixed_id.hpp"
 #include "base/wide.hpp"
 
 using namespace riskreg::base;

@@ -74,6 +74,8 @@ TEST_CASE("the description of the layout names every record once, with its size"
 
 namespace {
 
+using namespace riskreg::layout;
+
 /// Random bytes as a record: `words_of` must give the very same bytes, whatever they are.
 template <class T>
 bool words_are_bytes(std::mt19937_64& random) {

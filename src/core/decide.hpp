@@ -60,7 +60,8 @@ struct NewOrder {
 };
 [[nodiscard]] NewOrder prepare(const State& state, const Caller& caller, const OrderRequest& request) noexcept;
 
-/// Starts the loads that decide and apply will wait for. Exact lines only (src/README.md "Cost of register").
+/// Starts the loads that decide and apply will wait for. Exact lines only, and not while another has the lock: it writes some of
+/// them (src/README.md "Cost of register").
 void prefetch(const State& state, const NewOrder& order) noexcept;
 /// The same for what the limits of its scopes ask for beyond that; looks at lines that `prefetch` has asked for, so some time
 /// should lie between the two. Nothing where no scope has such limits.
@@ -84,8 +85,8 @@ void decide_fact(const State& state, const Caller& caller, const OrderEvent& fac
 struct StateRequest {
     std::uint32_t row = kNoSlot;
     TradingState state = TradingState::active;
-    bool resume = false;          ///< steps down; without it a state is never lowered
-    bool unreconciled = false;    ///< releases `unreconciled` instead of changing a state
+    bool resume = false;  ///< steps down; without it a state is never lowered
+    bool unreconciled = false;  ///< releases `unreconciled` instead of changing a state
     std::string_view reason;
 };
 /// Under four eyes a resume becomes a request; `out.verdict.request` is then its number after the event is appended.
@@ -117,7 +118,7 @@ void decide_approve(const State& state, const Caller& caller, std::uint64_t requ
 
 struct RestrictionRequest {
     std::uint32_t row = kNoSlot;
-    std::uint8_t sides = 0;         ///< layout::RestrictedSide; 0 takes the entry off
+    std::uint8_t sides = 0;  ///< layout::RestrictedSide; 0 takes the entry off
     std::int64_t from_ns = 0;
     std::int64_t to_ns = layout::kUnlimited;
     std::string_view reason;
