@@ -105,7 +105,8 @@ void self_check(Peer& peer, const char* name) {
                                      std::to_string(static_cast<int>(expected)));
         if (!cancels && expected == Answer::accepted) taken.push_back(order);
     }
-    if (model.broken() != kEveryBreach) throw std::logic_error("self-check: limits that refused something: " + std::to_string(model.broken()));
+    if (model.broken() != kEveryBreach)
+        throw std::logic_error("self-check: limits that refused something: " + std::to_string(model.broken()));
     check_totals(peer, name, model.live());
 }
 

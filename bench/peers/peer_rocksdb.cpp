@@ -24,7 +24,7 @@ rocksdb::Slice slice_of(std::string_view bytes) noexcept { return {bytes.data(),
 std::string order_key(const OrderKey& key) { return std::string("o").append(key.view()); }
 std::string row_key(std::uint32_t number) { return std::string("r").append(bytes_of(number)); }
 
-rocksdb::Options options() {
+rocksdb::Options options(bool synced) {
     rocksdb::BlockBasedTableOptions table;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.block_cache = rocksdb::NewLRUCache(std::size_t{512} << 20);
@@ -35,6 +35,9 @@ rocksdb::Options options() {
     options.write_buffer_size = std::size_t{256} << 20;
     options.memtable_prefix_bloom_size_ratio = 0.02;   // the filter that a new id is looked up in first
     options.memtable_whole_key_filtering = true;
+    options.inplace_update_support = true;   // the six rows are overwritten, not versioned
+    options.allow_concurrent_memtable_write = false;
+    options.allow_fallocate = synced;   // on tmpfs it would fill the memory of the whole log at once
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     return options;
 }
@@ -51,7 +54,7 @@ class Store {
 public:
     Store(const std::string& dir, bool synced) : synced_(synced) {
         rocksdb::DB* db = nullptr;
-        require(rocksdb::DB::Open(options(), dir, &db), "open");
+        require(rocksdb::DB::Open(options(synced), dir, &db), "open");
         db_.reset(db);
     }
     rocksdb::DB& db() noexcept { return *db_; }
