@@ -79,13 +79,15 @@ void set_limits(const Limits& limits, Row& row) noexcept {
     row.max_working_sell = count(limits.max_working_sell);
 }
 
-/// "firm" and "KIND:Xn", where n is the number: the scopes that the benchmarks configure.
+/// "firm" and "KIND:Xn", where n is the number: the scopes that the benchmarks configure; kRows for instruments that this job
+/// does not trade.
 std::uint32_t row_named(const std::string& scope) {
     const auto number_after = [&](std::string_view kind) {
         return static_cast<std::uint32_t>(std::stoul(scope.substr(kind.size() + 1)));
     };
     if (scope.starts_with("account:")) return kAccountRow + number_after("account:");
     if (scope.starts_with("strategy:")) return kStrategyRow + number_after("strategy:");
+    if (scope.starts_with("instrument:N")) return kRows;
     if (scope.starts_with("instrument:")) return kInstrumentRow + number_after("instrument:");
     return 0;
 }
@@ -95,7 +97,8 @@ std::uint32_t row_named(const std::string& scope) {
 std::vector<Row> rows_of(const SharedConfig& config) {
     std::vector<Row> rows(kRows);
     for (Row& row : rows) set_limits(Limits{}, row);
-    for (const LimitConfig& limit : config.limits) set_limits(limit.limits, rows[row_named(limit.scope)]);
+    for (const LimitConfig& limit : config.limits)
+        if (const std::uint32_t number = row_named(limit.scope); number < kRows) set_limits(limit.limits, rows[number]);
     return rows;
 }
 

@@ -70,13 +70,15 @@ std::string next_name() {
     return "peers" + std::to_string(segment::process_id()) + "x" + std::to_string(++number);
 }
 
-/// The number that job.hpp gives a row; kRows for those of the strategy `external`, which only riskreg has.
+/// The number that job.hpp gives a row; kRows for those of the strategy `external`, which only
+/// riskreg has, and of the instruments that this job does not trade.
 std::uint32_t row_number(const Scope& scope) noexcept {
     const auto account = static_cast<std::uint32_t>(scope.account);
     const auto strategy = static_cast<std::uint32_t>(scope.strategy);
     const auto instrument = static_cast<std::uint32_t>(scope.instrument);
     const bool known = scope.strategy == StrategyId::none || strategy < kStrategies;
-    if (!known) return kRows;
+    const bool traded = scope.instrument == InstrumentId::none || instrument < kInstruments;
+    if (!known || !traded) return kRows;
     switch (scope.kind) {
         case ScopeKind::firm: return 0;
         case ScopeKind::account: return kAccountRow + account;
