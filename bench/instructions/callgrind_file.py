@@ -2,7 +2,6 @@
 import collections
 import re
 
-
 NAMES = re.compile(r"(fl|fi|fe|fn|cfn|cfi|cfl|ob|cob)=(.*)")
 
 
@@ -14,7 +13,6 @@ class Dump:
         self.total = 0
         self.self_cost = collections.Counter()       # function
         self.inclusive = collections.Counter()       # function
-        self.calls = collections.Counter()           # function
         self.by_file = collections.Counter()         # (source file, function it was inlined into)
         self.by_line = collections.Counter()         # (source file, line)
         with open(path, encoding="utf-8", errors="replace") as lines:
@@ -22,21 +20,20 @@ class Dump:
 
     def _read(self, lines):
         function = source = called = None
-        calls = 0
+        is_call = False
         for line in lines:
             line = line.rstrip("\n")
             if line[:1].isdigit():
                 position, _, cost = line.partition(" ")
                 cost = int(cost.split()[0]) if cost else 0
-                if calls:
-                    # Inclusive cost of a call; a function that calls itself counts once.
+                if is_call:
+                    # What the call cost altogether; a function that calls itself counts once.
                     self.inclusive[function] += cost if called != function else 0
-                    self.calls[called] += calls
-                    calls = 0
+                    is_call = False
                 else:
                     self._add(function, source, int(position), cost)
             elif line.startswith("calls="):
-                calls = int(line[6:].split()[0])
+                is_call = True
             elif line.startswith("desc: Trigger: "):
                 self.trigger = line[len("desc: Trigger: "):].removeprefix("Client Request: ")
             elif line.startswith("summary:"):

@@ -18,7 +18,6 @@
 #include "riskreg/registry.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
-#include "steady_clock.hpp"
 #include "workload.hpp"
 
 namespace {
@@ -176,7 +175,6 @@ void count_all(const std::string& state_dir, const Names& names, Controls contro
 
 int run(const std::string& state_dir, const Names& names) {
     try {
-        use_counted_time();
         for (const Controls controls : {Controls::first_set, Controls::all}) count_all(state_dir, names, controls);
         std::printf("{\"calls\": %zu, \"compiler\": \"%s\", \"libc\": \"%s\"}\n", kCalls, kCompiler, gnu_get_libc_version());
         return 0;
