@@ -36,8 +36,7 @@ struct Node {
 constexpr std::uint64_t kTaken = ~0ULL;
 
 /// Nothing lives there any more. Tops are linked, and stay.
-bool is_dead(const BookNode& node) noexcept {
-    const std::uint64_t owner = load_relaxed(node.owner);
+bool is_dead(const BookNode& node, std::uint64_t owner) noexcept {
     if (owner == kTaken) return true;
     const auto level = static_cast<unsigned>(owner & 3U);
     return level == 0 ? node.count.newest().count == 0 : level < kTop && load_relaxed(node.bitmap) == 0;
@@ -49,44 +48,64 @@ std::uint32_t place_of(const State& state, std::uint64_t owner, std::int64_t key
            (state.geometry.book_nodes - 1);
 }
 
+bool is_of(const BookNode& node, std::uint64_t owner, std::int64_t key) noexcept {
+    return load_relaxed(node.owner) == owner && node.key == key;
+}
+
+/// Nodes that the caller has found and not filled yet.
+struct Kept {
+    const BookNode* first = nullptr;
+    const BookNode* second = nullptr;
+};
+
 /// Behind the first free node the key cannot be: what is left is to see how much room there is.
-Node count_on(const State& state, Node place, std::uint32_t at, std::uint32_t steps) noexcept {
+Node count_on(const State& state, Node place, std::uint32_t at, std::uint32_t steps, std::uint32_t wanted) noexcept {
+    const std::uint32_t most = std::min(kMostSteps, state.geometry.book_nodes);
     const std::uint32_t mask = state.geometry.book_nodes - 1;
-    while (place.places < kSpare && ++steps < std::min(kMostSteps, state.geometry.book_nodes)) {
+    while (place.places < wanted && ++steps < most) {
         at = (at + 1) & mask;
         place.places += load_relaxed(state.book_nodes[at].owner) == 0 ? 1U : 0U;
     }
     return place;
 }
 
-/// `kept`: nodes that the caller has found and not filled yet.
-Node find_node(const State& state, std::uint64_t owner, std::int64_t key,
-               const std::array<const BookNode*, 2>& kept = {}) noexcept {
+/// Every place from `at` on. Counts places up to `wanted`, and those that it comes by.
+[[gnu::noinline]] Node search(const State& state, std::uint64_t owner, std::int64_t key, std::uint32_t at, std::uint32_t wanted,
+                              Kept kept) noexcept {
+    const std::uint32_t most = std::min(kMostSteps, state.geometry.book_nodes);
     const std::uint32_t mask = state.geometry.book_nodes - 1;
-    std::uint32_t at = place_of(state, owner, key);
     Node place;
-    for (std::uint32_t steps = 0; steps < std::min(kMostSteps, state.geometry.book_nodes); ++steps, at = (at + 1) & mask) {
+    for (std::uint32_t steps = 0; steps < most; ++steps, at = (at + 1) & mask) {
         const BookNode& node = state.book_nodes[at];
         const std::uint64_t seen = load_relaxed(node.owner);
         if (seen == owner && node.key == key) return {at, true, 0};
-        const bool usable = seen == 0 || (is_dead(node) && &node != kept[0] && &node != kept[1]);
+        const bool usable = seen == 0 || (is_dead(node, seen) && &node != kept.first && &node != kept.second);
         if (usable && place.at == kNoSlot) place.at = at;
         place.places += usable ? 1U : 0U;
-        if (seen == 0) return count_on(state, place, at, steps);
+        if (seen == 0) return count_on(state, place, at, steps, wanted);
     }
     return place;
 }
 
+/// Nearly every key that was ever used is where its search begins: the table has room for many more than there are.
+inline Node find_node(const State& state, std::uint64_t owner, std::int64_t key, std::uint32_t wanted = 0,
+                      Kept kept = {}) noexcept {
+    const std::uint32_t at = place_of(state, owner, key);
+    if (is_of(state.book_nodes[at], owner, key)) [[likely]]
+        return {at, true, 0};
+    return search(state, owner, key, at, wanted, kept);
+}
+
 /// The node of a key, made when it is not there; null when there is no room. Killed on the way, it is made once more.
-BookNode* take_node(State& state, std::uint64_t owner, std::int64_t key,
-                    const std::array<const BookNode*, 2>& kept = {}) noexcept {
-    const Node found = find_node(state, owner, key, kept);
-    if (found.at == kNoSlot) {
+inline BookNode* take_node(State& state, std::uint64_t owner, std::int64_t key, Kept kept = {}) noexcept {
+    const Node found = find_node(state, owner, key, 0, kept);
+    if (found.at == kNoSlot) [[unlikely]] {
         store_relaxed(state.status->book_overflow, 1);
         return nullptr;
     }
     BookNode& node = state.book_nodes[found.at];
-    if (found.found) return &node;
+    if (found.found) [[likely]]
+        return &node;
     store_relaxed(node.owner, kTaken);
     fence_release();
     node.key = key;
@@ -119,7 +138,7 @@ void link_top(State& state, std::uint32_t side, BookNode& node) noexcept {
 void set_bits(State& state, std::uint32_t side, BookKey key) noexcept {
     BookNode* nodes[kTop + 1] = {};
     for (unsigned level = 1; level <= kTop; ++level) {
-        nodes[level] = take_node(state, owner_of(side, level), up(key, level), {nodes[1], nodes[2]});
+        nodes[level] = take_node(state, owner_of(side, level), up(key, level), Kept{nodes[1], nodes[2]});
         if (nodes[level] == nullptr) return;
         if (level == 1 && (load_relaxed(nodes[1]->bitmap) & bit_of(key)) != 0) return;
     }
@@ -142,14 +161,11 @@ void clear_bits(State& state, std::uint32_t side, BookKey key) noexcept {
 void change_count(State& state, std::uint64_t seq, std::uint32_t side, BookKey key, std::int64_t change) noexcept {
     BookNode* node = take_node(state, owner_of(side, 0), key);
     if (node == nullptr) return;
-    bool repeated = true;
-    std::uint64_t before = 0;
-    node->count.update(seq, [&](BookCount& next) {
-        repeated = false;
-        before = next.count;
-        next.count += static_cast<std::uint64_t>(change);
-    });
-    const std::uint64_t after = node->count.newest().count;
+    const BookCount& now = node->count.newest();
+    const bool repeated = load_relaxed(now.seq) >= seq;
+    const std::uint64_t before = now.count;
+    const std::uint64_t after = repeated ? before : before + static_cast<std::uint64_t>(change);
+    node->count.store(seq, {0, after});
     // Bitmaps only follow when a price comes or goes; a repetition cannot know whether they did.
     if (after != 0 && (repeated || before == 0)) set_bits(state, side, key);
     if (after == 0) clear_bits(state, side, key);
@@ -243,12 +259,13 @@ bool has_book_room(const State& state, std::uint32_t account, std::uint32_t inst
     // What each level finds may be the same places, and earlier members of a batch may take them.
     const std::uint32_t wanted = std::min<std::uint32_t>(kSpare, (kTop + 1) * (1 + static_cast<std::uint32_t>(batched)));
     for (unsigned level = 0; level <= kTop; ++level) {
-        const Node node = find_node(state, owner_of(book, level), up(key, level));
-        if (!node.found && (node.at == kNoSlot || node.places < wanted)) return false;
-        if (!node.found && level == kTop && !has_room_for_top(state, book)) return false;
-        // A price that lives has everything above it.
-        const bool lives = level == 0 && node.found && state.book_nodes[node.at].count.newest().count != 0;
-        if (lives) return true;
+        const Node place = find_node(state, owner_of(book, level), up(key, level), wanted);
+        if (!place.found && (place.at == kNoSlot || place.places < wanted)) return false;
+        if (!place.found && level == kTop && !has_room_for_top(state, book)) return false;
+        if (!place.found) continue;
+        // What lives has everything above it.
+        const BookNode& node = state.book_nodes[place.at];
+        if ((level == 0 ? node.count.newest().count : load_relaxed(node.bitmap)) != 0) return true;
     }
     return true;
 }
@@ -347,11 +364,8 @@ bool deny_full_books(const State& state, Decision& out) noexcept {
     return deny(state, DenyReason::capacity, {kNoSlot, nodes, nodes, Unit::slots}, out), true;
 }
 
-bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order, const BatchOverlay* overlay,
-                     Decision& out) noexcept {
-    if (!keeps_books(state)) return false;
-    BookKey key = 0;
-    if (!incoming_key(state, order, key)) return false;
+bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order, BookKey key,
+                     const BatchOverlay* overlay, Decision& out) noexcept {
     const bool buy = order.side == Side::buy;
     BookKey other = 0;
     bool any = best_key(state, account, order.instrument, buy ? Side::sell : Side::buy, other);

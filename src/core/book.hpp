@@ -37,10 +37,10 @@ struct BookedOrder {
 };
 [[nodiscard]] BookKeys keys_of(const State& state, const BookedOrder& order) noexcept;
 
+[[nodiscard]] inline bool keeps_books(const State& state) noexcept { return state.geometry.book_sides > 1; }
+
 /// Key of an incoming order; false when it takes no part (a stop that has not triggered).
 [[nodiscard]] bool incoming_key(const State& state, const PricedOrder& order, BookKey& key) noexcept;
-
-[[nodiscard]] inline bool keeps_books(const State& state) noexcept { return state.geometry.book_sides > 1; }
 
 /// Best key of the live own orders of `side`; false when there are none.
 [[nodiscard]] bool best_key(const State& state, std::uint32_t account, std::uint32_t instrument, Side side,
@@ -66,9 +66,9 @@ void rebuild_books(State& state) noexcept;
 /// The refusal of what finds no room in the books (check 12). Always true.
 bool deny_full_books(const State& state, Decision& out) noexcept;
 
-/// Check 10. True when it denied; under `advise_cancel` it only says so in the verdict.
+/// Check 10, for an order that takes part by `key`. True when it denied; under `advise_cancel` it only says so in the verdict.
 class BatchOverlay;
-[[nodiscard]] bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order,
+[[nodiscard]] bool deny_self_match(const State& state, std::uint16_t account, const PricedOrder& order, BookKey key,
                                    const BatchOverlay* overlay, Decision& out) noexcept;
 
 }  // namespace riskreg::core

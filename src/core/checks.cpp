@@ -25,6 +25,9 @@ constexpr std::int64_t clamp(Int128 value) noexcept {
 }
 
 constexpr bool exceeds(Int128 observed, std::int64_t limit) noexcept { return limit != kUnlimited && observed > limit; }
+constexpr bool exceeds(std::int64_t observed, std::int64_t limit) noexcept {
+    return observed > limit;   // never kUnlimited, the largest there is
+}
 
 /// a + b + c > limit, in 64 bits where they do; a sum beyond 64 bits is decided by its sign.
 bool sum_exceeds(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t limit) noexcept {
@@ -358,74 +361,135 @@ void deny_open_notional(const State& state, const RowsNow& now, std::size_t k, c
 
 using RowBreaches = std::array<unsigned, kRowsPerOrder>;
 
-/// The amounts that the limits on values are held against, after an order has grown.
-struct ValuesAfter {
-    Int128 gross, net, net_before, cash, traded;
-    LossBreach loss;
-    bool saturated;
+/// What the limits on values of one row are held against.
+struct RowWorth {
+    const RowCounters& counters;
+    const RowValue& value;
+    const RowRiskLimits& limits;
+    const RowDay& day;
+    std::int64_t gross_growth;   // by the worst-case method
+    std::int64_t gross_in_batch;
 };
 
-ValuesAfter values_after(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
+inline RowWorth worth_of(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
                          const BatchOverlay* overlay) noexcept {
     const std::uint32_t row = now.rows[k];
-    const RowCounters& c = *now.counters[k];
-    const RowValue& v = state.rows_risk[row].value.newest();
-    const RowDay& day = state.rows_cold[row].day.newest();
+    const RowRisk& risk = state.rows_risk[row];
+    return {*now.counters[k],
+            risk.value.newest(),
+            risk.limits.newest(),
+            state.rows_cold[row].day.newest(),
+            growth.values.gross[k % kPairs],
+            overlay == nullptr ? 0 : overlay->gross_on(row)};
+}
+
+/// Whether sums of these amounts stay in 64 bits: each is so small that there may be eight of them.
+template <class... Amount>
+bool all_small(Amount... amounts) noexcept {
+    constexpr unsigned kBits = 59;
+    return (((static_cast<std::uint64_t>(amounts) + (1ULL << kBits)) | ...) >> (kBits + 1)) == 0;
+}
+bool sums_stay_narrow(const RowWorth& row, const Growth& growth) noexcept {
+    return all_small(row.counters.open_buy_notional, row.counters.open_sell_notional, growth.notional, row.value.gross_value,
+                     row.value.net_value, row.gross_growth, row.gross_in_batch, row.day.bought_notional, row.day.sold_notional);
+}
+
+/// The amounts after an order has grown. In 64 bits where they stay in these, which is nearly always, else in 128.
+template <class Amount>
+struct ValuesAfter {
+    Amount gross, net, net_before, cash, traded;
+};
+
+template <class Amount>
+inline ValuesAfter<Amount> values_after(const RowWorth& row, const Growth& growth, bool worst_case) noexcept {
+    const RowCounters& c = row.counters;
     const bool buy = growth.side == Side::buy;
-    const auto size = [](Int128 value) { return value < 0 ? -value : value; };
-    const Int128 open = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
-    ValuesAfter after{};
-    after.gross = state.has_setting(kGrossWorstCase) ? static_cast<Int128>(v.gross_value) + growth.values.gross[k % kPairs] +
-                                                           (overlay == nullptr ? 0 : overlay->gross_on(row))
-                                                     : v.gross_value + open;
-    const Int128 net = v.net_value;
-    after.net_before = size(buy ? net + c.open_buy_notional : net - c.open_sell_notional);
-    after.net = size(buy ? net + c.open_buy_notional + growth.notional : net - c.open_sell_notional - growth.notional);
-    const Int128 used = static_cast<Int128>(day.bought_notional) - day.sold_notional;
-    after.cash = static_cast<Int128>(c.open_buy_notional) + growth.notional + std::max<Int128>(used, 0);
-    after.traded = static_cast<Int128>(day.bought_notional) + day.sold_notional + open;
-    after.loss = loss_breach(state.rows_risk[row].limits.newest(), pnl_of(v), v.peak);
-    after.saturated =
-        (v.flags & kValueSaturated) != 0 || (day.flags & kRowSaturated) != 0 || growth.values.gross[k % kPairs] == kNoFit;
+    const auto size = [](Amount value) { return value < 0 ? -value : value; };
+    const Amount notional = growth.notional, net = row.value.net_value, bought = row.day.bought_notional;
+    const Amount open = notional + c.open_buy_notional + c.open_sell_notional;
+    const Amount signed_open = buy ? c.open_buy_notional : -Amount{c.open_sell_notional};
+    ValuesAfter<Amount> after;
+    after.gross =
+        worst_case ? Amount{row.value.gross_value} + row.gross_growth + row.gross_in_batch : row.value.gross_value + open;
+    after.net_before = size(net + signed_open);
+    after.net = size(net + signed_open + (buy ? notional : -notional));
+    after.cash = notional + c.open_buy_notional + std::max<Amount>(bought - row.day.sold_notional, 0);
+    after.traded = bought + row.day.sold_notional + open;
     return after;
 }
 
-/// The same bits for limits on values; only for rows that have some, and only for what increases risk.
+/// Tells `found` of every limit on values of a row whether growing the order breaks it; only for what increases risk.
+template <class Amount, class Found>
+inline void judge_values(const RowWorth& row, const Growth& growth, bool worst_case, bool no_price, Found found) noexcept {
+    const RowRiskLimits& l = row.limits;
+    const ValuesAfter<Amount> after = values_after<Amount>(row, growth, worst_case);
+    const bool grows = growth.notional > 0;
+    const bool gross_grows = worst_case ? row.gross_growth > 0 || no_price : grows;
+    const bool adds_risk = grows | (growth.quantity > 0);
+    const std::int64_t pnl = pnl_of(row.value);
+    const bool saturated = ((row.value.flags & kValueSaturated) | (row.day.flags & kRowSaturated)) != 0;
+    const bool unpriced = no_price && l.max_gross_notional != kUnlimited;
+    found(gross_grows & (unpriced | exceeds(after.gross, l.max_gross_notional)), kGross);
+    found(grows & exceeds(after.net, l.max_net_notional) & (after.net > after.net_before), kNet);
+    found(grows & (growth.side == Side::buy) & exceeds(after.cash, l.cash_limit), kCash);
+    found(grows & exceeds(after.traded, l.max_traded_notional), kTraded);
+    found(adds_risk & loses_too_much(l, pnl), kDailyLoss);
+    found(adds_risk & falls_too_far(l, pnl, row.value.peak), kDrawdown);
+    found(adds_risk & (saturated | (row.gross_growth == kNoFit)), kOverflow);
+}
+
+bool has_value_limits(const RowsNow& now, std::size_t k) noexcept {
+    return now.rows[k] != kNoSlot && (now.control[k]->set & kHasValueLimits) != 0;
+}
+
+/// Whether growing the order may break any limit on values: a function of its own, like breaks_any_of_side. What does not fit
+/// 64 bits, or is held against a worst case, is left to `value_breaches`.
+[[gnu::noinline]] bool may_break_values(const State& state, const RowsNow& now, const Growth& growth,
+                                        const BatchOverlay* overlay) noexcept {
+    if (state.has_setting(kGrossWorstCase)) return true;
+    unsigned any = 0;
+#pragma GCC unroll 1
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (!has_value_limits(now, k)) continue;
+        const RowWorth row = worth_of(state, now, k, growth, overlay);
+        any |= static_cast<unsigned>(!sums_stay_narrow(row, growth));
+        judge_values<std::int64_t>(row, growth, false, false,
+                                   [&](bool broken, Breach) { any |= static_cast<unsigned>(broken); });
+    }
+    return any != 0;
+}
+
+/// The bits of row k.
 unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
                         const BatchOverlay* overlay) noexcept {
-    const RowRiskLimits& l = state.rows_risk[now.rows[k]].limits.newest();
-    const ValuesAfter after = values_after(state, now, k, growth, overlay);
+    if (!has_value_limits(now, k)) return 0;
+    const RowWorth row = worth_of(state, now, k, growth, overlay);
     const bool worst_case = state.has_setting(kGrossWorstCase);
     const bool no_price = worst_case && growth.is_unpriced(k) && growth.quantity > 0;
-    const bool gross_grows = worst_case ? growth.values.gross[k % kPairs] > 0 || no_price : growth.notional > 0;
-    const bool grows = growth.notional > 0;
-    const auto bit = [](bool broken, Breach breach) { return broken ? static_cast<unsigned>(breach) : 0U; };
-    const bool unpriced = no_price && l.max_gross_notional != kUnlimited;
-    return bit(gross_grows && (unpriced || exceeds(after.gross, l.max_gross_notional)), kGross) |
-           bit(grows && exceeds(after.net, l.max_net_notional) && after.net > after.net_before, kNet) |
-           bit(grows && growth.side == Side::buy && exceeds(after.cash, l.cash_limit), kCash) |
-           bit(grows && exceeds(after.traded, l.max_traded_notional), kTraded) |
-           bit((grows || growth.quantity > 0) && after.loss.reason == DenyReason::daily_loss, kDailyLoss) |
-           bit((grows || growth.quantity > 0) && after.loss.reason == DenyReason::drawdown, kDrawdown) |
-           bit((grows || growth.quantity > 0) && after.saturated, kOverflow);
+    unsigned bits = 0;
+    judge_values<Int128>(row, growth, worst_case, no_price,
+                         [&](bool broken, Breach what) { bits |= broken ? static_cast<unsigned>(what) : 0U; });
+    return bits;
 }
 
 void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned breach, const Growth& growth,
                 const BatchOverlay* overlay, Decision& out) noexcept {
-    const RowRiskLimits& l = state.rows_risk[now.rows[k]].limits.newest();
-    const ValuesAfter after = values_after(state, now, k, growth, overlay);
+    const RowWorth row = worth_of(state, now, k, growth, overlay);
+    const RowRiskLimits& l = row.limits;
+    const bool worst_case = state.has_setting(kGrossWorstCase);
+    const ValuesAfter<Int128> after = values_after<Int128>(row, growth, worst_case);
+    const LossBreach loss = loss_breach(l, pnl_of(row.value), row.value.peak);
     const auto refuse = [&](DenyReason reason, Int128 observed, std::int64_t limit) {
         deny(state, reason, {now.rows[k], clamp(observed), limit, Unit::money}, out);
     };
     switch (breach) {
         case kGross:
-            if (growth.is_unpriced(k) && state.has_setting(kGrossWorstCase))
-                return deny(state, DenyReason::reference_price_unknown, out);
+            if (growth.is_unpriced(k) && worst_case) return deny(state, DenyReason::reference_price_unknown, out);
             return refuse(DenyReason::max_gross_notional, after.gross, l.max_gross_notional);
         case kNet: return refuse(DenyReason::max_net_notional, after.net, l.max_net_notional);
         case kCash: return refuse(DenyReason::cash_limit, after.cash, l.cash_limit);
         case kTraded: return refuse(DenyReason::max_traded_notional, after.traded, l.max_traded_notional);
-        default: return refuse(after.loss.reason, after.loss.observed, after.loss.limit);
+        default: return refuse(loss.reason, loss.observed, loss.limit);
     }
 }
 
@@ -463,18 +527,14 @@ bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth,
 /// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
 bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, bool breaks, const BatchOverlay* overlay,
                    Decision& out) noexcept {
-    const bool has_values = (now.set & kHasValueLimits) != 0;
-    if (!breaks && !has_values) [[likely]]
+    const bool value_breaks = (now.set & kHasValueLimits) != 0 && may_break_values(state, now, growth, overlay);
+    if (!breaks && !value_breaks) [[likely]]
         return false;
     RowBreaches broken{};
-    unsigned any = 0;
-    for (std::size_t k = 0; breaks && k < kRowsPerOrder; ++k) any |= broken[k] = breaches(now, k, growth);
-    if (has_values)
-        for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-            if (now.rows[k] != kNoSlot && (now.control[k]->set & kHasValueLimits) != 0)
-                any |= broken[k] |= value_breaches(state, now, k, growth, overlay);
-    if (any == 0) [[likely]]
-        return false;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (breaks) broken[k] |= breaches(now, k, growth);
+        if (value_breaks) broken[k] |= value_breaches(state, now, k, growth, overlay);
+    }
     return deny_first_breach(state, now, broken, growth, overlay, out);
 }
 

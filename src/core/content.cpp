@@ -17,35 +17,39 @@ constexpr std::int64_t kMs = 1'000'000;
 /// What makes two orders the same.
 struct Content {
     std::int64_t price, quantity, stop_price;
-    std::uint32_t instrument;
-    std::uint16_t account;
-    std::uint16_t strategy;   // 0xFFFF: does not matter
-    Side side;
-    OrderType type;
-    TimeInForce tif;
-    std::uint8_t prices;      // which of them are given
-    friend bool operator==(const Content&, const Content&) = default;
+    std::uint64_t where;      // instrument, account, strategy; of the last all ones: does not matter
+    std::uint64_t what;       // side, type, time in force, and which prices are given
+    friend bool operator==(const Content& a, const Content& b) noexcept {
+        return ((a.price ^ b.price) | (a.quantity ^ b.quantity) | (a.stop_price ^ b.stop_price)) == 0 &&
+               ((a.where ^ b.where) | (a.what ^ b.what)) == 0;
+    }
 };
 
+std::uint64_t where_of(const State& state, std::uint32_t instrument, std::uint16_t account, std::uint16_t strategy) noexcept {
+    const std::uint64_t whose = state.has_setting(kContentByStrategy) ? strategy : 0xFFFFU;
+    return static_cast<std::uint64_t>(instrument) << 32 | static_cast<std::uint64_t>(account) << 16 | whose;
+}
+std::uint64_t what_of(Side side, OrderType type, TimeInForce tif, std::uint64_t prices) noexcept {
+    return static_cast<std::uint64_t>(side) << 24 | static_cast<std::uint64_t>(type) << 16 |
+           static_cast<std::uint64_t>(tif) << 8 | prices;
+}
+
 Content content_of(const State& state, const OrderIdentity& i) noexcept {
-    const std::uint16_t strategy = state.has_setting(kContentByStrategy) ? i.strategy : std::uint16_t{0xFFFF};
-    return {i.price,  i.quantity, i.stop_price, i.instrument, i.account,
-            strategy, i.side,     i.type,       i.tif,        static_cast<std::uint8_t>(i.flags & (kHasPrice | kHasStopPrice))};
+    return {i.price, i.quantity, i.stop_price, where_of(state, i.instrument, i.account, i.strategy),
+            what_of(i.side, i.type, i.tif, i.flags & (kHasPrice | kHasStopPrice))};
 }
 
 Content content_of(const State& state, const Caller& caller, const NewOrder& o) noexcept {
-    const std::uint16_t strategy = state.has_setting(kContentByStrategy) ? caller.strategy : std::uint16_t{0xFFFF};
-    const auto prices = static_cast<std::uint8_t>((o.has_price ? kHasPrice : 0U) | (o.has_stop_price ? kHasStopPrice : 0U));
-    return {o.price, o.quantity, o.stop_price, o.instrument, o.account, strategy, o.side, o.type, o.tif, prices};
+    const unsigned prices = (o.has_price ? kHasPrice : 0U) | (o.has_stop_price ? kHasStopPrice : 0U);
+    return {o.price, o.quantity, o.stop_price, where_of(state, o.instrument, o.account, caller.strategy),
+            what_of(o.side, o.type, o.tif, prices)};
 }
 
 std::uint64_t hash_of(const Content& c) noexcept {
     std::uint64_t h =
         base::mix(static_cast<std::uint64_t>(c.price) * 0x9FB21C651E98DF25ULL ^ static_cast<std::uint64_t>(c.quantity));
-    h = base::mix(h ^ static_cast<std::uint64_t>(c.stop_price) ^ static_cast<std::uint64_t>(c.instrument) << 32 ^
-                  static_cast<std::uint64_t>(c.account) << 16 ^ c.strategy);
-    return base::mix(h ^ static_cast<std::uint64_t>(c.side) << 24 ^ static_cast<std::uint64_t>(c.type) << 16 ^
-                     static_cast<std::uint64_t>(c.tif) << 8 ^ c.prices);
+    h = base::mix(h ^ static_cast<std::uint64_t>(c.stop_price) ^ c.where);
+    return base::mix(h ^ c.what);
 }
 
 bool is_indexed(const OrderIdentity& identity) noexcept {
@@ -80,76 +84,126 @@ struct ContentLimit {
     std::uint32_t count = 0;
 };
 
-/// Counts the accepted orders of this content in all windows, newest first, in one walk.
-void count_accepted(const State& state, std::uint32_t newest, std::int64_t now_ns, std::span<ContentLimit> limits) noexcept {
-    std::int64_t longest = 0;
-    for (const ContentLimit& limit : limits) longest = std::max(longest, limit.window_ns);
+/// Visits the accepted orders of one content that are younger than `longest_ns`, newest first, with their age, until `visit`
+/// says that it has seen enough.
+template <class Visit>
+inline void each_younger(const State& state, std::uint32_t newest, std::int64_t now_ns, std::int64_t longest_ns,
+                         Visit visit) noexcept {
     std::uint32_t steps = 0;
     for (std::uint32_t slot = newest; slot < state.geometry.orders && steps < kMostCounted; ++steps) {
         const OrderIdentity& identity = state.orders[slot].identity;
         const base::Int128 age = static_cast<base::Int128>(now_ns) - identity.created_ns;
-        if (age >= longest) return;
-        for (ContentLimit& limit : limits) limit.count += age < limit.window_ns ? 1U : 0U;
+        if (age >= longest_ns || !visit(age)) return;
         // Always an earlier slot, so this ends.
         if (identity.content_previous != kNoSlot && identity.content_previous >= slot) return;
         slot = identity.content_previous;
     }
 }
 
-}  // namespace
+/// Members of the same batch that have this content.
+struct InBatch {
+    std::uint32_t count = 0;
+    std::size_t last = 0;
+};
 
-bool limits_content(const RowsNow& now) noexcept { return (now.set & kHasContentLimit) != 0; }
-
-const std::uint64_t* prefetch_content(const State& state, const Caller& caller, const NewOrder& order) noexcept {
-    const std::uint64_t hash = hash_of(content_of(state, caller, order));
-    const std::uint64_t* word = &state.content_index[hash & (state.geometry.content_index - 1U)];
-    __builtin_prefetch(word, 1, 3);
-    return word;
+InBatch count_batch(const State& state, const Caller& caller, const Content& content, const BatchOverlay& overlay) noexcept {
+    InBatch same;
+    for (std::size_t i = 0; i < overlay.orders(); ++i)
+        if (content_of(state, caller, overlay.members()[i]) == content) same = {same.count + 1, i};
+    return same;
 }
 
-void prefetch_newest(const State& state, const std::uint64_t* word) noexcept {
-    const auto slot = static_cast<std::uint32_t>(load_relaxed(*word)) - 1U;
+/// The limits of row k, if it has some.
+bool limit_of(const State& state, const RowsNow& now, std::size_t k, ContentLimit& limit) noexcept {
+    if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasContentLimit) == 0) return false;
+    const RowRiskLimits& row = state.rows_risk[now.rows[k]].limits.newest();
+    limit = {k, std::min(row.max_same_content, kMostCounted), kMs * row.content_window_ms, 0};
+    return true;
+}
+
+/// Whether the smallest limit is reached within the longest window: only then can one be reached in its own.
+bool may_repeat(const State& state, const RowsNow& now, std::uint32_t newest, std::uint32_t in_batch,
+                std::int64_t now_ns) noexcept {
+    std::uint32_t least = kMostCounted;
+    std::int64_t longest_ns = 0;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        ContentLimit limit;
+        if (!limit_of(state, now, k, limit)) continue;
+        least = std::min(least, limit.limit);
+        longest_ns = std::max(longest_ns, limit.window_ns);
+    }
+    std::uint32_t count = in_batch;
+    each_younger(state, newest, now_ns, longest_ns, [&](base::Int128) { return ++count < least; });
+    return count >= least;
+}
+
+/// The first limit that is reached refuses. Counts in all windows, in one walk.
+[[gnu::cold]] bool deny_repeated(const State& state, const RowsNow& now, std::uint32_t newest, std::uint32_t in_batch,
+                                 std::int64_t now_ns, Decision& out) noexcept {
+    std::array<ContentLimit, kRowsPerOrder> limits;
+    std::size_t size = 0;
+    std::int64_t longest_ns = 0;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (!limit_of(state, now, k, limits[size])) continue;
+        limits[size].count = in_batch;
+        longest_ns = std::max(longest_ns, limits[size++].window_ns);
+    }
+    each_younger(state, newest, now_ns, longest_ns, [&](base::Int128 age) {
+        for (std::size_t i = 0; i < size; ++i) limits[i].count += age < limits[i].window_ns ? 1U : 0U;
+        return true;
+    });
+    for (std::size_t i = 0; i < size; ++i)
+        if (const ContentLimit& l = limits[i]; l.count >= l.limit)
+            return deny(state, DenyReason::duplicate_content, {now.rows[l.row], l.count + 1LL, l.limit, Unit::orders}, out),
+                   true;
+    return false;
+}
+
+}  // namespace
+
+std::uint64_t content_hash(const State& state, const Caller& caller, const NewOrder& order) noexcept {
+    return hash_of(content_of(state, caller, order));
+}
+
+void prefetch_content(const State& state, std::uint64_t hash) noexcept {
+    __builtin_prefetch(&state.content_index[hash & (state.geometry.content_index - 1U)], 1, 3);
+}
+
+void prefetch_newest(const State& state, std::uint64_t hash) noexcept {
+    const std::uint64_t word = load_relaxed(state.content_index[hash & (state.geometry.content_index - 1U)]);
+    const auto slot = static_cast<std::uint32_t>(word) - 1U;
     if (slot >= state.geometry.orders) return;
     const auto* identity = reinterpret_cast<const char*>(&state.orders[slot].identity);
     __builtin_prefetch(identity, 0, 3);
     __builtin_prefetch(identity + 64, 0, 3);
 }
 
-bool deny_content(const State& state, const Caller& caller, const RowsNow& now, const NewOrder& order,
+bool deny_content(const State& state, const Caller& caller, const RowsNow& now, const NewOrder& order, std::uint64_t hash,
                   const BatchOverlay* overlay, std::uint32_t& previous, Decision& out) noexcept {
     const Content content = content_of(state, caller, order);
-    previous = find_content(state, content, hash_of(content)).slot;
-    std::uint32_t in_batch = 0;
-    std::size_t last_member = 0;
-    for (std::size_t i = 0; overlay != nullptr && i < overlay->orders(); ++i) {
-        if (content_of(state, caller, overlay->members()[i]) != content) continue;
-        ++in_batch;
-        last_member = i;
-    }
+    previous = find_content(state, content, hash).slot;
+    const InBatch batch = overlay == nullptr ? InBatch{} : count_batch(state, caller, content, *overlay);
     const std::int64_t now_ns = event_time(state, caller.now_ns);
-    std::array<ContentLimit, kRowsPerOrder> limits;
-    std::size_t size = 0;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasContentLimit) == 0) continue;
-        const RowRiskLimits& row = state.rows_risk[now.rows[k]].limits.newest();
-        limits[size++] = {k, std::min(row.max_same_content, kMostCounted), kMs * row.content_window_ms, in_batch};
-    }
-    count_accepted(state, previous, now_ns, {limits.data(), size});
-    for (std::size_t i = 0; i < size; ++i)
-        if (const ContentLimit& l = limits[i]; l.count >= l.limit)
-            return deny(state, DenyReason::duplicate_content, {now.rows[l.row], l.count + 1LL, l.limit, Unit::orders}, out),
-                   true;
-    if (in_batch != 0) previous = static_cast<std::uint32_t>(load_relaxed(state.log->next_order) + last_member);
+    if (may_repeat(state, now, previous, batch.count, now_ns) && deny_repeated(state, now, previous, batch.count, now_ns, out))
+        return true;
+    if (batch.count != 0) previous = static_cast<std::uint32_t>(load_relaxed(state.log->next_order) + batch.last);
     return false;
 }
 
 void index_content(State& state, std::uint32_t slot) noexcept {
-    const Content content = content_of(state, state.orders[slot].identity);
+    const OrderIdentity& identity = state.orders[slot].identity;
+    const Content content = content_of(state, identity);
     const std::uint64_t hash = hash_of(content);
+    const std::uint64_t own = (hash >> 32 << 32) | (slot + 1ULL);
+    std::uint64_t& home = state.content_index[hash & (state.geometry.content_index - 1U)];
+    // Nearly always it leads to the order before, or nowhere yet; that one needs no look at what it is.
+    const std::uint64_t before =
+        identity.content_previous == kNoSlot ? 0 : (hash >> 32 << 32) | (identity.content_previous + 1ULL);
+    if (load_relaxed(home) == before) return store_release(home, own);
     const Place place = find_content(state, content, hash);
     // A later order of the same content stands there already: this event is being repeated.
     if (!place.room || (place.slot != kNoSlot && place.slot >= slot)) return;
-    store_release(state.content_index[place.word], (hash >> 32 << 32) | (slot + 1ULL));
+    store_release(state.content_index[place.word], own);
 }
 
 void rebuild_content(State& state) noexcept {

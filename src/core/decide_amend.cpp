@@ -119,9 +119,8 @@ bool deny_prohibited(const State& state, const RowsNow& rows, const Life& life, 
 /// Checks 8 and 10; from here on a refusal counts as a message.
 bool deny_message(const State& state, const RowsNow& rows, Life& life, const Target& target, std::int64_t now_ns,
                   Decision& out) noexcept {
-    if (!target.down && deny_rate(state, rows, nullptr, now_ns, out)) return true;
-    life.metered = metered_of(state, rows, target.down ? Message::relief : Message::request);
-    if (target.down) return false;
+    if (target.down) return life.metered = metered_as_relief(state, rows), false;
+    if (deny_rate(state, rows, nullptr, now_ns, life.metered, out)) return true;
     out.metered = life.metered;
     const OrderIdentity& i = *life.identity;
     // A stop that was filled in part has triggered: it is what it then became.
@@ -132,14 +131,13 @@ bool deny_message(const State& state, const RowsNow& rows, Life& life, const Tar
         i.instrument,   i.side, by_limit ? OrderType::limit : OrderType::market, target.has_price, false, target.price, 0,
         target.quantity};
     const bool meets_more = target.more_aggressive || (!by_limit && target.quantity > life.now->quantity);
-    if (meets_more && deny_self_match(state, i.account, order, nullptr, out)) return true;
     BookKey key = 0;
-    const bool moves = target.price_changes && incoming_key(state, order, key);
+    if (!keeps_books(state) || !incoming_key(state, order, key)) return false;
+    if (meets_more && deny_self_match(state, i.account, order, key, nullptr, out)) return true;
     // With an order that is in no book, nobody can say what this one would meet.
     const bool unknown = meets_more && load_relaxed(state.status->book_overflow) != 0;
-    const bool room = !unknown && (!moves || has_book_room(state, i.account, i.instrument, i.side, key));
-    if (!keeps_books(state) || room) return false;
-    return deny_full_books(state, out);
+    const bool room = !target.price_changes || has_book_room(state, i.account, i.instrument, i.side, key);
+    return (unknown || !room) && deny_full_books(state, out);
 }
 
 /// Checks 7, 8, 10, 11 and 12 on the growth that the request asks for.
@@ -215,7 +213,7 @@ void decide_cancel(const State& state, const Caller& caller, std::uint32_t accou
     RowsNow rows;
     const OrderIdentity& i = *life.identity;
     load_rows(state, rows_of(state.geometry, i.account, i.strategy, i.instrument), nullptr, rows);
-    life.metered = metered_of(state, rows, Message::relief);
+    life.metered = metered_as_relief(state, rows);
     life.changed = !life.has(kPendingCancel) || life.metered.all_messages != 0;
     life.set(kPendingCancel);
     write_life(state, life, header_of(EventType::cancel_requested, caller), out);

@@ -60,36 +60,39 @@ unsigned kinds_on(const State& state, std::uint32_t row) noexcept {
            kRiskLimitKinds;
 }
 
-void prefetch_risk(const State& state, std::uint32_t row, unsigned kinds) noexcept {
-    const auto lines = [](const auto& record, int for_writing) {
-        const auto* at = reinterpret_cast<const char*>(&record);
-        for (std::size_t line = 0; line < sizeof record; line += 64)
-            for_writing != 0 ? __builtin_prefetch(at + line, 1, 3) : __builtin_prefetch(at + line, 0, 3);
-    };
+/// Lines `from` to `to` of a record.
+template <int kForWriting, class T>
+inline void prefetch_lines(const T& record, std::size_t from, std::size_t to) noexcept {
+    for (std::size_t at = 64 * from; at < 64 * to; at += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(&record) + at, kForWriting, 3);
+}
+
+/// Addresses only: nothing here waits for what it asks for.
+inline void prefetch_risk(const State& state, std::uint32_t row, unsigned kinds) noexcept {
     const RowRisk& risk = state.rows_risk[row];
-    lines(risk.limits, 0);
-    if ((kinds & kHasValueLimits) != 0) lines(risk.value, 0), lines(state.rows_cold[row].day, 0);
-    if ((kinds & kHasMessageLimits) != 0) lines(risk.meters, 1);
+    prefetch_lines<0>(risk.limits, 0, 4);
+    if ((kinds & kHasValueLimits) != 0) {
+        prefetch_lines<0>(risk.value, 0, 2);
+        prefetch_lines<0>(state.rows_cold[row].day, 0, 2);
+    }
+    if ((kinds & kHasMessageLimits) != 0) prefetch_lines<1>(risk.meters, 0, 2);
 }
 
 }  // namespace
 
 void prefetch_controls(const State& state, const Caller& caller, const NewOrder& order) noexcept {
+    const bool known = order.account < state.geometry.accounts && order.instrument < state.geometry.instruments;
+    if (known && (order.side == Side::buy || order.side == Side::sell)) prefetch_books(state, order.account, priced_of(order));
     unsigned any = 0;
     std::array<unsigned, kRowsPerOrder> kinds{};
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) any |= kinds[k] = kinds_on(state, order.rows[k]);
-    const bool known = order.account < state.geometry.accounts && order.instrument < state.geometry.instruments;
-    if (known && (order.side == Side::buy || order.side == Side::sell)) prefetch_books(state, order.account, priced_of(order));
-    if (any == 0) [[likely]]
-        return;
+    if (any == 0) return;
+    if ((any & kHasContentLimit) != 0) prefetch_content(state, content_hash(state, caller, order));
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if (kinds[k] != 0) prefetch_risk(state, order.rows[k], kinds[k]);
-    const std::uint64_t* content = (any & kHasContentLimit) != 0 ? prefetch_content(state, caller, order) : nullptr;
-    __builtin_prefetch(&state.references[known ? order.instrument : 0], 0, 3);
-    __builtin_prefetch(reinterpret_cast<const char*>(&state.references[known ? order.instrument : 0]) + 64, 0, 3);
+    prefetch_lines<0>(state.references[known ? order.instrument : 0], 0, 2);
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((kinds[k] & kHasMessageLimits) != 0) prefetch_budgets(state, order.rows[k]);
-    if (content != nullptr) prefetch_newest(state, content);
 }
 
 namespace {
@@ -134,10 +137,8 @@ bool deny_identity(const State& state, const Caller& caller, const NewOrder& ord
 }
 
 /// Check 12, the books of own orders: apply cannot fail, so their room is looked for before.
-bool deny_book_room(const State& state, const RowsNow& now, const NewOrder& order, std::size_t batched,
+bool deny_book_room(const State& state, const RowsNow& now, const NewOrder& order, BookKey key, std::size_t batched,
                     Decision& out) noexcept {
-    BookKey key = 0;
-    if (!keeps_books(state) || !incoming_key(state, priced_of(order), key)) return false;
     const bool room = has_book_room(state, order.account, order.instrument, order.side, key, batched) &&
                       load_relaxed(state.status->book_overflow) == 0;
     if (room) [[likely]]
@@ -238,6 +239,10 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
                      Decision& out) noexcept {
     RowsNow now;
     load_rows(state, order.rows, overlay, now);
+    Terms terms;
+    terms.indexes_content = limits_content(now);
+    const std::uint64_t content = terms.indexes_content ? content_hash(state, caller, order) : 0;
+    if (terms.indexes_content) prefetch_newest(state, content);
     // 1 room in the log, 2 trading states … 4 the id
     if (deny_log_room(state, now, Intent::new_order, order.side, order.quantity, out)) [[unlikely]]
         return;
@@ -259,7 +264,6 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     const PricedOrder priced = priced_of(order);
     if (deny_shape(state, priced, out)) [[unlikely]]
         return;
-    Terms terms;
     if (deny_reference(state, priced, now_ns, terms.reserved_price, out)) [[unlikely]]
         return;
     // 7 mandatory and single-order limits
@@ -272,13 +276,15 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
         return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
     // 8 message budget, 9 duplicate content, 10 self-match; what is refused from here to 11 counts as a message
-    if (deny_rate(state, now, overlay, now_ns, out)) [[unlikely]]
+    if (deny_rate(state, now, overlay, now_ns, terms.metered, out)) [[unlikely]]
         return;
-    terms.metered = out.metered = metered_of(state, now, Message::request);
-    terms.indexes_content = limits_content(now);
-    if (terms.indexes_content && deny_content(state, caller, now, order, overlay, terms.content_previous, out)) [[unlikely]]
+    out.metered = terms.metered;
+    if (terms.indexes_content && deny_content(state, caller, now, order, content, overlay, terms.content_previous, out))
+        [[unlikely]]
         return;
-    if (deny_self_match(state, order.account, priced, overlay, out)) [[unlikely]]
+    BookKey key = 0;
+    const bool books = keeps_books(state) && incoming_key(state, priced, key);
+    if (books && deny_self_match(state, order.account, priced, key, overlay, out)) [[unlikely]]
         return;
     // 11 exposures, 12 tables
     value_order(state, now, order, overlay, now_ns, growth, terms);
@@ -286,7 +292,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
         return;
     out.metered = {};
     const std::uint64_t batched = overlay == nullptr ? 0 : overlay->orders();
-    if (deny_capacity(state, batched + 1, out) || deny_book_room(state, now, order, batched, out)) [[unlikely]]
+    if (deny_capacity(state, batched + 1, out) || (books && deny_book_room(state, now, order, key, batched, out))) [[unlikely]]
         return;
     accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
 }
@@ -314,7 +320,10 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     terms.reserved_notional = *notional;
     Growth growth{order.side, order.quantity, *notional, order.quantity, *notional, 1};
     value_order(state, now, order, nullptr, now_ns, growth, terms);
-    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) || deny_book_room(state, now, order, 0, out))
+    BookKey key = 0;
+    const bool books = keeps_books(state) && incoming_key(state, priced, key);
+    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) ||
+        (books && deny_book_room(state, now, order, key, 0, out)))
         return;
     accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);
     // The venue has it: nothing has to be acknowledged.

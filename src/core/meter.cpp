@@ -10,33 +10,47 @@ namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
 
-/// A moment within the window that ends at `now_ns`; a message leaves it exactly one window after it was sent.
-bool is_within(std::int64_t time_ns, std::int64_t now_ns, std::int64_t window_ns) noexcept {
-    return static_cast<base::Int128>(now_ns) - time_ns < window_ns;
-}
-
-/// n / stride. Nearly every stride is 1, and a division takes longer than all the rest of a budget.
-std::uint64_t by_stride(std::uint64_t n, std::uint32_t stride) noexcept { return stride == 1 ? n : n / stride; }
-
-/// One budget: its count, the times it kept, and messages of the same batch that are not counted yet.
-struct Budget {
-    const BudgetRing* ring = nullptr;
-    std::uint64_t count = 0;
-    std::uint32_t stride = 1;
-    std::uint64_t pending = 0;
+/// The stretch of time that a budget is for.
+struct Window {
+    std::int64_t now_ns;
+    std::int64_t size_ns;
+    /// A moment within the window, which ends now; a message leaves it exactly one window after it was sent.
+    [[nodiscard]] bool holds(std::int64_t time_ns) const noexcept {
+        std::int64_t age = 0;
+        if (__builtin_sub_overflow(now_ns, time_ns, &age)) [[unlikely]]
+            return now_ns < time_ns;
+        return age < size_ns;
+    }
 };
 
-/// Whether `limit` messages or more lie in the window. With a stride the time asked for may be that of a later message, so
-/// the answer errs towards yes.
-bool is_used(const Budget& budget, std::uint64_t limit, std::int64_t now_ns, std::int64_t window_ns) noexcept {
-    if (limit == 0) return true;
-    const std::uint64_t total = budget.count + budget.pending;
+/// n / stride. A stride of 1 needs no division, and others one of half the length for the first four thousand million messages.
+std::uint64_t by_stride(std::uint64_t n, std::uint32_t stride) noexcept {
+    if (stride == 1) return n;
+    return n >> 32 == 0 ? static_cast<std::uint32_t>(n) / stride : n / stride;
+}
+
+/// One budget: its count, and where the times are that it kept.
+struct Budget {
+    std::uint64_t count;
+    std::uint32_t ring;
+    std::uint32_t stride;  // 0 stands for 1
+};
+
+/// Whether `limit` messages or more lie in the window, `pending` ones of the same batch among them. With a stride the time
+/// asked for may be that of a later message, so the answer errs towards yes.
+inline bool is_used(const State& state, const Budget& budget, std::uint64_t pending, std::uint64_t limit,
+                    const Window& window) noexcept {
+    // A value without a ring cannot be judged (INV-12).
+    if (limit == 0 || budget.ring >= state.geometry.budget_rings) return true;
+    const std::uint64_t total = budget.count + pending;
     if (total < limit) return false;
     const std::uint64_t oldest = total - limit;
-    const std::uint64_t sample = by_stride(oldest + budget.stride - 1, budget.stride);
-    if (sample * budget.stride >= budget.count) return true;
-    const auto& word = reinterpret_cast<const std::uint64_t&>(budget.ring->times_ns[sample % kBudgetTimes]);
-    return is_within(static_cast<std::int64_t>(load_relaxed(word)), now_ns, window_ns);
+    const std::uint32_t stride = std::max(budget.stride, 1U);
+    const std::uint64_t sample = by_stride(oldest + stride - 1, stride);
+    if (sample * stride >= budget.count) return true;
+    const auto& times = state.budget_rings[budget.ring].times_ns;
+    const auto& word = reinterpret_cast<const std::uint64_t&>(times[sample % kBudgetTimes]);
+    return window.holds(static_cast<std::int64_t>(load_relaxed(word)));
 }
 
 void keep_time(std::int64_t (&times)[kBudgetTimes], std::uint64_t count, std::uint32_t stride, std::int64_t time_ns) noexcept {
@@ -45,105 +59,104 @@ void keep_time(std::int64_t (&times)[kBudgetTimes], std::uint64_t count, std::ui
     store_relaxed(reinterpret_cast<std::uint64_t&>(times[sample % kBudgetTimes]), static_cast<std::uint64_t>(time_ns));
 }
 
-/// The budgets of one row, as one look at its records.
-struct RowBudgets {
-    const RowRiskLimits* limits;
-    Budget requests;
-    Budget all;
-    std::int64_t window_ns;
-    bool starts_used;   ///< its counting began less than a window ago
-};
-
-RowBudgets budgets_of(const State& state, std::uint32_t row, const BatchOverlay* overlay, std::int64_t now_ns) noexcept {
-    const RowMeters& meters = state.rows_risk[row].meters.newest();
-    RowBudgets b{};
-    b.limits = &state.rows_risk[row].limits.newest();
-    const std::uint64_t pending = overlay == nullptr ? 0 : overlay->orders_on(row);
-    const auto ring = [&](std::uint32_t slot) {
-        return slot < state.geometry.budget_rings ? &state.budget_rings[slot] : nullptr;
-    };
-    b.requests = {ring(meters.messages_ring), meters.messages, std::max(meters.messages_stride, 1U), pending};
-    b.all = {ring(meters.all_ring), meters.all_messages, std::max(meters.all_stride, 1U), pending};
-    b.window_ns = kMs * b.limits->window_ms;
-    const std::int64_t since = std::max(meters.since_ns, static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns)));
-    b.starts_used = since != 0 && is_within(since, now_ns, b.window_ns);
-    return b;
-}
-
 /// Part of max_all_messages that new orders and amends may use.
 std::uint32_t request_share(const RowRiskLimits& limits) noexcept {
     return static_cast<std::uint32_t>(static_cast<std::uint64_t>(limits.max_all_messages) *
                                       (10000U - std::min(limits.cancel_headroom_bps, 10000U)) / 10000U);
 }
 
-bool deny_budget(const State& state, std::uint32_t row, const RowBudgets& b, const Budget& budget, std::uint32_t limit,
-                 std::int64_t now_ns, Decision& out) noexcept {
-    // A value without a ring cannot be judged (INV-12).
-    if (!b.starts_used && budget.ring != nullptr && !is_used(budget, limit, now_ns, b.window_ns)) return false;
-    return deny(state, DenyReason::rate_limit, {row, static_cast<std::int64_t>(limit) + 1, limit, Unit::messages}, out), true;
+/// Which budgets of a row count a message: that of new orders and amends as long as there is a ring for its times, that of all
+/// messages only while its limit has a value, too.
+bool counts_requests(const RowMeters& meters) noexcept { return meters.messages_ring != kNoSlot; }
+bool counts_all(const RowMeters& meters, const RowRiskLimits& limits) noexcept {
+    return limits.max_all_messages != kUnlimitedCount && meters.all_ring != kNoSlot;
+}
+std::uint8_t bit_of(bool set, std::size_t k) noexcept { return static_cast<std::uint8_t>(static_cast<unsigned>(set) << k); }
+
+/// Rules that one more request would break, in the order of the refusals.
+constexpr unsigned kRequests = 1, kShare = 2, kAllMessages = 4;
+
+/// Overuse of the budgets of row k, and its bits among those that count the request.
+inline unsigned overuse_of(const State& state, const RowsNow& now, std::size_t k, std::uint64_t pending, std::int64_t now_ns,
+                           Metered& metered) noexcept {
+    const RowRisk& risk = state.rows_risk[now.rows[k]];
+    const RowMeters& meters = risk.meters.newest();
+    const RowRiskLimits& limits = risk.limits.newest();
+    metered.messages |= bit_of(counts_requests(meters), k);
+    metered.all_messages |= bit_of(counts_all(meters, limits), k);
+    const bool limits_requests = limits.max_messages != kUnlimitedCount;
+    const bool limits_all = limits.max_all_messages != kUnlimitedCount;
+    const Window window{now_ns, kMs * limits.window_ms};
+    const std::int64_t since = std::max(meters.since_ns, static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns)));
+    // Its counting began less than a window ago: what was sent before is not known.
+    if (since != 0 && window.holds(since)) [[unlikely]]
+        return (limits_requests ? kRequests : 0U) | (limits_all ? kShare | kAllMessages : 0U);
+    const Budget requests{meters.messages, meters.messages_ring, meters.messages_stride};
+    const Budget all{meters.all_messages, meters.all_ring, meters.all_stride};
+    unsigned used = 0;
+    if (limits_requests && is_used(state, requests, pending, limits.max_messages, window)) used |= kRequests;
+    if (!limits_all) return used;
+    if (is_used(state, requests, pending, request_share(limits), window)) used |= kShare;
+    if (is_used(state, all, pending, limits.max_all_messages, window)) used |= kAllMessages;
+    return used;
+}
+
+using RowOveruse = std::array<std::uint8_t, kRowsPerOrder>;
+
+/// The first refusal: rule by rule, and in each rule scope by scope.
+[[gnu::cold]] void deny_overuse(const State& state, const RowsNow& now, const RowOveruse& used, Decision& out) noexcept {
+    for (const unsigned rule : {kRequests, kShare, kAllMessages}) {
+        for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+            if ((used[k] & rule) == 0) continue;
+            const RowRiskLimits& limits = state.rows_risk[now.rows[k]].limits.newest();
+            const std::uint32_t limit = rule == kRequests ? limits.max_messages
+                                        : rule == kShare  ? request_share(limits)
+                                                          : limits.max_all_messages;
+            return deny(state, DenyReason::rate_limit,
+                        {now.rows[k], static_cast<std::int64_t>(limit) + 1, limit, Unit::messages}, out);
+        }
+    }
 }
 
 }  // namespace
 
-bool has_budget(const RowsNow& now) noexcept { return (now.set & kHasMessageLimits) != 0; }
-
-Metered metered_of(const State& state, const RowsNow& now, Message message) noexcept {
-    Metered metered{};
-    if (!has_budget(now)) [[likely]]
-        return metered;
+bool deny_over_budget(const State& state, const RowsNow& now, const BatchOverlay* overlay, std::int64_t now_ns,
+                      Metered& metered, Decision& out) noexcept {
+    RowOveruse used{};
+    Metered counted{};
+    unsigned any = 0;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasMessageLimits) == 0) continue;
-        const RowMeters& meters = state.rows_risk[now.rows[k]].meters.newest();
-        const auto bit = static_cast<std::uint8_t>(1U << k);
-        if (message == Message::request && meters.messages_ring != kNoSlot) metered.messages |= bit;
-        // A ring stays when its limit goes; it counts only while there is one.
-        const bool limits_all = state.rows_risk[now.rows[k]].limits.newest().max_all_messages != kUnlimitedCount;
-        if (limits_all && meters.all_ring != kNoSlot) metered.all_messages |= bit;
+        const std::uint64_t pending = overlay == nullptr ? 0 : overlay->orders_on(now.rows[k]);
+        any |= used[k] = static_cast<std::uint8_t>(overuse_of(state, now, k, pending, now_ns, counted));
+    }
+    if (any != 0) [[unlikely]]
+        return deny_overuse(state, now, used, out), true;
+    metered = counted;
+    return false;
+}
+
+Metered metered_as_relief(const State& state, const RowsNow& now) noexcept {
+    Metered metered{};
+    if (!has_budget(now)) return metered;
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasMessageLimits) == 0) continue;
+        const RowRisk& risk = state.rows_risk[now.rows[k]];
+        metered.all_messages |= bit_of(counts_all(risk.meters.newest(), risk.limits.newest()), k);
     }
     return metered;
 }
 
-bool deny_rate(const State& state, const RowsNow& now, const BatchOverlay* overlay, std::int64_t now_ns,
-               Decision& out) noexcept {
-    if (!has_budget(now)) [[likely]]
-        return false;
-    std::array<RowBudgets, kRowsPerOrder> budgets;
-    std::array<std::uint32_t, kRowsPerOrder> rows{};
-    std::size_t size = 0;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        if (now.rows[k] == kNoSlot || (now.control[k]->set & kHasMessageLimits) == 0) continue;
-        budgets[size] = budgets_of(state, now.rows[k], overlay, now_ns);
-        rows[size++] = now.rows[k];
-    }
-    // Rule by rule, and in each rule scope by scope.
-    for (std::size_t i = 0; i < size; ++i) {
-        const std::uint32_t limit = budgets[i].limits->max_messages;
-        if (limit != kUnlimitedCount && deny_budget(state, rows[i], budgets[i], budgets[i].requests, limit, now_ns, out))
-            return true;
-    }
-    for (std::size_t i = 0; i < size; ++i) {
-        if (budgets[i].limits->max_all_messages == kUnlimitedCount) continue;
-        const std::uint32_t share = request_share(*budgets[i].limits);
-        if (deny_budget(state, rows[i], budgets[i], budgets[i].requests, share, now_ns, out)) return true;
-    }
-    for (std::size_t i = 0; i < size; ++i) {
-        const std::uint32_t limit = budgets[i].limits->max_all_messages;
-        if (limit != kUnlimitedCount && deny_budget(state, rows[i], budgets[i], budgets[i].all, limit, now_ns, out))
-            return true;
-    }
-    return false;
-}
-
 namespace {
 
-/// The time that decides about one more message of `limit`, and the place where its own time will go.
+/// The time that decides about one more message of `limit`, and the place where its own time will go. Not where only every
+/// so many messages one time is kept: most of them need neither.
 void prefetch_budget(const State& state, std::uint32_t ring, std::uint64_t count, std::uint32_t stride,
                      std::uint32_t limit) noexcept {
-    if (ring >= state.geometry.budget_rings || limit == kUnlimitedCount) return;
-    const std::uint32_t step = std::max(stride, 1U);
+    if (stride > 1 || ring >= state.geometry.budget_rings || limit == kUnlimitedCount) return;
     const auto& times = state.budget_rings[ring].times_ns;
-    __builtin_prefetch(&times[by_stride(count, step) % kBudgetTimes], 1, 3);
-    if (count >= limit) __builtin_prefetch(&times[by_stride(count - limit + step - 1, step) % kBudgetTimes], 0, 3);
+    __builtin_prefetch(&times[count % kBudgetTimes], 1, 3);
+    if (count >= limit) __builtin_prefetch(&times[(count - limit) % kBudgetTimes], 0, 3);
 }
 
 }  // namespace
@@ -165,9 +178,9 @@ std::optional<std::uint64_t> messages_in_window(const State& state, std::uint32_
     const std::uint32_t limit = all ? limits.max_all_messages : limits.max_messages;
     const std::uint32_t ring = all ? meters.all_ring : meters.messages_ring;
     if (limit == kUnlimitedCount || ring >= state.geometry.budget_rings) return std::nullopt;
-    const std::int64_t window_ns = kMs * limits.window_ms;
     const std::int64_t since = std::max(meters.since_ns, static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns)));
-    if (since != 0 && is_within(since, now_ns, window_ns)) return limit;
+    const Window window{now_ns, kMs * limits.window_ms};
+    if (since != 0 && window.holds(since)) return limit;
     const std::uint64_t count = all ? meters.all_messages : meters.messages;
     const std::uint32_t stride = std::max(all ? meters.all_stride : meters.messages_stride, 1U);
     const std::uint64_t kept = (count + stride - 1) / stride;
@@ -175,30 +188,47 @@ std::optional<std::uint64_t> messages_in_window(const State& state, std::uint32_
     for (; within < std::min<std::uint64_t>(kept, kBudgetTimes); ++within) {
         const auto& word =
             reinterpret_cast<const std::uint64_t&>(state.budget_rings[ring].times_ns[(kept - 1 - within) % kBudgetTimes]);
-        if (!is_within(static_cast<std::int64_t>(load_relaxed(word)), now_ns, window_ns)) break;
+        if (!window.holds(static_cast<std::int64_t>(load_relaxed(word)))) break;
     }
     return std::min(within * stride, count);
 }
 
-void count_messages(State& state, const EventHeader& header, Metered metered) noexcept {
-    if ((metered.messages | metered.all_messages) == 0) [[likely]]
-        return;
+namespace {
+
+/// One more message in a budget: its time, where one is kept; the count, which says where, follows.
+inline void keep_in_ring(const State& state, std::uint32_t ring, std::uint64_t count, std::uint32_t stride,
+                         std::int64_t time_ns) noexcept {
+    if (!state.keeps_derived || ring >= state.geometry.budget_rings) return;
+    keep_time(state.budget_rings[ring].times_ns, count, std::max(stride, 1U), time_ns);
+}
+
+/// Field by field, so that the record goes from one copy to the other in registers.
+inline void count_on_row(State& state, std::uint32_t row, const EventHeader& header, bool request, bool any) noexcept {
+    Versioned<RowMeters>& meters = state.rows_risk[row].meters;
+    const RowMeters& now = meters.newest();
+    if (load_relaxed(now.seq) >= header.seq) return;
+    if (request) keep_in_ring(state, now.messages_ring, now.messages, now.messages_stride, header.time_ns);
+    if (any) keep_in_ring(state, now.all_ring, now.all_messages, now.all_stride, header.time_ns);
+    RowMeters next{};
+    next.messages = now.messages + (request ? 1U : 0U);
+    next.all_messages = now.all_messages + (any ? 1U : 0U);
+    next.since_ns = now.since_ns;
+    next.messages_ring = now.messages_ring;
+    next.all_ring = now.all_ring;
+    next.messages_stride = now.messages_stride;
+    next.all_stride = now.all_stride;
+    meters.store(header.seq, next);
+}
+
+}  // namespace
+
+void count_metered(State& state, const EventHeader& header, Metered metered) noexcept {
     const RowSet rows = rows_of(state.geometry, header.account, header.strategy, header.instrument);
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         const bool request = (metered.messages >> k & 1U) != 0;
         const bool any = (metered.all_messages >> k & 1U) != 0;
         if (rows[k] == kNoSlot || !(request || any)) continue;
-        state.rows_risk[rows[k]].meters.update(header.seq, [&](RowMeters& next) {
-            const std::uint32_t rings = state.keeps_derived ? state.geometry.budget_rings : 0;
-            if (request && next.messages_ring < rings)
-                keep_time(state.budget_rings[next.messages_ring].times_ns, next.messages, std::max(next.messages_stride, 1U),
-                          header.time_ns);
-            if (any && next.all_ring < rings)
-                keep_time(state.budget_rings[next.all_ring].times_ns, next.all_messages, std::max(next.all_stride, 1U),
-                          header.time_ns);
-            next.messages += request ? 1U : 0U;
-            next.all_messages += any ? 1U : 0U;
-        });
+        count_on_row(state, rows[k], header, request, any);
     }
 }
 
@@ -240,9 +270,10 @@ bool breaks(const BreakerSlot& slot, Breaker what, std::uint32_t limit, std::int
     if (count < most) return false;
     const std::uint64_t oldest = count - most;
     const BreakerTimes& times = slot.times[static_cast<std::size_t>(what) - 1];
-    if (most <= kBreakerTimes) return is_within(times.fine_ns[oldest % kBreakerTimes], now_ns, window_ns);
+    const Window window{now_ns, window_ns};
+    if (most <= kBreakerTimes) return window.holds(times.fine_ns[oldest % kBreakerTimes]);
     const std::uint64_t sample = (oldest + kBreakerStride - 1) / kBreakerStride;
-    return is_within(times.coarse_ns[sample % kBreakerTimes], now_ns, window_ns);
+    return window.holds(times.coarse_ns[sample % kBreakerTimes]);
 }
 
 }  // namespace riskreg::core

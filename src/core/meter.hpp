@@ -11,24 +11,23 @@ namespace riskreg::core {
 
 class BatchOverlay;
 
-/// What a message is to the budgets.
-enum class Message : std::uint8_t {
-    request,   ///< a new order, or an amend that is not only down: counts, and may be refused
-    relief,    ///< a cancel, or an amend down: counts among all messages only, and is never refused
-};
+/// Some covering scope has a message budget: refusals that count are then always logged.
+[[nodiscard]] inline bool has_budget(const RowsNow& now) noexcept { return (now.set & layout::kHasMessageLimits) != 0; }
 
-/// Rows whose budgets count this message.
-[[nodiscard]] layout::Metered metered_of(const State& state, const RowsNow& now, Message message) noexcept;
+/// Check 8, for a new order, or an amend that is not only down. True when it denied; otherwise `metered` says which rows'
+/// budgets count it. `overlay`: earlier members of the same batch.
+[[nodiscard]] bool deny_over_budget(const State& state, const RowsNow& now, const BatchOverlay* overlay, std::int64_t now_ns,
+                                    layout::Metered& metered, Decision& out) noexcept;
+[[nodiscard]] inline bool deny_rate(const State& state, const RowsNow& now, const BatchOverlay* overlay, std::int64_t now_ns,
+                                    layout::Metered& metered, Decision& out) noexcept {
+    return has_budget(now) && deny_over_budget(state, now, overlay, now_ns, metered, out);
+}
 
-/// Check 8. True when it denied. `overlay`: earlier members of the same batch.
-[[nodiscard]] bool deny_rate(const State& state, const RowsNow& now, const BatchOverlay* overlay, std::int64_t now_ns,
-                             Decision& out) noexcept;
+/// Rows whose budgets count a cancel, or an amend down: among all messages only, and it is never refused.
+[[nodiscard]] layout::Metered metered_as_relief(const State& state, const RowsNow& now) noexcept;
 
 /// Starts the loads of the times that deny_rate and count_messages will touch. Before the lock: a hint, nothing depends on it.
 void prefetch_budgets(const State& state, std::uint32_t row) noexcept;
-
-/// Some covering scope has a message budget: refusals that count are then always logged.
-[[nodiscard]] bool has_budget(const RowsNow& now) noexcept;
 
 /// Where the breakers of an order's strategy × instrument are; null where this registry keeps none.
 [[nodiscard]] layout::BreakerSlot* breaker_of(const State& state, std::uint32_t strategy, std::uint32_t instrument) noexcept;
@@ -39,7 +38,10 @@ void prefetch_budgets(const State& state, std::uint32_t row) noexcept;
                                                               std::int64_t now_ns) noexcept;
 
 /// Counting for apply: writes times and counts of event `seq`; repeating it changes nothing.
-void count_messages(State& state, const layout::EventHeader& header, layout::Metered metered) noexcept;
+void count_metered(State& state, const layout::EventHeader& header, layout::Metered metered) noexcept;
+inline void count_messages(State& state, const layout::EventHeader& header, layout::Metered metered) noexcept {
+    if ((metered.messages | metered.all_messages) != 0) count_metered(state, header, metered);
+}
 void count_breaker(State& state, const layout::EventHeader& header, layout::Breaker what) noexcept;
 
 /// Whether one more of `what` at `now_ns` is more than `limit` in the window.

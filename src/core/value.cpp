@@ -91,18 +91,8 @@ Worth mark_delta(const State& state, std::uint32_t instrument, std::uint32_t row
     return {difference(after.gross, value.gross_value), difference(after.net, value.net_value)};
 }
 
-std::int64_t pnl_of(const RowValue& value, std::int64_t cash, std::int64_t net) noexcept {
+std::int64_t wide_pnl_of(const RowValue& value, std::int64_t cash, std::int64_t net) noexcept {
     return clamp(static_cast<Int128>(value.cash_flow) + cash + value.net_value + net - value.start_value);
-}
-
-LossBreach loss_breach(const RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept {
-    const std::int64_t loss = pnl < 0 ? -pnl : 0;
-    if (limits.daily_loss != kUnlimited && loss > 0 && loss >= limits.daily_loss)
-        return {DenyReason::daily_loss, loss, limits.daily_loss};
-    const std::int64_t fall = clamp(static_cast<Int128>(std::max(peak, pnl)) - pnl);
-    if (limits.drawdown != kUnlimited && fall > 0 && fall >= limits.drawdown)
-        return {DenyReason::drawdown, fall, limits.drawdown};
-    return {};
 }
 
 }  // namespace riskreg::core

@@ -51,8 +51,19 @@ using RowCountersNow = std::array<const layout::RowCounters*, kRowsPerOrder>;
 [[nodiscard]] std::int64_t signed_notional(std::int64_t price, std::int64_t quantity,
                                            const base::NotionalFactor& factor) noexcept;
 
-/// Result of the day of a row, after `cash` and `net` more.
-[[nodiscard]] std::int64_t pnl_of(const layout::RowValue& value, std::int64_t cash = 0, std::int64_t net = 0) noexcept;
+/// Result of the day of a row, after `cash` and `net` more; the nearest one that both signs of an amount allow. Exact at any size.
+[[nodiscard]] std::int64_t wide_pnl_of(const layout::RowValue& value, std::int64_t cash, std::int64_t net) noexcept;
+/// The same, in 64 bits where they do.
+[[nodiscard]] inline std::int64_t pnl_of(const layout::RowValue& value, std::int64_t cash = 0, std::int64_t net = 0) noexcept {
+    std::int64_t pnl = 0;
+    bool beyond = __builtin_add_overflow(value.cash_flow, cash, &pnl);
+    beyond |= __builtin_add_overflow(pnl, value.net_value, &pnl);
+    beyond |= __builtin_add_overflow(pnl, net, &pnl);
+    beyond |= __builtin_sub_overflow(pnl, value.start_value, &pnl);
+    if (beyond || pnl == base::kMinInt64) [[unlikely]]
+        return wide_pnl_of(value, cash, net);
+    return pnl;
+}
 
 /// What the loss limits of a row say about a result.
 struct LossBreach {
@@ -63,6 +74,22 @@ struct LossBreach {
 [[nodiscard]] inline TradingState on_loss(const State& state) noexcept {
     return state.has_setting(layout::kLossHalts) ? TradingState::halted : TradingState::reducing_only;
 }
-[[nodiscard]] LossBreach loss_breach(const layout::RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept;
+/// max_daily_loss and drawdown of the row, at a result and the best one of the day.
+[[nodiscard]] inline bool loses_too_much(const layout::RowRiskLimits& limits, std::int64_t pnl) noexcept {
+    return (pnl < 0) & (limits.daily_loss != layout::kUnlimited) & (-pnl >= limits.daily_loss);
+}
+[[nodiscard]] inline std::int64_t fall_of(std::int64_t pnl, std::int64_t peak) noexcept {
+    std::int64_t fall = 0;
+    return __builtin_sub_overflow(std::max(peak, pnl), pnl, &fall) ? base::kMaxInt64 : fall;
+}
+[[nodiscard]] inline bool falls_too_far(const layout::RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept {
+    const std::int64_t fall = fall_of(pnl, peak);
+    return (fall > 0) & (limits.drawdown != layout::kUnlimited) & (fall >= limits.drawdown);
+}
+[[nodiscard]] inline LossBreach loss_breach(const layout::RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept {
+    if (loses_too_much(limits, pnl)) return {DenyReason::daily_loss, -pnl, limits.daily_loss};
+    if (falls_too_far(limits, pnl, peak)) return {DenyReason::drawdown, fall_of(pnl, peak), limits.drawdown};
+    return {};
+}
 
 }  // namespace riskreg::core

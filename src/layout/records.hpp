@@ -287,6 +287,18 @@ struct RowMeters {
 };
 RISKREG_RECORD(RowMeters, 64, 8);
 
+[[nodiscard]] inline WordsOf<8> words_of(const RowMeters& m) noexcept {
+    const auto reserved = std::bit_cast<std::array<std::uint64_t, 2>>(m.reserved_bytes);
+    return {m.seq,
+            m.messages,
+            m.all_messages,
+            static_cast<std::uint64_t>(m.since_ns),
+            pack(m.messages_ring, m.all_ring),
+            pack(m.messages_stride, m.all_stride),
+            reserved[0],
+            reserved[1]};
+}
+
 /// Which soft levels of which limits were passed upwards and not left again: two bits for each member of Limits.
 struct RowAlerts {
     std::uint64_t seq;
