@@ -229,9 +229,10 @@ public:
     /// The strategy's only account; `none` when it has several.
     [[nodiscard]] AccountId only_account(StrategyId strategy) const noexcept;
 
-    /// False when there is no such order. Any id of the chain finds it.
+    /// False when there is no such order; `out` is then as it was. Any id of the chain finds it. Wait-free. Takes over the memory
+    /// that `out` holds: who asks again with the same view allocates nothing.
     [[nodiscard]] bool find(AccountId account, std::string_view id, OrderView& out) const;
-    /// Every order, oldest first; stops when `visit` returns false.
+    /// Every order, oldest first; stops when `visit` returns false. The view is the same one each time: copy what is to stay.
     void orders(const std::function<bool(const OrderView&)>& visit) const;
     /// Every fill of the day, those of orders that nobody registered last; stops when `visit` returns false.
     void executions(const std::function<bool(const ExecutionView&)>& visit) const;
