@@ -388,6 +388,14 @@ constexpr std::array kDamages = {
     Damage{"magic is damaged", [](core::State& s) { layout::store_relaxed(s.header->magic, layout::kMagic ^ 1); }, true},
 };
 
+/// Whoever looked at the state of the registry just before it was poisoned still gets no further than the mutex.
+bool is_closed_for_good(core::State& state) {
+    RobustMutex mutex(segment::mutex_memory(state));
+    const LockResult result = mutex.try_lock();
+    if (result == LockResult::held) static_cast<void>(mutex.unlock());
+    return result == LockResult::unrecoverable;
+}
+
 /// As many orders as the log needs so that "more than 64 apart" stays within it.
 void trade(Desk& desk) {
     for (int i = 0; i < 80; ++i) desk.place_order("O-" + std::to_string(i));
@@ -422,6 +430,7 @@ TEST_CASE("R3: damaged memory poisons the registry, refuses every call and keeps
             CHECK(live.state().log->committed == committed);
             CHECK(refusal_of_open(place) == Errc::damaged);
             CHECK(riskctl(place, "verify") == 4);
+            CHECK(is_closed_for_good(live.state()));
         }
     }
 }

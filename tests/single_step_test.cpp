@@ -7,19 +7,20 @@
 // Real kills: a child for each point, killed there; a survivor meets the dead owner's mutex. Every instruction with
 // RISKREG_LONG=1; otherwise a stride from an offset that rotates (RISKREG_STEP_OFFSET repeats one).
 //
-// Built a second time with a repair that does not redo (RISKREG_NEGATIVE_CONTROL_NO_REDO): there the same tests pass
-// only when they find damage.
+// RISKREG_OPERATION=NAME: that operation only.
 
 #include <catch2/catch.hpp>
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/apply.hpp"
@@ -32,14 +33,6 @@ namespace {
 
 using namespace riskreg;
 using namespace riskreg::test;
-
-#ifdef RISKREG_NEGATIVE_CONTROL_NO_REDO
-constexpr bool kMustFindDamage = true;
-#define CONTROL "control without redo, damage must be found: "
-#else
-constexpr bool kMustFindDamage = false;
-#define CONTROL ""
-#endif
 
 struct Count {
     std::uint64_t points = 0, states = 0, redone = 0, violations = 0;
@@ -68,8 +61,7 @@ void judge(const Count& sum, const char* what) {
     INFO(sum.first_violation);
     CHECK(sum.points > 1000);
     CHECK(sum.redone > 0);
-    if (kMustFindDamage) REQUIRE(sum.violations > 0);
-    else REQUIRE(sum.violations == 0);
+    REQUIRE(sum.violations == 0);
 }
 
 bool can_step() {
@@ -113,12 +105,15 @@ struct Recovery {
 
 Recovery recover(core::State& state) {
     Recovery recovery;
+    const auto complain = [&](std::string what) {
+        if (recovery.complaint.empty()) recovery.complaint = std::move(what);
+    };
     const core::RepairCase found = core::repair(state);
     recovery.redone = found == core::RepairCase::r2_redone;
-    if (found == core::RepairCase::r3_damaged) recovery.complaint = "taken for damaged";
+    if (found == core::RepairCase::r3_damaged) complain("taken for damaged");
     const core::AuditReport report = core::audit(state);
-    if (!report.clean()) recovery.complaint = report.violations.front();
-    if (core::repair(state) == core::RepairCase::r2_redone) recovery.complaint = "a second repair found work";
+    if (!report.clean()) complain(report.violations.front());
+    if (core::repair(state) == core::RepairCase::r2_redone) complain("a second repair found work");
     recovery.digest = core::digest(state);
     return recovery;
 }
@@ -171,7 +166,7 @@ Count kill_the_repairer(const core::State& damaged, std::size_t size) {
 }
 
 /// How often the repairer is killed as well: at each n-th state that needs a redo.
-constexpr std::uint64_t kRepairerStride = 16;
+std::uint64_t repairer_stride() { return long_form() ? 1 : 16; }
 
 /// A child that performs `operation` step by step.
 TracedChild stepped(const TempRegistry& place, const Operation& operation) {
@@ -184,7 +179,11 @@ TracedChild stepped(const TempRegistry& place, const Operation& operation) {
     });
 }
 
-Count snapshot_every_instruction(const Operation& operation, bool also_the_repairer) {
+struct Stepped {
+    Count calls, repairers;
+};
+
+Stepped snapshot_every_instruction(const Operation& operation, bool also_the_repairer) {
     const TempRegistry place;
     const Registry witness = place.attach();   // so that the child attaches and does not adopt
     const LiveSegment live(place, segment::Access::read_only);
@@ -198,14 +197,13 @@ Count snapshot_every_instruction(const Operation& operation, bool also_the_repai
         ++count.states;
         scratch.take(live.state().base);
         const bool unfinished = scratch.state().log->committed != scratch.state().log->applied;
-        if (unfinished && also_the_repairer && count.redone % kRepairerStride == 0)
+        if (unfinished && also_the_repairer && count.redone % repairer_stride() == 0)
             repairers.add(kill_the_repairer(scratch.state(), live.size_bytes()));
         recoveries.push_back(recover(scratch.state()));
         count.redone += recoveries.back().redone ? 1 : 0;
     } while (child.step());
     require_one_step(recoveries, count);
-    count.add(repairers);
-    return count;
+    return {count, repairers};
 }
 
 // ---- real kills -------------------------------------------------------------------------------
@@ -263,36 +261,46 @@ Count kill_at_instructions(const Operation& operation, std::uint64_t stride) {
 
 constexpr std::array kKilledForReal = {"register", "partial fill", "final fill", "replaced"};
 
+bool is_wanted(std::string_view name) {
+    const char* wish = std::getenv("RISKREG_OPERATION");
+    return wish == nullptr || name == wish;
+}
+
 }  // namespace
 
-TEST_CASE(CONTROL "whatever instruction a call dies at, repair leaves it whole or undone: every instruction of every call",
+TEST_CASE("whatever instruction a call dies at, repair leaves it whole or undone: every instruction of every call",
           "[crash][step][inv-2][inv-3][inv-5][inv-11]") {
     if (!can_step()) return;
     Count sum;
     for (const Operation& operation : operations()) {
-        if (!operation.by_caller) continue;
-        const Count count = snapshot_every_instruction(operation, false);
+        if (!operation.by_caller || !is_wanted(operation.name)) continue;
+        const Count count = snapshot_every_instruction(operation, false).calls;
         std::cout << "  " << operation.name << ": " << count << "\n";
         sum.add(count);
     }
     judge(sum, "snapshots");
 }
 
-TEST_CASE(CONTROL "a repairer may die at any instruction of the repair: the next one ends with the same tables",
+TEST_CASE("a repairer may die at any instruction of the repair: the next one ends with the same tables",
           "[crash][step][inv-2][inv-3][inv-5]") {
     if (!can_step()) return;
     Count sum;
-    for (const char* name : kKilledForReal) sum.add(snapshot_every_instruction(operation(name), true));
+    for (const Operation& operation : operations()) {
+        const bool chosen = long_form() || std::ranges::count(kKilledForReal, operation.name) > 0;
+        if (!operation.by_caller || !chosen || !is_wanted(operation.name)) continue;
+        sum.add(snapshot_every_instruction(operation, true).repairers);
+    }
     judge(sum, "snapshots of repairers");
 }
 
-TEST_CASE(CONTROL "a process killed at any instruction of a call leaves it whole or undone to a survivor",
+TEST_CASE("a process killed at any instruction of a call leaves it whole or undone to a survivor",
           "[crash][step][inv-2][inv-3][inv-5][inv-10]") {
     if (!can_step()) return;
     // A prime, so that the points are spread evenly over loops.
-    const std::uint64_t stride = kMustFindDamage ? 509 : long_form() ? 1 : 127;
+    const std::uint64_t stride = long_form() ? 1 : 127;
     Count sum;
     for (const char* name : kKilledForReal) {
+        if (!is_wanted(name)) continue;
         const Count count = kill_at_instructions(operation(name), stride);
         std::cout << "  " << name << ": killed " << count.states << " times, stride " << stride << " from "
                   << rotating_offset(stride) << "; " << count << "\n";

@@ -1,6 +1,7 @@
 #include "core/apply.hpp"
 
 #include "base/crash_point.hpp"
+#include "base/planted_defect.hpp"
 #include "base/wide.hpp"
 #include "core/book.hpp"
 #include "core/content.hpp"
@@ -11,6 +12,7 @@
 namespace riskreg::core {
 
 using namespace layout;
+using base::Defect, base::kPlanted;
 
 namespace {
 
@@ -583,9 +585,18 @@ void apply_records(State& state, const Event& event) noexcept {
     }
 }
 
+/// A control's: see base/planted_defect.hpp.
+[[maybe_unused]] void execute_swapped(State& state, Event& event) noexcept {
+    const std::uint64_t seq = load_relaxed(state.log->committed) + 1;
+    commit(state, seq);
+    write_event(state, event, ~0ULL);
+    apply(state, event);
+}
+
 bool is_whole(const State& state, std::uint64_t seq) noexcept {
     const Event& event = state.ring_slot(seq);
-    return load_acquire(event.header.seq) == seq && event.header.checksum == checksum_of(event, seq);
+    return load_acquire(event.header.seq) == seq &&
+           (kPlanted == Defect::unchecked_events || event.header.checksum == checksum_of(event, seq));
 }
 
 }  // namespace
@@ -620,6 +631,7 @@ void apply(State& state, const Event& event) noexcept {
 }
 
 void execute(State& state, Event& event) noexcept {
+    if constexpr (kPlanted == Defect::swapped_commit) return execute_swapped(state, event);
     write_event(state, event);
     commit(state, event.header.seq);
     apply(state, event);
@@ -647,12 +659,9 @@ RepairCase repair(State& state) noexcept {
     if (committed < applied || committed - applied > kMaxRedo) return RepairCase::r3_damaged;
     for (std::uint64_t seq = applied + 1; seq <= committed; ++seq)
         if (!is_whole(state, seq)) return RepairCase::r3_damaged;
-#ifdef RISKREG_NEGATIVE_CONTROL_NO_REDO
-    // Built for one test program only, which must find the damage that a missing redo leaves.
-    store_release(state.log->applied, committed);
-#else
-    for (std::uint64_t seq = applied + 1; seq <= committed; ++seq) apply(state, state.ring_slot(seq));
-#endif
+    if constexpr (kPlanted == Defect::no_redo) store_release(state.log->applied, committed);
+    else
+        for (std::uint64_t seq = applied + 1; seq <= committed; ++seq) apply(state, state.ring_slot(seq));
     store_relaxed(state.status->redone, load_relaxed(state.status->redone) + (committed - applied));
     return RepairCase::r2_redone;
 }

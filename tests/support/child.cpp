@@ -43,18 +43,23 @@ using Clock = std::chrono::steady_clock;
     ::_exit(0);
 }
 
-/// Until the process has ended; false when kPatience is over.
+/// Until the process has ended; false when patience() is over.
 bool ends(pid_t pid) {
     // By number: glibc 2.36 declares pidfd_open without extern "C".
     const int descriptor = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     if (descriptor < 0) return true;
     pollfd wanted{descriptor, POLLIN, 0};
-    const int ready = ::poll(&wanted, 1, static_cast<int>(std::chrono::milliseconds(kPatience).count()));
+    const int ready = ::poll(&wanted, 1, static_cast<int>(std::chrono::milliseconds(patience()).count()));
     ::close(descriptor);
     return ready == 1;
 }
 
 }  // namespace
+
+std::chrono::seconds patience() {
+    const char* wish = std::getenv("RISKREG_PATIENCE");
+    return std::chrono::seconds(wish != nullptr ? std::strtol(wish, nullptr, 10) : 60);
+}
 
 bool Ending::was_killed() const noexcept { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
 bool Ending::left_with(int code) const noexcept { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
@@ -102,7 +107,7 @@ void die() {
 }
 
 void wait_until(const std::function<bool()>& condition) {
-    const auto deadline = Clock::now() + kPatience;
+    const auto deadline = Clock::now() + patience();
     while (!condition()) {
         if (Clock::now() > deadline) throw std::runtime_error("what was waited for did not happen");
         std::this_thread::sleep_for(std::chrono::microseconds(100));

@@ -18,8 +18,8 @@
 
 namespace riskreg::test {
 
-/// Nothing that a test waits for takes this long, unless it hangs.
-inline constexpr std::chrono::seconds kPatience{60};
+/// Nothing that a test waits for takes this long, unless it hangs: a minute, or RISKREG_PATIENCE seconds.
+[[nodiscard]] std::chrono::seconds patience();
 
 /// One value that a child and its parent share.
 template <class T>
@@ -59,7 +59,7 @@ public:
 
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
     void send(int signal) const noexcept { ::kill(pid_, signal); }
-    /// Waits for the end of the child. Throws when kPatience is over: then the child hangs.
+    /// Waits for the end of the child. Throws when patience() is over: then the child hangs.
     Ending wait();
     /// Waits until the child has stopped itself, or has ended.
     Ending wait_for_stop();
@@ -72,7 +72,7 @@ private:
 /// SIGKILL to ourselves: the end of a child that must leave nothing tidy behind.
 [[noreturn]] void die();
 
-/// Waits until `condition` holds. Throws when kPatience is over.
+/// Waits until `condition` holds. Throws when patience() is over.
 void wait_until(const std::function<bool()>& condition);
 
 /// True while the thread sleeps in the kernel (state S of /proc/<pid>/stat).
