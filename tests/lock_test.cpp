@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
 #include "riskreg/error.hpp"
+#include "segment/process_posix.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
@@ -359,6 +361,60 @@ TEST_CASE("an owner whose lock was taken from it poisons the registry at unlock"
     *step = 2;
     REQUIRE(owner.wait().left_with(0));
     require_poisoned(place, desk);
+}
+
+TEST_CASE("the segment names the session that holds its lock, and nobody afterwards", "[lock]") {
+    const TempRegistry place;
+    LiveSegment live(place, segment::Access::read_write);
+    const std::uint64_t& owner = live.state().status->owner_session;
+    for (const std::uint32_t session : {0U, 6U, layout::kNoSlot}) {
+        {
+            const segment::StateLock lock(live.state(), kAmple_ns, session);
+            REQUIRE(lock.inside());
+            CHECK(owner == session + 1ULL);
+        }
+        CHECK(owner == 0);
+    }
+}
+
+namespace {
+
+enum class Crash { before_the_lock, inside, behind_the_lock };
+
+/// A child that crashes by a signal that Catch2 does not handle. Whether it left a core dump.
+bool leaves_core(const TempRegistry& place, Crash where) {
+    segment::install_crash_handler();
+    struct sigaction handler {};
+    ::sigaction(SIGBUS, nullptr, &handler);
+    Child child([&] {
+        ::sigaction(SIGBUS, &handler, nullptr);   // a Child begins with none
+        rlimit size{};
+        ::getrlimit(RLIMIT_CORE, &size);
+        size.rlim_cur = size.rlim_max;
+        if (::setrlimit(RLIMIT_CORE, &size) != 0 || ::chdir(place.state_dir().c_str()) != 0)
+            throw std::runtime_error("no place for a core");
+        LiveSegment live(place, segment::Access::read_write);
+        std::optional<segment::StateLock> lock;
+        if (where != Crash::before_the_lock) lock.emplace(live.state(), kAmple_ns, layout::kNoSlot);
+        if (where == Crash::behind_the_lock) lock.reset();
+        ::raise(SIGBUS);
+    });
+    const Ending ending = child.wait();
+    REQUIRE(WIFSIGNALED(ending.status));
+    REQUIRE(WTERMSIG(ending.status) == SIGBUS);
+    return WCOREDUMP(ending.status);
+}
+
+}  // namespace
+
+TEST_CASE("who crashes inside the lock does not hold it for a core dump, who crashes outside leaves one", "[lock][inv-10]") {
+    const TempRegistry place;
+    if (!leaves_core(place, Crash::before_the_lock)) {
+        std::cout << "SKIPPED: no core dumps here\n";
+        return;
+    }
+    CHECK_FALSE(leaves_core(place, Crash::inside));
+    CHECK(leaves_core(place, Crash::behind_the_lock));
 }
 
 // ---- R1 to R3 ---------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ TEST_CASE("three quarters of the ring not on disk refuse what increases risk and
     desk.fill_up_to(191);
     passes(desk.send({.id = "O-1", .instrument = kNq}));
     CHECK(core::backlog(desk.registry.state()) == 192);
-    CHECK(desk.send({.id = "O-2", .instrument = kNq}).reason == DenyReason::journal_backlog);
+    refuses(desk.send({.id = "O-2", .instrument = kNq}), DenyReason::journal_backlog, "192 > 192 slots");
     CHECK(desk.amend({.id = "W", .quantity = lots(6)}).reason == DenyReason::journal_backlog);
     passes(desk.buy("R", 5));
     passes(desk.amend({.id = "W", .quantity = lots(4)}));
@@ -1316,6 +1316,16 @@ TEST_CASE("an amount beyond 64 bits is refused, of one order and of a sum", "[re
     refuses(desk.amend({.id = "O-1", .price = px(101)}), DenyReason::arithmetic_overflow);
     passes(desk.tell(EventKind::canceled, "O-1"));
     passes(desk.buy("O-2", 1, 100));
+}
+
+TEST_CASE("a row whose value no longer fits refuses by its limits on values, until then it does not", "[reasons]") {
+    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+        desk.hold(2000, 0);
+        desk.limit(scope, &Limits::max_gross_notional, money(9'000'000'000'000));
+        passes(desk.buy("O-1", 1));
+        passes(desk.registry.marked(desk.person(0), marked_row(scope), px(9'000'000'000)));
+        refuses(desk.buy("O-2", 1), DenyReason::arithmetic_overflow, name);
+    });
 }
 
 // ---- requests about an order (12) and control ------------------------------------------------------------------------------
