@@ -377,6 +377,19 @@ TEST_CASE("the segment names the session that holds its lock, and nobody afterwa
     }
 }
 
+TEST_CASE("each death inside is repaired and counted once, and the lock is as good as before", "[lock][inv-2]") {
+    const TempRegistry place;
+    Desk desk(place);
+    desk.attach("");
+    for (std::uint64_t deaths = 1; deaths <= 3; ++deaths) {
+        die_inside(place);
+        for (int again = 0; again < 2; ++again) {
+            CHECK(knock(desk.registry()));
+            CHECK(place.look().status().repairs == deaths);
+        }
+    }
+}
+
 namespace {
 
 enum class Crash { before_the_lock, inside, behind_the_lock };

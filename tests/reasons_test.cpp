@@ -7,6 +7,8 @@
 #include <functional>
 
 #include "core/decide_common.hpp"
+#include "core/meter.hpp"
+#include "core/perform.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
 #include "support/desk.hpp"
@@ -627,6 +629,45 @@ TEST_CASE("a budget of more than 4096 messages never passes more, and no less th
     }
     CHECK(passed <= 8192);
     CHECK(passed >= 8191);
+}
+
+TEST_CASE("the use of a budget is told by the same window that judges it", "[reasons]") {
+    on_every_scope([](Desk& desk, const Scope& scope, const std::string&) {
+        const core::State& state = desk.registry.state();
+        const std::uint32_t row = state.geometry.row_of(scope);
+        const auto requests = [&] { return core::messages_in_window(state, row, false, desk.now); };
+        const auto all = [&] { return core::messages_in_window(state, row, true, desk.now); };
+        CHECK_FALSE(requests());
+        desk.limit(scope, &Limits::max_messages, 5);
+        CHECK(requests() == 0U);
+        CHECK_FALSE(all());
+        desk.limit(scope, &Limits::max_all_messages, 10);
+        const std::int64_t first = desk.now;
+        for (const std::string_view id : {"O-1", "O-2"}) {
+            passes(desk.buy(id, 1));
+            desk.now += kMillisecond;
+        }
+        passes(desk.cancel("O-1"));
+        CHECK(requests() == 2U);
+        CHECK(all() == 3U);
+        desk.now = first + kSecond - 1;
+        CHECK(requests() == 2U);
+        desk.now = first + kSecond;
+        CHECK(requests() == 1U);
+        CHECK(all() == 2U);
+        desk.now += kMillisecond;
+        CHECK(requests() == 0U);
+        CHECK(all() == 1U);
+    });
+}
+
+TEST_CASE("after a recovery from disk a budget is told as used up for the length of its window", "[reasons]") {
+    Desk desk;
+    desk.limit(kFirm, &Limits::max_messages, 3);
+    desk.unreconcile();
+    const std::uint32_t row = desk.registry.state().geometry.firm_row();
+    CHECK(core::messages_in_window(desk.registry.state(), row, false, desk.now + kSecond - 1) == 3U);
+    CHECK(core::messages_in_window(desk.registry.state(), row, false, desk.now + kSecond) == 0U);
 }
 
 // ---- 9: content --------------------------------------------------------------------------------------------------
@@ -1316,6 +1357,50 @@ TEST_CASE("an amount beyond 64 bits is refused, of one order and of a sum", "[re
     refuses(desk.amend({.id = "O-1", .price = px(101)}), DenyReason::arithmetic_overflow);
     passes(desk.tell(EventKind::canceled, "O-1"));
     passes(desk.buy("O-2", 1, 100));
+}
+
+TEST_CASE("a quantity beyond 64 bits is refused, of orders that are worth nothing, too", "[reasons]") {
+    for (const Side side : {Side::buy, Side::sell}) {
+        Desk desk;
+        constexpr std::int64_t most = 92'233'720'368;
+        passes(desk.send({.id = "O-1", .side = side, .quantity = lots(most), .price = px(0)}));
+        refuses(desk.send({.id = "O-2", .side = side, .quantity = lots(1), .price = px(0)}), DenyReason::arithmetic_overflow,
+                "firm");
+    }
+}
+
+TEST_CASE("the event of a refusal says what was asked and what was answered", "[reasons]") {
+    Desk desk;
+    desk.limit(kAccountEs, &Limits::max_order_quantity, lots(10).value);
+    const Order asked{.id = "O-1", .side = Side::sell, .quantity = lots(11), .tif = TimeInForce::ioc};
+    const core::NewOrder order = core::prepare(desk.registry.state(), desk.by(kSessionS1), asked.request());
+    core::Decision decision;
+    core::decide_register(desk.registry.state(), desk.by(kSessionS1), order, nullptr, decision);
+    REQUIRE(core::perform_refusal(desk.registry.state(), desk.by(kSessionS1), layout::EventType::registered, order, decision,
+                                  true));
+
+    const core::State& state = desk.registry.state();
+    const layout::Event& event = state.ring_slot(state.log->committed);
+    CHECK(event.header.type == layout::EventType::denied);
+    CHECK(event.header.time_ns == desk.now);
+    CHECK(event.header.account == 0);
+    CHECK(event.header.strategy == 0);
+    CHECK(event.header.instrument == 0);
+    CHECK(event.header.session == kSessionS1);
+    CHECK(event.header.result == Result::denied);
+    CHECK(event.header.side == Side::sell);
+    const layout::DeniedEvent& denied = event.denied;
+    CHECK(denied.id.view() == "O-1");
+    CHECK(denied.observed == lots(11).value);
+    CHECK(denied.limit == lots(10).value);
+    CHECK(denied.price == px(100).value);
+    CHECK(denied.quantity == lots(11).value);
+    CHECK(denied.reason == DenyReason::max_order_quantity);
+    CHECK(denied.unit == Unit::quantity);
+    CHECK(denied.scope == ScopeKind::account_instrument);
+    CHECK(denied.request == layout::EventType::registered);
+    CHECK(denied.order_type == OrderType::limit);
+    CHECK(denied.tif == TimeInForce::ioc);
 }
 
 TEST_CASE("a row whose value no longer fits refuses by its limits on values, until then it does not", "[reasons]") {

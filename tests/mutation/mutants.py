@@ -209,6 +209,10 @@ def replacement_of(text, start, end, how):
     return replaced + "\n" * (text[start:end].count("\n") - replaced.count("\n"))
 
 
+def crosses_directive(text, start, end):
+    return re.search(r"^[ \t]*#", text[start:end], re.M) is not None
+
+
 def mutants_of(file, text, left_out=()):
     """Every mutant of the functions of a file, in the order of their places."""
     code = masked(text)
@@ -221,6 +225,8 @@ def mutants_of(file, text, left_out=()):
             raw += [(start, operator, end, how, function.name) for operator, start, end, how in makers(code, function)]
     found, seen = [], {}
     for start, operator, end, how, name in sorted(raw, key=lambda one: (one[0], one[1])):
+        if crosses_directive(text, start, end):
+            continue
         line = bisect.bisect_right(lines, start)
         source = text[lines[line - 1] : text.find("\n", lines[line - 1])].strip()
         ordinal = seen[(line, operator)] = seen.get((line, operator), 0) + 1
