@@ -89,6 +89,18 @@ TEST_CASE("a thread that exits while it holds the mutex leaves it to the next as
     REQUIRE(mutex.unlock());
 }
 
+TEST_CASE("a mutex is told from memory that was never made one, held or not", "[lock]") {
+    Shared<MutexPage> page;
+    RobustMutex mutex = mutex_of(*page);
+    CHECK_FALSE(RobustMutex::is_made(page->bytes));
+    mutex.initialise();
+    CHECK(RobustMutex::is_made(page->bytes));
+    REQUIRE(mutex.try_lock() == LockResult::held);
+    CHECK(RobustMutex::is_made(page->bytes));
+    REQUIRE(mutex.unlock());
+    CHECK(RobustMutex::is_made(page->bytes));
+}
+
 TEST_CASE("the death of the owner is told by trylock, and by a wait that has begun", "[lock][inv-10]") {
     Shared<MutexPage> page;
     RobustMutex mutex = mutex_of(*page);

@@ -631,6 +631,21 @@ TEST_CASE("a budget of more than 4096 messages never passes more, and no less th
     CHECK(passed >= 8191);
 }
 
+TEST_CASE("a budget whose times are nowhere refuses: what cannot be judged does not pass", "[reasons][inv-12]") {
+    for (const auto member : {&Limits::max_messages, &Limits::max_all_messages}) {
+        Desk desk;
+        desk.limit(kFirm, member, 3);
+        desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
+        layout::RowRisk& risk = desk.registry.state().rows_risk[desk.registry.state().geometry.firm_row()];
+        const layout::RowMeters before = risk.meters.newest();
+        for (layout::RowMeters& copy : risk.meters.copy) copy.messages_ring = copy.all_ring = layout::kNoSlot;
+        refuses(desk.buy("O", 1), DenyReason::rate_limit, "firm 4 > 3 messages");
+        for (layout::RowMeters& copy : risk.meters.copy)
+            copy.messages_ring = before.messages_ring, copy.all_ring = before.all_ring;
+        passes(desk.buy("O", 1));
+    }
+}
+
 TEST_CASE("the use of a budget is told by the same window that judges it", "[reasons]") {
     on_every_scope([](Desk& desk, const Scope& scope, const std::string&) {
         const core::State& state = desk.registry.state();
