@@ -92,6 +92,7 @@ TEST_CASE("a thread that exits while it holds the mutex leaves it to the next as
 TEST_CASE("a mutex is told from memory that was never made one, held or not", "[lock]") {
     Shared<MutexPage> page;
     RobustMutex mutex = mutex_of(*page);
+    page->bytes[sizeof(pthread_mutex_t)] = 1;   // what lies behind it says nothing
     CHECK_FALSE(RobustMutex::is_made(page->bytes));
     mutex.initialise();
     CHECK(RobustMutex::is_made(page->bytes));
@@ -99,6 +100,23 @@ TEST_CASE("a mutex is told from memory that was never made one, held or not", "[
     CHECK(RobustMutex::is_made(page->bytes));
     REQUIRE(mutex.unlock());
     CHECK(RobustMutex::is_made(page->bytes));
+}
+
+TEST_CASE("hints tell who holds a mutex, whether it is free, and that its owner died", "[lock]") {
+    Shared<MutexPage> page;
+    RobustMutex mutex = mutex_of(*page);
+    mutex.initialise();
+    CHECK(RobustMutex::is_free_hint(page->bytes));
+    CHECK(RobustMutex::holder_hint(page->bytes) == 0);
+    REQUIRE(mutex.try_lock() == LockResult::held);
+    CHECK_FALSE(RobustMutex::is_free_hint(page->bytes));
+    CHECK(RobustMutex::holder_hint(page->bytes) == static_cast<std::uint32_t>(::gettid()));
+    CHECK_FALSE(RobustMutex::owner_died_hint(page->bytes));
+    REQUIRE(mutex.unlock());
+    die_holding(*page);
+    CHECK(RobustMutex::is_free_hint(page->bytes));
+    CHECK(RobustMutex::owner_died_hint(page->bytes));
+    CHECK(RobustMutex::holder_hint(page->bytes) == 0);
 }
 
 TEST_CASE("the death of the owner is told by trylock, and by a wait that has begun", "[lock][inv-10]") {

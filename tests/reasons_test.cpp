@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <functional>
 
 #include "core/decide_common.hpp"
@@ -603,6 +604,18 @@ TEST_CASE("after a recovery from disk the window starts as if used up", "[reason
     refuses(desk.buy("O", 1), DenyReason::rate_limit, "firm 4 > 3 messages");
     desk.now = recovered + kSecond;
     passes(desk.buy("O", 1));
+}
+
+TEST_CASE("without a headroom for cancels new orders have all of max_all_messages, with all of it none", "[reasons]") {
+    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+        desk.limit(scope, &Limits::cancel_headroom_bps, 0);
+        desk.limit(scope, &Limits::max_all_messages, 3);
+        for (const std::string_view id : {"O-1", "O-2", "O-3"}) passes(desk.buy(id, 1));
+        refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 4 > 3 messages");
+        desk.limit(scope, &Limits::cancel_headroom_bps, 10'000);
+        desk.now += kSecond;
+        refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
+    });
 }
 
 TEST_CASE("a clock that goes back opens no window: event time is monotone", "[reasons]") {
@@ -1229,6 +1242,17 @@ TEST_CASE("a side of a book has room for so many distant prices, and refuses the
     CHECK(verdict.reason == DenyReason::capacity);
 }
 
+TEST_CASE("a full side of a book keeps nobody from reducing", "[reasons][inv-12]") {
+    SharedConfig config = desk_config();
+    config.self_match = SelfMatch::refuse_new;
+    Desk desk(config);
+    desk.hold(-70);
+    for (std::int64_t taken = 0; taken < 64; ++taken)
+        passes(desk.send({.id = "D-" + std::to_string(taken), .quantity = lots(1), .price = px(1 + taken * 262'144)}));
+    passes(desk.send({.id = "R", .quantity = lots(6), .price = px(1 + 64 * 262'144)}));
+    CHECK(desk.send({.id = "O", .quantity = lots(1), .price = px(1 + 65 * 262'144)}).reason == DenyReason::capacity);
+}
+
 }  // namespace
 
 TEST_CASE("a mark that brings the loss sets the state in the same moment, a tick less does not", "[reasons]") {
@@ -1329,6 +1353,16 @@ TEST_CASE("a batch that fits is registered by one commit, and counts like its or
     refuses(desk.send({.id = "O-2"}), DenyReason::duplicate_content, "firm 4 > 3 orders");
 }
 
+TEST_CASE("a batch writes its own slots of the ring and no other", "[reasons][inv-6]") {
+    Desk desk;
+    const core::State& state = desk.registry.state();
+    const std::uint64_t behind = state.log->committed + 3;
+    const layout::Event before = state.ring_slot(behind);
+    for (const Verdict& verdict : desk.send_together(std::vector<Order>{{.id = "B-1"}, {.id = "B-2"}})) passes(verdict);
+    CHECK(state.log->committed == behind - 1);
+    CHECK(std::memcmp(&before, &state.ring_slot(behind), sizeof before) == 0);
+}
+
 // ---- 12: tables ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a full table refuses orders and new ids, never cancels, fills and amends that keep their id", "[reasons]") {
@@ -1426,6 +1460,12 @@ TEST_CASE("a row whose value no longer fits refuses by its limits on values, unt
         passes(desk.registry.marked(desk.person(0), marked_row(scope), px(9'000'000'000)));
         refuses(desk.buy("O-2", 1), DenyReason::arithmetic_overflow, name);
     });
+    Desk loaded;
+    passes(loaded.registry.load_position(loaded.person(0), kA1, kS1, kEs, lots(2000), px(9'000'000'000)));
+    loaded.limit(kFirm, &Limits::max_open_notional, money(1000));
+    passes(loaded.buy("O-1", 1));
+    loaded.limit(kFirm, &Limits::max_traded_notional, money(1000));
+    refuses(loaded.buy("O-2", 1), DenyReason::arithmetic_overflow, "firm");
 }
 
 // ---- requests about an order (12) and control ------------------------------------------------------------------------------

@@ -1017,3 +1017,39 @@ TEST_CASE("an order is kill_cancel when a covering scope was halted after its re
         CHECK((desk.view("O").flags & kKillCancel) == 0);
     }
 }
+
+// ---- sessions: what each beginning and end of one leaves ----------------------------------------------------------------
+
+TEST_CASE("a session stands in its slot and with its strategy as what it is: attached, detached, dead or fenced", "[cells]") {
+    using layout::EventType;
+    using Status = layout::SessionStatus;
+    struct End {
+        EventType event;
+        Status status;
+    };
+    for (const End end : {End{EventType::session_detached, Status::detached}, End{EventType::session_dead, Status::dead},
+                          End{EventType::session_fenced, Status::fenced}}) {
+        Desk desk;
+        core::State& state = desk.registry.state();
+        const auto generation = static_cast<std::uint32_t>(state.log->next_generation);
+        constexpr std::uint32_t slot = 5;
+        const auto require = [&](Status status, std::int64_t ended_ns) {
+            const layout::SessionRecord& record = state.sessions[slot].record.newest();
+            CHECK(record.status == status);
+            CHECK(record.ended_ns == ended_ns);
+            CHECK(record.attached_ns == desk.now);
+            CHECK(record.generation == generation);
+            CHECK(record.strategy == static_cast<std::uint16_t>(kS2));
+            CHECK(state.sessions[slot].word == layout::session_word(generation, status));
+            const layout::StrategyState& strategy = state.strategies[static_cast<std::size_t>(kS2)].state.newest();
+            CHECK(strategy.session == slot);
+            CHECK(strategy.generation == generation);
+            CHECK(strategy.status == status);
+        };
+        desk.registry.attach(slot, kS2, desk.now);
+        CHECK(state.log->next_generation == generation + 1ULL);
+        require(Status::attached, 0);
+        desk.registry.end_session(slot, end.event, desk.now + kSecond);
+        require(end.status, desk.now + kSecond);
+    }
+}
