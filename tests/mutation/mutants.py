@@ -37,7 +37,9 @@ class Mutant:
 def masked(text):
     """The same length and lines, with blanks for comments, literals of text and preprocessor lines."""
     pattern = re.compile(
-        r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\'|^[ \t]*#(?:\\\n|[^\n])*', re.S | re.M)
+        r"//[^\n]*|/\*.*?\*/"
+        r'|"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\\n])+\''
+        r"|^[ \t]*#(?:\\\n|[^\n])*", re.S | re.M)
     return pattern.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), text)
 
 
@@ -59,7 +61,8 @@ def functions(code):
                 transparent = re.search(r"\b(namespace|struct|class|enum|union)\b[^()]*$", before) is not None
                 if not transparent:
                     name = re.search(r"([\w:~]+)\s*\(", before)
-                    body = Function(name.group(1) if name else "", bool(re.search(r"\bbool\s+[\w:]+\s*\(", before)), i + 1, 0)
+                    is_bool = re.search(r"\bbool\s+[\w:]+\s*\(", before) is not None
+                    body = Function(name.group(1) if name else "", is_bool, i + 1, 0)
                     body_depth = len(opened)
             opened.append(c)
             head = i + 1
@@ -84,6 +87,9 @@ def close_of(code, start):
         if depth == 0:
             return i
     return len(code)
+
+
+LABEL = re.compile(r"\s*(case\b.*|default\s*)$", re.S)
 
 
 def block(code, start, end, blocks):
@@ -112,7 +118,7 @@ def block(code, start, end, blocks):
             first = begin + len(code[begin:i]) - len(code[begin:i].lstrip())
             statements.append((first, i + 1))
             begin = i + 1
-        elif c == ":" and re.match(r"\s*(case\b.*|default\s*)$", code[begin:i], re.S) and code[i - 1] != ":" and code[i + 1] != ":":
+        elif c == ":" and ":" not in (code[i - 1], code[i + 1]) and LABEL.match(code[begin:i]):
             begin = i + 1
         i += 1
     return statements
@@ -141,15 +147,16 @@ def is_expression(text):
 
 
 EFFECT = re.compile(
-    r"store_|fence_|copy_|write|commit|apply|execute|insert_word|index_content|move_|count_|keep|poison|consistent|unlock|enter_|"
-    r"leave_|munmap|update\(|store\(|become|require\(")
+    r"store_|fence_|copy_|write|commit|apply|execute|insert_word|index_content|move_|count_|keep|poison|consistent|unlock|"
+    r"enter_|leave_|munmap|update\(|store\(|become|require\(")
 
 REPLACED = [
     ("<", r" < ", " <= "), ("<=", r" <= ", " < "), (">", r" > ", " >= "), (">=", r" >= ", " > "),
     ("==", r" == ", " != "), ("!=", r" != ", " == "), ("+", r" \+ ", " - "), ("-", r" - ", " + "),
     ("and", r" && ", " || "), ("or", r" \|\| ", " && "), ("not", r"!(?=[\w(])", ""),
     ("bit-or", r" \| ", " & "), ("bit-and", r" & ", " | "), ("+=", r" \+= ", " -= "), ("-=", r" -= ", " += "),
-    ("|=", r" \|= ", " &= "), ("release", r"\bstore_release\(", "store_relaxed("), ("acquire", r"\bload_acquire\(", "load_relaxed("),
+    ("|=", r" \|= ", " &= "),
+    ("release", r"\bstore_release\(", "store_relaxed("), ("acquire", r"\bload_acquire\(", "load_relaxed("),
     ("max", r"\bstd::max\b", "std::min"), ("min", r"\bstd::min\b", "std::max"),
     ("choice", r"(?<![\w.>:])(?<![<>=!&|+-] )(?=[a-z]\w* \? )", "!"),
 ]
@@ -194,10 +201,10 @@ def of_statements(code, function):
                 yield "fence" if code.startswith("fence_", first) else "delete", first, end, ";"
         real = [one for one in statements if not code.startswith("CRASH_POINT", one[0])]
         for (start, end), (start2, end2) in zip(real, real[1:]):
-            one, two = code[start:end], code[start2:end2]
             between = re.sub(r"CRASH_POINT\([^)]*\);", "", code[end:start2])
-            both = is_expression(code[controlled(code, start, end) : end]) and is_expression(code[controlled(code, start2, end2) : end2])
-            if between.strip() == "" and both and (EFFECT.search(one) and EFFECT.search(two)) and not two.startswith("else"):
+            acts = all(is_expression(code[controlled(code, *one) : one[1]]) and EFFECT.search(code[one[0] : one[1]])
+                       for one in ((start, end), (start2, end2)))
+            if between.strip() == "" and acts and not code.startswith("else", start2):
                 yield "swap", start, end2, (start, end, start2, end2)
 
 
