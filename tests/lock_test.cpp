@@ -422,7 +422,7 @@ TEST_CASE("each death inside is repaired and counted once, and the lock is as go
 
 namespace {
 
-enum class Crash { before_the_lock, inside, behind_the_lock };
+enum class Crash { before_the_lock, inside, behind_the_lock, refused_by_the_lock };
 
 /// A child that crashes by a signal that Catch2 does not handle. Whether it left a core dump.
 bool leaves_core(const TempRegistry& place, Crash where) {
@@ -438,6 +438,8 @@ bool leaves_core(const TempRegistry& place, Crash where) {
             throw std::runtime_error("no place for a core");
         LiveSegment live(place, segment::Access::read_write);
         std::optional<segment::StateLock> lock;
+        if (where == Crash::refused_by_the_lock)
+            layout::store_relaxed(live.state().log->applied, live.state().log->committed + 1);
         if (where != Crash::before_the_lock) lock.emplace(live.state(), kAmple_ns, layout::kNoSlot);
         if (where == Crash::behind_the_lock) lock.reset();
         ::raise(SIGBUS);
@@ -458,6 +460,44 @@ TEST_CASE("who crashes inside the lock does not hold it for a core dump, who cra
     }
     CHECK_FALSE(leaves_core(place, Crash::inside));
     CHECK(leaves_core(place, Crash::behind_the_lock));
+    CHECK(leaves_core(place, Crash::refused_by_the_lock));
+    CHECK(is_poisoned(place));
+}
+
+TEST_CASE("who waits for the lock while the registry is poisoned or rolled does not get in", "[lock][inv-12]") {
+    for (const auto& [state, answer] : {std::pair{layout::SegmentState::poisoned, segment::Entry::poisoned},
+                                        std::pair{layout::SegmentState::rolled, segment::Entry::rolled}}) {
+        const TempRegistry place;
+        LiveSegment live(place, segment::Access::read_write);
+        Shared<std::atomic<int>> entry;
+        std::optional<Child> waiting;
+        {
+            const segment::StateLock lock(live.state(), kAmple_ns, layout::kNoSlot);
+            REQUIRE(lock.inside());
+            waiting.emplace([&] {
+                LiveSegment own(place, segment::Access::read_write);
+                const segment::StateLock late(own.state(), kAmple_ns, layout::kNoSlot);
+                *entry = static_cast<int>(late.entry()) + 1;
+            });
+            wait_until([&] { return is_asleep(waiting->pid()); });
+            layout::store_release(live.state().header->state, static_cast<std::uint64_t>(state));
+        }
+        REQUIRE(waiting->wait().left_with(0));
+        CHECK(entry->load() == static_cast<int>(answer) + 1);
+    }
+}
+
+TEST_CASE("what is poisoned stays so, and a day that was rolled is not poisoned afterwards", "[lock][inv-12]") {
+    const PlainRegistry registry(tiny_config());
+    core::State state = registry.state();
+    using layout::SegmentState;
+    for (const auto& [before, after] :
+         {std::pair{SegmentState::ready, SegmentState::poisoned}, std::pair{SegmentState::poisoned, SegmentState::poisoned},
+          std::pair{SegmentState::rolled, SegmentState::rolled}}) {
+        state.header->state = static_cast<std::uint64_t>(before);
+        segment::poison(state);
+        CHECK(state.header->state == static_cast<std::uint64_t>(after));
+    }
 }
 
 // ---- R1 to R3 ---------------------------------------------------------------------------------
@@ -706,4 +746,24 @@ TEST_CASE("a forked child that looks through its parent's registration is answer
         static_cast<void>(desk.registry().find(account, "O-1", view));
     });
     REQUIRE(child.wait().left_with(0));
+}
+
+TEST_CASE("the first event of a registry is redone like any other", "[lock][inv-2]") {
+    PlainRegistry registry(tiny_config());
+    core::State& state = registry.state();
+    REQUIRE(state.log->committed == layout::kGenesis);
+    core::SessionRequest request;
+    request.type = layout::EventType::session_attached;
+    request.session = 0;
+    request.strategy = 0;
+    request.generation = static_cast<std::uint32_t>(state.log->next_generation);
+    core::Decision decision;
+    core::decide_session(state, request, decision);
+    core::write_event(state, decision.event);
+    core::commit(state, decision.event.header.seq);
+    CHECK(core::repair(state) == core::RepairCase::r2_redone);
+    CHECK(state.log->applied == layout::kGenesis + 1);
+    CHECK(state.status->redone == 1);
+    CHECK(state.sessions[0].word == layout::session_word(request.generation, layout::SessionStatus::attached));
+    CHECK(core::repair(state) == core::RepairCase::r1_nothing_to_do);
 }

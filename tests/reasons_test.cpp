@@ -615,6 +615,10 @@ TEST_CASE("without a headroom for cancels new orders have all of max_all_message
         desk.limit(scope, &Limits::cancel_headroom_bps, 10'000);
         desk.now += kSecond;
         refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
+        desk.limit(scope, &Limits::cancel_headroom_bps, 6667);   // a third would be 6666 and two thirds of one
+        refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
+        desk.limit(scope, &Limits::cancel_headroom_bps, 6666);
+        passes(desk.buy("O-4", 1));
     });
 }
 
@@ -696,6 +700,39 @@ TEST_CASE("after a recovery from disk a budget is told as used up for the length
     const std::uint32_t row = desk.registry.state().geometry.firm_row();
     CHECK(core::messages_in_window(desk.registry.state(), row, false, desk.now + kSecond - 1) == 3U);
     CHECK(core::messages_in_window(desk.registry.state(), row, false, desk.now + kSecond) == 0U);
+}
+
+TEST_CASE("a breaker is exact up to 256, errs towards halting by less than 16 above, and sees 3840 at most", "[reasons]") {
+    Desk desk;
+    core::State& state = desk.registry.state();
+    constexpr std::int64_t window = 100 * kSecond;
+    constexpr std::uint64_t count = 3900;
+    std::vector<std::int64_t> times;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        layout::EventHeader header{};
+        header.seq = 1000 + i;
+        header.time_ns = times.emplace_back(desk.now + static_cast<std::int64_t>(i) * kMillisecond);
+        core::count_breaker(state, header, layout::Breaker::sells);
+    }
+    const layout::BreakerSlot& slot = *core::breaker_of(state, 0, 0);
+    const auto breaks = [&](std::uint32_t limit, std::int64_t now_ns) {
+        return core::breaks(slot, layout::Breaker::sells, limit, window, now_ns);
+    };
+    CHECK(breaks(0, times.back()));
+    for (const std::uint32_t limit : {1U, 2U, 17U, 255U, 256U}) {
+        const std::int64_t leaves = times[count - limit] + window;
+        CHECK(breaks(limit, leaves - 1));
+        CHECK_FALSE(breaks(limit, leaves));
+    }
+    for (const std::uint32_t limit : {257U, 300U, 1000U, 3839U, 3840U}) {
+        CHECK(breaks(limit, times[count - limit] + window - 1));
+        CHECK_FALSE(breaks(limit, times[count - limit + 15] + window));
+    }
+    for (const std::uint32_t limit : {3841U, 3899U, 3900U, 4000U, 1'000'000U}) {
+        CHECK(breaks(limit, times[count - 3840] + window - 1));
+        CHECK_FALSE(breaks(limit, times[count - 3840 + 15] + window));
+    }
+    CHECK_FALSE(core::breaks(slot, layout::Breaker::buys, 1, window, times.back()));
 }
 
 // ---- 9: content --------------------------------------------------------------------------------------------------
@@ -1353,14 +1390,21 @@ TEST_CASE("a batch that fits is registered by one commit, and counts like its or
     refuses(desk.send({.id = "O-2"}), DenyReason::duplicate_content, "firm 4 > 3 orders");
 }
 
-TEST_CASE("a batch writes its own slots of the ring and no other", "[reasons][inv-6]") {
+TEST_CASE("an event and what follows from it are one commit, marked as such, and write no other slot", "[reasons][inv-6]") {
     Desk desk;
+    desk.hold(10);
+    desk.limit(kAccountEs, &Limits::daily_loss, money(100));
     const core::State& state = desk.registry.state();
-    const std::uint64_t behind = state.log->committed + 3;
-    const layout::Event before = state.ring_slot(behind);
-    for (const Verdict& verdict : desk.send_together(std::vector<Order>{{.id = "B-1"}, {.id = "B-2"}})) passes(verdict);
-    CHECK(state.log->committed == behind - 1);
-    CHECK(std::memcmp(&before, &state.ring_slot(behind), sizeof before) == 0);
+    const std::uint64_t first = state.log->committed + 1;
+    const layout::Event behind = state.ring_slot(first + 2);
+    passes(desk.registry.marked(desk.person(0), kAccountEs, px(90)));
+    REQUIRE(state.log->committed == first + 1);
+    CHECK(state.ring_slot(first).header.type == layout::EventType::marked);
+    CHECK(state.ring_slot(first + 1).header.type == layout::EventType::state_changed);
+    constexpr std::uint8_t marks = layout::kBatchMember | layout::kBatchEnd;
+    CHECK((state.ring_slot(first).header.flags & marks) == layout::kBatchMember);
+    CHECK((state.ring_slot(first + 1).header.flags & marks) == layout::kBatchEnd);
+    CHECK(std::memcmp(&behind, &state.ring_slot(first + 2), sizeof behind) == 0);
 }
 
 // ---- 12: tables ----------------------------------------------------------------------------------------------------------

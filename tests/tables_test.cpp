@@ -1053,3 +1053,23 @@ TEST_CASE("a session stands in its slot and with its strategy as what it is: att
         require(end.status, desk.now + kSecond);
     }
 }
+
+TEST_CASE("an order says when it changed last, and keeps nothing of a replacement that was answered", "[cells]") {
+    for (const EventKind answer : {EventKind::replaced, EventKind::replace_rejected}) {
+        Desk desk;
+        desk.buy("O", 5);
+        const auto order = [&]() -> const layout::OrderState& { return desk.registry.state().orders[0].state.newest(); };
+        CHECK(order().updated_ns == desk.now);
+        desk.now += kSecond;
+        desk.acked("O");
+        CHECK(order().updated_ns == desk.now);
+        desk.amend({.id = "O", .quantity = lots(6), .price = px(101)});
+        CHECK(order().pending_price == px(101).value);
+        CHECK(order().pending_quantity == lots(6).value);
+        CHECK(order().pending_reserved_price == px(101).value);
+        desk.tell(answer, "O");
+        CHECK(order().pending_price == 0);
+        CHECK(order().pending_quantity == 0);
+        CHECK(order().pending_reserved_price == 0);
+    }
+}
