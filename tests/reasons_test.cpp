@@ -693,6 +693,34 @@ TEST_CASE("the use of a budget is told by the same window that judges it", "[rea
     });
 }
 
+TEST_CASE("the use of all messages is told by their own times, however coarse those of new orders are", "[reasons]") {
+    Desk desk;
+    desk.limit(kFirm, &Limits::max_messages, 8192);   // every second time is kept
+    desk.limit(kFirm, &Limits::max_all_messages, 10);
+    const std::int64_t first = desk.now;
+    for (const std::string_view id : {"O-1", "O-2", "O-3"}) {
+        passes(desk.buy(id, 1));
+        desk.now += kMillisecond;
+    }
+    const std::uint32_t row = desk.registry.state().geometry.firm_row();
+    for (const std::int64_t left : {0, 1, 2, 3}) {
+        const std::int64_t now_ns = first + kSecond + (left - 1) * kMillisecond;
+        CHECK(core::messages_in_window(desk.registry.state(), row, true, now_ns) == static_cast<std::uint64_t>(3 - left));
+    }
+}
+
+TEST_CASE("times are kept beyond four thousand million messages", "[reasons]") {
+    Desk desk;
+    desk.limit(kFirm, &Limits::max_messages, 8192);
+    core::State& state = desk.registry.state();
+    layout::RowRisk& risk = state.rows_risk[state.geometry.firm_row()];
+    for (layout::RowMeters& copy : risk.meters.copy) copy.messages = 1ULL << 32;
+    state.budget_rings[risk.meters.newest().messages_ring].times_ns[0] = desk.now - kSecond;
+    passes(desk.buy("O", 1));
+    CHECK(risk.meters.newest().messages == (1ULL << 32) + 1);
+    CHECK(state.budget_rings[risk.meters.newest().messages_ring].times_ns[0] == desk.now);
+}
+
 TEST_CASE("after a recovery from disk a budget is told as used up for the length of its window", "[reasons]") {
     Desk desk;
     desk.limit(kFirm, &Limits::max_messages, 3);
