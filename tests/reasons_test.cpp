@@ -709,6 +709,27 @@ TEST_CASE("the use of all messages is told by their own times, however coarse th
     }
 }
 
+TEST_CASE("a budget that is counted in other steps begins anew, and refuses until a window has passed", "[reasons][inv-12]") {
+    using Member = LimitValue Limits::*;
+    for (const Member member : {&Limits::max_messages, &Limits::max_all_messages}) {
+        Desk desk;
+        desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
+        desk.limit(kFirm, member, 100);
+        desk.now += kSecond;
+        passes(desk.buy("O-1", 1));
+        desk.now += kSecond;
+        desk.limit(kFirm, member, 8192);
+        const core::State& state = desk.registry.state();
+        const layout::RowMeters& meters = state.rows_risk[state.geometry.firm_row()].meters.newest();
+        CHECK((member == &Limits::max_messages ? meters.messages : meters.all_messages) == 0);
+        CHECK(meters.since_ns == desk.now);
+        desk.now += kSecond - 1;
+        refuses(desk.buy("O-2", 1), DenyReason::rate_limit, "firm 8193 > 8192 messages");
+        desk.now += 1;
+        passes(desk.buy("O-2", 1));
+    }
+}
+
 TEST_CASE("times are kept beyond four thousand million messages", "[reasons]") {
     Desk desk;
     desk.limit(kFirm, &Limits::max_messages, 8192);
