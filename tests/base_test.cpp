@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -9,6 +10,7 @@
 #include "base/decimal.hpp"
 #include "base/fixed_id.hpp"
 #include "base/wide.hpp"
+#include "core/value.hpp"
 
 using namespace riskreg::base;
 using Big = boost::multiprecision::cpp_int;
@@ -128,4 +130,22 @@ TEST_CASE("an id is read from its own bytes only, whole, and with its verdict, a
         }
     }
     ::munmap(memory, 2 * page);
+}
+
+TEST_CASE("the result of a day is exact, also where sums of its parts leave 64 bits on the way", "[base]") {
+    constexpr std::int64_t most = kMaxInt64;
+    constexpr std::array amounts = {-most, -most / 2, std::int64_t{-7}, std::int64_t{0}, std::int64_t{3}, most / 2, most};
+    for (const std::int64_t flow : amounts)
+        for (const std::int64_t net_value : amounts)
+            for (const std::int64_t start : amounts)
+                for (const std::int64_t cash : amounts)
+                    for (const std::int64_t net : amounts) {
+                        riskreg::layout::RowValue value{};
+                        value.cash_flow = flow;
+                        value.net_value = net_value;
+                        value.start_value = start;
+                        const Big exact = Big(flow) + cash + net_value + net - start;
+                        const Big nearest = exact > most ? Big(most) : exact < -most ? Big(-most) : exact;
+                        REQUIRE(riskreg::core::pnl_of(value, cash, net) == nearest);
+                    }
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
 #include "riskreg/error.hpp"
+#include "segment/process_posix.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
@@ -85,6 +87,36 @@ TEST_CASE("a thread that exits while it holds the mutex leaves it to the next as
     REQUIRE(mutex.unlock());
     REQUIRE(mutex.lock(kAmple_ns) == LockResult::held);
     REQUIRE(mutex.unlock());
+}
+
+TEST_CASE("a mutex is told from memory that was never made one, held or not", "[lock]") {
+    Shared<MutexPage> page;
+    RobustMutex mutex = mutex_of(*page);
+    page->bytes[sizeof(pthread_mutex_t)] = 1;   // what lies behind it says nothing
+    CHECK_FALSE(RobustMutex::is_made(page->bytes));
+    mutex.initialise();
+    CHECK(RobustMutex::is_made(page->bytes));
+    REQUIRE(mutex.try_lock() == LockResult::held);
+    CHECK(RobustMutex::is_made(page->bytes));
+    REQUIRE(mutex.unlock());
+    CHECK(RobustMutex::is_made(page->bytes));
+}
+
+TEST_CASE("hints tell who holds a mutex, whether it is free, and that its owner died", "[lock]") {
+    Shared<MutexPage> page;
+    RobustMutex mutex = mutex_of(*page);
+    mutex.initialise();
+    CHECK(RobustMutex::is_free_hint(page->bytes));
+    CHECK(RobustMutex::holder_hint(page->bytes) == 0);
+    REQUIRE(mutex.try_lock() == LockResult::held);
+    CHECK_FALSE(RobustMutex::is_free_hint(page->bytes));
+    CHECK(RobustMutex::holder_hint(page->bytes) == static_cast<std::uint32_t>(::gettid()));
+    CHECK_FALSE(RobustMutex::owner_died_hint(page->bytes));
+    REQUIRE(mutex.unlock());
+    die_holding(*page);
+    CHECK(RobustMutex::is_free_hint(page->bytes));
+    CHECK(RobustMutex::owner_died_hint(page->bytes));
+    CHECK(RobustMutex::holder_hint(page->bytes) == 0);
 }
 
 TEST_CASE("the death of the owner is told by trylock, and by a wait that has begun", "[lock][inv-10]") {
@@ -361,6 +393,113 @@ TEST_CASE("an owner whose lock was taken from it poisons the registry at unlock"
     require_poisoned(place, desk);
 }
 
+TEST_CASE("the segment names the session that holds its lock, and nobody afterwards", "[lock]") {
+    const TempRegistry place;
+    LiveSegment live(place, segment::Access::read_write);
+    const std::uint64_t& owner = live.state().status->owner_session;
+    for (const std::uint32_t session : {0U, 6U, layout::kNoSlot}) {
+        {
+            const segment::StateLock lock(live.state(), kAmple_ns, session);
+            REQUIRE(lock.inside());
+            CHECK(owner == session + 1ULL);
+        }
+        CHECK(owner == 0);
+    }
+}
+
+TEST_CASE("each death inside is repaired and counted once, and the lock is as good as before", "[lock][inv-2]") {
+    const TempRegistry place;
+    Desk desk(place);
+    desk.attach("");
+    for (std::uint64_t deaths = 1; deaths <= 3; ++deaths) {
+        die_inside(place);
+        for (int again = 0; again < 2; ++again) {
+            CHECK(knock(desk.registry()));
+            CHECK(place.look().status().repairs == deaths);
+        }
+    }
+}
+
+namespace {
+
+enum class Crash { before_the_lock, inside, behind_the_lock, refused_by_the_lock };
+
+/// A child that crashes by a signal that Catch2 does not handle. Whether it left a core dump.
+bool leaves_core(const TempRegistry& place, Crash where) {
+    segment::install_crash_handler();
+    struct sigaction handler {};
+    ::sigaction(SIGBUS, nullptr, &handler);
+    Child child([&] {
+        ::sigaction(SIGBUS, &handler, nullptr);   // a Child begins with none
+        rlimit size{};
+        ::getrlimit(RLIMIT_CORE, &size);
+        size.rlim_cur = size.rlim_max;
+        if (::setrlimit(RLIMIT_CORE, &size) != 0 || ::chdir(place.state_dir().c_str()) != 0)
+            throw std::runtime_error("no place for a core");
+        LiveSegment live(place, segment::Access::read_write);
+        std::optional<segment::StateLock> lock;
+        if (where == Crash::refused_by_the_lock)
+            layout::store_relaxed(live.state().log->applied, live.state().log->committed + 1);
+        if (where != Crash::before_the_lock) lock.emplace(live.state(), kAmple_ns, layout::kNoSlot);
+        if (where == Crash::behind_the_lock) lock.reset();
+        ::raise(SIGBUS);
+    });
+    const Ending ending = child.wait();
+    REQUIRE(WIFSIGNALED(ending.status));
+    REQUIRE(WTERMSIG(ending.status) == SIGBUS);
+    return WCOREDUMP(ending.status);
+}
+
+}  // namespace
+
+TEST_CASE("who crashes inside the lock does not hold it for a core dump, who crashes outside leaves one", "[lock][inv-10]") {
+    const TempRegistry place;
+    if (!leaves_core(place, Crash::before_the_lock)) {
+        std::cout << "SKIPPED: no core dumps here\n";
+        return;
+    }
+    CHECK_FALSE(leaves_core(place, Crash::inside));
+    CHECK(leaves_core(place, Crash::behind_the_lock));
+    CHECK(leaves_core(place, Crash::refused_by_the_lock));
+    CHECK(is_poisoned(place));
+}
+
+TEST_CASE("who waits for the lock while the registry is poisoned or rolled does not get in", "[lock][inv-12]") {
+    for (const auto& [state, answer] : {std::pair{layout::SegmentState::poisoned, segment::Entry::poisoned},
+                                        std::pair{layout::SegmentState::rolled, segment::Entry::rolled}}) {
+        const TempRegistry place;
+        LiveSegment live(place, segment::Access::read_write);
+        Shared<std::atomic<int>> entry;
+        std::optional<Child> waiting;
+        {
+            const segment::StateLock lock(live.state(), kAmple_ns, layout::kNoSlot);
+            REQUIRE(lock.inside());
+            waiting.emplace([&] {
+                LiveSegment own(place, segment::Access::read_write);
+                const segment::StateLock late(own.state(), kAmple_ns, layout::kNoSlot);
+                *entry = static_cast<int>(late.entry()) + 1;
+            });
+            wait_until([&] { return is_asleep(waiting->pid()); });
+            layout::store_release(live.state().header->state, static_cast<std::uint64_t>(state));
+        }
+        REQUIRE(waiting->wait().left_with(0));
+        CHECK(entry->load() == static_cast<int>(answer) + 1);
+    }
+}
+
+TEST_CASE("what is poisoned stays so, and a day that was rolled is not poisoned afterwards", "[lock][inv-12]") {
+    const PlainRegistry registry(tiny_config());
+    core::State state = registry.state();
+    using layout::SegmentState;
+    for (const auto& [before, after] :
+         {std::pair{SegmentState::ready, SegmentState::poisoned}, std::pair{SegmentState::poisoned, SegmentState::poisoned},
+          std::pair{SegmentState::rolled, SegmentState::rolled}}) {
+        state.header->state = static_cast<std::uint64_t>(before);
+        segment::poison(state);
+        CHECK(state.header->state == static_cast<std::uint64_t>(after));
+    }
+}
+
 // ---- R1 to R3 ---------------------------------------------------------------------------------
 
 namespace {
@@ -616,4 +755,24 @@ TEST_CASE("a forked child that looks through its parent's registration is answer
         static_cast<void>(desk.registry().find(account, "O-1", view));
     });
     REQUIRE(child.wait().left_with(0));
+}
+
+TEST_CASE("the first event of a registry is redone like any other", "[lock][inv-2]") {
+    PlainRegistry registry(tiny_config());
+    core::State& state = registry.state();
+    REQUIRE(state.log->committed == layout::kGenesis);
+    core::SessionRequest request;
+    request.type = layout::EventType::session_attached;
+    request.session = 0;
+    request.strategy = 0;
+    request.generation = static_cast<std::uint32_t>(state.log->next_generation);
+    core::Decision decision;
+    core::decide_session(state, request, decision);
+    core::write_event(state, decision.event);
+    core::commit(state, decision.event.header.seq);
+    CHECK(core::repair(state) == core::RepairCase::r2_redone);
+    CHECK(state.log->applied == layout::kGenesis + 1);
+    CHECK(state.status->redone == 1);
+    CHECK(state.sessions[0].word == layout::session_word(request.generation, layout::SessionStatus::attached));
+    CHECK(core::repair(state) == core::RepairCase::r1_nothing_to_do);
 }

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <functional>
 
 #include "core/decide_common.hpp"
+#include "core/meter.hpp"
+#include "core/perform.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
 #include "support/desk.hpp"
@@ -149,7 +152,7 @@ TEST_CASE("three quarters of the ring not on disk refuse what increases risk and
     desk.fill_up_to(191);
     passes(desk.send({.id = "O-1", .instrument = kNq}));
     CHECK(core::backlog(desk.registry.state()) == 192);
-    CHECK(desk.send({.id = "O-2", .instrument = kNq}).reason == DenyReason::journal_backlog);
+    refuses(desk.send({.id = "O-2", .instrument = kNq}), DenyReason::journal_backlog, "192 > 192 slots");
     CHECK(desk.amend({.id = "W", .quantity = lots(6)}).reason == DenyReason::journal_backlog);
     passes(desk.buy("R", 5));
     passes(desk.amend({.id = "W", .quantity = lots(4)}));
@@ -603,6 +606,22 @@ TEST_CASE("after a recovery from disk the window starts as if used up", "[reason
     passes(desk.buy("O", 1));
 }
 
+TEST_CASE("without a headroom for cancels new orders have all of max_all_messages, with all of it none", "[reasons]") {
+    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+        desk.limit(scope, &Limits::cancel_headroom_bps, 0);
+        desk.limit(scope, &Limits::max_all_messages, 3);
+        for (const std::string_view id : {"O-1", "O-2", "O-3"}) passes(desk.buy(id, 1));
+        refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 4 > 3 messages");
+        desk.limit(scope, &Limits::cancel_headroom_bps, 10'000);
+        desk.now += kSecond;
+        refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
+        desk.limit(scope, &Limits::cancel_headroom_bps, 6667);   // a third would be 6666 and two thirds of one
+        refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
+        desk.limit(scope, &Limits::cancel_headroom_bps, 6666);
+        passes(desk.buy("O-4", 1));
+    });
+}
+
 TEST_CASE("a clock that goes back opens no window: event time is monotone", "[reasons]") {
     Desk desk;
     desk.limit(kFirm, &Limits::max_messages, 1);
@@ -627,6 +646,142 @@ TEST_CASE("a budget of more than 4096 messages never passes more, and no less th
     }
     CHECK(passed <= 8192);
     CHECK(passed >= 8191);
+}
+
+TEST_CASE("a budget whose times are nowhere refuses: what cannot be judged does not pass", "[reasons][inv-12]") {
+    for (const auto member : {&Limits::max_messages, &Limits::max_all_messages}) {
+        Desk desk;
+        desk.limit(kFirm, member, 3);
+        desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
+        layout::RowRisk& risk = desk.registry.state().rows_risk[desk.registry.state().geometry.firm_row()];
+        const layout::RowMeters before = risk.meters.newest();
+        for (layout::RowMeters& copy : risk.meters.copy) copy.messages_ring = copy.all_ring = layout::kNoSlot;
+        refuses(desk.buy("O", 1), DenyReason::rate_limit, "firm 4 > 3 messages");
+        for (layout::RowMeters& copy : risk.meters.copy)
+            copy.messages_ring = before.messages_ring, copy.all_ring = before.all_ring;
+        passes(desk.buy("O", 1));
+    }
+}
+
+TEST_CASE("the use of a budget is told by the same window that judges it", "[reasons]") {
+    on_every_scope([](Desk& desk, const Scope& scope, const std::string&) {
+        const core::State& state = desk.registry.state();
+        const std::uint32_t row = state.geometry.row_of(scope);
+        const auto requests = [&] { return core::messages_in_window(state, row, false, desk.now); };
+        const auto all = [&] { return core::messages_in_window(state, row, true, desk.now); };
+        CHECK_FALSE(requests());
+        desk.limit(scope, &Limits::max_messages, 5);
+        CHECK(requests() == 0U);
+        CHECK_FALSE(all());
+        desk.limit(scope, &Limits::max_all_messages, 10);
+        const std::int64_t first = desk.now;
+        for (const std::string_view id : {"O-1", "O-2"}) {
+            passes(desk.buy(id, 1));
+            desk.now += kMillisecond;
+        }
+        passes(desk.cancel("O-1"));
+        CHECK(requests() == 2U);
+        CHECK(all() == 3U);
+        desk.now = first + kSecond - 1;
+        CHECK(requests() == 2U);
+        desk.now = first + kSecond;
+        CHECK(requests() == 1U);
+        CHECK(all() == 2U);
+        desk.now += kMillisecond;
+        CHECK(requests() == 0U);
+        CHECK(all() == 1U);
+    });
+}
+
+TEST_CASE("the use of all messages is told by their own times, however coarse those of new orders are", "[reasons]") {
+    Desk desk;
+    desk.limit(kFirm, &Limits::max_messages, 8192);   // every second time is kept
+    desk.limit(kFirm, &Limits::max_all_messages, 10);
+    const std::int64_t first = desk.now;
+    for (const std::string_view id : {"O-1", "O-2", "O-3"}) {
+        passes(desk.buy(id, 1));
+        desk.now += kMillisecond;
+    }
+    const std::uint32_t row = desk.registry.state().geometry.firm_row();
+    for (const std::int64_t left : {0, 1, 2, 3}) {
+        const std::int64_t now_ns = first + kSecond + (left - 1) * kMillisecond;
+        CHECK(core::messages_in_window(desk.registry.state(), row, true, now_ns) == static_cast<std::uint64_t>(3 - left));
+    }
+}
+
+TEST_CASE("a budget that is counted in other steps begins anew, and refuses until a window has passed", "[reasons][inv-12]") {
+    using Member = LimitValue Limits::*;
+    for (const Member member : {&Limits::max_messages, &Limits::max_all_messages}) {
+        Desk desk;
+        desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
+        desk.limit(kFirm, member, 100);
+        desk.now += kSecond;
+        passes(desk.buy("O-1", 1));
+        desk.now += kSecond;
+        desk.limit(kFirm, member, 8192);
+        const core::State& state = desk.registry.state();
+        const layout::RowMeters& meters = state.rows_risk[state.geometry.firm_row()].meters.newest();
+        CHECK((member == &Limits::max_messages ? meters.messages : meters.all_messages) == 0);
+        CHECK(meters.since_ns == desk.now);
+        desk.now += kSecond - 1;
+        refuses(desk.buy("O-2", 1), DenyReason::rate_limit, "firm 8193 > 8192 messages");
+        desk.now += 1;
+        passes(desk.buy("O-2", 1));
+    }
+}
+
+TEST_CASE("times are kept beyond four thousand million messages", "[reasons]") {
+    Desk desk;
+    desk.limit(kFirm, &Limits::max_messages, 8192);
+    core::State& state = desk.registry.state();
+    layout::RowRisk& risk = state.rows_risk[state.geometry.firm_row()];
+    for (layout::RowMeters& copy : risk.meters.copy) copy.messages = 1ULL << 32;
+    state.budget_rings[risk.meters.newest().messages_ring].times_ns[0] = desk.now - kSecond;
+    passes(desk.buy("O", 1));
+    CHECK(risk.meters.newest().messages == (1ULL << 32) + 1);
+    CHECK(state.budget_rings[risk.meters.newest().messages_ring].times_ns[0] == desk.now);
+}
+
+TEST_CASE("after a recovery from disk a budget is told as used up for the length of its window", "[reasons]") {
+    Desk desk;
+    desk.limit(kFirm, &Limits::max_messages, 3);
+    desk.unreconcile();
+    const std::uint32_t row = desk.registry.state().geometry.firm_row();
+    CHECK(core::messages_in_window(desk.registry.state(), row, false, desk.now + kSecond - 1) == 3U);
+    CHECK(core::messages_in_window(desk.registry.state(), row, false, desk.now + kSecond) == 0U);
+}
+
+TEST_CASE("a breaker is exact up to 256, errs towards halting by less than 16 above, and sees 3840 at most", "[reasons]") {
+    Desk desk;
+    core::State& state = desk.registry.state();
+    constexpr std::int64_t window = 100 * kSecond;
+    constexpr std::uint64_t count = 3900;
+    std::vector<std::int64_t> times;
+    for (std::uint64_t i = 0; i < count; ++i) {
+        layout::EventHeader header{};
+        header.seq = 1000 + i;
+        header.time_ns = times.emplace_back(desk.now + static_cast<std::int64_t>(i) * kMillisecond);
+        core::count_breaker(state, header, layout::Breaker::sells);
+    }
+    const layout::BreakerSlot& slot = *core::breaker_of(state, 0, 0);
+    const auto breaks = [&](std::uint32_t limit, std::int64_t now_ns) {
+        return core::breaks(slot, layout::Breaker::sells, limit, window, now_ns);
+    };
+    CHECK(breaks(0, times.back()));
+    for (const std::uint32_t limit : {1U, 2U, 17U, 255U, 256U}) {
+        const std::int64_t leaves = times[count - limit] + window;
+        CHECK(breaks(limit, leaves - 1));
+        CHECK_FALSE(breaks(limit, leaves));
+    }
+    for (const std::uint32_t limit : {257U, 300U, 1000U, 3839U, 3840U}) {
+        CHECK(breaks(limit, times[count - limit] + window - 1));
+        CHECK_FALSE(breaks(limit, times[count - limit + 15] + window));
+    }
+    for (const std::uint32_t limit : {3841U, 3899U, 3900U, 4000U, 1'000'000U}) {
+        CHECK(breaks(limit, times[count - 3840] + window - 1));
+        CHECK_FALSE(breaks(limit, times[count - 3840 + 15] + window));
+    }
+    CHECK_FALSE(core::breaks(slot, layout::Breaker::buys, 1, window, times.back()));
 }
 
 // ---- 9: content --------------------------------------------------------------------------------------------------
@@ -1173,6 +1328,17 @@ TEST_CASE("a side of a book has room for so many distant prices, and refuses the
     CHECK(verdict.reason == DenyReason::capacity);
 }
 
+TEST_CASE("a full side of a book keeps nobody from reducing", "[reasons][inv-12]") {
+    SharedConfig config = desk_config();
+    config.self_match = SelfMatch::refuse_new;
+    Desk desk(config);
+    desk.hold(-70);
+    for (std::int64_t taken = 0; taken < 64; ++taken)
+        passes(desk.send({.id = "D-" + std::to_string(taken), .quantity = lots(1), .price = px(1 + taken * 262'144)}));
+    passes(desk.send({.id = "R", .quantity = lots(6), .price = px(1 + 64 * 262'144)}));
+    CHECK(desk.send({.id = "O", .quantity = lots(1), .price = px(1 + 65 * 262'144)}).reason == DenyReason::capacity);
+}
+
 }  // namespace
 
 TEST_CASE("a mark that brings the loss sets the state in the same moment, a tick less does not", "[reasons]") {
@@ -1273,6 +1439,23 @@ TEST_CASE("a batch that fits is registered by one commit, and counts like its or
     refuses(desk.send({.id = "O-2"}), DenyReason::duplicate_content, "firm 4 > 3 orders");
 }
 
+TEST_CASE("an event and what follows from it are one commit, marked as such, and write no other slot", "[reasons][inv-6]") {
+    Desk desk;
+    desk.hold(10);
+    desk.limit(kAccountEs, &Limits::daily_loss, money(100));
+    const core::State& state = desk.registry.state();
+    const std::uint64_t first = state.log->committed + 1;
+    const layout::Event behind = state.ring_slot(first + 2);
+    passes(desk.registry.marked(desk.person(0), kAccountEs, px(90)));
+    REQUIRE(state.log->committed == first + 1);
+    CHECK(state.ring_slot(first).header.type == layout::EventType::marked);
+    CHECK(state.ring_slot(first + 1).header.type == layout::EventType::state_changed);
+    constexpr std::uint8_t marks = layout::kBatchMember | layout::kBatchEnd;
+    CHECK((state.ring_slot(first).header.flags & marks) == layout::kBatchMember);
+    CHECK((state.ring_slot(first + 1).header.flags & marks) == layout::kBatchEnd);
+    CHECK(std::memcmp(&behind, &state.ring_slot(first + 2), sizeof behind) == 0);
+}
+
 // ---- 12: tables ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a full table refuses orders and new ids, never cancels, fills and amends that keep their id", "[reasons]") {
@@ -1316,6 +1499,66 @@ TEST_CASE("an amount beyond 64 bits is refused, of one order and of a sum", "[re
     refuses(desk.amend({.id = "O-1", .price = px(101)}), DenyReason::arithmetic_overflow);
     passes(desk.tell(EventKind::canceled, "O-1"));
     passes(desk.buy("O-2", 1, 100));
+}
+
+TEST_CASE("a quantity beyond 64 bits is refused, of orders that are worth nothing, too", "[reasons]") {
+    for (const Side side : {Side::buy, Side::sell}) {
+        Desk desk;
+        constexpr std::int64_t most = 92'233'720'368;
+        passes(desk.send({.id = "O-1", .side = side, .quantity = lots(most), .price = px(0)}));
+        refuses(desk.send({.id = "O-2", .side = side, .quantity = lots(1), .price = px(0)}), DenyReason::arithmetic_overflow,
+                "firm");
+    }
+}
+
+TEST_CASE("the event of a refusal says what was asked and what was answered", "[reasons]") {
+    Desk desk;
+    desk.limit(kAccountEs, &Limits::max_order_quantity, lots(10).value);
+    const Order asked{.id = "O-1", .side = Side::sell, .quantity = lots(11), .tif = TimeInForce::ioc};
+    const core::NewOrder order = core::prepare(desk.registry.state(), desk.by(kSessionS1), asked.request());
+    core::Decision decision;
+    core::decide_register(desk.registry.state(), desk.by(kSessionS1), order, nullptr, decision);
+    REQUIRE(core::perform_refusal(desk.registry.state(), desk.by(kSessionS1), layout::EventType::registered, order, decision,
+                                  true));
+
+    const core::State& state = desk.registry.state();
+    const layout::Event& event = state.ring_slot(state.log->committed);
+    CHECK(event.header.type == layout::EventType::denied);
+    CHECK(event.header.time_ns == desk.now);
+    CHECK(event.header.account == 0);
+    CHECK(event.header.strategy == 0);
+    CHECK(event.header.instrument == 0);
+    CHECK(event.header.session == kSessionS1);
+    CHECK(event.header.result == Result::denied);
+    CHECK(event.header.side == Side::sell);
+    const layout::DeniedEvent& denied = event.denied;
+    CHECK(denied.id.view() == "O-1");
+    CHECK(denied.observed == lots(11).value);
+    CHECK(denied.limit == lots(10).value);
+    CHECK(denied.price == px(100).value);
+    CHECK(denied.quantity == lots(11).value);
+    CHECK(denied.reason == DenyReason::max_order_quantity);
+    CHECK(denied.unit == Unit::quantity);
+    CHECK(denied.scope == ScopeKind::account_instrument);
+    CHECK(denied.request == layout::EventType::registered);
+    CHECK(denied.order_type == OrderType::limit);
+    CHECK(denied.tif == TimeInForce::ioc);
+}
+
+TEST_CASE("a row whose value no longer fits refuses by its limits on values, until then it does not", "[reasons]") {
+    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+        desk.hold(2000, 0);
+        desk.limit(scope, &Limits::max_gross_notional, money(9'000'000'000'000));
+        passes(desk.buy("O-1", 1));
+        passes(desk.registry.marked(desk.person(0), marked_row(scope), px(9'000'000'000)));
+        refuses(desk.buy("O-2", 1), DenyReason::arithmetic_overflow, name);
+    });
+    Desk loaded;
+    passes(loaded.registry.load_position(loaded.person(0), kA1, kS1, kEs, lots(2000), px(9'000'000'000)));
+    loaded.limit(kFirm, &Limits::max_open_notional, money(1000));
+    passes(loaded.buy("O-1", 1));
+    loaded.limit(kFirm, &Limits::max_traded_notional, money(1000));
+    refuses(loaded.buy("O-2", 1), DenyReason::arithmetic_overflow, "firm");
 }
 
 // ---- requests about an order (12) and control ------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 
+#include "core/apply.hpp"
 #include "support/desk.hpp"
 
 using namespace riskreg;
@@ -1016,4 +1017,130 @@ TEST_CASE("an order is kill_cancel when a covering scope was halted after its re
         desk.tell(EventKind::canceled, "O");
         CHECK((desk.view("O").flags & kKillCancel) == 0);
     }
+}
+
+// ---- sessions: what each beginning and end of one leaves ----------------------------------------------------------------
+
+TEST_CASE("a session stands in its slot and with its strategy as what it is: attached, detached, dead or fenced", "[cells]") {
+    using layout::EventType;
+    using Status = layout::SessionStatus;
+    struct End {
+        EventType event;
+        Status status;
+    };
+    for (const End end : {End{EventType::session_detached, Status::detached}, End{EventType::session_dead, Status::dead},
+                          End{EventType::session_fenced, Status::fenced}}) {
+        Desk desk;
+        core::State& state = desk.registry.state();
+        const auto generation = static_cast<std::uint32_t>(state.log->next_generation);
+        constexpr std::uint32_t slot = 5;
+        const auto require = [&](Status status, std::int64_t ended_ns) {
+            const layout::SessionRecord& record = state.sessions[slot].record.newest();
+            CHECK(record.status == status);
+            CHECK(record.ended_ns == ended_ns);
+            CHECK(record.attached_ns == desk.now);
+            CHECK(record.generation == generation);
+            CHECK(record.strategy == static_cast<std::uint16_t>(kS2));
+            CHECK(state.sessions[slot].word == layout::session_word(generation, status));
+            const layout::StrategyState& strategy = state.strategies[static_cast<std::size_t>(kS2)].state.newest();
+            CHECK(strategy.session == slot);
+            CHECK(strategy.generation == generation);
+            CHECK(strategy.status == status);
+        };
+        desk.registry.attach(slot, kS2, desk.now);
+        CHECK(state.log->next_generation == generation + 1ULL);
+        require(Status::attached, 0);
+        desk.registry.end_session(slot, end.event, desk.now + kSecond);
+        require(end.status, desk.now + kSecond);
+    }
+}
+
+TEST_CASE("an order says when it changed last, and keeps nothing of a replacement that was answered", "[cells]") {
+    for (const EventKind answer : {EventKind::replaced, EventKind::replace_rejected}) {
+        Desk desk;
+        desk.buy("O", 5);
+        const auto order = [&]() -> const layout::OrderState& { return desk.registry.state().orders[0].state.newest(); };
+        CHECK(order().updated_ns == desk.now);
+        desk.now += kSecond;
+        desk.acked("O");
+        CHECK(order().updated_ns == desk.now);
+        desk.amend({.id = "O", .quantity = lots(6), .price = px(101)});
+        CHECK(order().pending_price == px(101).value);
+        CHECK(order().pending_quantity == lots(6).value);
+        CHECK(order().pending_reserved_price == px(101).value);
+        desk.tell(answer, "O");
+        CHECK(order().pending_price == 0);
+        CHECK(order().pending_quantity == 0);
+        CHECK(order().pending_reserved_price == 0);
+    }
+}
+
+TEST_CASE("a new id of an order stands in its own slot, with its place in the chain and who asked", "[cells]") {
+    Desk desk;
+    desk.buy("O", 5);
+    desk.acked("O");
+    desk.now += kSecond;
+    REQUIRE(desk.amend({.id = "O", .quantity = lots(6), .price = px(101), .new_id = "O-2"}).taken());
+    const core::State& state = desk.registry.state();
+    const layout::OrderIdentity& alias = state.orders[1].identity;
+    CHECK(alias.id.view() == "O-2");
+    CHECK(alias.price == px(101).value);
+    CHECK(alias.quantity == lots(6).value);
+    CHECK(alias.created_ns == desk.now);
+    CHECK(alias.created_seq == state.log->committed);
+    CHECK(alias.instrument == 0);
+    CHECK(alias.account == 0);
+    CHECK(alias.strategy == 0);
+    CHECK(alias.head == 0);
+    CHECK(alias.previous == 0);
+    CHECK(alias.session == kSessionS1);
+    CHECK(alias.generation == state.orders[0].identity.generation);
+    CHECK(alias.generation != 0);
+    CHECK(alias.kind == layout::SlotKind::alias);
+    CHECK(alias.side == Side::buy);
+    const layout::OrderState& presence = state.orders[1].state.newest();
+    CHECK(presence.updated_ns == desk.now);
+    CHECK(presence.last_alias == layout::kNoSlot);
+    CHECK(presence.pending_alias == layout::kNoSlot);
+    CHECK(presence.last_execution == layout::kNoSlot);
+    CHECK(state.log->next_order == 2);
+}
+
+TEST_CASE("a report of an order that nobody knows is kept in full", "[cells][inv-8]") {
+    Desk desk;
+    desk.tell({.kind = EventKind::filled,
+               .id = "X",
+               .exec_id = "E",
+               .price = px(100),
+               .quantity = lots(3),
+               .instrument = kNq,
+               .side = Side::sell,
+               .account = kA2});
+    const core::State& state = desk.registry.state();
+    REQUIRE(state.log->next_quarantine == 1);
+    const layout::QuarantineSlot& kept = state.quarantine[0];
+    CHECK(kept.seq == state.log->committed);
+    CHECK(kept.order_id.view() == "X");
+    CHECK(kept.exec_id.view() == "E");
+    CHECK(kept.price == px(100).value);
+    CHECK(kept.quantity == lots(3).value);
+    CHECK(kept.time_ns == desk.now);
+    CHECK(kept.instrument == 1);
+    CHECK(kept.account == 1);
+    CHECK(kept.side == Side::sell);
+    CHECK(kept.booked == 1);
+}
+
+TEST_CASE("a reference price has the session as its owner that asked for it first", "[cells]") {
+    Desk desk;
+    core::Decision decision;
+    core::decide_reference_owner(desk.registry.state(), desk.by(kSessionS2), 1, decision);
+    REQUIRE(decision.commit);
+    core::execute(desk.registry.state(), decision.event);
+    const layout::ReferenceOwner& owner = desk.registry.state().references[1].owner.newest();
+    CHECK(owner.session == kSessionS2);
+    CHECK(owner.generation == desk.by(kSessionS2).generation);
+    core::Decision other;
+    core::decide_reference_owner(desk.registry.state(), desk.by(kSessionS1), 1, other);
+    CHECK(other.verdict.reason == DenyReason::not_owner);
 }
