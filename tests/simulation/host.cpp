@@ -137,12 +137,13 @@ bool Host::begin_file() {
 
 bool Host::read_events(std::uint64_t from, std::uint64_t to) {
     batch_.clear();
-    for (std::uint64_t seq = from; seq <= to; ++seq) {
+    // Blocks are smaller here than a batch may be: one that begins with a batch holds all of it.
+    const auto ends_in_a_batch = [this] { return (batch_.back().header.flags & layout::kBatchMember) != 0; };
+    for (std::uint64_t seq = from; seq <= to || ends_in_a_batch(); ++seq) {
         const Event& slot = state_.ring_slot(seq);
         if (slot.header.seq != seq) return false;
         batch_.push_back(slot);
     }
-    while (!batch_.empty() && (batch_.back().header.flags & layout::kBatchMember) != 0) batch_.pop_back();
     return true;
 }
 
@@ -168,7 +169,6 @@ void Host::write_batch() {
         const std::uint64_t from = writer_.next_seq();
         if (!read_events(from, std::min(committed, from + setup_.block_events - 1)))
             return begin_gap("events were overwritten in the ring");
-        if (batch_.empty()) break;
         if (!append_block()) return;
     }
     if (unsynced_ > 0) static_cast<void>(sync());

@@ -32,6 +32,12 @@ std::string_view name_of(Fault fault) noexcept {
     return kNames[static_cast<std::size_t>(fault)];
 }
 
+namespace {
+// In 10,000 calls: the kernel writes pages of its own accord, or forgets some that it has written.
+constexpr std::uint32_t kWriteBack = 150;
+constexpr std::uint32_t kEvict = 100;
+}  // namespace
+
 Disk::Disk(std::uint64_t seed, Odds odds, Trace& trace)
     : random_(seed),
       odds_(odds),
@@ -42,9 +48,17 @@ Disk::Disk(std::uint64_t seed, Odds odds, Trace& trace)
 
 // ---- calls --------------------------------------------------------------------------------------
 
+bool Disk::has_lied() const noexcept {
+    for (auto lie = static_cast<std::size_t>(Fault::lost_write); lie < counts_.size(); ++lie)
+        if (counts_[lie] > 0) return true;
+    return false;
+}
+
 /// One more call; false when nobody is there any more to make it.
 bool Disk::proceed() {
     if (stopped_) return false;
+    if (draw(kWriteBack)) write_back();
+    if (draw(kEvict)) evict();
     if (odds_.rot != 0 && draw(odds_.rot)) turn_a_bit();
     if (calls_left_ == ~0ULL || --calls_left_ > 0) return true;
     stopped_ = true;
@@ -55,6 +69,12 @@ bool Disk::proceed() {
 
 bool Disk::draw(std::uint32_t per_ten_thousand) {
     return faults_on_ && per_ten_thousand != 0 && random_.next() % 10'000 < per_ten_thousand;
+}
+
+/// A call that writes, syncs or names.
+bool Disk::fails(std::uint32_t per_ten_thousand) {
+    if (failing_calls_ > 0) return --failing_calls_, true;
+    return draw(per_ten_thousand);
 }
 
 int Disk::fail(Fault fault, int number) {
@@ -84,7 +104,7 @@ int Disk::new_handle(int inode) {
 
 int Disk::create(const std::string& name, int& handle) {
     if (!proceed()) return EIO;
-    if (draw(odds_.name)) return fail(Fault::failed_name, random_.pick({ENOSPC, EMFILE, EIO}));
+    if (fails(odds_.name)) return fail(Fault::failed_name, random_.pick({ENOSPC, EMFILE, EIO}));
     if (names_.contains(name)) return EEXIST;
     const int inode = static_cast<int>(inodes_.size());
     inodes_.push_back(std::make_unique<Inode>());
@@ -124,7 +144,7 @@ int Disk::write(int handle, const std::byte* bytes, std::size_t size, std::uint6
     if (inode == nullptr) return EBADF;
     if (stopped_) return EIO;
     const bool goes_on = proceed();
-    if (goes_on && !draw(odds_.write)) {
+    if (goes_on && !fails(odds_.write)) {
         put(*inode, bytes, size, offset);
         trace_.note("write", static_cast<std::uint64_t>(handles_[static_cast<std::size_t>(handle)]), offset, size);
         return 0;
@@ -168,7 +188,7 @@ bool Disk::is_linked(int handle) const noexcept {
 
 int Disk::rename(const std::string& from, const std::string& to) {
     if (!proceed()) return EIO;
-    if (draw(odds_.name)) return fail(Fault::failed_name, random_.pick({ENOSPC, EIO}));
+    if (fails(odds_.name)) return fail(Fault::failed_name, random_.pick({ENOSPC, EIO}));
     const auto found = names_.find(from);
     if (found == names_.end()) return ENOENT;
     const int inode = found->second;
@@ -184,7 +204,7 @@ int Disk::remove(const std::string& name) {
     if (!proceed()) return EIO;
     const auto found = names_.find(name);
     if (found == names_.end()) return ENOENT;
-    if (draw(odds_.name)) return fail(Fault::failed_name, EIO);
+    if (fails(odds_.name)) return fail(Fault::failed_name, EIO);
     trace_.note("remove", static_cast<std::uint64_t>(found->second));
     names_.erase(found);
     pending_.push_back({name, -1, false});
@@ -246,7 +266,7 @@ int Disk::sync(int handle) {
     if (inode == nullptr) return EBADF;
     if (!proceed()) return EIO;
     const auto number = static_cast<std::uint64_t>(handles_[static_cast<std::size_t>(handle)]);
-    if (draw(odds_.sync)) return fail_sync(*inode), fail(Fault::failed_sync, random_.pick({EIO, ENOSPC}));
+    if (fails(odds_.sync)) return fail_sync(*inode), fail(Fault::failed_sync, random_.pick({EIO, ENOSPC}));
     trace_.note("sync", number);
     if (ignores_sync_of_checkpoints && inode->is_checkpoint) return 0;
     inode->media.resize(inode->cache.size());
@@ -258,7 +278,7 @@ int Disk::sync(int handle) {
 /// A failed one leaves the changes where they are: a file system that cannot write its own records does not forget them.
 int Disk::sync_directory() {
     if (!proceed()) return EIO;
-    if (draw(odds_.sync)) return fail(Fault::failed_directory_sync, EIO);
+    if (fails(odds_.sync)) return fail(Fault::failed_directory_sync, EIO);
     trace_.note("sync directory");
     for (const NameChange& change : pending_) {
         if (odds_.entry != 0 && draw(odds_.entry)) {
@@ -283,6 +303,20 @@ void Disk::forget_clean_pages(Inode& inode) {
 
 void Disk::drop_cache(int handle) noexcept {
     if (Inode* inode = inode_of(handle); inode != nullptr && !stopped_) forget_clean_pages(*inode);
+}
+
+/// Any of the pages that wait for a sync, in any order: of what is written twice, the first may be on the disk.
+void Disk::write_back() {
+    if (inodes_.empty()) return;
+    Inode& inode = *random_.one_of(inodes_);
+    if (ignores_sync_of_checkpoints && inode.is_checkpoint) return;
+    inode.media.resize(std::max(inode.media.size(), inode.cache.size()));
+    for (std::size_t at = 0; at < inode.dirty.size(); ++at)
+        if (inode.dirty[at] && random_.percent(50)) write_through(inode, at), inode.dirty[at] = false;
+}
+
+void Disk::evict() {
+    if (!inodes_.empty()) forget_clean_pages(*random_.one_of(inodes_));
 }
 
 // ---- disasters ----------------------------------------------------------------------------------

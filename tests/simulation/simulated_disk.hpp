@@ -83,11 +83,18 @@ public:
     [[nodiscard]] bool is_stopped() const noexcept { return stopped_; }
     /// The process runs again. After a loss of power with what the disk holds, otherwise with what the cache held.
     void restart(bool power);
+    /// Everything that writes fails for the next calls: a full disk, a controller that is gone for a while.
+    void fail_for(std::uint64_t calls) noexcept { failing_calls_ = faults_on_ ? calls : 0; }
     /// Calls fail at random, or, while nothing is to be proved by it, they do not.
-    void set_faults(bool on) noexcept { faults_on_ = on; }
+    void set_faults(bool on) noexcept {
+        faults_on_ = on;
+        failing_calls_ = 0;
+    }
 
     // ---- for the driver -------------------------------------------------------------------------
     [[nodiscard]] const FaultCounts& faults() const noexcept { return counts_; }
+    /// The hardware has lied: from now on it is not honest any more.
+    [[nodiscard]] bool has_lied() const noexcept;
     /// Faults of calls so far: what an error may be due to.
     [[nodiscard]] std::uint64_t failed_calls() const noexcept { return failed_calls_; }
     /// What would be read from the file of this name now. Not a call of the program.
@@ -112,6 +119,7 @@ private:
 
     bool proceed();
     bool draw(std::uint32_t per_ten_thousand);
+    [[nodiscard]] bool fails(std::uint32_t per_ten_thousand);
     int fail(Fault fault, int number);
     void count(Fault fault) noexcept { ++counts_[static_cast<std::size_t>(fault)]; }
     [[nodiscard]] Inode* inode_of(int handle) noexcept;
@@ -126,6 +134,8 @@ private:
     void lose_sector(Inode& inode, std::size_t sector);
     void lose_names();
     void turn_a_bit();
+    void write_back();
+    void evict();
     [[nodiscard]] std::size_t bytes_of(std::size_t total, std::size_t sector) const noexcept;
 
     test::Random random_;
@@ -139,6 +149,7 @@ private:
     Names names_, durable_;
     std::vector<NameChange> pending_;
     std::uint64_t calls_left_ = ~0ULL;
+    std::uint64_t failing_calls_ = 0;
     bool power_stops_ = false;
     bool stopped_ = false;
     bool faults_on_ = true;

@@ -8,7 +8,6 @@
 #include "core/decide.hpp"
 #include "core/derived.hpp"
 #include "core/genesis.hpp"
-#include "riskreg/error.hpp"
 #include "simulation/tables.hpp"
 #include "support/child.hpp"
 #include "support/history.hpp"
@@ -204,7 +203,8 @@ void World::live() {
 }
 
 void World::steps(Host& host) {
-    const std::int64_t busy = random_.pick({2, 5, 12});
+    const std::int64_t busy = random_.pick({2, 5, 12, 30});
+    if (random_.percent(8)) disk_->fail_for(static_cast<std::uint64_t>(random_.between(5, 60)));
     for (std::int64_t step = random_.between(8, 40); step > 0 && !disk_->is_stopped(); --step) {
         advance_clock();
         for (std::int64_t n = random_.percent(25) ? 0 : random_.between(0, busy); n > 0; --n) {
@@ -218,9 +218,28 @@ void World::steps(Host& host) {
     }
 }
 
+/// When nothing fails any more, everything that is committed is durable soon, through any gap.
+void World::require_catching_up(Host& host) {
+    disk_->never_stop();
+    disk_->set_faults(false);
+    core::State& state = registry_->state();
+    for (int round = 0; round < 80 && state.marks->durable < state.log->committed; ++round) {
+        now_ns_ += 1100 * kMs;
+        trace_.at(now_ns_ - kStart);
+        host.round();
+        host.replicate();
+        reference_.collect(state);
+    }
+    if (state.marks->durable < state.log->committed)
+        violate("nothing fails any more, and durable stays at " + show(state.marks->durable) + " of " +
+                show(state.log->committed));
+    disk_->set_faults(true);
+}
+
 /// A loss of power, a kill of the host or of everybody, or an orderly end.
 void World::end_life(Host& host) {
     bool clean = false;
+    if (!disk_->is_stopped() && random_.percent(40)) require_catching_up(host);
     if (!disk_->is_stopped() && random_.percent(70)) clean = host.leave(random_.percent(60));
     reference_.collect(registry_->state());
     promised_ = std::max<std::uint64_t>(promised_, registry_->state().marks->durable);
@@ -256,7 +275,8 @@ bool World::recover() {
         if (violated()) return false;
         if (disk_->is_stopped()) disk_->restart(power_failed_);
         else if (done) return begin_life_from(out), true;
-        else if (attempt > 2 * kMostAttempts) return ++counts_.lost_worlds, false;
+        else if (lost_) return ++counts_.lost_worlds, false;
+        else if (attempt > 2 * kMostAttempts) violate("recovery does not come to an end");
         disk_->never_stop();
     }
     return false;
@@ -274,17 +294,26 @@ bool World::restore_once(Restored& out) {
         return !disk_->is_stopped();
     } catch (const Error& error) {
         trace_.say(error.what());
-        if (disk_->is_stopped()) return false;
-        if (disk_->failed_calls() != out.failed_calls_before) return ++counts_.retried, false;
-        if (!lies_) return violate(std::string("an honest disk, and recovery refuses: ") + error.what()), false;
-        ++counts_.refusals;
-        trace_.note("refused", static_cast<std::uint64_t>(error.code()));
-        if (accept_loss_)
-            return disk_->stop_after(1, false),
-                   violate(std::string("not to be restored even with accept_loss: ") + error.what()), false;
-        accept_loss_ = true;
+        if (!disk_->is_stopped()) refused(error, out);
         return false;
     }
+}
+
+/// An error that a failing call explains is tried again. Otherwise an honest disk never leads to one.
+void World::refused(const Error& error, const Restored& out) {
+    trace_.note("refused", static_cast<std::uint64_t>(error.code()));
+    // Of the host, not of the files; a lie that write_checkpoint notices at once is one too.
+    const bool again = disk_->failed_calls() != out.failed_calls_before || (disk_->has_lied() && error.code() == Errc::system);
+    if (again) {
+        ++counts_.retried;
+        return;
+    }
+    if (!disk_->has_lied()) return violate(std::string("an honest disk, and recovery refuses: ") + error.what());
+    if (error.code() != Errc::damaged && error.code() != Errc::missing)
+        return violate(std::string("refused for another reason than damage: ") + error.what());
+    ++counts_.refusals;
+    lost_ = accept_loss_;
+    accept_loss_ = true;
 }
 
 void World::restore_and_check(Restored& out) {
@@ -321,7 +350,7 @@ void World::judge(const Restored& out) {
     if (const core::AuditReport audit = core::audit(state); !audit.clean())
         return violate("audit: " + audit.violations.front());
     if (std::string_view(state.config, state.geometry.config_bytes) != setup_.config) return violate("another configuration");
-    if (!lies_) return judge_honest(out);
+    if (!disk_->has_lied()) return judge_honest(out);
     judge_loss(out);
 }
 

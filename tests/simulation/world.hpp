@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "riskreg/error.hpp"
 #include "simulation/host.hpp"
 #include "simulation/trader.hpp"
 
@@ -53,10 +54,12 @@ private:
     void live();
     void steps(Host& host);
     void end_life(Host& host);
+    void require_catching_up(Host& host);
     void advance_clock();
     void take_over();
     [[nodiscard]] bool recover();
     [[nodiscard]] bool restore_once(Restored& out);
+    void refused(const Error& error, const Restored& out);
     void restore_and_check(Restored& out);
     void judge(const Restored& out);
     void judge_honest(const Restored& out);
@@ -85,6 +88,7 @@ private:
     std::uint64_t host_epoch_ = 0;
     bool memory_survives_ = false;
     bool accept_loss_ = false;
+    bool lost_ = false;            // nothing can be restored, even by accepting a loss
     bool power_failed_ = false;
     Ending ending_;
 };
