@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::uint64_t kShortSeeds = 4'000;
 constexpr std::uint64_t kLongSeeds = 100'000;
-constexpr std::uint64_t kControlSeeds = 500;     // within these a host that breaks a rule must have been found out
+constexpr std::uint64_t kControlSeeds = 2'000;     // within these a host that breaks a rule must have been found out
 constexpr std::uint64_t kTwice = 200;            // seeds that are run twice
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
@@ -139,7 +139,8 @@ TEST_CASE("the simulation finds out a host that breaks a rule", "[simulation]") 
     };
     for (const Control& control : {Control{Mistake::promises_before_sync, "promises durable before the sync"},
                                    Control{Mistake::goes_on_after_failed_sync, "goes on in the same file after a failed sync"},
-                                   Control{Mistake::renames_unsynced_checkpoint, "names a checkpoint before it is synced"}}) {
+                                   Control{Mistake::renames_unsynced_checkpoint, "names a checkpoint before it is synced"},
+                                   Control{Mistake::believes_the_cache, "is rebuilt from pages that are in the cache only"}}) {
         std::string how;
         const std::uint64_t seeds = seeds_until_found(control.mistake, how);
         std::printf("control, a host that %s: found with seed %llu: %s\n", control.what, shown(seeds), how.c_str());

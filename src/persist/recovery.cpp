@@ -92,6 +92,16 @@ bool Sources::only_unused(const Directory& directory) const {
     return true;
 }
 
+IoError settle_last_journal(const Directory& directory, const Sources& sources) {
+    if (sources.journals.empty()) return {};
+    File file;
+    if (const IoError error = directory.open_file(sources.journals.back().name, file))
+        return error.is_of_the_file() ? IoError{} : error;
+    if (const IoError error = file.sync()) return error;
+    file.drop_cache();
+    return {};
+}
+
 namespace {
 
 /// One attempt at restoring: a checkpoint or none, then the journal.

@@ -20,6 +20,7 @@ enum class Mistake : std::uint8_t {
     promises_before_sync,
     goes_on_after_failed_sync,
     renames_unsynced_checkpoint,
+    believes_the_cache,            ///< a rebuild that reads what a failed sync left in the page cache only
 };
 
 /// What one registry of one seed is like.

@@ -325,6 +325,8 @@ void World::restore_and_check(Restored& out) {
     }
     out.checkpoints = sources.checkpoints;
     out.key = sources.key;
+    if (setup_.mistake != Mistake::believes_the_cache)
+        require(persist::settle_last_journal(directory_, sources), "sync the journal before it is read");
     persist::RestoreOptions options;
     options.accept_loss = accept_loss_;
     const auto fresh = [&](const std::string& config) -> core::State& { return (out.tables = tables_of(config)).state; };
