@@ -116,7 +116,7 @@ public:
         const std::uint64_t have = state.log->applied;
         if (options_.upto && have >= *options_.upto) return;
         std::size_t at = 0;
-        if (!find_start(have, at)) return;
+        if (!find_start(have, at) || !is_younger(at)) return;
         for (bool more = true; more && at < sources_.journals.size(); ++at) more = run_file(at);
     }
 
@@ -132,6 +132,18 @@ private:
                     show(have + 1) + " to " + show(journals.front().first_seq - 1) + " are in no file that is left");
         else if (state_->has_journal()) damaged("no journal file is left; events behind " + show(have) + " may be missing");
         return false;
+    }
+
+    /// Every file has a higher number than the one before. One that has not is left from a history that was given up; the files
+    /// behind the first are held against each other by `hand_over`.
+    bool is_younger(std::size_t at) {
+        if (at == 0 || !sources_.journals[at - 1].problem.empty() || !sources_.journals[at].problem.empty()) return true;
+        const BlockHeader& before = sources_.journals[at - 1].head.header;
+        const BlockHeader& here = sources_.journals[at].head.header;
+        if (here.file_number > before.file_number) return true;
+        return damaged(sources_.journals[at].name + " has the number " + show(here.file_number) + ", and " +
+                       sources_.journals[at - 1].name + " before it has " + show(before.file_number) +
+                       ": it is not the continuation");
     }
 
     /// True when the next file is to be read.
