@@ -438,11 +438,15 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
     if ((tail.io = directory.list(names))) return tail.problem = tail.io.text(), tail;
     std::uint64_t newest = 0;
     for (const std::string& name : names) {
+        newest = std::max(newest, first_seq_of(name));
+        if (first_seq_of(name) == 0) continue;
         File other;
         FileHead head;
-        newest = std::max(newest, first_seq_of(name));
-        if (first_seq_of(name) != 0 && !directory.open_file(name, other) && read_head(other, head).empty())
+        IoError io = directory.open_file(name, other);
+        if (!io && read_head(other, head, &io).empty())
             tail.newest_number = std::max(tail.newest_number, head.header.file_number);
+        // A number that is not known would be given again.
+        if (io && !io.is_of_the_file()) return tail.io = io, tail.problem = io.text(), tail;
     }
     if (newest == 0) return tail.problem = "no journal file", tail;
     tail.name = journal_name(newest);
