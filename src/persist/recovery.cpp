@@ -247,6 +247,12 @@ private:
             witness = checkpoint_->seq;
             who = "the checkpoint says";
         }
+        // A checkpoint gets its name when it is on disk: one that is not whole any more still says how far the registry was.
+        for (const IgnoredFile& file : report_.ignored) {
+            if (file.is_foreign || checkpoint_seq_of(file.name) <= witness) continue;
+            witness = checkpoint_seq_of(file.name);
+            who = file.name + ", which cannot be used (" + file.why + "), says by its name";
+        }
         if (witness >= expected) {
             damaged(journal.name + ": " + use.ending + " at byte " + show(position) + ", where event " + show(expected) +
                     " should be; " + who + " that events up to " + show(witness) + " were on disk");
@@ -277,6 +283,10 @@ private:
     const CheckpointHead* checkpoint_ = nullptr;
 };
 
+bool is_of_another_registry(const Sources& sources, const CheckpointHead& head) {
+    return sources.epoch != 0 && head.epoch != 0 && head.epoch != sources.epoch;
+}
+
 /// What can be said of a checkpoint before its tables are read; its digest is still to be checked.
 std::string open_checkpoint(const Directory& directory, const Sources& sources, const std::string& name, File& file,
                             CheckpointHead& head) {
@@ -286,7 +296,7 @@ std::string open_checkpoint(const Directory& directory, const Sources& sources, 
     }
     if (std::string wrong = peek_checkpoint(file, head); !wrong.empty()) return wrong;
     if (head.seq != checkpoint_seq_of(name)) return "its name does not fit its content";
-    if (sources.epoch != 0 && head.epoch != sources.epoch) return "belongs to another registry";
+    if (is_of_another_registry(sources, head)) return "belongs to another registry";
     return {};
 }
 
@@ -360,7 +370,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         std::string wrong = open_checkpoint(directory, sources, name, file, head);
         core::State* state = wrong.empty() ? load_checked(sources, file, head, fresh, wrong) : nullptr;
         if (state == nullptr) {
-            report.ignored.push_back({name, wrong});
+            report.ignored.push_back({name, wrong, is_of_another_registry(sources, head)});
             continue;
         }
         report.checkpoint = name;

@@ -24,6 +24,7 @@ struct JournalUse {
 struct IgnoredFile {
     std::string name;
     std::string why;
+    bool is_foreign = false;             ///< of another registry: says nothing of this one
 };
 
 struct RecoveryReport {
