@@ -2,7 +2,7 @@
 // failure that the disk of tests/simulation/simulated_disk.hpp can draw, and no failure is taken for another state.
 //
 // RISKREG_SEED=n    runs that one seed and prints its trace: operations, faults, outcome
-// RISKREG_SEEDS=n   how many seeds (default 4,000; RISKREG_LONG=1: 100,000); RISKREG_FIRST_SEED=n where they begin
+// RISKREG_SEEDS=n   how many seeds (default 3,000; RISKREG_LONG=1: 100,000); RISKREG_FIRST_SEED=n where they begin
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -24,7 +24,7 @@ using namespace riskreg::simulation;
 
 namespace {
 
-constexpr std::uint64_t kShortSeeds = 4'000;
+constexpr std::uint64_t kShortSeeds = 3'000;
 constexpr std::uint64_t kLongSeeds = 100'000;
 constexpr std::uint64_t kControlSeeds = 2'000;     // within these a host that breaks a rule must have been found out
 constexpr std::uint64_t kTwice = 200;            // seeds that are run twice

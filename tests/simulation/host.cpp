@@ -311,7 +311,7 @@ void Host::misread(const std::string& why) {
 void Host::distrust(const std::string& why) {
     drop_replica();
     follow_failures_ = 0;
-    if (gap_ == Gap::none) begin_gap(why);
+    if (gap_ == Gap::none || gap_ == Gap::following) begin_gap(why);
     checkpoint_pause_until_ns_ = now_ns_ + backoff(checkpoint_attempts_);
 }
 

@@ -68,7 +68,7 @@ private:
     void begin_anew_behind_the_loss(const Restored& out);
     void make_journal(const persist::FileSpec& spec);
     void begin_life_from(Restored& out);
-    [[nodiscard]] std::uint64_t witness(const persist::Key& key) const;
+    [[nodiscard]] std::uint64_t witness() const;
     [[nodiscard]] std::uint64_t witness_of_journal(const std::string& name) const;
     void violate(const std::string& what);
     [[nodiscard]] bool violated() const noexcept { return !ending_.violation.empty(); }
