@@ -60,9 +60,9 @@ void print(const Counts& c) {
         shown(c.from_checkpoint), shown(c.from_older_checkpoint), shown(c.from_journal), shown(c.two_checkpoints),
         shown(c.torn_tails), shown(c.retried));
     std::printf(
-        "  lies: %llu refusals, %llu losses accepted and reported, %llu losses that nothing left could name, %llu "
-        "registries lost\n",
-        shown(c.refusals), shown(c.damage_reported), shown(c.undetectable), shown(c.lost_worlds));
+        "  lies: %llu refusals, %llu losses accepted and reported, %llu losses that nothing left could name (%llu of "
+        "them reported as a torn tail), %llu registries lost\n",
+        shown(c.refusals), shown(c.damage_reported), shown(c.undetectable), shown(c.undetectable_torn), shown(c.lost_worlds));
     std::printf("  faults:");
     for (std::size_t i = 0; i < c.faults.size(); ++i)
         std::printf("%s %llu %s", i == 0 ? "" : ",", shown(c.faults[i]), std::string(name_of(static_cast<Fault>(i))).c_str());

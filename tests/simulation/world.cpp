@@ -374,6 +374,7 @@ void World::judge_loss(const Restored& out) {
         return violate("lost without a word: restored to " + show(end) + ", and what is left names " + show(known) +
                        " as durable");
     ++counts_.undetectable;
+    counts_.undetectable_torn += out.report.torn.empty() ? 0 : 1;
     trace_.note("UNDETECTABLE", end, promised_);
 }
 
