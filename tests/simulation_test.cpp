@@ -61,8 +61,10 @@ void print(const Counts& c) {
         shown(c.torn_tails), shown(c.retried));
     std::printf(
         "  lies: %llu refusals, %llu losses accepted and reported, %llu losses that nothing left could name (%llu of "
-        "them reported as a torn tail), %llu registries lost\n",
-        shown(c.refusals), shown(c.damage_reported), shown(c.undetectable), shown(c.undetectable_torn), shown(c.lost_worlds));
+        "them reported as a torn tail), %llu registries lost, %llu times files of a history given up came back and were taken "
+        "for it\n",
+        shown(c.refusals), shown(c.damage_reported), shown(c.undetectable), shown(c.undetectable_torn), shown(c.lost_worlds),
+        shown(c.came_back));
     std::printf("  faults:");
     for (std::size_t i = 0; i < c.faults.size(); ++i)
         std::printf("%s %llu %s", i == 0 ? "" : ",", shown(c.faults[i]), std::string(name_of(static_cast<Fault>(i))).c_str());

@@ -41,7 +41,7 @@ struct Counts {
     std::uint64_t blocks = 0, journals = 0, checkpoints = 0, gaps = 0, resumed = 0, taken_over = 0, clean_ends = 0;
     std::uint64_t recoveries = 0, from_checkpoint = 0, from_older_checkpoint = 0, from_journal = 0, two_checkpoints = 0;
     std::uint64_t torn_tails = 0, damage_reported = 0, refusals = 0, undetectable = 0, undetectable_torn = 0, retried = 0,
-                  lost_worlds = 0;
+                  lost_worlds = 0, came_back = 0;
     FaultCounts faults{};
 };
 

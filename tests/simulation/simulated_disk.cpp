@@ -283,6 +283,7 @@ int Disk::sync_directory() {
     for (const NameChange& change : pending_) {
         if (odds_.entry != 0 && draw(odds_.entry)) {
             count(Fault::lost_entry);
+            if (const auto still = durable_.find(change.name); still != durable_.end()) came_back_.insert(still->second);
             trace_.note(name_of(Fault::lost_entry), static_cast<std::uint64_t>(change.inode));
         } else if (change.inode < 0) {
             durable_.erase(change.name);
@@ -386,6 +387,11 @@ void Disk::restart(bool power) {
     // Memory may have been wanted for something else meanwhile.
     if (random_.percent(50))
         for (const auto& inode : inodes_) forget_clean_pages(*inode);
+}
+
+bool Disk::came_back(const std::string& name) const {
+    const auto found = names_.find(name);
+    return found != names_.end() && came_back_.contains(found->second);
 }
 
 const std::vector<std::byte>* Disk::peek(const std::string& name) const {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -97,6 +98,8 @@ public:
     [[nodiscard]] bool has_lied() const noexcept;
     /// Faults of calls so far: what an error may be due to.
     [[nodiscard]] std::uint64_t failed_calls() const noexcept { return failed_calls_; }
+    /// The file of this name was removed or replaced, and that was synced; and it is there again.
+    [[nodiscard]] bool came_back(const std::string& name) const;
     /// What would be read from the file of this name now. Not a call of the program.
     [[nodiscard]] const std::vector<std::byte>* peek(const std::string& name) const;
     [[nodiscard]] std::vector<std::string> names() const;
@@ -147,6 +150,7 @@ private:
     std::vector<std::unique_ptr<Inode>> inodes_;
     std::vector<int> handles_;                  // inode, or −1
     Names names_, durable_;
+    std::set<int> came_back_;                   // inodes whose removal was synced and lost
     std::vector<NameChange> pending_;
     std::uint64_t calls_left_ = ~0ULL;
     std::uint64_t failing_calls_ = 0;

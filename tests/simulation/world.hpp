@@ -62,6 +62,8 @@ private:
     void refused(const Error& error, const Restored& out);
     void restore_and_check(Restored& out);
     void judge(const Restored& out);
+    void judge_state(const Restored& out);
+    [[nodiscard]] bool uses_what_came_back(const Restored& out) const;
     void judge_honest(const Restored& out);
     void judge_loss(const Restored& out);
     void sync_what_was_used(const Restored& out);
@@ -88,6 +90,7 @@ private:
     std::uint64_t host_epoch_ = 0;
     bool memory_survives_ = false;
     bool accept_loss_ = false;
+    bool gave_up_history_ = false; // events that were promised are gone, and others have their numbers
     bool lost_ = false;            // nothing can be restored, even by accepting a loss
     bool power_failed_ = false;
     Ending ending_;
