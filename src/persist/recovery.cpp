@@ -92,6 +92,16 @@ bool Sources::only_unused(const Directory& directory) const {
     return true;
 }
 
+IoError settle_last_journal(const Directory& directory, const Sources& sources) {
+    if (sources.journals.empty()) return {};
+    File file;
+    if (const IoError error = directory.open_file(sources.journals.back().name, file))
+        return error.is_of_the_file() ? IoError{} : error;
+    if (const IoError error = file.sync()) return error;
+    file.drop_cache();
+    return {};
+}
+
 namespace {
 
 /// One attempt at restoring: a checkpoint or none, then the journal.
@@ -106,7 +116,7 @@ public:
         const std::uint64_t have = state.log->applied;
         if (options_.upto && have >= *options_.upto) return;
         std::size_t at = 0;
-        if (!find_start(have, at)) return;
+        if (!find_start(have, at) || !is_younger(at)) return;
         for (bool more = true; more && at < sources_.journals.size(); ++at) more = run_file(at);
     }
 
@@ -122,6 +132,18 @@ private:
                     show(have + 1) + " to " + show(journals.front().first_seq - 1) + " are in no file that is left");
         else if (state_->has_journal()) damaged("no journal file is left; events behind " + show(have) + " may be missing");
         return false;
+    }
+
+    /// Every file has a higher number than the one before. One that has not is left from a history that was given up; the files
+    /// behind the first are held against each other by `hand_over`.
+    bool is_younger(std::size_t at) {
+        if (at == 0 || !sources_.journals[at - 1].problem.empty() || !sources_.journals[at].problem.empty()) return true;
+        const BlockHeader& before = sources_.journals[at - 1].head.header;
+        const BlockHeader& here = sources_.journals[at].head.header;
+        if (here.file_number > before.file_number) return true;
+        return damaged(sources_.journals[at].name + " has the number " + show(here.file_number) + ", and " +
+                       sources_.journals[at - 1].name + " before it has " + show(before.file_number) +
+                       ": it is not the continuation");
     }
 
     /// True when the next file is to be read.
@@ -225,6 +247,12 @@ private:
             witness = checkpoint_->seq;
             who = "the checkpoint says";
         }
+        // A checkpoint gets its name when it is on disk: one that is not whole any more still says how far the registry was.
+        for (const IgnoredFile& file : report_.ignored) {
+            if (file.is_foreign || checkpoint_seq_of(file.name) <= witness) continue;
+            witness = checkpoint_seq_of(file.name);
+            who = file.name + ", which cannot be used (" + file.why + "), says by its name";
+        }
         if (witness >= expected) {
             damaged(journal.name + ": " + use.ending + " at byte " + show(position) + ", where event " + show(expected) +
                     " should be; " + who + " that events up to " + show(witness) + " were on disk");
@@ -255,6 +283,10 @@ private:
     const CheckpointHead* checkpoint_ = nullptr;
 };
 
+bool is_of_another_registry(const Sources& sources, const CheckpointHead& head) {
+    return sources.epoch != 0 && head.epoch != 0 && head.epoch != sources.epoch;
+}
+
 /// What can be said of a checkpoint before its tables are read; its digest is still to be checked.
 std::string open_checkpoint(const Directory& directory, const Sources& sources, const std::string& name, File& file,
                             CheckpointHead& head) {
@@ -264,7 +296,7 @@ std::string open_checkpoint(const Directory& directory, const Sources& sources, 
     }
     if (std::string wrong = peek_checkpoint(file, head); !wrong.empty()) return wrong;
     if (head.seq != checkpoint_seq_of(name)) return "its name does not fit its content";
-    if (sources.epoch != 0 && head.epoch != sources.epoch) return "belongs to another registry";
+    if (is_of_another_registry(sources, head)) return "belongs to another registry";
     return {};
 }
 
@@ -338,7 +370,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         std::string wrong = open_checkpoint(directory, sources, name, file, head);
         core::State* state = wrong.empty() ? load_checked(sources, file, head, fresh, wrong) : nullptr;
         if (state == nullptr) {
-            report.ignored.push_back({name, wrong});
+            report.ignored.push_back({name, wrong, is_of_another_registry(sources, head)});
             continue;
         }
         report.checkpoint = name;
@@ -416,11 +448,15 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
     if ((tail.io = directory.list(names))) return tail.problem = tail.io.text(), tail;
     std::uint64_t newest = 0;
     for (const std::string& name : names) {
+        newest = std::max(newest, first_seq_of(name));
+        if (first_seq_of(name) == 0) continue;
         File other;
         FileHead head;
-        newest = std::max(newest, first_seq_of(name));
-        if (first_seq_of(name) != 0 && !directory.open_file(name, other) && read_head(other, head).empty())
+        IoError io = directory.open_file(name, other);
+        if (!io && read_head(other, head, &io).empty())
             tail.newest_number = std::max(tail.newest_number, head.header.file_number);
+        // A number that is not known would be given again.
+        if (io && !io.is_of_the_file()) return tail.io = io, tail.problem = io.text(), tail;
     }
     if (newest == 0) return tail.problem = "no journal file", tail;
     tail.name = journal_name(newest);

@@ -24,6 +24,7 @@ struct JournalUse {
 struct IgnoredFile {
     std::string name;
     std::string why;
+    bool is_foreign = false;             ///< of another registry: says nothing of this one
 };
 
 struct RecoveryReport {
@@ -73,6 +74,12 @@ struct RestoreOptions {
     std::vector<IgnoredFile> refused{};
 };
 
+/// To be called before a rebuild reads: brings to disk what of the journal waits for it, and forgets what the cache holds of
+/// it. A host whose sync failed leaves pages that count as clean and are nowhere but in the cache: read from there, events would
+/// count as durable that no later sync writes. Only the last file can have such pages: a file that has a successor is read
+/// to where it was synced.
+IoError settle_last_journal(const Directory& directory, const Sources& sources);
+
 /// Gives zeroed tables at genesis for this configuration; called again when a checkpoint had to be passed over.
 using FreshTables = std::function<core::State&(const std::string& config)>;
 
@@ -86,17 +93,17 @@ std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::u
 
 /// Where a journal is to be continued: the last file, and its chain up to a sequence.
 struct Tail {
-    bool found = false;                  ///< a whole last file is there
+    bool found = false;  ///< a whole last file is there
     FileHead head;
     std::string name;
-    std::uint64_t last_seq = 0;          ///< of the last block of the chain that ends at or before the wanted sequence
-    std::uint64_t hash = 0;              ///< of that block; of the head when there is none
-    std::uint64_t seen_seq = 0;          ///< of the last valid block, wanted or not
-    std::uint64_t end_hash = 0;          ///< of the last valid block, seals included
-    std::uint64_t position = 0;          ///< behind it
-    std::uint64_t newest_number = 0;     ///< of any file with a whole head
+    std::uint64_t last_seq = 0;  ///< of the last block of the chain that ends at or before the wanted sequence
+    std::uint64_t hash = 0;  ///< of that block; of the head when there is none
+    std::uint64_t seen_seq = 0;  ///< of the last valid block, wanted or not
+    std::uint64_t end_hash = 0;  ///< of the last valid block, seals included
+    std::uint64_t position = 0;  ///< behind it
+    std::uint64_t newest_number = 0;  ///< of any file with a whole head
     std::string problem;
-    IoError io;                          ///< reading failed: nothing is known, and it can be tried again
+    IoError io;  ///< reading failed: nothing is known, and it can be tried again
 };
 [[nodiscard]] Tail find_tail(const Directory& directory, std::uint64_t upto);
 

@@ -170,6 +170,7 @@ segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::
         return state;
     };
     try {
+        require(persist::settle_last_journal(directory, sources), "sync the journal before it is read");
         persist::RestoreOptions restoring;
         restoring.accept_loss = options.accept_loss;
         for (;;) {

@@ -122,7 +122,8 @@ void Replicator::misread(const std::string& why) {
 void Replicator::distrust(const std::string& why) {
     drop_replica();
     follow_failures_ = 0;
-    if (host_.gap != Gap::none) {
+    // The file that was begun behind a gap may be damaged too; then memory is copied again, and a later file begun.
+    if (host_.gap != Gap::none && host_.gap != Gap::following) {
         host_.alarm.raise(Severity::critical, "checkpoint in a gap: " + why);
         return segment::sleep_ns(backoff_.next_ns());
     }

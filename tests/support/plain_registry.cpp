@@ -1,6 +1,7 @@
 #include "support/plain_registry.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/apply.hpp"
 #include "core/genesis.hpp"
@@ -21,6 +22,8 @@ PlainRegistry::PlainRegistry(const SharedConfig& config)
     state().header->magic = layout::kMagic;
     state().header->persistence = static_cast<std::uint32_t>(PersistenceMode::none);   // nobody journals here
 }
+
+PlainRegistry::PlainRegistry(core::PrivateState tables) : memory_(std::move(tables)) { state().header->magic = layout::kMagic; }
 
 Verdict PlainRegistry::execute(core::Decision& decision) {
     if (!decision.commit) return decision.verdict;

@@ -20,6 +20,8 @@ class PlainRegistry {
 public:
     /// The configuration must be a valid one (`parse_config` is not asked).
     explicit PlainRegistry(const SharedConfig& config);
+    /// Goes on with tables that are there: at genesis, or as a recovery made them. What they say of a journal stays.
+    explicit PlainRegistry(core::PrivateState tables);
 
     [[nodiscard]] core::State& state() noexcept { return memory_.state; }
     [[nodiscard]] const core::State& state() const noexcept { return memory_.state; }

@@ -1,0 +1,114 @@
+// persist/file_posix.hpp on a simulated disk. Linked in place of the library's file_posix.cpp, whose every function is here:
+// the code above the seam is the product's, unchanged.
+#include <errno.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "persist/file_posix.hpp"
+#include "simulation/simulated_disk.hpp"
+
+namespace riskreg::simulation {
+namespace {
+Disk* mounted = nullptr;
+}  // namespace
+void mount(Disk* disk) noexcept { mounted = disk; }
+}  // namespace riskreg::simulation
+
+namespace riskreg::persist {
+
+using simulation::mounted;
+
+namespace {
+constexpr int kDirectory = 1 << 20;   // the handle of the only directory that there is
+}  // namespace
+
+bool IoError::is_no_space() const noexcept { return number == ENOSPC || number == EDQUOT; }
+bool IoError::is_transient() const noexcept {
+    return is_no_space() || number == EINTR || number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE;
+}
+bool IoError::is_missing() const noexcept { return number == ENOENT; }
+bool IoError::is_of_the_file() const noexcept { return number == ENOENT || number == ELOOP || number == EINVAL; }
+bool IoError::is_existing() const noexcept { return number == EEXIST; }
+std::string IoError::text() const { return number == 0 ? "no error" : std::strerror(number); }
+
+File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+File& File::operator=(File&& other) noexcept {
+    if (this == &other) return *this;
+    close();
+    descriptor_ = std::exchange(other.descriptor_, -1);
+    return *this;
+}
+void File::close() noexcept {
+    if (descriptor_ >= 0 && descriptor_ != kDirectory && mounted != nullptr) mounted->close(descriptor_);
+    descriptor_ = -1;
+}
+
+IoError File::write_at(const void* bytes, std::size_t size, std::uint64_t offset) const noexcept {
+    return {mounted->write(descriptor_, static_cast<const std::byte*>(bytes), size, offset)};
+}
+IoError File::read_at(void* bytes, std::size_t size, std::uint64_t offset, std::size_t& got) const noexcept {
+    return {mounted->read(descriptor_, static_cast<std::byte*>(bytes), size, offset, got)};
+}
+IoError File::sync() const noexcept { return {mounted->sync(descriptor_)}; }
+IoError File::size(std::uint64_t& bytes) const noexcept { return {mounted->size(descriptor_, bytes)}; }
+bool File::is_linked() const noexcept { return mounted->is_linked(descriptor_); }
+void File::drop_cache() const noexcept { mounted->drop_cache(descriptor_); }
+
+IoError Directory::open(const std::string& path, Directory& out) noexcept {
+    if (mounted->is_stopped()) return {EIO};
+    out.handle_ = File(kDirectory);
+    out.descriptor_ = kDirectory;
+    out.path_ = path;
+    return {};
+}
+IoError Directory::create(const std::string& name, File& out) const noexcept {
+    int handle = -1;
+    const int error = mounted->create(name, handle);
+    if (error == 0) out = File(handle);
+    return {error};
+}
+IoError Directory::open_file(const std::string& name, File& out, bool) const noexcept {
+    int handle = -1;
+    const int error = mounted->open(name, handle);
+    if (error == 0) out = File(handle);
+    return {error};
+}
+IoError Directory::rename(const std::string& from, const std::string& to) const noexcept { return {mounted->rename(from, to)}; }
+IoError Directory::remove(const std::string& name) const noexcept { return {mounted->remove(name)}; }
+IoError Directory::sync() const noexcept { return {mounted->sync_directory()}; }
+IoError Directory::list(std::vector<std::string>& names) const { return {mounted->list(names)}; }
+bool Directory::is_current() const noexcept { return true; }
+DirectoryIdentity Directory::identity() const noexcept { return {1, 1}; }
+
+IoError read_whole(const std::string& path, std::size_t most, std::string& out) {
+    if (path != simulation::kKeyFile) return {ENOENT};
+    out = simulation::kSecret;
+    return out.size() > most ? IoError{EFBIG} : IoError{};
+}
+
+std::string numbered_name(std::string_view prefix, std::uint64_t number, std::string_view suffix) {
+    char digits[24];
+    std::snprintf(digits, sizeof digits, "%020llu", static_cast<unsigned long long>(number));
+    return std::string(prefix).append(digits).append(suffix);
+}
+
+std::uint64_t number_of_name(std::string_view name, std::string_view prefix, std::string_view suffix) noexcept {
+    if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() != prefix.size() + 20 + suffix.size()) return 0;
+    std::uint64_t number = 0;
+    const char* begin = name.data() + prefix.size();
+    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
+    return error == std::errc{} && stop == begin + 20 ? number : 0;
+}
+
+void sweep_temporaries(const Directory& directory) {
+    std::vector<std::string> names;
+    static_cast<void>(directory.list(names));
+    for (const std::string& name : names)
+        if (name.starts_with(kTemporaryPrefix)) static_cast<void>(directory.remove(name));
+}
+
+}  // namespace riskreg::persist
