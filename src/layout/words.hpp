@@ -84,14 +84,22 @@ inline void copy_in(Word* to, const Word* from) noexcept {
     (std::make_index_sequence<Words>{});
 }
 
+#ifdef RISKREG_WORD_PAIRS
+/// Two words at the alignment of one. A member, because clang forgets the alignment of a plain vector type when it
+/// instantiates a template, and its code without optimisation then faults.
+struct __attribute__((packed, aligned(8), may_alias)) WordPair {
+    long long words __attribute__((vector_size(16)));
+};
+#endif
+
 /// `Words` words, from shared memory to private memory.
 template <std::size_t Words>
 inline void copy_out(Word* to, const Word* from) noexcept {
     std::size_t at = 0;
 #ifdef RISKREG_WORD_PAIRS
     // Volatile, so that no load is invented, left out or moved across the atomic words around it.
-    using Pair = long long __attribute__((vector_size(16), aligned(8), may_alias));
-    for (; at + 2 <= Words; at += 2) *reinterpret_cast<Pair*>(to + at) = *reinterpret_cast<const volatile Pair*>(from + at);
+    for (; at + 2 <= Words; at += 2)
+        reinterpret_cast<WordPair*>(to + at)->words = reinterpret_cast<const volatile WordPair*>(from + at)->words;
 #endif
     for (; at < Words; ++at) to[at] = __atomic_load_n(from + at, __ATOMIC_RELAXED);
 }
