@@ -2,10 +2,12 @@
 ///
 /// RISKREG_SEED     plays one round of this seed; a failure names its own. What a process asks depends on what it sees, so a
 ///                  seed gives the same configuration and alike commands, but not the same interleaving
-/// RISKREG_LONG=1   200 longer rounds
+/// RISKREG_ROUNDS   how many rounds
+/// RISKREG_LONG=1   longer rounds, 200 of them
 #include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -13,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <thread>
@@ -694,12 +697,15 @@ std::string check_replica(const core::State& live, const core::State& replica) {
     return text;
 }
 
-std::string run_round(std::uint64_t seed, std::uint32_t steps, Coverage& coverage) {
+using Forgery = std::function<void(std::vector<Recorded>&)>;
+
+std::string run_round(std::uint64_t seed, std::uint32_t steps, Coverage& coverage, const Forgery& forge = {}) {
     const Round round = make_round(seed, steps);
     const TempRegistry place(round.config);
     const TempDir directory;
     set_references(place, round);
-    const std::vector<Recorded> records = let_all_play(place, round, directory.path());
+    std::vector<Recorded> records = let_all_play(place, round, directory.path());
+    if (forge) forge(records);
 
     const Reader reader = place.look();
     const LiveSegment live(place, segment::Access::read_only);
@@ -733,6 +739,7 @@ void print(std::uint64_t rounds, const Coverage& c) {
     std::printf(
         "  answers compared at their event: %llu (%llu orders accepted, %llu refusals); refusals between events: %llu\n",
         number(c.commands), number(c.accepted), number(c.refusals_logged), number(c.refusals_between));
+    std::printf("  places in the log that agree with the clock: %llu\n", number(c.ordered_in_time));
     print("refusals compared", c.refused);
     print("refusals without a known place, not compared", c.not_placed);
 }
@@ -743,7 +750,12 @@ TEST_CASE("eight processes at once get the answers and leave the state that the 
           "[core][property][processes][inv-4][inv-5][inv-7][inv-11]") {
     const char* wish = std::getenv("RISKREG_SEED");
     const std::uint64_t first = wish == nullptr ? 1 : std::strtoull(wish, nullptr, 10);
-    const std::uint64_t rounds = wish != nullptr ? 1 : long_form() ? 200 : RISKREG_SANITIZED ? 2 : 6;
+    const char* many = std::getenv("RISKREG_ROUNDS");
+    const std::uint64_t rounds = wish != nullptr     ? 1
+                                 : many != nullptr   ? std::strtoull(many, nullptr, 10)
+                                 : long_form()       ? 200
+                                 : RISKREG_SANITIZED ? 2
+                                                     : 6;
     const std::uint32_t steps = long_form() ? 1500 : 400;
     Coverage coverage;
     for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
@@ -754,6 +766,23 @@ TEST_CASE("eight processes at once get the answers and leave the state that the 
     CHECK(coverage.not_placed.count(DenyReason::lock_timeout) == 0);
     CHECK(coverage.refusals_logged > 0);
     CHECK(coverage.refusals_between > 0);
+}
+
+TEST_CASE("control: an order of the log that the clock contradicts, and an answer that was changed, are found",
+          "[property][processes][inv-4]") {
+    Coverage coverage;
+    const auto accepted = [](const Recorded& r) { return r.answers.size() == 1 && r.answers[0].accepted(); };
+    const std::string late = run_round(1, 200, coverage, [&](std::vector<Recorded>& records) {
+        Recorded& early = *std::min_element(records.begin(), records.end(), [&](const Recorded& a, const Recorded& b) {
+            return (accepted(a) ? a.before : ~0ULL) < (accepted(b) ? b.before : ~0ULL);
+        });
+        for (const Recorded& record : records) early.before_ns = std::max(early.before_ns, record.after_ns + 1);
+    });
+    CHECK_THAT(late, Catch::Contains("ended before a call began"));
+    const std::string changed = run_round(1, 200, coverage, [&](std::vector<Recorded>& records) {
+        std::find_if(records.begin(), records.end(), accepted)->answers[0].leaves_quantity.value += 1;
+    });
+    CHECK_THAT(changed, Catch::Contains("leaves"));
 }
 
 }  // namespace riskreg::test

@@ -507,9 +507,25 @@ Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits
     return taken(Result::ok);
 }
 
+constexpr std::size_t kRequests = 64;
+
+/// There is room for so many requests. One that waits for nobody any more is known until a later one needs its place.
+void Model::write_down(ResumeRequest request) {
+    request.changed = request.number;
+    if (requests_.size() >= kRequests) {
+        auto oldest = requests_.end();
+        for (auto r = requests_.begin(); r != requests_.end(); ++r) {
+            if (r->open && !is_obsolete(*r)) continue;
+            if (oldest == requests_.end() || r->changed < oldest->changed) oldest = r;
+        }
+        requests_.erase(oldest);
+    }
+    requests_.push_back(std::move(request));
+}
+
 /// Only so many requests wait for a second person at once.
 Model::Refusal Model::refuse_request() const {
-    constexpr std::int64_t kMostOpen = 64;
+    constexpr std::int64_t kMostOpen = kRequests;
     const auto open =
         std::count_if(requests_.begin(), requests_.end(), [&](const ResumeRequest& r) { return r.open && !is_obsolete(r); });
     if (!config_.four_eyes || open < kMostOpen) return std::nullopt;
@@ -523,7 +539,7 @@ Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to)
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
         verdict.request = events_ + 1;  // the log's numbers begin at 2: the first is the creation
-        requests_.push_back({verdict.request, scope, to, false, caller.uid});
+        write_down({verdict.request, scope, to, false, caller.uid, true, 0});
     } else {
         change_state(scope, to);
     }
@@ -539,7 +555,7 @@ Verdict Model::release_unreconciled(const Caller& caller) {
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
         verdict.request = events_ + 1;
-        requests_.push_back({verdict.request, scope, TradingState::active, true, caller.uid});
+        write_down({verdict.request, scope, TradingState::active, true, caller.uid, true, 0});
     } else {
         firm.unreconciled = false;
         firm.changed_at = events_;
@@ -571,6 +587,7 @@ Verdict Model::approve(const Caller& caller, std::uint64_t request) {
     }
     happened(caller.now_ns);
     found->open = false;
+    found->changed = events_ + 1;
     return taken(Result::ok);
 }
 

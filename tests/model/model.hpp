@@ -105,6 +105,7 @@ struct ResumeRequest {
     bool unreconciled = false;
     std::uint32_t uid = 0;
     bool open = true;
+    std::uint64_t changed = 0;   ///< its own number, or that of its approval
 };
 
 using RowKey = std::tuple<ScopeKind, AccountId, StrategyId, InstrumentId>;
@@ -184,6 +185,7 @@ public:
 
 private:
     [[nodiscard]] bool is_obsolete(const ResumeRequest& request) const;
+    void write_down(ResumeRequest request);
     struct Reference {
         std::int64_t price = 0, time_ns = 0;
     };

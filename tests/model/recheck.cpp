@@ -67,6 +67,7 @@ void Coverage::add(const Coverage& other) {
     accepted += other.accepted;
     commands += other.commands;
     refusals_logged += other.refusals_logged;
+    ordered_in_time += other.ordered_in_time;
     refusals_between += other.refusals_between;
     for (const auto& [reason, count] : other.refused) refused[reason] += count;
     for (const auto& [reason, count] : other.not_placed) not_placed[reason] += count;
@@ -115,7 +116,22 @@ void Recheck::note_unplaced(const Recorded& record) {
     ++coverage_.not_placed[guilty < record.answers.size() ? record.answers[guilty].reason : DenyReason::none];
 }
 
+/// The order of the log respects real time: who ended before another one began stands before it.
+std::string Recheck::check_real_time() const {
+    const Recorded* latest = nullptr;   // the one that began last, of those up to here
+    for (const auto& [seq, record] : by_event_) {
+        if (seq <= record->before || seq > record->after)
+            return "event " + std::to_string(seq) + " is not from within its call\n";
+        if (latest != nullptr && record->after_ns < latest->before_ns)
+            return where(seq, record, "  ended before a call began that stands before it in the log\n");
+        if (latest == nullptr || record->before_ns > latest->before_ns) latest = record;
+    }
+    return {};
+}
+
 std::string Recheck::run() {
+    if (std::string text = check_real_time(); !text.empty()) return text;
+    coverage_.ordered_in_time = by_event_.size();
     std::uint64_t done = layout::kGenesis;
     while (done < live_.log->committed) {
         const std::uint64_t seq = done + 1;

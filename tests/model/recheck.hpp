@@ -21,6 +21,7 @@ struct Coverage {
     std::uint64_t accepted = 0;                       ///< orders, of those below
     std::uint64_t commands = 0;                       ///< compared at the place of their event
     std::uint64_t refusals_logged = 0;                ///< of these
+    std::uint64_t ordered_in_time = 0;                ///< calls whose place in the log was held against the clock
     std::uint64_t refusals_between = 0;               ///< wrote nothing, compared between two events
     std::map<DenyReason, std::uint64_t> refused;      ///< compared refusals, by reason
     std::map<DenyReason, std::uint64_t> not_placed;   ///< not compared, by reason
@@ -43,6 +44,7 @@ public:
 
 private:
     void place();
+    [[nodiscard]] std::string check_real_time() const;
     [[nodiscard]] std::uint64_t event_of(const Recorded& record) const;
     void note_unplaced(const Recorded& record);
     void advance_replica(std::uint64_t upto);
