@@ -40,7 +40,9 @@ public:
 
     AuditReport run() {
         check_log();
+        check_entities();
         if (!report_.clean()) return finish();
+        check_sessions();
         for (std::uint64_t slot = 0; slot < state_.log->next_order; ++slot) check_slot(static_cast<std::uint32_t>(slot));
         check_executions();
         check_quarantine();
@@ -87,6 +89,23 @@ private:
             violation("next_execution ", log.next_execution, " beyond the table");
         if (log.next_quarantine > state_.geometry.quarantine)
             violation("next_quarantine ", log.next_quarantine, " beyond the table");
+    }
+
+    /// What is read by every check, and written by nobody.
+    void check_entities() {
+        const std::uint64_t at_creation = state_.header->entities_hash;
+        if (at_creation != 0 && at_creation != hash_of_entities(state_))
+            violation("the records of instruments, accounts or strategies, the permissions or the configuration were changed");
+    }
+
+    /// The word that a session looks at with every call says what its record does.
+    void check_sessions() {
+        for (std::uint32_t slot = 0; slot < state_.geometry.sessions; ++slot) {
+            const SessionRecord& record = state_.sessions[slot].record.newest();
+            if (record.status == SessionStatus::free) continue;
+            if (load_relaxed(state_.sessions[slot].word) != session_word(record.generation, record.status))
+                violation("session ", slot, ": its word and its record do not agree");
+        }
     }
 
     void check_slot(std::uint32_t slot) {

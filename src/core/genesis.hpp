@@ -12,6 +12,10 @@ namespace riskreg::core {
 /// Leaves the header's identity (boot id, LOCK pair, namespace, magic) to the caller.
 void make_genesis(State& state, const SharedConfig& config, std::string_view config_json);
 
+/// Of everything that never changes after creation: geometry, settings, the records of instruments, accounts and strategies,
+/// the permissions, the configuration's text. Never 0.
+[[nodiscard]] std::uint64_t hash_of_entities(const State& state) noexcept;
+
 /// Scope by its text ("firm", "account:A/instrument:I", …); kind none when a part does not exist.
 [[nodiscard]] Scope parse_scope(const State& state, std::string_view text) noexcept;
 [[nodiscard]] std::string format_scope(const State& state, const Scope& scope);

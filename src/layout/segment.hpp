@@ -123,7 +123,8 @@ struct Header {
     std::uint32_t next_ready;             // rolled: 1 once the next day's segment has this one's name
     std::uint64_t day;                    // number of the trading day, from 1
     std::uint64_t rolled_seq;             // the event that ended the day before; 0: the first day
-    std::uint8_t reserved_bytes[48];
+    std::uint64_t entities_hash;          // of what never changes after creation (core/genesis); 0: an earlier build's
+    std::uint8_t reserved_bytes[40];
 };
 RISKREG_RECORD(Header, 384, 8);
 

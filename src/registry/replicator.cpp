@@ -9,6 +9,7 @@
 #include "riskreg/config.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
+#include "segment/state_lock.hpp"
 
 namespace riskreg::registry {
 
@@ -152,7 +153,11 @@ void Replicator::differs(const std::string& what) {
     const core::AuditReport report = core::audit(copy->state);
     for (std::size_t i = 0; i < std::min<std::size_t>(report.violations.size(), 3); ++i)
         host_.alarm.raise(Severity::critical, "audit: " + report.violations[i]);
-    if (report.clean()) host_.alarm.raise(Severity::critical, "audit: the tables agree with each other");
+    if (report.clean()) return host_.alarm.raise(Severity::critical, "audit: the tables agree with each other");
+    // Limits are judged by these tables: from here on refusing is the only answer that is known to be right.
+    segment::poison(live_);
+    host_.alarm.raise(Severity::critical, "the registry is poisoned: end every process that uses it, then `riskctl recover " +
+                                              host_.attachment.name + "` rebuilds it from disk");
 }
 
 // ---- checkpoints --------------------------------------------------------------------------------

@@ -40,6 +40,14 @@ private:
     int value_;
 };
 
+/// Behind "Permission denied": whose it is, for a registry serves the processes of one user.
+std::string owner_of(const std::string& path, int error) {
+    struct stat info {};
+    if ((error != EACCES && error != EPERM) || ::stat(path.c_str(), &info) != 0 || info.st_uid == ::geteuid()) return {};
+    return " (it belongs to uid " + std::to_string(info.st_uid) + ", this process is uid " + std::to_string(::geteuid()) +
+           ": run it as that user)";
+}
+
 /// A new entry of `path` is on disk after this: without it, a power failure may take the whole registry with it.
 void sync_directory(const std::string& path) {
     const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -72,13 +80,13 @@ int open_lock(const std::string& state_dir, const std::string& name, bool create
     if (parent.get() < 0 && errno == ENOENT)
         throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
                                        " --config FILE`, or name the right --state-dir");
-    if (parent.get() < 0) fail("cannot open " + directory, errno);
+    if (const int error = errno; parent.get() < 0) fail("cannot open " + directory + owner_of(directory, error), error);
     // A backup may have left LOCK out: where the files of a registry are, it is made anew.
     const bool make = create || holds_files(directory);
     int lock = ::openat(parent.get(), "LOCK", O_RDWR | O_NOFOLLOW | O_CLOEXEC | (make ? O_CREAT : 0), 0600);
     // On a file system that became read-only one can still look, and use a segment that others hold.
     if (lock < 0 && errno == EROFS) lock = ::openat(parent.get(), "LOCK", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (lock < 0) fail("cannot open " + directory + "/LOCK", errno);
+    if (const int error = errno; lock < 0) fail("cannot open " + directory + "/LOCK" + owner_of(directory, error), error);
     return lock;
 }
 
