@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <bit>
 #include <boost/interprocess/mapped_region.hpp>
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <cinttypes>
@@ -170,6 +171,24 @@ bool is_stale(const Mapping& mapping, const LockIdentity& lock) noexcept {
     return header.lock_token[0] != lock.token[0] || header.lock_token[1] != lock.token[1];
 }
 
+namespace {
+
+/// The tables of a geometry may fill the mapping to the byte and yet be left: what is masked with a size that is no
+/// power of two, or counted beyond 32 bits, leads behind them.
+bool is_sound(const Geometry& g) noexcept {
+    const auto holds_twice = [](std::uint64_t words, std::uint64_t entries) {
+        return std::has_single_bit(words) && words >= 2 * entries;
+    };
+    const std::uint64_t owners = std::uint64_t{g.accounts} + g.strategies;
+    const bool countable =
+        owners < (1U << 31) && g.instruments < (1U << 31) && 1 + owners + g.instruments + owners * g.instruments == g.rows();
+    return countable && holds_twice(g.order_index, g.orders) && holds_twice(g.execution_index, g.executions) &&
+           holds_twice(g.quarantine_index, g.quarantine) && std::has_single_bit(g.content_index) &&
+           std::has_single_bit(g.book_nodes) && std::has_single_bit(g.ring_events);
+}
+
+}  // namespace
+
 void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std::string& name, bool adopting) {
     if (mapping.owner_uid() != user_id())
         throw Error(Errc::foreign, "the segment of '" + name + "' belongs to user " + std::to_string(mapping.owner_uid()) +
@@ -192,6 +211,8 @@ void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std
         throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) +
                                        " bytes, its header says " + std::to_string(offsets_of(header.geometry).size_bytes) +
                                        ": damaged");
+    if (!is_sound(header.geometry))
+        throw Error(Errc::damaged, "the segment of '" + name + "' has tables of sizes that no build makes: damaged");
     if (header.lock_device != lock.device || header.lock_inode != lock.inode)
         throw Error(Errc::foreign, "the segment of '" + name + "' belongs to another state directory");
     if (is_stale(mapping, lock))

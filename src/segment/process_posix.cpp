@@ -35,11 +35,12 @@ std::int64_t clock_ns(clockid_t clock) noexcept {
 
 std::atomic<std::uint64_t> forks{0};
 
-/// Descriptors to close in a child. The mutex is held across fork, so that the child sees a whole list.
+/// Descriptors to close in a child. The mutex is held across fork, so that the child sees a whole list. Never destroyed: a
+/// Registry in a static variable may end after every other static of the program.
 std::mutex descriptors_mutex;
 std::vector<int>& descriptors() {
-    static std::vector<int> list;
-    return list;
+    static auto* const list = new std::vector<int>;
+    return *list;
 }
 
 void before_fork() { descriptors_mutex.lock(); }

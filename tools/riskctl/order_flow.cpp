@@ -34,9 +34,13 @@ void each_line(const std::string& path, const std::function<void(std::string_vie
     ::gzbuffer(file, 1U << 17);
     char text[kMaxLine];
     std::uint64_t line = 0;
+    z_off_t at = 0;   // of the text, not of the archive
     while (::gzgets(file, text, sizeof text) != nullptr) {
         ++line;
         std::string_view view(text);
+        // zlib gives no length: behind a NUL byte the rest of a line would be lost, and a long line be taken for two.
+        if (::gztell(file) - at != static_cast<z_off_t>(view.size())) refuse(line, "line", "a NUL byte", "text");
+        at += static_cast<z_off_t>(view.size());
         if (view.size() + 1 == sizeof text && view.back() != '\n')
             refuse(line, "line", "more than 4095 bytes", "a shorter line");
         while (!view.empty() && (view.back() == '\n' || view.back() == '\r')) view.remove_suffix(1);
