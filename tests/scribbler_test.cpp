@@ -241,7 +241,8 @@ void live_through(std::uint64_t seed, bool tell, Outcome& out) {
 }
 
 struct Tally {
-    std::uint64_t runs = 0, audit = 0, replay = 0, harmless = 0, unnoticed = 0, poisoned = 0, refused = 0, ended = 0;
+    std::uint64_t runs = 0, audit = 0, replay = 0, harmless = 0, at_once = 0, unnoticed = 0, poisoned = 0, refused = 0,
+                  ended = 0;
     std::uint64_t wrong = 0, wrong_before_audit = 0;
 };
 
@@ -269,6 +270,10 @@ void one_run(std::uint64_t seed, bool tell, Tally& tally, std::string& unnoticed
         ++tally.harmless;
         return;
     }
+    if (out->poisoned) {   // the word that every call looks at first
+        ++tally.at_once;
+        return;
+    }
     ++tally.unnoticed;
     unnoticed += " " + std::to_string(seed) + " (" + out->region + ")";
 }
@@ -285,9 +290,11 @@ TEST_CASE("random bytes in the tables are noticed by the next audit, and hardly 
     for (std::uint64_t seed = first; seed < first + runs; ++seed) one_run(seed, wish != nullptr, t, unnoticed);
     const auto n = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
     std::printf(
-        "scribbles: %llu, noticed by the audit %llu, by the replay of the log %llu, changed nothing %llu, unnoticed %llu, "
+        "scribbles: %llu, noticed by the audit %llu, by the replay of the log %llu, by the next call %llu, changed nothing "
+        "%llu, unnoticed %llu, "
         "the caller crashed %llu; trading on without an audit: poisoned %llu, other answer %llu, wrong acceptance %llu\n",
-        n(t.runs), n(t.audit), n(t.replay), n(t.harmless), n(t.unnoticed), n(t.ended), n(t.poisoned), n(t.refused), n(t.wrong));
+        n(t.runs), n(t.audit), n(t.replay), n(t.at_once), n(t.harmless), n(t.unnoticed), n(t.ended), n(t.poisoned),
+        n(t.refused), n(t.wrong));
     CAPTURE(unnoticed);
     CHECK(t.audit > 0);
     CHECK(t.replay > 0);
