@@ -32,7 +32,7 @@ Order market(std::string_view id, std::int64_t count, Side side = Side::buy) {
 // ---- what cannot be judged is refused ------------------------------------------------------------------
 
 TEST_CASE("a market order is not waved through because it has no price", "[anchors][inv-12]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_order_notional, money(1000));
     CHECK(text_of(desk.send(market("M-1", 1))) == "denied reference_price_unknown");
     desk.reference(100);
@@ -43,7 +43,7 @@ TEST_CASE("a market order is not waved through because it has no price", "[ancho
 }
 
 TEST_CASE("a price written on a market order does not stand in for its value", "[anchors][inv-12]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_order_notional, money(1000));
     desk.reference(100);
     Order order = market("M-1", 10);
@@ -52,7 +52,7 @@ TEST_CASE("a price written on a market order does not stand in for its value", "
 }
 
 TEST_CASE("no limit is not the same as unlimited", "[anchors][inv-12]") {
-    Desk desk(with([](SharedConfig& config) { config.require_limits = true; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.require_limits = true; }));
     CHECK(desk.buy("O", 1).reason == DenyReason::no_limit_set);
     const LimitValue unlimited{LimitValue::Kind::unlimited, 0};
     desk.limit(kFirm, &Limits::max_order_quantity, unlimited);
@@ -61,13 +61,13 @@ TEST_CASE("no limit is not the same as unlimited", "[anchors][inv-12]") {
 }
 
 TEST_CASE("a limit of zero is a limit, not the absence of one", "[anchors][inv-12]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_short, 0);
     CHECK(text_of(desk.sell("O", 1)) == "denied max_short A1/ES 1 > 0 quantity");
 }
 
 TEST_CASE("an order beyond the maximum is refused and not split", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_order_quantity, lots(10).value);
     CHECK(desk.buy("O", 11).reason == DenyReason::max_order_quantity);
     CHECK(desk.row(kFirm).working_buy == 0);
@@ -76,7 +76,7 @@ TEST_CASE("an order beyond the maximum is refused and not split", "[anchors]") {
 // ---- in flight is working --------------------------------------------------------------------------------
 
 TEST_CASE("a burst before the first ack does not slip past the number of working orders", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_working_orders, 5);
     int accepted = 0;
     for (int i = 0; i < 50; ++i) accepted += desk.buy("O-" + std::to_string(i), 1).accepted() ? 1 : 0;
@@ -84,14 +84,14 @@ TEST_CASE("a burst before the first ack does not slip past the number of working
 }
 
 TEST_CASE("orders in flight count in the worst position before any answer of the venue", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     CHECK(desk.buy("O-1", 10).accepted());
     CHECK(desk.buy("O-2", 1).reason == DenyReason::max_long);
 }
 
 TEST_CASE("the two sides do not net in a reservation", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     desk.limit(kAccountEs, &Limits::max_open_notional, money(1500));
     CHECK(desk.buy("B-1", 10).accepted());
@@ -101,14 +101,14 @@ TEST_CASE("the two sides do not net in a reservation", "[anchors][inv-7]") {
 }
 
 TEST_CASE("an own order in flight is seen by self-match before it is acknowledged", "[anchors]") {
-    Desk desk(with([](SharedConfig& config) { config.self_match = SelfMatch::refuse_new; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.self_match = SelfMatch::refuse_new; }));
     CHECK(desk.send({.id = "S", .side = Side::sell, .session = kSessionS2}).accepted());
     CHECK(desk.view("S").base == OrderBase::pending_new);
     CHECK(desk.buy("B", 1).reason == DenyReason::self_match);
 }
 
 TEST_CASE("a self-match is refused before the trade, and no symbol is locked for it", "[anchors]") {
-    Desk desk(with([](SharedConfig& config) { config.self_match = SelfMatch::refuse_new; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.self_match = SelfMatch::refuse_new; }));
     desk.sell("S", 5);
     CHECK(desk.buy("B", 1).reason == DenyReason::self_match);
     CHECK(desk.buy("B", 1, 99).accepted());
@@ -116,7 +116,7 @@ TEST_CASE("a self-match is refused before the trade, and no symbol is locked for
 }
 
 TEST_CASE("a cancel that is on its way frees nothing: the order may still be filled", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     desk.buy("O", 10);
     desk.acked("O");
@@ -130,7 +130,7 @@ TEST_CASE("a cancel that is on its way frees nothing: the order may still be fil
 
 TEST_CASE("the throttle is not off by one", "[anchors]") {
     for (const std::int64_t limit : {1, 2, 10}) {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kFirm, &Limits::max_messages, limit);
         int accepted = 0;
         for (int i = 0; i < 20; ++i) accepted += desk.buy("O-" + std::to_string(i), 1).accepted() ? 1 : 0;
@@ -139,7 +139,7 @@ TEST_CASE("the throttle is not off by one", "[anchors]") {
 }
 
 TEST_CASE("the throttle window slides: two bursts around the edge of a second do not both pass", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 10);
     const auto burst = [&](const std::string& prefix) {
         int accepted = 0;
@@ -155,7 +155,7 @@ TEST_CASE("the throttle window slides: two bursts around the edge of a second do
 }
 
 TEST_CASE("a full throttle holds up no cancel and no amend that reduces", "[anchors][inv-12]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     desk.limit(kFirm, &Limits::max_messages, 0);
@@ -167,7 +167,7 @@ TEST_CASE("a full throttle holds up no cancel and no amend that reduces", "[anch
 }
 
 TEST_CASE("an immediate order that the venue cancels is no cancel of ours", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_all_messages, 3);
     desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
     for (const std::string_view id : {"O-1", "O-2"}) {
@@ -179,7 +179,7 @@ TEST_CASE("an immediate order that the venue cancels is no cancel of ours", "[an
 }
 
 TEST_CASE("refused orders do not count as duplicates of one another", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_same_content, 1);
     desk.limit(kFirm, &Limits::max_long, 0);
     for (int i = 0; i < 5; ++i) CHECK(desk.buy("O", 5).reason == DenyReason::max_long);
@@ -188,7 +188,7 @@ TEST_CASE("refused orders do not count as duplicates of one another", "[anchors]
 }
 
 TEST_CASE("cancelling the first order does not clear the window of equal content", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_same_content, 1);
     const std::int64_t first = desk.now;
     CHECK(desk.buy("O-1", 5).accepted());
@@ -199,7 +199,7 @@ TEST_CASE("cancelling the first order does not clear the window of equal content
 }
 
 TEST_CASE("the count of equal content does not grow for ever: what is older than the window is forgotten", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_same_content, 2);
     for (int i = 0; i < 50; ++i) {
         CHECK(desk.buy("O-" + std::to_string(i), 5).accepted());
@@ -208,7 +208,7 @@ TEST_CASE("the count of equal content does not grow for ever: what is older than
 }
 
 TEST_CASE("a loop that is refused all the time runs into the throttle", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_long, 0);
     desk.limit(kFirm, &Limits::max_messages, 3);
     for (int i = 0; i < 3; ++i) CHECK(desk.buy("O", 1).reason == DenyReason::max_long);
@@ -218,7 +218,7 @@ TEST_CASE("a loop that is refused all the time runs into the throttle", "[anchor
 TEST_CASE("executions of one direction halt what repeats itself at the first one too many, until someone releases it",
           "[anchors]") {
     for (const Scope& scope : scopes_of_s1()) {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(scope, &Limits::max_same_direction, 3);
         desk.buy("O", 100);
         for (const std::string_view exec : {"E1", "E2", "E3"}) desk.fill("O", exec, 1);
@@ -248,7 +248,7 @@ TEST_CASE("executions of one direction halt what repeats itself at the first one
 
 TEST_CASE("a storm of rejects by the venue halts its strategy on that instrument at the first one too many", "[anchors]") {
     for (const Scope& scope : scopes_of_s1()) {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(scope, &Limits::max_rejects, 2);
         const auto rejected = [&](const std::string& id) {
             desk.buy(id, 1);
@@ -267,7 +267,7 @@ TEST_CASE("a storm of rejects by the venue halts its strategy on that instrument
 // ---- states ------------------------------------------------------------------------------------------------------
 
 TEST_CASE("reducing is judged by size and not by the sign alone: a position cannot be flipped", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.hold(10);
     desk.halt(kFirm, TradingState::reducing_only);
     CHECK(desk.sell("O-1", 11).reason == DenyReason::reducing_only);
@@ -276,7 +276,7 @@ TEST_CASE("reducing is judged by size and not by the sign alone: a position cann
 }
 
 TEST_CASE("several reducing orders together do not flip a position either", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.hold(10);
     desk.halt(kFirm, TradingState::reducing_only);
     CHECK(desk.sell("O-1", 6).accepted());
@@ -287,7 +287,7 @@ TEST_CASE("several reducing orders together do not flip a position either", "[an
 }
 
 TEST_CASE("what is restricted can still be cancelled, reduced in size and filled", "[anchors][inv-12]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     desk.registry.restrict(desk.person(0), scopes_of_s1()[3], {});
@@ -299,7 +299,7 @@ TEST_CASE("what is restricted can still be cancelled, reduced in size and filled
 }
 
 TEST_CASE("the restricted list changes on the running registry, and an entry taken off holds no more", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     CHECK(desk.buy("O-1", 1).accepted());
     Restriction entry;
     desk.registry.restrict(desk.person(0), kAccountEs, entry);
@@ -310,7 +310,7 @@ TEST_CASE("the restricted list changes on the running registry, and an entry tak
 }
 
 TEST_CASE("without any reference price orders can still be cancelled and reduced", "[anchors][inv-12]") {
-    Desk desk(with([](SharedConfig& config) {
+    TradingDesk desk(with([](SharedConfig& config) {
         config.allow_limit_without_reference = false;
         config.instruments[0].collar_ticks = 10;
     }));
@@ -325,7 +325,7 @@ TEST_CASE("without any reference price orders can still be cancelled and reduced
 }
 
 TEST_CASE("a loss stops what increases, leaves the way out open, and does not end with the loss", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::daily_loss, money(100));
     desk.hold(20);
     desk.hold(-10, 90);
@@ -336,7 +336,7 @@ TEST_CASE("a loss stops what increases, leaves the way out open, and does not en
 }
 
 TEST_CASE("one person alone does not resume under four eyes", "[anchors]") {
-    Desk desk(with([](SharedConfig& config) { config.four_eyes = true; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.four_eyes = true; }));
     desk.registry.halt(desk.person(1), kFirm, TradingState::halted);
     const Verdict asked = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
     CHECK(asked.result == Result::ok);
@@ -351,7 +351,7 @@ TEST_CASE("one person alone does not resume under four eyes", "[anchors]") {
 }
 
 TEST_CASE("four eyes hold for the release of an unreconciled firm, and never delay a halt", "[anchors]") {
-    Desk desk(with([](SharedConfig& config) { config.four_eyes = true; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.four_eyes = true; }));
     desk.unreconcile();
     const Verdict asked = desk.registry.release_unreconciled(desk.person(1));
     CHECK(text_of(desk.buy("O", 1)) == "denied unreconciled firm");
@@ -362,7 +362,7 @@ TEST_CASE("four eyes hold for the release of an unreconciled firm, and never del
 }
 
 TEST_CASE("a limit that another strategy uses up is used up for all of them", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(scopes_of_s1()[1], &Limits::max_gross_notional, money(1000));
     CHECK(desk.send({.id = "O-1", .quantity = lots(6)}).accepted());
     CHECK(text_of(desk.send({.id = "O-2", .quantity = lots(5), .instrument = kNq, .session = kSessionS2})) ==
@@ -373,7 +373,7 @@ TEST_CASE("a limit that another strategy uses up is used up for all of them", "[
 // ---- amends --------------------------------------------------------------------------------------------------------
 
 TEST_CASE("an amend is checked like a new order, by what it adds", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_order_notional, money(1000));
     desk.limit(kFirm, &Limits::max_open_notional, money(1200));
     desk.buy("O", 5);
@@ -385,7 +385,7 @@ TEST_CASE("an amend is checked like a new order, by what it adds", "[anchors][in
 }
 
 TEST_CASE("a pending replacement is not counted twice: the greater of both is reserved", "[anchors][inv-4]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(12).value);
     desk.buy("O", 10);
     desk.acked("O");
@@ -396,7 +396,7 @@ TEST_CASE("a pending replacement is not counted twice: the greater of both is re
 }
 
 TEST_CASE("a decrease gives nothing back before the venue has confirmed it", "[anchors][inv-4]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     desk.buy("O", 10);
     desk.acked("O");
@@ -408,7 +408,7 @@ TEST_CASE("a decrease gives nothing back before the venue has confirmed it", "[a
 }
 
 TEST_CASE("a rejected amend leaves the original order as it was", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.acked("O");
     desk.fill("O", "E1", 3);
@@ -425,7 +425,7 @@ TEST_CASE("a rejected amend leaves the original order as it was", "[anchors]") {
 }
 
 TEST_CASE("a refused amend leaves the original order as it was", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_order_quantity, lots(10).value);
     desk.buy("O", 10);
     desk.acked("O");
@@ -434,7 +434,7 @@ TEST_CASE("a refused amend leaves the original order as it was", "[anchors]") {
 }
 
 TEST_CASE("a fill that crosses a replacement is taken from both, and nothing is overfilled by it", "[anchors][inv-4]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.acked("O");
     desk.amend({.quantity = lots(15)});
@@ -447,7 +447,7 @@ TEST_CASE("a fill that crosses a replacement is taken from both, and nothing is 
 
 TEST_CASE("a late fill is booked, whatever the order's end was", "[anchors][inv-8]") {
     for (const EventKind end : {EventKind::canceled, EventKind::expired, EventKind::done_for_day, EventKind::rejected}) {
-        Desk desk;
+        TradingDesk desk;
         desk.buy("O", 10);
         desk.tell(end, "O");
         CHECK(desk.fill("O", "E1", 4).result == Result::anomaly);
@@ -456,21 +456,21 @@ TEST_CASE("a late fill is booked, whatever the order's end was", "[anchors][inv-
 }
 
 TEST_CASE("a fill of an order that we hold as aborted is booked and the order lives again", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.abort("O");
     CHECK(desk.after(desk.fill("O", "E1", 4)) == "anomaly partially_filled cum 4 leaves 6 reserved 6 position 4 contradiction");
 }
 
 TEST_CASE("an overfill is booked in full and trading goes on", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     CHECK(desk.after(desk.fill("O", "E1", 13)) == "anomaly filled cum 13 leaves 0 reserved 0 position 13 overfill");
     CHECK(desk.buy("O-2", 1).accepted());
 }
 
 TEST_CASE("an execution that is reported twice is booked once", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.fill("O", "E1", 4);
     for (int i = 0; i < 3; ++i) CHECK(desk.fill("O", "E1", 4).result == Result::duplicate);
@@ -478,7 +478,7 @@ TEST_CASE("an execution that is reported twice is booked once", "[anchors][inv-8
 }
 
 TEST_CASE("a repeated execution does not hide the end of its order", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.fill("O", "E1", 4);
     CHECK(desk.fill("O", "E1", 4).result == Result::duplicate);
@@ -486,7 +486,7 @@ TEST_CASE("a repeated execution does not hide the end of its order", "[anchors][
 }
 
 TEST_CASE("a busted trade leaves the position, and what it stands for can be traded again", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     desk.buy("O", 10);
     desk.fill("O", "E1", 10);
@@ -498,7 +498,7 @@ TEST_CASE("a busted trade leaves the position, and what it stands for can be tra
 }
 
 TEST_CASE("an order without an answer stays reserved: silence is not a reject", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     desk.buy("O", 10);
     for (int i = 0; i < 10; ++i) {
@@ -513,7 +513,7 @@ TEST_CASE("an order without an answer stays reserved: silence is not a reject", 
 }
 
 TEST_CASE("a cancel refused as unknown by the venue frees nothing", "[anchors][inv-7]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.cancel("O");
     const Verdict verdict = desk.tell({.kind = EventKind::cancel_rejected, .venue_knows_no_such_order = true});
@@ -521,7 +521,7 @@ TEST_CASE("a cancel refused as unknown by the venue frees nothing", "[anchors][i
 }
 
 TEST_CASE("a refused cancel brings the state back that the order had before", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.acked("O");
     desk.fill("O", "E1", 4);
@@ -532,7 +532,7 @@ TEST_CASE("a refused cancel brings the state back that the order had before", "[
 }
 
 TEST_CASE("a fill of an order that nobody knows is kept, and moves the position when it says whose it is", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     CHECK(desk.fill("X", "E1", 4).result == Result::quarantined);
     CHECK(desk.position() == 0);
     const Report named{.kind = EventKind::filled,
@@ -550,14 +550,14 @@ TEST_CASE("a fill of an order that nobody knows is kept, and moves the position 
 }
 
 TEST_CASE("a fill before the ack is booked as what it is", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     CHECK(desk.after(desk.fill("O", "E1", 10)) == "ok filled cum 10 leaves 0 reserved 0 position 10");
     CHECK(desk.acked("O").result == Result::ignored_late);
 }
 
 TEST_CASE("the venue's higher cumulative quantity keeps that part reserved until its fills arrive", "[anchors][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 10);
     desk.tell({.kind = EventKind::canceled, .cum_quantity = lots(6)});
     CHECK(desk.row(kAccountEs).open_buy_quantity == lots(6).value);
@@ -569,7 +569,7 @@ TEST_CASE("the venue's higher cumulative quantity keeps that part reserved until
 // ---- positions of the start of the day ----------------------------------------------------------------------------------
 
 TEST_CASE("a loaded position counts in limits, and a loaded order is reserved even beyond one", "[anchors]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_long, lots(10).value);
     desk.registry.load_position(desk.person(0), kA1, kS1, kEs, lots(8), px(100));
     CHECK(text_of(desk.buy("O", 3)) == "denied max_long A1/ES 11 > 10 quantity");

@@ -31,11 +31,11 @@ void passes(const Verdict& verdict) {
 }
 
 /// Runs `body` once for each scope that covers an order of s1 on A1 × ES, with a desk of its own.
-void on_every_scope(const std::function<void(Desk&, const Scope&, const std::string&)>& body,
+void on_every_scope(const std::function<void(TradingDesk&, const Scope&, const std::string&)>& body,
                     const SharedConfig& config = desk_config()) {
     for (const Scope& scope : scopes_of_s1()) {
         INFO("limit of " << text_of(scope));
-        Desk desk(config);
+        TradingDesk desk(config);
         body(desk, scope, text_of(scope));
     }
 }
@@ -129,9 +129,9 @@ TEST_CASE("a lock that is not to be had within the deadline refuses a request", 
 namespace {
 
 /// Nobody journals: events pile up until `backlog` are waiting.
-class UnjournaledDesk : public Desk {
+class UnjournaledDesk : public TradingDesk {
 public:
-    UnjournaledDesk() : Desk(with([](SharedConfig& config) { config.capacity.ring_events = 256; })) {
+    UnjournaledDesk() : TradingDesk(with([](SharedConfig& config) { config.capacity.ring_events = 256; })) {
         hold(-10);
         buy("W", 5);
         acked("W");
@@ -175,7 +175,7 @@ TEST_CASE("a full ring whose journal has a fault is down", "[reasons]") {
 // ---- 2: trading states ---------------------------------------------------------------------------------
 
 TEST_CASE("each trading state is a reason of its own", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.halt(scope, TradingState::warn);
         passes(desk.buy("O-1", 1));
         desk.halt(scope, TradingState::reducing_only);
@@ -188,7 +188,7 @@ TEST_CASE("each trading state is a reason of its own", "[reasons]") {
 }
 
 TEST_CASE("a firm that nobody has compared with the venue is unreconciled until somebody says that it is", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.unreconcile();
     refuses(desk.buy("O", 1), DenyReason::unreconciled, "firm");
     passes(desk.registry.release_unreconciled(desk.person(0)));
@@ -198,7 +198,7 @@ TEST_CASE("a firm that nobody has compared with the venue is unreconciled until 
 // ---- 3: known and permitted ----------------------------------------------------------------------------
 
 TEST_CASE("what is not configured is unknown", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     refuses(desk.send({.account = AccountId{2}}), DenyReason::unknown_account);
     refuses(desk.send({.account = AccountId::none}), DenyReason::unknown_account);
     refuses(desk.send({.session = kNobody}), DenyReason::unknown_strategy);
@@ -208,7 +208,7 @@ TEST_CASE("what is not configured is unknown", "[reasons]") {
 }
 
 TEST_CASE("a strategy trades its accounts and instruments only", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     refuses(desk.send({.instrument = kNq, .account = kA1, .session = kSessionNq}), DenyReason::not_permitted);
     refuses(desk.send({.instrument = kEs, .account = kA2, .session = kSessionNq}), DenyReason::not_permitted);
     passes(desk.send({.instrument = kNq, .account = kA2, .session = kSessionNq}));
@@ -216,7 +216,7 @@ TEST_CASE("a strategy trades its accounts and instruments only", "[reasons]") {
 
 TEST_CASE("the restricted list holds its scope, its sides and its time, from the first moment to before the last",
           "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.buy("W", 5);
         desk.acked("W");
         Restriction entry;
@@ -242,7 +242,7 @@ TEST_CASE("the restricted list holds its scope, its sides and its time, from the
 }
 
 TEST_CASE("the restricted list holds no other scope", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     passes(desk.registry.restrict(desk.person(0), kAccountEs, {}));
     refuses(desk.buy("O-1", 1), DenyReason::restricted, "A1/ES");
     passes(desk.send({.id = "O-2", .instrument = kNq}));
@@ -250,7 +250,7 @@ TEST_CASE("the restricted list holds no other scope", "[reasons]") {
 }
 
 TEST_CASE("a short sale is refused by what the account could be left with", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.instruments[0].short_allowed = false; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.instruments[0].short_allowed = false; }));
     refuses(desk.sell("O-0", 1), DenyReason::short_not_allowed, "A1/ES 1 > 0 quantity");
     desk.hold(10);
     passes(desk.sell("O-1", 10));
@@ -268,7 +268,7 @@ TEST_CASE("a short sale is refused by what the account could be left with", "[re
 // ---- 4: ids ------------------------------------------------------------------------------------------------
 
 TEST_CASE("the same order again is already registered, whatever became of it", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     refuses(desk.buy("O", 5), DenyReason::already_registered);
     desk.acked("O");
@@ -279,7 +279,7 @@ TEST_CASE("the same order again is already registered, whatever became of it", "
 }
 
 TEST_CASE("any other use of an id is a duplicate, also of a replaced and of an ended order", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     passes(desk.amend({.quantity = lots(6), .new_id = "O-2"}));
@@ -298,14 +298,14 @@ TEST_CASE("any other use of an id is a duplicate, also of a replaced and of an e
 }
 
 TEST_CASE("a refused order does not burn its id", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_order_quantity, lots(5).value);
     refuses(desk.buy("O", 6), DenyReason::max_order_quantity, "A1/ES 6 > 5 quantity");
     passes(desk.buy("O", 5));
 }
 
 TEST_CASE("an id has 1 to 39 printable bytes", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     const std::string longest(39, 'x');
     passes(desk.buy(longest, 1));
     passes(desk.buy("!", 1));
@@ -321,7 +321,7 @@ TEST_CASE("an id has 1 to 39 printable bytes", "[reasons]") {
 // ---- 5: shape ----------------------------------------------------------------------------------------------
 
 TEST_CASE("a quantity is positive, whole lots, and within the instrument's bounds", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) {
+    TradingDesk desk(with([](SharedConfig& config) {
         config.instruments[0].lot = lots(2);
         config.instruments[0].min_quantity = lots(4);
         config.instruments[0].max_quantity = lots(8);
@@ -339,7 +339,7 @@ TEST_CASE("a quantity is positive, whole lots, and within the instrument's bound
 }
 
 TEST_CASE("a price lies on the tick, and is there or not as the type demands", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.instruments[0].tick = px(5); }));
+    TradingDesk desk(with([](SharedConfig& config) { config.instruments[0].tick = px(5); }));
     desk.reference(100);
     refuses(desk.buy("O", 1, 101), DenyReason::invalid_price, "101 > 5 price");
     passes(desk.buy("O", 1, 105));
@@ -363,7 +363,7 @@ TEST_CASE("a price lies on the tick, and is there or not as the type demands", "
 }
 
 TEST_CASE("side, type and time in force are of their enumerations", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     refuses(desk.send({.side = Side::none}), DenyReason::invalid_field);
     refuses(desk.send({.type = OrderType::none}), DenyReason::invalid_field);
     refuses(desk.send({.type = OrderType{6}}), DenyReason::invalid_field);
@@ -377,7 +377,7 @@ TEST_CASE("side, type and time in force are of their enumerations", "[reasons]")
 TEST_CASE("without a reference price a market order is refused, and a limit order unless it is configured otherwise",
           "[reasons]") {
     for (const bool allowed : {false, true}) {
-        Desk desk(with([&](SharedConfig& config) { config.allow_limit_without_reference = allowed; }));
+        TradingDesk desk(with([&](SharedConfig& config) { config.allow_limit_without_reference = allowed; }));
         for (const OrderType type : {OrderType::market, OrderType::pegged})
             refuses(desk.send({.price = px(100), .type = type}), DenyReason::reference_price_unknown);
         refuses(desk.send({.price = std::nullopt, .type = OrderType::stop, .stop_price = px(100)}),
@@ -388,14 +388,14 @@ TEST_CASE("without a reference price a market order is refused, and a limit orde
 }
 
 TEST_CASE("a collared instrument is refused without a reference price, whatever is configured", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.instruments[0].collar_ticks = 5; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.instruments[0].collar_ticks = 5; }));
     refuses(desk.buy("O", 1), DenyReason::reference_price_unknown);
     desk.reference(100);
     passes(desk.buy("O", 1));
 }
 
 TEST_CASE("a reference price is stale when it is older than its age, by a nanosecond", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.instruments[0].reference_max_age_ms = 10; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.instruments[0].reference_max_age_ms = 10; }));
     desk.reference(100);
     desk.now += 10 * kMillisecond;
     passes(desk.send({.id = "O-1", .price = std::nullopt, .type = OrderType::market}));
@@ -404,7 +404,7 @@ TEST_CASE("a reference price is stale when it is older than its age, by a nanose
 }
 
 TEST_CASE("a worst-case gross limit without any price is refused as unknown", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.gross_method = GrossMethod::worst_case; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.gross_method = GrossMethod::worst_case; }));
     desk.limit(kFirm, &Limits::max_gross_notional, money(1000));
     refuses(desk.buy("O", 10), DenyReason::reference_price_unknown);
     desk.reference(100);
@@ -412,7 +412,7 @@ TEST_CASE("a worst-case gross limit without any price is refused as unknown", "[
 }
 
 TEST_CASE("the collar lets its edge pass and refuses a tick beyond it, on the side that hurts", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.instruments[0].collar_bps = 500; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.instruments[0].collar_bps = 500; }));
     desk.reference(100);
     passes(desk.buy("B-1", 1, 105));
     refuses(desk.buy("B-2", 1, 106), DenyReason::price_collar, "106 > 105 price");
@@ -426,7 +426,7 @@ TEST_CASE("the collar lets its edge pass and refuses a tick beyond it, on the si
 }
 
 TEST_CASE("a collar in ticks and one in basis points: the wider one holds, on both sides where it is configured", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) {
+    TradingDesk desk(with([](SharedConfig& config) {
         config.instruments[0].collar_bps = 500;
         config.instruments[0].collar_ticks = 7;
         config.instruments[0].collar_two_sided = true;
@@ -447,7 +447,7 @@ TEST_CASE("without its mandatory limits no order passes, and each may stand on f
           "[reasons]") {
     const SharedConfig config = with([](SharedConfig& c) { c.require_limits = true; });
     on_every_scope(
-        [](Desk& desk, const Scope& scope, const std::string&) {
+        [](TradingDesk& desk, const Scope& scope, const std::string&) {
             const bool of_strategy = scope.strategy != StrategyId::none;
             refuses(desk.buy("O", 1), DenyReason::no_limit_set, "A1/ES");
             desk.limit(scope, &Limits::max_order_quantity, lots(5).value);
@@ -465,7 +465,7 @@ TEST_CASE("without its mandatory limits no order passes, and each may stand on f
 }
 
 TEST_CASE("max_order_quantity holds for new orders and for the new total of an amend, on every scope", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::max_order_quantity, lots(10).value);
         refuses(desk.buy("O", 11), DenyReason::max_order_quantity, name + " 11 > 10 quantity");
         passes(desk.buy("O", 9));
@@ -478,7 +478,7 @@ TEST_CASE("max_order_quantity holds for new orders and for the new total of an a
 
 TEST_CASE("max_order_notional holds at the price that the order reserves at, for new orders and amends, on every scope",
           "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::max_order_notional, money(1000));
         refuses(desk.buy("O", 11), DenyReason::max_order_notional, name + " 1100 > 1000 money");
         passes(desk.buy("O", 10));
@@ -494,7 +494,7 @@ TEST_CASE("max_order_notional holds at the price that the order reserves at, for
 
 TEST_CASE("exactly max_messages pass in any window, the next fails and passes exactly one window after the first",
           "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::max_messages, 3);
         const std::int64_t first = desk.now;
         for (const std::string_view id : {"O-1", "O-2", "O-3"}) {
@@ -515,7 +515,7 @@ TEST_CASE("exactly max_messages pass in any window, the next fails and passes ex
 }
 
 TEST_CASE("the window has the length that was configured, and a limit of zero refuses everything", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 1);
     desk.limit(kFirm, &Limits::window_ms, 20);
     passes(desk.buy("O-1", 1));
@@ -529,7 +529,7 @@ TEST_CASE("the window has the length that was configured, and a limit of zero re
 }
 
 TEST_CASE("amends up count and are refused, amends down and cancels neither", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     desk.limit(kFirm, &Limits::max_messages, 2);
@@ -548,7 +548,7 @@ TEST_CASE("amends up count and are refused, amends down and cancels neither", "[
 
 TEST_CASE("a refusal for content, self-match or exposure uses the budget up, an earlier one and rate_limit itself do not",
           "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 2);
     desk.limit(kFirm, &Limits::max_order_quantity, lots(50).value);
     desk.limit(kFirm, &Limits::max_long, lots(10).value);
@@ -561,7 +561,7 @@ TEST_CASE("a refusal for content, self-match or exposure uses the budget up, an 
 
 TEST_CASE("new orders and amends use max_all_messages but for the cancel headroom, cancels use all of it and pass beyond",
           "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::max_all_messages, 10);   // headroom 15 %: 8 for new orders and amends
         const std::int64_t first = desk.now;
         for (int i = 0; i < 8; ++i) {
@@ -581,7 +581,7 @@ TEST_CASE("new orders and amends use max_all_messages but for the cancel headroo
 }
 
 TEST_CASE("amends down and cancels count in max_all_messages", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 9);
     desk.acked("O");
     desk.limit(kFirm, &Limits::max_all_messages, 3);
@@ -595,7 +595,7 @@ TEST_CASE("amends down and cancels count in max_all_messages", "[reasons]") {
 }
 
 TEST_CASE("after a recovery from disk the window starts as if used up", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 3);
     desk.unreconcile();
     const std::int64_t recovered = desk.now;
@@ -607,7 +607,7 @@ TEST_CASE("after a recovery from disk the window starts as if used up", "[reason
 }
 
 TEST_CASE("without a headroom for cancels new orders have all of max_all_messages, with all of it none", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::cancel_headroom_bps, 0);
         desk.limit(scope, &Limits::max_all_messages, 3);
         for (const std::string_view id : {"O-1", "O-2", "O-3"}) passes(desk.buy(id, 1));
@@ -623,7 +623,7 @@ TEST_CASE("without a headroom for cancels new orders have all of max_all_message
 }
 
 TEST_CASE("a clock that goes back opens no window: event time is monotone", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 1);
     passes(desk.buy("O-1", 1));
     const std::int64_t sent = desk.now;
@@ -634,7 +634,7 @@ TEST_CASE("a clock that goes back opens no window: event time is monotone", "[re
 }
 
 TEST_CASE("a budget of more than 4096 messages never passes more, and no less than one stride", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) {
+    TradingDesk desk(with([](SharedConfig& config) {
         config.capacity.orders = 16384;
         config.capacity.ring_events = 32768;
     }));
@@ -650,7 +650,7 @@ TEST_CASE("a budget of more than 4096 messages never passes more, and no less th
 
 TEST_CASE("a budget whose times are nowhere refuses: what cannot be judged does not pass", "[reasons][inv-12]") {
     for (const auto member : {&Limits::max_messages, &Limits::max_all_messages}) {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kFirm, member, 3);
         desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
         layout::RowRisk& risk = desk.registry.state().rows_risk[desk.registry.state().geometry.firm_row()];
@@ -664,7 +664,7 @@ TEST_CASE("a budget whose times are nowhere refuses: what cannot be judged does 
 }
 
 TEST_CASE("the use of a budget is told by the same window that judges it", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string&) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string&) {
         const core::State& state = desk.registry.state();
         const std::uint32_t row = state.geometry.row_of(scope);
         const auto requests = [&] { return core::messages_in_window(state, row, false, desk.now); };
@@ -694,7 +694,7 @@ TEST_CASE("the use of a budget is told by the same window that judges it", "[rea
 }
 
 TEST_CASE("the use of all messages is told by their own times, however coarse those of new orders are", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 8192);   // every second time is kept
     desk.limit(kFirm, &Limits::max_all_messages, 10);
     const std::int64_t first = desk.now;
@@ -712,7 +712,7 @@ TEST_CASE("the use of all messages is told by their own times, however coarse th
 TEST_CASE("a budget that is counted in other steps begins anew, and refuses until a window has passed", "[reasons][inv-12]") {
     using Member = LimitValue Limits::*;
     for (const Member member : {&Limits::max_messages, &Limits::max_all_messages}) {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kFirm, &Limits::cancel_headroom_bps, 0);
         desk.limit(kFirm, member, 100);
         desk.now += kSecond;
@@ -731,7 +731,7 @@ TEST_CASE("a budget that is counted in other steps begins anew, and refuses unti
 }
 
 TEST_CASE("times are kept beyond four thousand million messages", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 8192);
     core::State& state = desk.registry.state();
     layout::RowRisk& risk = state.rows_risk[state.geometry.firm_row()];
@@ -743,7 +743,7 @@ TEST_CASE("times are kept beyond four thousand million messages", "[reasons]") {
 }
 
 TEST_CASE("after a recovery from disk a budget is told as used up for the length of its window", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 3);
     desk.unreconcile();
     const std::uint32_t row = desk.registry.state().geometry.firm_row();
@@ -752,7 +752,7 @@ TEST_CASE("after a recovery from disk a budget is told as used up for the length
 }
 
 TEST_CASE("a breaker is exact up to 256, errs towards halting by less than 16 above, and sees 3840 at most", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     core::State& state = desk.registry.state();
     constexpr std::int64_t window = 100 * kSecond;
     constexpr std::uint64_t count = 3900;
@@ -788,7 +788,7 @@ TEST_CASE("a breaker is exact up to 256, errs towards halting by less than 16 ab
 
 TEST_CASE("exactly max_same_content orders of one content pass in any window, the next passes one window after the first",
           "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::max_same_content, 2);
         const std::int64_t first = desk.now;
         passes(desk.buy("O-1", 5));
@@ -808,7 +808,7 @@ TEST_CASE("exactly max_same_content orders of one content pass in any window, th
 }
 
 TEST_CASE("the content window has the length that was configured, and a limit of zero refuses every content", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_same_content, 1);
     desk.limit(kFirm, &Limits::content_window_ms, 20);
     passes(desk.buy("O-1", 5));
@@ -823,7 +823,7 @@ TEST_CASE("the content window has the length that was configured, and a limit of
 
 TEST_CASE("the same content of another strategy counts, unless content is told apart by strategy", "[reasons]") {
     for (const bool by_strategy : {false, true}) {
-        Desk desk(with([&](SharedConfig& config) { config.content_by_strategy = by_strategy; }));
+        TradingDesk desk(with([&](SharedConfig& config) { config.content_by_strategy = by_strategy; }));
         desk.limit(kFirm, &Limits::max_same_content, 1);
         passes(desk.send({.id = "O-1"}));
         const Verdict other = desk.send({.id = "O-2", .session = kSessionS2});
@@ -846,7 +846,7 @@ SharedConfig refusing_self_matches(SelfMatchGroup group = SelfMatchGroup::accoun
 }  // namespace
 
 TEST_CASE("a buy at an own sell price would match it and a tick less would not, and the other way round", "[reasons]") {
-    Desk desk(refusing_self_matches());
+    TradingDesk desk(refusing_self_matches());
     passes(desk.send({.id = "S", .side = Side::sell, .price = px(100), .session = kSessionS2}));
     refuses(desk.buy("B", 1, 100), DenyReason::self_match, "A1 100 > 100 price");
     refuses(desk.buy("B", 1, 105), DenyReason::self_match, "A1 105 > 100 price");
@@ -858,14 +858,14 @@ TEST_CASE("a buy at an own sell price would match it and a tick less would not, 
 }
 
 TEST_CASE("with the firm as the group, orders of other accounts match, too", "[reasons]") {
-    Desk desk(refusing_self_matches(SelfMatchGroup::firm));
+    TradingDesk desk(refusing_self_matches(SelfMatchGroup::firm));
     passes(desk.send({.id = "S", .side = Side::sell, .account = kA2}));
     refuses(desk.buy("B", 1), DenyReason::self_match, "firm 100 > 100 price");
     passes(desk.buy("B", 1, 99));
 }
 
 TEST_CASE("an amend that makes the price cross an own order is refused, one that moves away is not looked at", "[reasons]") {
-    Desk desk(refusing_self_matches());
+    TradingDesk desk(refusing_self_matches());
     desk.sell("S", 5, 102);
     desk.buy("B", 5, 100);
     desk.acked("B");
@@ -882,7 +882,7 @@ TEST_CASE("an amend that makes the price cross an own order is refused, one that
 }
 
 TEST_CASE("market orders match at any price, stop orders not before they have triggered", "[reasons]") {
-    Desk desk(refusing_self_matches());
+    TradingDesk desk(refusing_self_matches());
     desk.reference(100);
     passes(desk.send({.id = "T",
                       .side = Side::sell,
@@ -904,7 +904,7 @@ TEST_CASE("market orders match at any price, stop orders not before they have tr
 
 TEST_CASE("an ended own order is matched no more, and other modes refuse nothing", "[reasons]") {
     for (const SelfMatch mode : {SelfMatch::refuse_new, SelfMatch::advise_cancel, SelfMatch::allow}) {
-        Desk desk(with([&](SharedConfig& config) { config.self_match = mode; }));
+        TradingDesk desk(with([&](SharedConfig& config) { config.self_match = mode; }));
         desk.sell("S", 5);
         const Verdict crossing = desk.buy("B", 5);
         if (mode == SelfMatch::refuse_new) refuses(crossing, DenyReason::self_match, "A1 100 > 100 price");
@@ -925,7 +925,7 @@ TEST_CASE("max_working_orders and its sides hold from register to the end of the
     };
     for (const Row& row : {Row{&Limits::max_working_orders, Side::buy, true}, Row{&Limits::max_working_buy, Side::buy, false},
                            Row{&Limits::max_working_sell, Side::sell, false}})
-        on_every_scope([&](Desk& desk, const Scope& scope, const std::string& name) {
+        on_every_scope([&](TradingDesk& desk, const Scope& scope, const std::string& name) {
             const Side other = row.counted == Side::buy ? Side::sell : Side::buy;
             desk.limit(scope, row.limit, 2);
             passes(desk.send({.id = "O-1", .side = row.counted}));
@@ -970,10 +970,11 @@ const std::vector<ExposureLimit>& exposure_limits() {
     return limits;
 }
 
-void for_every_exposure_limit(const std::function<void(Desk&, const Scope&, const std::string&, const ExposureLimit&)>& body) {
+void for_every_exposure_limit(
+    const std::function<void(TradingDesk&, const Scope&, const std::string&, const ExposureLimit&)>& body) {
     for (const ExposureLimit& limit : exposure_limits()) {
         INFO(name_of(limit.reason) << " of a " << name_of(limit.side));
-        on_every_scope([&](Desk& desk, const Scope& scope, const std::string& name) { body(desk, scope, name, limit); });
+        on_every_scope([&](TradingDesk& desk, const Scope& scope, const std::string& name) { body(desk, scope, name, limit); });
     }
 }
 
@@ -984,7 +985,7 @@ Order order_of(const ExposureLimit& limit, std::string_view id, std::int64_t cou
 }  // namespace
 
 TEST_CASE("each limit on exposure lets its exact value pass and refuses one lot more, on every scope", "[reasons]") {
-    for_every_exposure_limit([](Desk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
+    for_every_exposure_limit([](TradingDesk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
         desk.limit(scope, limit.member, limit.value);
         refuses(desk.send(order_of(limit, "O-1", 11)), limit.reason, name + limit.eleven);
         passes(desk.send(order_of(limit, "O-1", 10)));
@@ -995,7 +996,7 @@ TEST_CASE("each limit on exposure lets its exact value pass and refuses one lot 
 }
 
 TEST_CASE("each limit on exposure counts what is filled as it counts what works", "[reasons]") {
-    for_every_exposure_limit([](Desk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
+    for_every_exposure_limit([](TradingDesk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
         desk.hold(limit.side == Side::buy ? 4 : -4);
         desk.limit(scope, limit.member, limit.value);
         // Filled orders are open no more, and count in every other sum.
@@ -1006,7 +1007,7 @@ TEST_CASE("each limit on exposure counts what is filled as it counts what works"
 }
 
 TEST_CASE("each limit on exposure holds for what an amend adds, and lets an amend down pass", "[reasons]") {
-    for_every_exposure_limit([](Desk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
+    for_every_exposure_limit([](TradingDesk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
         if (limit.reason == DenyReason::max_gross_notional) {
             // The rows have had a price.
             desk.hold(1);
@@ -1029,7 +1030,7 @@ TEST_CASE("each limit on exposure holds for what an amend adds, and lets an amen
 }
 
 TEST_CASE("each limit on exposure sees the members of a batch that stand before", "[reasons]") {
-    for_every_exposure_limit([](Desk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
+    for_every_exposure_limit([](TradingDesk& desk, const Scope& scope, const std::string& name, const ExposureLimit& limit) {
         desk.limit(scope, limit.member, limit.value);
         const std::vector<Order> too_many = {order_of(limit, "B-1", 5), order_of(limit, "B-2", 5), order_of(limit, "B-3", 1)};
         const std::vector<Verdict> answers = desk.send_together(too_many);
@@ -1044,7 +1045,7 @@ TEST_CASE("each limit on exposure sees the members of a batch that stand before"
 }
 
 TEST_CASE("each limit on exposure, lowered below its use, refuses only what increases", "[reasons]") {
-    for_every_exposure_limit([](Desk& desk, const Scope& scope, const std::string&, const ExposureLimit& limit) {
+    for_every_exposure_limit([](TradingDesk& desk, const Scope& scope, const std::string&, const ExposureLimit& limit) {
         const bool buys = limit.side == Side::buy;
         desk.hold(buys ? 20 : -20);
         passes(desk.send(order_of(limit, "W", 4)));
@@ -1060,7 +1061,7 @@ TEST_CASE("each limit on exposure, lowered below its use, refuses only what incr
 }
 
 TEST_CASE("each limit on exposure lets reducing orders pass by their size, and refuses one lot more", "[reasons]") {
-    for_every_exposure_limit([](Desk& desk, const Scope& scope, const std::string&, const ExposureLimit& limit) {
+    for_every_exposure_limit([](TradingDesk& desk, const Scope& scope, const std::string&, const ExposureLimit& limit) {
         desk.hold(limit.side == Side::buy ? -10 : 10);
         desk.limit(scope, limit.member, 0);
         // A net amount only matters once it is greater than before, on the other side.
@@ -1074,7 +1075,7 @@ TEST_CASE("each limit on exposure lets reducing orders pass by their size, and r
 
 TEST_CASE("what reduces is judged on account and instrument, for limits of a strategy on what the strategy holds",
           "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.send({.id = "H", .side = Side::sell, .session = kSessionS2});
         desk.fill("H", "E1", 10);
         desk.limit(scope, &Limits::max_open_notional, 0);
@@ -1086,7 +1087,7 @@ TEST_CASE("what reduces is judged on account and instrument, for limits of a str
 
 TEST_CASE("a quantity limit on a scope that spans instruments holds for each of them separately", "[reasons]") {
     for (const Scope& scope : {scopes_of_s1()[0], scopes_of_s1()[1], scopes_of_s1()[2]}) {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(scope, &Limits::max_long, lots(10).value);
         passes(desk.buy("O-1", 10));
         passes(desk.send({.id = "O-2", .instrument = kNq}));
@@ -1099,7 +1100,7 @@ TEST_CASE("notional limits on a scope that spans instruments add them up", "[rea
         for (const ExposureLimit& limit : exposure_limits()) {
             if (limit.reason == DenyReason::max_long || limit.reason == DenyReason::max_short) continue;
             INFO(name_of(limit.reason) << " of " << text_of(scope));
-            Desk desk;
+            TradingDesk desk;
             desk.limit(scope, limit.member, limit.value);
             passes(desk.send({.id = "O-1", .side = limit.side, .quantity = lots(6), .instrument = kNq}));
             passes(desk.send(order_of(limit, "O-2", 4)));
@@ -1108,7 +1109,7 @@ TEST_CASE("notional limits on a scope that spans instruments add them up", "[rea
 }
 
 TEST_CASE("the most restrictive of the covering scopes refuses, and the first in order is named", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     std::int64_t value = 60;
     for (const Scope& scope : scopes_of_s1()) desk.limit(scope, &Limits::max_long, lots(value -= 10).value);
     refuses(desk.buy("O", 1), DenyReason::max_long, "s1/ES 1 > 0 quantity");
@@ -1116,7 +1117,7 @@ TEST_CASE("the most restrictive of the covering scopes refuses, and the first in
 }
 
 TEST_CASE("gross counts positions at the mark and both sides of what works", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.hold(5);
         desk.limit(scope, &Limits::max_gross_notional, money(1700));
         passes(desk.buy("B", 4));
@@ -1128,7 +1129,7 @@ TEST_CASE("gross counts positions at the mark and both sides of what works", "[r
 
 TEST_CASE("worst-case gross counts the greater of both worst positions", "[reasons]") {
     on_every_scope(
-        [](Desk& desk, const Scope& scope, const std::string& name) {
+        [](TradingDesk& desk, const Scope& scope, const std::string& name) {
             desk.reference(100);
             desk.hold(5);
             desk.limit(scope, &Limits::max_gross_notional, money(1000));
@@ -1141,7 +1142,7 @@ TEST_CASE("worst-case gross counts the greater of both worst positions", "[reaso
 }
 
 TEST_CASE("net counts the position at the mark with the sign, and one side of what works at a time", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.hold(5);
         desk.limit(scope, &Limits::max_net_notional, money(1000));
         passes(desk.buy("B", 5));
@@ -1152,7 +1153,7 @@ TEST_CASE("net counts the position at the mark with the sign, and one side of wh
 }
 
 TEST_CASE("cash is what working buys need and what was bought and not sold again", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.limit(scope, &Limits::cash_limit, money(1000));
         desk.hold(6);
         refuses(desk.buy("B", 5), DenyReason::cash_limit, name + " 1100 > 1000 money");
@@ -1165,7 +1166,7 @@ TEST_CASE("cash is what working buys need and what was bought and not sold again
 }
 
 TEST_CASE("turnover counts both sides of the day and both sides of what works", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.hold(3);
         desk.hold(-2);
         desk.limit(scope, &Limits::max_traded_notional, money(1000));
@@ -1183,7 +1184,7 @@ TEST_CASE("turnover counts both sides of the day and both sides of what works", 
 namespace {
 
 /// Day's result: −100, from a best of +50.
-void lose_100_after_a_peak_of_50(Desk& desk) {
+void lose_100_after_a_peak_of_50(TradingDesk& desk) {
     desk.hold(10, 100);
     desk.hold(-10, 105);
     desk.hold(10, 105);
@@ -1193,7 +1194,7 @@ void lose_100_after_a_peak_of_50(Desk& desk) {
 }  // namespace
 
 TEST_CASE("a loss of exactly daily_loss refuses the order that finds it and sets the state, on every scope", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         lose_100_after_a_peak_of_50(desk);
         desk.limit(scope, &Limits::daily_loss, money(101));
         passes(desk.buy("O-1", 1));
@@ -1205,7 +1206,7 @@ TEST_CASE("a loss of exactly daily_loss refuses the order that finds it and sets
 }
 
 TEST_CASE("a fall of exactly drawdown from the day's best refuses the order that finds it, on every scope", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         lose_100_after_a_peak_of_50(desk);
         desk.limit(scope, &Limits::drawdown, money(151));
         passes(desk.buy("O-1", 1));
@@ -1217,7 +1218,7 @@ TEST_CASE("a fall of exactly drawdown from the day's best refuses the order that
 
 TEST_CASE("the order that finds a loss halts where that is configured", "[reasons]") {
     on_every_scope(
-        [](Desk& desk, const Scope& scope, const std::string& name) {
+        [](TradingDesk& desk, const Scope& scope, const std::string& name) {
             lose_100_after_a_peak_of_50(desk);
             desk.limit(scope, &Limits::daily_loss, money(100));
             refuses(desk.buy("O-1", 1), DenyReason::daily_loss, name + " 100 > 100 money");
@@ -1227,7 +1228,7 @@ TEST_CASE("the order that finds a loss halts where that is configured", "[reason
 }
 
 TEST_CASE("an amend up finds a loss, too, and a reducing order passes it", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     lose_100_after_a_peak_of_50(desk);
     desk.hold(-10, 90);
     desk.sell("W", 1, 90);
@@ -1241,7 +1242,7 @@ TEST_CASE("an amend up finds a loss, too, and a reducing order passes it", "[rea
 
 TEST_CASE("a fill that brings the loss sets the state in the same moment, a lot less does not", "[reasons]") {
     for (const std::int64_t price : {91, 90}) {
-        on_every_scope([&](Desk& desk, const Scope& scope, const std::string&) {
+        on_every_scope([&](TradingDesk& desk, const Scope& scope, const std::string&) {
             desk.limit(scope, &Limits::daily_loss, money(100));
             desk.hold(10, 100);
             desk.hold(-10, price);
@@ -1268,7 +1269,7 @@ Scope marked_row(const Scope& scope) {
 TEST_CASE("a second request of the same resume cannot be approved once the scope was halted anew", "[reasons]") {
     SharedConfig config = desk_config();
     config.four_eyes = true;
-    Desk desk(config);
+    TradingDesk desk(config);
     REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
     const Verdict first = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
     const Verdict second = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
@@ -1281,7 +1282,7 @@ TEST_CASE("a second request of the same resume cannot be approved once the scope
 TEST_CASE("requests that were overtaken do not use up the room for new ones", "[reasons][inv-12]") {
     SharedConfig config = desk_config();
     config.four_eyes = true;
-    Desk desk(config);
+    TradingDesk desk(config);
     for (int i = 0; i < 70; ++i) {
         REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
         const Verdict asked = desk.registry.resume(desk.person(1), kFirm, TradingState::active);
@@ -1290,7 +1291,7 @@ TEST_CASE("requests that were overtaken do not use up the room for new ones", "[
 }
 
 TEST_CASE("an order that was halted and released again is not sent behind its own cancel", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     passes(desk.send({}));
     REQUIRE(desk.halt(kFirm, TradingState::halted).taken());
     REQUIRE(desk.registry.resume(desk.person(1), kFirm, TradingState::active).taken());
@@ -1301,7 +1302,7 @@ TEST_CASE("prices that come and go all day never use up the books of own orders"
     SharedConfig config = desk_config();
     config.capacity.orders = 4096;
     config.self_match = SelfMatch::refuse_new;
-    Desk desk(config);
+    TradingDesk desk(config);
     // Each price lies 64 ticks and more from the one before: a new price, and a new node above it.
     for (std::int64_t i = 0; i < 4000; ++i) {
         const std::string id = "P-" + std::to_string(i);
@@ -1316,7 +1317,7 @@ TEST_CASE("prices that come and go all day never use up the books of own orders"
 TEST_CASE("a side of a book has room for so many distant prices, and refuses the next", "[reasons]") {
     SharedConfig config = desk_config();
     config.self_match = SelfMatch::refuse_new;
-    Desk desk(config);
+    TradingDesk desk(config);
     Verdict verdict;
     std::int64_t taken = 0;
     for (; taken < 70; ++taken) {
@@ -1331,7 +1332,7 @@ TEST_CASE("a side of a book has room for so many distant prices, and refuses the
 TEST_CASE("a full side of a book keeps nobody from reducing", "[reasons][inv-12]") {
     SharedConfig config = desk_config();
     config.self_match = SelfMatch::refuse_new;
-    Desk desk(config);
+    TradingDesk desk(config);
     desk.hold(-70);
     for (std::int64_t taken = 0; taken < 64; ++taken)
         passes(desk.send({.id = "D-" + std::to_string(taken), .quantity = lots(1), .price = px(1 + taken * 262'144)}));
@@ -1342,7 +1343,7 @@ TEST_CASE("a full side of a book keeps nobody from reducing", "[reasons][inv-12]
 }  // namespace
 
 TEST_CASE("a mark that brings the loss sets the state in the same moment, a tick less does not", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.hold(10);
         desk.limit(scope, &Limits::daily_loss, money(100));
         passes(desk.registry.marked(desk.person(0), marked_row(scope), px(91)));
@@ -1355,7 +1356,7 @@ TEST_CASE("a mark that brings the loss sets the state in the same moment, a tick
 }
 
 TEST_CASE("a bust that brings the loss sets the state in the same moment", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string&) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string&) {
         desk.buy("B", 10, 100);
         desk.fill("B", "E1", 10, 100);
         desk.sell("S", 10, 90);
@@ -1372,7 +1373,7 @@ TEST_CASE("a mark that breaches gross or net warns, or reduces by configuration,
     for (const bool reduces : {false, true})
         for (LimitValue Limits::*limit : {&Limits::max_gross_notional, &Limits::max_net_notional})
             on_every_scope(
-                [&](Desk& desk, const Scope& scope, const std::string&) {
+                [&](TradingDesk& desk, const Scope& scope, const std::string&) {
                     desk.hold(5);
                     desk.buy("W", 5);
                     desk.limit(scope, limit, money(1050));
@@ -1389,7 +1390,7 @@ TEST_CASE("a mark that breaches gross or net warns, or reduces by configuration,
 
 TEST_CASE("members of a batch see each other in working orders, messages, content, self-match and ids", "[reasons]") {
     const Order first{.id = "B-1"};
-    const auto second_of = [&](Desk& desk, const Order& second) {
+    const auto second_of = [&](TradingDesk& desk, const Order& second) {
         const std::vector<Order> both = {first, second};
         const std::vector<Verdict> answers = desk.send_together(both);
         refuses(answers[0], DenyReason::batch_member_denied);
@@ -1397,38 +1398,38 @@ TEST_CASE("members of a batch see each other in working orders, messages, conten
     };
     const Order same{.id = "B-2"};
     {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kAccountEs, &Limits::max_working_orders, 1);
         refuses(second_of(desk, same), DenyReason::max_working_orders, "A1/ES 2 > 1 orders");
     }
     {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kAccountEs, &Limits::max_messages, 1);
         refuses(second_of(desk, same), DenyReason::rate_limit, "A1/ES 2 > 1 messages");
     }
     {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kAccountEs, &Limits::max_all_messages, 1);
         desk.limit(kAccountEs, &Limits::cancel_headroom_bps, 0);
         refuses(second_of(desk, same), DenyReason::rate_limit, "A1/ES 2 > 1 messages");
     }
     {
-        Desk desk;
+        TradingDesk desk;
         desk.limit(kAccountEs, &Limits::max_same_content, 1);
         refuses(second_of(desk, same), DenyReason::duplicate_content, "A1/ES 2 > 1 orders");
     }
     {
-        Desk desk(refusing_self_matches());
+        TradingDesk desk(refusing_self_matches());
         refuses(second_of(desk, {.id = "B-2", .side = Side::sell}), DenyReason::self_match, "A1 100 > 100 price");
     }
     {
-        Desk desk;
+        TradingDesk desk;
         refuses(second_of(desk, first), DenyReason::duplicate_order_id);
     }
 }
 
 TEST_CASE("a batch that fits is registered by one commit, and counts like its orders", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kFirm, &Limits::max_messages, 3);
     desk.limit(kFirm, &Limits::max_same_content, 3);
     const std::vector<Order> batch = {{.id = "B-1"}, {.id = "B-2"}};
@@ -1440,7 +1441,7 @@ TEST_CASE("a batch that fits is registered by one commit, and counts like its or
 }
 
 TEST_CASE("an event and what follows from it are one commit, marked as such, and write no other slot", "[reasons][inv-6]") {
-    Desk desk;
+    TradingDesk desk;
     desk.hold(10);
     desk.limit(kAccountEs, &Limits::daily_loss, money(100));
     const core::State& state = desk.registry.state();
@@ -1459,7 +1460,7 @@ TEST_CASE("an event and what follows from it are one commit, marked as such, and
 // ---- 12: tables ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a full table refuses orders and new ids, never cancels, fills and amends that keep their id", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.capacity.orders = 16; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.capacity.orders = 16; }));
     for (int i = 0; i < 16; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
     refuses(desk.buy("O-16", 5), DenyReason::capacity, "17 > 16 slots");
     desk.acked("O-0");
@@ -1472,7 +1473,7 @@ TEST_CASE("a full table refuses orders and new ids, never cancels, fills and ame
 }
 
 TEST_CASE("a batch asks for the room of all its members", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.capacity.orders = 16; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.capacity.orders = 16; }));
     for (int i = 0; i < 15; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
     const std::vector<Order> two = {{.id = "B-1"}, {.id = "B-2"}};
     refuses(desk.send_together(two)[1], DenyReason::capacity, "17 > 16 slots");
@@ -1480,7 +1481,7 @@ TEST_CASE("a batch asks for the room of all its members", "[reasons]") {
 }
 
 TEST_CASE("the last quarter of the execution table is for fills: new orders are refused first", "[reasons]") {
-    Desk desk(with([](SharedConfig& config) { config.capacity.executions = 16; }));
+    TradingDesk desk(with([](SharedConfig& config) { config.capacity.executions = 16; }));
     passes(desk.buy("O", 100));
     for (int i = 0; i < 12; ++i) passes(desk.fill("O", "E" + std::to_string(i), 1));
     passes(desk.buy("O-1", 1));
@@ -1490,7 +1491,7 @@ TEST_CASE("the last quarter of the execution table is for fills: new orders are 
 }
 
 TEST_CASE("an amount beyond 64 bits is refused, of one order and of a sum", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     constexpr std::int64_t most = 92'233'720'368;   // lots; times 100 is the greatest amount of money
     refuses(desk.buy("O-1", most, 101), DenyReason::arithmetic_overflow);
     passes(desk.buy("O-1", most, 100));
@@ -1503,7 +1504,7 @@ TEST_CASE("an amount beyond 64 bits is refused, of one order and of a sum", "[re
 
 TEST_CASE("a quantity beyond 64 bits is refused, of orders that are worth nothing, too", "[reasons]") {
     for (const Side side : {Side::buy, Side::sell}) {
-        Desk desk;
+        TradingDesk desk;
         constexpr std::int64_t most = 92'233'720'368;
         passes(desk.send({.id = "O-1", .side = side, .quantity = lots(most), .price = px(0)}));
         refuses(desk.send({.id = "O-2", .side = side, .quantity = lots(1), .price = px(0)}), DenyReason::arithmetic_overflow,
@@ -1512,7 +1513,7 @@ TEST_CASE("a quantity beyond 64 bits is refused, of orders that are worth nothin
 }
 
 TEST_CASE("the event of a refusal says what was asked and what was answered", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_order_quantity, lots(10).value);
     const Order asked{.id = "O-1", .side = Side::sell, .quantity = lots(11), .tif = TimeInForce::ioc};
     const core::NewOrder order = core::prepare(desk.registry.state(), desk.by(kSessionS1), asked.request());
@@ -1546,14 +1547,14 @@ TEST_CASE("the event of a refusal says what was asked and what was answered", "[
 }
 
 TEST_CASE("a row whose value no longer fits refuses by its limits on values, until then it does not", "[reasons]") {
-    on_every_scope([](Desk& desk, const Scope& scope, const std::string& name) {
+    on_every_scope([](TradingDesk& desk, const Scope& scope, const std::string& name) {
         desk.hold(2000, 0);
         desk.limit(scope, &Limits::max_gross_notional, money(9'000'000'000'000));
         passes(desk.buy("O-1", 1));
         passes(desk.registry.marked(desk.person(0), marked_row(scope), px(9'000'000'000)));
         refuses(desk.buy("O-2", 1), DenyReason::arithmetic_overflow, name);
     });
-    Desk loaded;
+    TradingDesk loaded;
     passes(loaded.registry.load_position(loaded.person(0), kA1, kS1, kEs, lots(2000), px(9'000'000'000)));
     loaded.limit(kFirm, &Limits::max_open_notional, money(1000));
     passes(loaded.buy("O-1", 1));
@@ -1564,7 +1565,7 @@ TEST_CASE("a row whose value no longer fits refuses by its limits on values, unt
 // ---- requests about an order (12) and control ------------------------------------------------------------------------------
 
 TEST_CASE("a request names an order that exists and lives", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     refuses(desk.cancel("nobody"), DenyReason::unknown_order);
     refuses(desk.amend({.id = "nobody"}), DenyReason::unknown_order);
     desk.buy("O", 5);
@@ -1577,7 +1578,7 @@ TEST_CASE("a request names an order that exists and lives", "[reasons]") {
 }
 
 TEST_CASE("an amend waits for the answer to what was asked before", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     refuses(desk.amend({.quantity = lots(6)}), DenyReason::not_acknowledged);
     desk.acked("O");
@@ -1591,7 +1592,7 @@ TEST_CASE("an amend waits for the answer to what was asked before", "[reasons]")
 }
 
 TEST_CASE("an amend of another version than the present one is refused", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     refuses(desk.amend({.quantity = lots(6), .version = 2}), DenyReason::version_mismatch, "1 > 2 version");
@@ -1602,7 +1603,7 @@ TEST_CASE("an amend of another version than the present one is refused", "[reaso
 }
 
 TEST_CASE("only the owner amends, aborts and sends", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     refuses(desk.abort("O", kSessionS2), DenyReason::not_owner);
     refuses(desk.begin_send("O", kSessionS2), DenyReason::not_owner);
@@ -1612,7 +1613,7 @@ TEST_CASE("only the owner amends, aborts and sends", "[reasons]") {
 }
 
 TEST_CASE("an amend asks for no less than what is filled", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.fill("O", "E1", 4);
     refuses(desk.amend({.quantity = lots(3)}), DenyReason::below_cum, "3 > 4 quantity");
@@ -1620,7 +1621,7 @@ TEST_CASE("an amend asks for no less than what is filled", "[reasons]") {
 }
 
 TEST_CASE("a trigger is not amended", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.send({.type = OrderType::stop_limit, .stop_price = px(90)});
     desk.acked("O");
     refuses(desk.amend({.stop_price = px(91)}), DenyReason::field_not_amendable);
@@ -1631,7 +1632,7 @@ TEST_CASE("a trigger is not amended", "[reasons]") {
 }
 
 TEST_CASE("an abort after the venue has answered is not allowed", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     refuses(desk.abort("O"), DenyReason::not_allowed);
@@ -1641,7 +1642,7 @@ TEST_CASE("an abort after the venue has answered is not allowed", "[reasons]") {
 }
 
 TEST_CASE("limits that make no sense are refused and change nothing", "[reasons]") {
-    Desk desk;
+    TradingDesk desk;
     refuses(desk.limit(kFirm, &Limits::max_long, -1), DenyReason::invalid_field, "firm");
     refuses(desk.limit(kFirm, &Limits::window_ms, {LimitValue::Kind::unlimited, 0}), DenyReason::invalid_field, "firm");
     refuses(desk.limit(kFirm, &Limits::window_ms, 0), DenyReason::invalid_field, "firm");

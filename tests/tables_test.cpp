@@ -16,9 +16,9 @@ namespace {
 
 /// Order O, to buy 10 at 100, brought to a base. Where fills belong to it: 4 by E1, when filled 6 more by E2. What has ended
 /// other than by being filled, rejected or aborted had its 4.
-class Cell : public Desk {
+class Cell : public TradingDesk {
 public:
-    explicit Cell(OrderBase base, const SharedConfig& config = desk_config()) : Desk(config) {
+    explicit Cell(OrderBase base, const SharedConfig& config = desk_config()) : TradingDesk(config) {
         REQUIRE(buy("O", 10).accepted());
         switch (base) {
             case OrderBase::pending_new: break;
@@ -60,7 +60,7 @@ SharedConfig early_amends() {
 }
 
 /// The order was filled while a cancel or a replacement was on its way.
-class FilledMeanwhile : public Desk {
+class FilledMeanwhile : public TradingDesk {
 public:
     explicit FilledMeanwhile(bool cancels) {
         buy("O", 10);
@@ -593,7 +593,7 @@ TEST_CASE("a status that goes backwards is ignored and still written to the log"
 }
 
 TEST_CASE("a request about an unknown id is denied as unknown_order", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     CHECK(text_of(desk.cancel("nobody")) == "denied unknown_order");
     CHECK(text_of(desk.amend({.id = "nobody", .quantity = lots(1)})) == "denied unknown_order");
     CHECK(text_of(desk.abort("nobody")) == "denied unknown_order");
@@ -601,7 +601,7 @@ TEST_CASE("a request about an unknown id is denied as unknown_order", "[cells]")
 }
 
 TEST_CASE("every report about an unknown id is quarantined", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     for (const EventKind kind :
          {EventKind::acked, EventKind::rejected, EventKind::canceled, EventKind::cancel_rejected, EventKind::replace_rejected,
           EventKind::expired, EventKind::done_for_day, EventKind::suspended, EventKind::resumed})
@@ -639,7 +639,7 @@ struct Books {
     friend bool operator==(const Books&, const Books&) = default;
 };
 
-Books books_of(const Desk& desk) {
+Books books_of(const TradingDesk& desk) {
     const layout::RowCounters& row = desk.row(kAccountEs);
     return {row.open_buy_quantity / lots(1).value, row.open_buy_notional / money(1), desk.position()};
 }
@@ -648,7 +648,7 @@ std::ostream& operator<<(std::ostream& out, const Books& books) {
     return out << "reserved " << books.quantity << " worth " << books.notional << ", position " << books.position;
 }
 
-Verdict unknown_at_the_venue(Desk& desk) {
+Verdict unknown_at_the_venue(TradingDesk& desk) {
     return desk.tell({.kind = EventKind::cancel_rejected, .id = "O", .venue_knows_no_such_order = true});
 }
 
@@ -726,7 +726,7 @@ TEST_CASE("fills at better prices release what was reserved and the last one tak
     SharedConfig config = desk_config();
     config.instruments[0].tick = Price{1};
     config.instruments[0].multiplier_e9 = 333'333'333;
-    Desk desk(config);
+    TradingDesk desk(config);
     desk.send({.quantity = lots(7), .price = Price{333'333'333}});
     std::int64_t released = 0;
     const std::int64_t reserved = desk.view("O").reserved_notional.value;
@@ -781,7 +781,7 @@ namespace {
 
 enum class Held { active, warn, reducing_only, unreconciled, cancel_only, halted };
 
-void hold_in(Desk& desk, Held state, const Scope& scope) {
+void hold_in(TradingDesk& desk, Held state, const Scope& scope) {
     switch (state) {
         case Held::active: return;
         case Held::warn: desk.halt(scope, TradingState::warn); return;
@@ -793,11 +793,11 @@ void hold_in(Desk& desk, Held state, const Scope& scope) {
 }
 
 /// The call is answered by `expected`, whichever covering scope is held in the state; a refusal names that scope.
-void in_every_scope(Held state, const std::function<void(Desk&)>& before, const std::function<Verdict(Desk&)>& call,
-                    const std::string& expected) {
+void in_every_scope(Held state, const std::function<void(TradingDesk&)>& before,
+                    const std::function<Verdict(TradingDesk&)>& call, const std::string& expected) {
     for (const Scope& scope : scopes_of_s1()) {
         if (state == Held::unreconciled && scope.kind != ScopeKind::firm) continue;
-        Desk desk;
+        TradingDesk desk;
         before(desk);
         hold_in(desk, state, scope);
         const bool refused = expected.starts_with("denied");
@@ -805,22 +805,22 @@ void in_every_scope(Held state, const std::function<void(Desk&)>& before, const 
     }
 }
 
-void nothing(Desk&) {}
+void nothing(TradingDesk&) {}
 /// Order O, to buy 5, live at the venue.
-void working(Desk& desk) {
+void working(TradingDesk& desk) {
     desk.buy("O", 5);
     desk.acked("O");
 }
-void short_of_10(Desk& desk) { desk.hold(-10); }
+void short_of_10(TradingDesk& desk) { desk.hold(-10); }
 
-Verdict increase(Desk& desk) { return desk.buy("N", 5); }
-Verdict amend_up(Desk& desk) { return desk.amend({.quantity = lots(6)}); }
-Verdict amend_price_up(Desk& desk) { return desk.amend({.price = px(101)}); }
-Verdict amend_down(Desk& desk) { return desk.amend({.quantity = lots(4), .price = px(99)}); }
-Verdict cancel(Desk& desk) { return desk.cancel("O"); }
+Verdict increase(TradingDesk& desk) { return desk.buy("N", 5); }
+Verdict amend_up(TradingDesk& desk) { return desk.amend({.quantity = lots(6)}); }
+Verdict amend_price_up(TradingDesk& desk) { return desk.amend({.price = px(101)}); }
+Verdict amend_down(TradingDesk& desk) { return desk.amend({.quantity = lots(4), .price = px(99)}); }
+Verdict cancel(TradingDesk& desk) { return desk.cancel("O"); }
 
 /// Every kind of report about a live order; the first answer that is not `ok`, if any.
-Verdict venue_events(Desk& desk) {
+Verdict venue_events(TradingDesk& desk) {
     const std::vector<Report> reports = {
         {.kind = EventKind::acked, .id = "O", .venue_id = "V"},
         {.kind = EventKind::filled, .id = "O", .exec_id = "E1", .price = px(100), .quantity = lots(2)},
@@ -940,7 +940,7 @@ TEST_CASE("halted lets a cancel pass", "[cells]") { in_every_scope(Held::halted,
 TEST_CASE("halted takes every report of the venue", "[cells]") { in_every_scope(Held::halted, working, venue_events, "ok"); }
 
 TEST_CASE("the most severe of the covering states counts, whatever the scope", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     desk.hold(-10);
     desk.halt(kFirm, TradingState::reducing_only);
     desk.halt(kStrategyEs, TradingState::cancel_only);
@@ -950,7 +950,7 @@ TEST_CASE("the most severe of the covering states counts, whatever the scope", "
 }
 
 TEST_CASE("a state holds its scope and no other", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     desk.halt(kAccountEs, TradingState::halted);
     CHECK(desk.send({.instrument = kNq}).accepted());
     CHECK(desk.send({.account = kA2}).accepted());
@@ -958,7 +958,7 @@ TEST_CASE("a state holds its scope and no other", "[cells]") {
 }
 
 TEST_CASE("a halt never lowers a state", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     desk.halt(kFirm, TradingState::cancel_only);
     for (const TradingState lower : {TradingState::active, TradingState::warn, TradingState::reducing_only})
         CHECK(desk.halt(kFirm, lower).reason == DenyReason::not_allowed);
@@ -967,7 +967,7 @@ TEST_CASE("a halt never lowers a state", "[cells]") {
 }
 
 TEST_CASE("a state is latched: nothing but a resume releases it, neither time nor fills nor a new session", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.halt(kStrategyEs, TradingState::halted);
     desk.now += 86'400 * kSecond;
@@ -980,7 +980,7 @@ TEST_CASE("a state is latched: nothing but a resume releases it, neither time no
 }
 
 TEST_CASE("a change of state records who, why, when and what was before", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     desk.halt(kAccountEs, TradingState::warn);
     desk.now += kSecond;
     desk.registry.halt(desk.person(4711), kAccountEs, TradingState::halted);
@@ -994,7 +994,7 @@ TEST_CASE("a change of state records who, why, when and what was before", "[cell
 
 TEST_CASE("an order that was accepted before a halt must not be sent any more", "[cells]") {
     for (const Scope& scope : scopes_of_s1()) {
-        Desk desk;
+        TradingDesk desk;
         desk.buy("O", 5);
         CHECK(desk.begin_send("O").accepted());
         desk.halt(scope, TradingState::halted);
@@ -1005,7 +1005,7 @@ TEST_CASE("an order that was accepted before a halt must not be sent any more", 
 TEST_CASE("an order is kill_cancel when a covering scope was halted after its registration and as long as it lives",
           "[cells]") {
     for (const Scope& scope : scopes_of_s1()) {
-        Desk desk;
+        TradingDesk desk;
         desk.buy("O", 5);
         desk.halt(scope, TradingState::cancel_only);
         CHECK((desk.view("O").flags & kKillCancel) == 0);
@@ -1030,7 +1030,7 @@ TEST_CASE("a session stands in its slot and with its strategy as what it is: att
     };
     for (const End end : {End{EventType::session_detached, Status::detached}, End{EventType::session_dead, Status::dead},
                           End{EventType::session_fenced, Status::fenced}}) {
-        Desk desk;
+        TradingDesk desk;
         core::State& state = desk.registry.state();
         const auto generation = static_cast<std::uint32_t>(state.log->next_generation);
         constexpr std::uint32_t slot = 5;
@@ -1057,7 +1057,7 @@ TEST_CASE("a session stands in its slot and with its strategy as what it is: att
 
 TEST_CASE("an order says when it changed last, and keeps nothing of a replacement that was answered", "[cells]") {
     for (const EventKind answer : {EventKind::replaced, EventKind::replace_rejected}) {
-        Desk desk;
+        TradingDesk desk;
         desk.buy("O", 5);
         const auto order = [&]() -> const layout::OrderState& { return desk.registry.state().orders[0].state.newest(); };
         CHECK(order().updated_ns == desk.now);
@@ -1076,7 +1076,7 @@ TEST_CASE("an order says when it changed last, and keeps nothing of a replacemen
 }
 
 TEST_CASE("a new id of an order stands in its own slot, with its place in the chain and who asked", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     desk.buy("O", 5);
     desk.acked("O");
     desk.now += kSecond;
@@ -1107,7 +1107,7 @@ TEST_CASE("a new id of an order stands in its own slot, with its place in the ch
 }
 
 TEST_CASE("a report of an order that nobody knows is kept in full", "[cells][inv-8]") {
-    Desk desk;
+    TradingDesk desk;
     desk.tell({.kind = EventKind::filled,
                .id = "X",
                .exec_id = "E",
@@ -1132,7 +1132,7 @@ TEST_CASE("a report of an order that nobody knows is kept in full", "[cells][inv
 }
 
 TEST_CASE("a reference price has the session as its owner that asked for it first", "[cells]") {
-    Desk desk;
+    TradingDesk desk;
     core::Decision decision;
     core::decide_reference_owner(desk.registry.state(), desk.by(kSessionS2), 1, decision);
     REQUIRE(decision.commit);

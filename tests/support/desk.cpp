@@ -71,45 +71,45 @@ OrderRequest Order::request() const noexcept {
     return request;
 }
 
-Desk::Desk(const SharedConfig& config) : registry(config) {
+TradingDesk::TradingDesk(const SharedConfig& config) : registry(config) {
     for (std::uint32_t session = 0; session < config.strategies.size(); ++session)
         registry.attach(session, StrategyId{static_cast<std::uint16_t>(session)}, now);
 }
 
 /// Whatever a test did, the tables must add up.
-Desk::~Desk() {
+TradingDesk::~TradingDesk() {
     const core::AuditReport report = core::audit(registry.state());
     for (const std::string& violation : report.violations) UNSCOPED_INFO(violation);
     CHECK(report.clean());
 }
 
-core::Caller Desk::by(std::uint32_t session) const {
+core::Caller TradingDesk::by(std::uint32_t session) const {
     return session == kNobody ? PlainRegistry::operator_at(now) : registry.caller(session, now);
 }
 
-core::Caller Desk::person(std::uint32_t uid) const {
+core::Caller TradingDesk::person(std::uint32_t uid) const {
     core::Caller caller = PlainRegistry::operator_at(now);
     caller.uid = uid;
     return caller;
 }
 
-Verdict Desk::send(const Order& order) { return registry.register_order(by(order.session), order.request()); }
+Verdict TradingDesk::send(const Order& order) { return registry.register_order(by(order.session), order.request()); }
 
-Verdict Desk::buy(std::string_view id, std::int64_t count, std::int64_t price) {
+Verdict TradingDesk::buy(std::string_view id, std::int64_t count, std::int64_t price) {
     return send({.id = id, .quantity = lots(count), .price = px(price)});
 }
 
-Verdict Desk::sell(std::string_view id, std::int64_t count, std::int64_t price) {
+Verdict TradingDesk::sell(std::string_view id, std::int64_t count, std::int64_t price) {
     return send({.id = id, .side = Side::sell, .quantity = lots(count), .price = px(price)});
 }
 
-std::vector<Verdict> Desk::send_together(std::span<const Order> orders) {
+std::vector<Verdict> TradingDesk::send_together(std::span<const Order> orders) {
     std::vector<OrderRequest> requests;
     for (const Order& order : orders) requests.push_back(order.request());
     return registry.register_all_or_none(by(orders.front().session), requests);
 }
 
-Verdict Desk::amend(const Amend& amend) {
+Verdict TradingDesk::amend(const Amend& amend) {
     ReplaceRequest request;
     request.id = amend.id;
     request.account = kA1;
@@ -121,14 +121,14 @@ Verdict Desk::amend(const Amend& amend) {
     return registry.replace(by(amend.session), request);
 }
 
-Verdict Desk::cancel(std::string_view id) { return registry.cancel(by(kSessionS1), kA1, id); }
-Verdict Desk::abort(std::string_view id, std::uint32_t session) { return registry.abort(by(session), kA1, id); }
+Verdict TradingDesk::cancel(std::string_view id) { return registry.cancel(by(kSessionS1), kA1, id); }
+Verdict TradingDesk::abort(std::string_view id, std::uint32_t session) { return registry.abort(by(session), kA1, id); }
 
-Verdict Desk::begin_send(std::string_view id, std::uint32_t session) const {
+Verdict TradingDesk::begin_send(std::string_view id, std::uint32_t session) const {
     return core::decide_begin_send(registry.state(), by(session), static_cast<std::uint32_t>(kA1), id);
 }
 
-Verdict Desk::tell(const Report& report) {
+Verdict TradingDesk::tell(const Report& report) {
     OrderEvent event;
     event.kind = report.kind;
     event.id = report.id;
@@ -146,16 +146,16 @@ Verdict Desk::tell(const Report& report) {
     return registry.fact(by(kSessionS1), event);
 }
 
-Verdict Desk::fill(std::string_view id, std::string_view exec_id, std::int64_t count, std::int64_t price) {
+Verdict TradingDesk::fill(std::string_view id, std::string_view exec_id, std::int64_t count, std::int64_t price) {
     return tell({.kind = EventKind::filled, .id = id, .exec_id = exec_id, .price = px(price), .quantity = lots(count)});
 }
 
-Verdict Desk::bust(std::string_view id, std::string_view exec_id, bool reopened) {
+Verdict TradingDesk::bust(std::string_view id, std::string_view exec_id, bool reopened) {
     return tell({.kind = EventKind::bust, .id = id, .exec_id = exec_id, .reopened = reopened});
 }
 
-Verdict Desk::correct(std::string_view id, std::string_view exec_id, std::string_view new_exec_id, std::int64_t count,
-                      std::int64_t price) {
+Verdict TradingDesk::correct(std::string_view id, std::string_view exec_id, std::string_view new_exec_id, std::int64_t count,
+                             std::int64_t price) {
     return tell({.kind = EventKind::correct,
                  .id = id,
                  .exec_id = exec_id,
@@ -164,26 +164,26 @@ Verdict Desk::correct(std::string_view id, std::string_view exec_id, std::string
                  .quantity = lots(count)});
 }
 
-void Desk::die(std::uint32_t session) { registry.end_session(session, layout::EventType::session_dead, now); }
+void TradingDesk::die(std::uint32_t session) { registry.end_session(session, layout::EventType::session_dead, now); }
 
-void Desk::hold(std::int64_t count, std::int64_t price) {
+void TradingDesk::hold(std::int64_t count, std::int64_t price) {
     const std::string id = "held-" + std::to_string(registry.state().log->next_order);
     const Side side = count < 0 ? Side::sell : Side::buy;
     REQUIRE(send({.id = id, .side = side, .quantity = lots(std::abs(count)), .price = px(price)}).accepted());
     REQUIRE(fill(id, "E-" + id, std::abs(count), price).result == Result::ok);
 }
 
-void Desk::unreconcile() {
+void TradingDesk::unreconcile() {
     core::Decision decision;
     core::decide_recovered(registry.state(), now, "test", decision);
     core::perform(registry.state(), decision);
 }
 
-Verdict Desk::limit(const Scope& scope, LimitValue Limits::*member, std::int64_t value) {
+Verdict TradingDesk::limit(const Scope& scope, LimitValue Limits::*member, std::int64_t value) {
     return limit(scope, member, LimitValue{LimitValue::Kind::value, value});
 }
 
-Verdict Desk::limit(const Scope& scope, LimitValue Limits::*member, LimitValue value) {
+Verdict TradingDesk::limit(const Scope& scope, LimitValue Limits::*member, LimitValue value) {
     Limits limits;
     limits.*member = value;
     LimitMask mask = 0;
@@ -192,26 +192,26 @@ Verdict Desk::limit(const Scope& scope, LimitValue Limits::*member, LimitValue v
     return registry.set_limits(person(0), scope, limits, mask);
 }
 
-void Desk::reference(std::int64_t price, InstrumentId instrument) { registry.set_reference(instrument, px(price), now); }
+void TradingDesk::reference(std::int64_t price, InstrumentId instrument) { registry.set_reference(instrument, px(price), now); }
 
-OrderView Desk::view(std::string_view id, AccountId account) const {
+OrderView TradingDesk::view(std::string_view id, AccountId account) const {
     const std::uint32_t slot = core::find_head(registry.state(), static_cast<std::uint32_t>(account), id);
     INFO("order " << id);
     REQUIRE(slot != core::kNoSlot);
     return core::view_order(registry.state(), slot);
 }
 
-const layout::RowCounters& Desk::row(const Scope& scope) const {
+const layout::RowCounters& TradingDesk::row(const Scope& scope) const {
     return registry.state().rows[registry.state().geometry.row_of(scope)].counters.newest();
 }
 
-TradingState Desk::state_of(const Scope& scope) const {
+TradingState TradingDesk::state_of(const Scope& scope) const {
     return registry.state().rows[registry.state().geometry.row_of(scope)].control.newest().state;
 }
 
-std::int64_t Desk::position() const { return row(kAccountEs).position / kLot; }
+std::int64_t TradingDesk::position() const { return row(kAccountEs).position / kLot; }
 
-std::size_t Desk::events(layout::EventType type) const {
+std::size_t TradingDesk::events(layout::EventType type) const {
     const core::State& state = registry.state();
     std::size_t count = 0;
     for (std::uint64_t seq = layout::kGenesis + 1; seq <= state.log->committed; ++seq)
@@ -219,7 +219,7 @@ std::size_t Desk::events(layout::EventType type) const {
     return count;
 }
 
-std::string Desk::after(const Verdict& verdict, std::string_view id) const {
+std::string TradingDesk::after(const Verdict& verdict, std::string_view id) const {
     const OrderView order = view(id);
     std::string text(name_of(verdict.result));
     if (verdict.reason != DenyReason::none) text += " " + std::string(name_of(verdict.reason)) + ":";

@@ -67,12 +67,12 @@ struct Amend {
     std::uint32_t session = kSessionS1;
 };
 
-class Desk {
+class TradingDesk {
 public:
-    explicit Desk(const SharedConfig& config = desk_config());
-    ~Desk();
-    Desk(const Desk&) = delete;
-    Desk& operator=(const Desk&) = delete;
+    explicit TradingDesk(const SharedConfig& config = desk_config());
+    ~TradingDesk();
+    TradingDesk(const TradingDesk&) = delete;
+    TradingDesk& operator=(const TradingDesk&) = delete;
 
     PlainRegistry registry;
     std::int64_t now = 1'700'000'000 * kSecond;
