@@ -1,11 +1,7 @@
 // persist/file_posix.hpp on a simulated disk. Linked in place of the library's file_posix.cpp, whose every function is here:
-// the code above the seam is the product's, unchanged.
+// the code above the seam, and file_common.cpp beside it, is the product's, unchanged.
 #include <errno.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include "persist/file_posix.hpp"
@@ -26,22 +22,6 @@ namespace {
 constexpr int kDirectory = 1 << 20;   // the handle of the only directory that there is
 }  // namespace
 
-bool IoError::is_no_space() const noexcept { return number == ENOSPC || number == EDQUOT; }
-bool IoError::is_transient() const noexcept {
-    return is_no_space() || number == EINTR || number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE;
-}
-bool IoError::is_missing() const noexcept { return number == ENOENT; }
-bool IoError::is_of_the_file() const noexcept { return number == ENOENT || number == ELOOP || number == EINVAL; }
-bool IoError::is_existing() const noexcept { return number == EEXIST; }
-std::string IoError::text() const { return number == 0 ? "no error" : std::strerror(number); }
-
-File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-File& File::operator=(File&& other) noexcept {
-    if (this == &other) return *this;
-    close();
-    descriptor_ = std::exchange(other.descriptor_, -1);
-    return *this;
-}
 void File::close() noexcept {
     if (descriptor_ >= 0 && descriptor_ != kDirectory && mounted != nullptr) mounted->close(descriptor_);
     descriptor_ = -1;
@@ -88,27 +68,6 @@ IoError read_whole(const std::string& path, std::size_t most, std::string& out) 
     if (path != simulation::kKeyFile) return {ENOENT};
     out = simulation::kSecret;
     return out.size() > most ? IoError{EFBIG} : IoError{};
-}
-
-std::string numbered_name(std::string_view prefix, std::uint64_t number, std::string_view suffix) {
-    char digits[24];
-    std::snprintf(digits, sizeof digits, "%020llu", static_cast<unsigned long long>(number));
-    return std::string(prefix).append(digits).append(suffix);
-}
-
-std::uint64_t number_of_name(std::string_view name, std::string_view prefix, std::string_view suffix) noexcept {
-    if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() != prefix.size() + 20 + suffix.size()) return 0;
-    std::uint64_t number = 0;
-    const char* begin = name.data() + prefix.size();
-    const auto [stop, error] = std::from_chars(begin, begin + 20, number);
-    return error == std::errc{} && stop == begin + 20 ? number : 0;
-}
-
-void sweep_temporaries(const Directory& directory) {
-    std::vector<std::string> names;
-    static_cast<void>(directory.list(names));
-    for (const std::string& name : names)
-        if (name.starts_with(kTemporaryPrefix)) static_cast<void>(directory.remove(name));
 }
 
 }  // namespace riskreg::persist
