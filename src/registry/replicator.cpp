@@ -35,7 +35,9 @@ Replicator::Replicator(Host& host)
       live_(host.state),
       started_ns_(segment::monotonic_ns()),
       next_checkpoint_ns_(started_ns_ + interval_ns()),
-      last_checkpoint_(load_relaxed(host.state.marks->checkpointed)) {}
+      last_checkpoint_(load_relaxed(host.state.marks->checkpointed)),
+      retention_(directory_, host.key, {live_.header->epoch, live_.header->keep_checkpoints, live_.header->keep_journal != 0}) {
+}
 
 std::int64_t Replicator::interval_ns() const noexcept { return live_.header->checkpoint_interval_s * 1000 * kMs; }
 
@@ -188,14 +190,15 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
         host_.alarm.raise(Severity::warning, "checkpoints are written again");
     store_relaxed(live_.host->checkpoint_fault_errno, 0);
     last_checkpoint_ = state.log->applied;
-    valid_.insert(last_checkpoint_);
+    retention_.written(last_checkpoint_);
     store_relaxed(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(options.time_ns));
     store_release(live_.marks->checkpointed, last_checkpoint_);
     store_relaxed(live_.host->checkpoints, load_relaxed(live_.host->checkpoints) + 1);
     CRASH_POINT("checkpoint done");
     host_.alarm.raise(Severity::info,
                       "checkpoint at " + show(last_checkpoint_) + (clean ? ", the last of a clean shutdown" : ""));
-    trim();
+    // While a gap is being closed, what was before it stays: it may be all that is good.
+    if (host_.gap != Gap::copy_wanted) retention_.trim();
     return true;
 }
 
@@ -205,46 +208,6 @@ void Replicator::failed(const std::string& stage, IoError error) {
     store_relaxed(live_.host->checkpoint_fault_errno, static_cast<std::uint64_t>(error.number));
     if (news) host_.alarm.raise(Severity::critical, "no checkpoint: cannot " + stage + ": " + error.text());
     next_attempt_ns_ = segment::monotonic_ns() + backoff_.next_ns();
-}
-
-/// Whole, of this registry, and readable with today's key; looked at once.
-bool Replicator::is_valid(std::uint64_t seq) {
-    if (valid_.contains(seq)) return true;
-    persist::File file;
-    persist::CheckpointHead head;
-    const bool whole = !directory_.open_file(persist::checkpoint_name(seq), file) &&
-                       persist::verify_checkpoint(file, host_.key, head).empty() && head.seq == seq &&
-                       head.epoch == live_.header->epoch;
-    if (whole) valid_.insert(seq);
-    return whole;
-}
-
-/// Only when the newest N valid ones are there is anything older given up: first checkpoints, then what of the journal the
-/// oldest of the kept covers. What is newer than the one just written is not ours to judge.
-void Replicator::trim() {
-    // While a gap is being closed, what was before it stays: it may be all that is good.
-    std::vector<std::string> names;
-    if (host_.gap == Gap::copy_wanted || directory_.list(names)) return;
-    std::vector<std::uint64_t> checkpoints, journals;
-    for (const std::string& name : names) {
-        const std::uint64_t seq = persist::checkpoint_seq_of(name);
-        if (seq != 0 && seq <= last_checkpoint_) checkpoints.push_back(seq);
-        if (const std::uint64_t first = persist::first_seq_of(name); first != 0) journals.push_back(first);
-    }
-    std::sort(checkpoints.begin(), checkpoints.end(), std::greater<>());
-    std::sort(journals.begin(), journals.end());
-    std::size_t kept = 0;
-    std::uint64_t covered = 0;
-    for (const std::uint64_t seq : checkpoints) {
-        if (kept == live_.header->keep_checkpoints) static_cast<void>(directory_.remove(persist::checkpoint_name(seq)));
-        else if (is_valid(seq)) ++kept, covered = seq;
-    }
-    CRASH_POINT("checkpoints trimmed");
-    if (kept < live_.header->keep_checkpoints || directory_.sync() || live_.header->keep_journal != 0) return;
-    for (std::size_t i = 0; i + 1 < journals.size() && journals[i + 1] <= covered + 1; ++i)
-        static_cast<void>(directory_.remove(persist::journal_name(journals[i])));
-    CRASH_POINT("journals trimmed");
-    static_cast<void>(directory_.sync());
 }
 
 bool Replicator::write_from_memory() {

@@ -4,11 +4,11 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "core/copy.hpp"
 #include "persist/checkpoint.hpp"
 #include "persist/recovery.hpp"
+#include "persist/retention.hpp"
 #include "registry/host.hpp"
 #include "registry/verifier.hpp"
 
@@ -36,8 +36,6 @@ private:
     [[nodiscard]] bool write(const core::State& state, persist::CheckpointSource source, bool clean);
     [[nodiscard]] bool write_from_memory();
     void failed(const std::string& stage, persist::IoError error);
-    [[nodiscard]] bool is_valid(std::uint64_t seq);
-    void trim();
     void misread(const std::string& why);
     void distrust(const std::string& why);
     void differs(const std::string& what);
@@ -53,7 +51,7 @@ private:
     std::int64_t next_checkpoint_ns_;
     std::int64_t next_attempt_ns_ = 0;
     std::uint64_t last_checkpoint_ = 0;
-    std::set<std::uint64_t> valid_;   // checkpoints that this host has written or verified
+    persist::Retention retention_;
     std::uint32_t follow_failures_ = 0;
     Backoff backoff_;
 };

@@ -35,7 +35,8 @@ Host::Host(Disk& disk, Trace& trace, Counts& counts, const Setup& setup, core::S
       epoch_(epoch),
       key_(persist::resolve_key(setup.key_file, {})),
       next_checkpoint_ns_(now_ns + setup.checkpoint_interval_ns),
-      last_checkpoint_(state.marks->checkpointed) {}
+      last_checkpoint_(state.marks->checkpointed),
+      retention_(directory_, key_, {setup.epoch, setup.keep_checkpoints, false}) {}
 
 std::int64_t Host::backoff(std::uint32_t& attempts) {
     const std::int64_t whole = std::min<std::int64_t>(kMs << std::min(attempts, 12U), 1000 * kMs);
@@ -343,49 +344,12 @@ bool Host::write_checkpoint(const core::State& state, CheckpointSource source, b
     }
     checkpoint_attempts_ = 0;
     last_checkpoint_ = state.log->applied;
-    valid_.insert(last_checkpoint_);
+    retention_.written(last_checkpoint_);
     state_.marks->checkpointed = last_checkpoint_;
     ++counts_.checkpoints;
     trace_.note("checkpoint", last_checkpoint_, source == CheckpointSource::memory ? 1 : 0);
-    trim();
+    if (gap_ != Gap::copy_wanted) retention_.trim();
     return true;
-}
-
-bool Host::is_valid(std::uint64_t seq) {
-    if (valid_.contains(seq)) return true;
-    persist::File file;
-    persist::CheckpointHead head;
-    const bool whole = !directory_.open_file(persist::checkpoint_name(seq), file) &&
-                       persist::verify_checkpoint(file, key_, head).empty() && head.seq == seq && head.epoch == setup_.epoch;
-    if (whole) valid_.insert(seq);
-    return whole;
-}
-
-void Host::trim() {
-    std::vector<std::string> names;
-    if (gap_ == Gap::copy_wanted || directory_.list(names)) return;
-    std::vector<std::uint64_t> checkpoints, journals;
-    for (const std::string& name : names) {
-        const std::uint64_t seq = persist::checkpoint_seq_of(name);
-        if (seq != 0 && seq <= last_checkpoint_) checkpoints.push_back(seq);
-        if (const std::uint64_t first = persist::first_seq_of(name); first != 0) journals.push_back(first);
-    }
-    std::sort(checkpoints.begin(), checkpoints.end(), std::greater<>());
-    std::sort(journals.begin(), journals.end());
-    std::size_t kept = 0;
-    std::uint64_t covered = 0;
-    for (const std::uint64_t seq : checkpoints) {
-        if (kept == setup_.keep_checkpoints) static_cast<void>(directory_.remove(persist::checkpoint_name(seq)));
-        else if (is_valid(seq)) ++kept, covered = seq;
-    }
-    if (kept < setup_.keep_checkpoints || directory_.sync()) return;
-    remove_journals(journals, covered);
-}
-
-void Host::remove_journals(const std::vector<std::uint64_t>& journals, std::uint64_t covered) {
-    for (std::size_t i = 0; i + 1 < journals.size() && journals[i + 1] <= covered + 1; ++i)
-        static_cast<void>(directory_.remove(persist::journal_name(journals[i])));
-    static_cast<void>(directory_.sync());
 }
 
 bool Host::leave(bool final_checkpoint) {

@@ -4,12 +4,12 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "core/copy.hpp"
 #include "persist/checkpoint.hpp"
 #include "persist/journal_writer.hpp"
 #include "persist/recovery.hpp"
+#include "persist/retention.hpp"
 #include "simulation/simulated_disk.hpp"
 
 namespace riskreg::simulation {
@@ -87,9 +87,6 @@ private:
     void drop_replica();
     void checkpoint_now(bool clean);
     [[nodiscard]] bool write_checkpoint(const core::State& state, persist::CheckpointSource source, bool clean);
-    [[nodiscard]] bool is_valid(std::uint64_t seq);
-    void trim();
-    void remove_journals(const std::vector<std::uint64_t>& journals, std::uint64_t covered);
     void close_gap();
     [[nodiscard]] std::int64_t backoff(std::uint32_t& attempts);
 
@@ -120,7 +117,7 @@ private:
     std::int64_t next_checkpoint_ns_, checkpoint_pause_until_ns_ = 0;
     std::uint32_t checkpoint_attempts_ = 0, follow_failures_ = 0;
     std::uint64_t last_checkpoint_;
-    std::set<std::uint64_t> valid_;
+    persist::Retention retention_;
 };
 
 }  // namespace riskreg::simulation
