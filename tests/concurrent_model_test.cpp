@@ -13,7 +13,6 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -28,6 +27,7 @@
 #include "persist/checkpoint.hpp"
 #include "support/child.hpp"
 #include "support/random.hpp"
+#include "support/setting.hpp"
 #include "support/temp_registry.hpp"
 
 namespace riskreg::test {
@@ -186,7 +186,8 @@ private:
         Recorded record;
         record.before = committed();
         record.before_ns = clock_ns();
-        record.answers = c.op == Op::batch ? ask_batch(c) : std::vector<Verdict>{ask_one(c)};
+        record.answers =
+            c.op == Op::batch ? ask_batch(c) : std::vector<Verdict>{test::ask(c.session == kNoSession ? desk_ : session_, c)};
         record.after_ns = clock_ns();
         record.after = committed();
         record.command = std::move(c);
@@ -197,28 +198,6 @@ private:
         std::vector<OrderRequest> requests;
         for (const Command& member : c.members) requests.push_back(order_request(member));
         return session_.register_batch(requests, true);
-    }
-
-    Verdict ask_one(const Command& c) {
-        Registry& who = c.session == kNoSession ? desk_ : session_;
-        switch (c.op) {
-            case Op::register_order: return who.check_and_register(order_request(c));
-            case Op::replace: return who.replace_requested(replace_request(c));
-            case Op::cancel: return who.cancel_requested(c.account, c.id);
-            case Op::abort: return who.aborted(c.account, c.id);
-            case Op::fact: return who.event(order_event(c));
-            case Op::halt: return who.halt(c.scope, c.to, "test");
-            case Op::resume: return who.resume(c.scope, c.to, "test");
-            case Op::release: return who.release_unreconciled("test");
-            case Op::limits: return who.set_limits(c.scope, c.limits, "test", c.fields);
-            case Op::restrict: return who.restrict(c.scope, c.entry);
-            case Op::load_position:
-                return who.load_position(c.account, c.strategy, c.instrument, Quantity{*c.quantity}, Price{*c.price}, "test");
-            case Op::load_order: return who.load_order(c.strategy, order_request(c));
-            case Op::approve: return who.approve(c.request);
-            case Op::reference: return who.reference_price(c.instrument, Price{*c.price});
-            default: throw std::runtime_error("a command that no process gives");
-        }
     }
 
     Command draw() {
@@ -748,21 +727,14 @@ void print(std::uint64_t rounds, const Coverage& c) {
 
 TEST_CASE("eight processes at once get the answers and leave the state that the reference model gives in the order of the log",
           "[core][property][processes][inv-4][inv-5][inv-7][inv-11]") {
-    const char* wish = std::getenv("RISKREG_SEED");
-    const std::uint64_t first = wish == nullptr ? 1 : std::strtoull(wish, nullptr, 10);
-    const char* many = std::getenv("RISKREG_ROUNDS");
-    const std::uint64_t rounds = wish != nullptr     ? 1
-                                 : many != nullptr   ? std::strtoull(many, nullptr, 10)
-                                 : long_form()       ? 200
-                                 : RISKREG_SANITIZED ? 2
-                                                     : 6;
+    const Seeds seeds = seeds_of(setting("RISKREG_ROUNDS", long_form() ? 200 : RISKREG_SANITIZED ? 2 : 6));
     const std::uint32_t steps = long_form() ? 1500 : 400;
     Coverage coverage;
-    for (std::uint64_t seed = first; seed < first + rounds; ++seed) {
+    for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
         const std::string text = run_round(seed, steps, coverage);
         if (!text.empty()) FAIL_CHECK("seed " << seed << ", " << text);
     }
-    print(rounds, coverage);
+    print(seeds.count, coverage);
     CHECK(coverage.not_placed.count(DenyReason::lock_timeout) == 0);
     CHECK(coverage.refusals_logged > 0);
     CHECK(coverage.refusals_between > 0);

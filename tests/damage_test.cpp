@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "support/child.hpp"
+#include "support/setting.hpp"
 #include "support/store.hpp"
 
 using namespace riskreg;

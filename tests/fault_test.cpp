@@ -20,6 +20,7 @@
 #include "riskreg/registry.hpp"
 #include "support/child.hpp"
 #include "support/interposed.hpp"
+#include "support/setting.hpp"
 
 using namespace riskreg;
 using namespace riskreg::test;

@@ -28,6 +28,7 @@
 #include "support/child.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
+#include "support/setting.hpp"
 
 namespace {
 
@@ -324,6 +325,7 @@ void strike(const PersistedRegistry& place, std::vector<Child>& traders, std::ve
     if (below(3) == 0) {
         child.send(SIGSTOP);
         for (unsigned more = below(4); more > 0; --more) survivor.call();
+        // Waits for nothing: how long the victim stands still is what is drawn, as are the pauses between deaths.
         std::this_thread::sleep_for(std::chrono::milliseconds(1 + below(40)));
         survivor.call();
         child.send(SIGCONT);
@@ -416,8 +418,7 @@ TEST_CASE("a storm of kills leaves every sum right and nobody waiting", "[crash]
 
 TEST_CASE("a storm of kills and stops, at the snapshotter as well, loses nothing and holds nobody up beyond the deadline",
           "[crash][storm][inv-2][inv-3][inv-5][inv-8][inv-9][inv-10]") {
-    const char* wish = std::getenv("RISKREG_SECONDS");
-    const std::chrono::seconds length(wish != nullptr ? std::strtol(wish, nullptr, 10) : long_form() ? 3600 : 4);
+    const std::chrono::seconds length(setting("RISKREG_SECONDS", long_form() ? 3600 : 4));
     const std::chrono::milliseconds round = std::min<std::chrono::milliseconds>(length, std::chrono::seconds(8));
     StopTally t;
     for (const auto end = Clock::now() + length; Clock::now() < end;)

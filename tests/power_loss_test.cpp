@@ -29,6 +29,7 @@
 #include "support/child.hpp"
 #include "support/disk_model.hpp"
 #include "support/interposed.hpp"
+#include "support/setting.hpp"
 
 using namespace riskreg;
 using namespace riskreg::test;

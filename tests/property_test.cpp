@@ -4,13 +4,13 @@
 /// RISKREG_STEPS  commands in all, rounded up to whole seeds (default 200000)
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 #include "model/command.hpp"
 #include "model/compare.hpp"
 #include "model/world.hpp"
 #include "support/plain_registry.hpp"
 #include "support/random.hpp"
+#include "support/setting.hpp"
 
 namespace riskreg::test {
 namespace {
@@ -819,11 +819,6 @@ Outcome run_seed(std::uint64_t seed) {
         return outcome;
     }
     return outcome;
-}
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
 }  // namespace

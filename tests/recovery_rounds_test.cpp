@@ -16,7 +16,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <map>
@@ -33,6 +32,7 @@
 #include "riskreg/error.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
+#include "support/setting.hpp"
 
 namespace {
 
@@ -595,11 +595,6 @@ private:
     Shared<Diaries> diaries_;
 };
 
-std::uint64_t number_in(const char* variable, std::uint64_t otherwise) {
-    const char* text = std::getenv(variable);
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 void report(const Tally& tally, Clock::duration took, std::uint64_t seed) {
     const auto ms = [](Clock::duration d) { return std::chrono::duration_cast<milliseconds>(d).count(); };
     std::cout << "recovery rounds: " << tally.rounds << " rounds in " << ms(took) << " ms (seed " << seed << "), "
@@ -622,8 +617,8 @@ void report(const Tally& tally, Clock::duration took, std::uint64_t seed) {
 TEST_CASE("killed at any moment and rebuilt from its files, a registry holds every durable answer and nothing invented",
           "[persist][crash][inv-9][inv-11][inv-13]") {
     const std::uint64_t usual = long_form() ? 3000 : RISKREG_SANITIZED ? 12 : 100;
-    const auto rounds = static_cast<int>(number_in("RISKREG_ROUNDS", usual));
-    const std::uint64_t seed = number_in("RISKREG_SEED", static_cast<std::uint64_t>(::getpid()));
+    const auto rounds = static_cast<int>(setting("RISKREG_ROUNDS", usual));
+    const std::uint64_t seed = setting("RISKREG_SEED", static_cast<std::uint64_t>(::getpid()));
     CAPTURE(seed);
     Tally tally;
     int registries = 0;

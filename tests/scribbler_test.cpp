@@ -11,7 +11,6 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -26,6 +25,7 @@
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
 #include "support/random.hpp"
+#include "support/setting.hpp"
 #include "support/temp_registry.hpp"
 
 namespace riskreg::test {
@@ -62,7 +62,7 @@ public:
     };
     Answers step() {
         const Command c = draw();
-        Answers both{c, ask(c), {}};
+        Answers both{c, ask(registry_, c), {}};
         both.model = run(model_, c);
         return both;
     }
@@ -101,11 +101,6 @@ private:
         c.price = points(4800).value;
         c.quantity = lots(static_cast<int>(random_.between(1, 3))).value;
         return c;
-    }
-    Verdict ask(const Command& c) {
-        if (c.op == Op::register_order) return registry_.check_and_register(order_request(c));
-        if (c.op == Op::cancel) return registry_.cancel_requested(c.account, c.id);
-        return registry_.event(order_event(c));
     }
 
     Random random_;
@@ -282,12 +277,10 @@ void one_run(std::uint64_t seed, bool tell, Tally& tally, std::string& unnoticed
 
 TEST_CASE("random bytes in the tables are noticed by the next audit, and hardly ever let an order through before it",
           "[damage][inv-12]") {
-    const char* wish = std::getenv("RISKREG_SEED");
-    const std::uint64_t first = wish != nullptr ? std::strtoull(wish, nullptr, 10) : 1;
-    const std::uint64_t runs = wish != nullptr ? 1 : long_form() ? 10'000 : RISKREG_SANITIZED ? 20 : 300;
+    const Seeds seeds = seeds_of(long_form() ? 10'000 : RISKREG_SANITIZED ? 20 : 300);
     Tally t;
     std::string unnoticed;
-    for (std::uint64_t seed = first; seed < first + runs; ++seed) one_run(seed, wish != nullptr, t, unnoticed);
+    for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) one_run(seed, seeds.one, t, unnoticed);
     const auto n = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
     std::printf(
         "scribbles: %llu, noticed by the audit %llu, by the replay of the log %llu, by the next call %llu, changed nothing "

@@ -13,6 +13,7 @@
 
 #include "simulation/world.hpp"
 #include "support/child.hpp"
+#include "support/setting.hpp"
 
 #if !RISKREG_SANITIZED
 // No threads: recovery then checks the digest of a checkpoint when it asks for it, and a seed is one order of events.
@@ -28,11 +29,6 @@ constexpr std::uint64_t kShortSeeds = 3'000;
 constexpr std::uint64_t kLongSeeds = 100'000;
 constexpr std::uint64_t kControlSeeds = 2'000;     // within these a host that breaks a rule must have been found out
 constexpr std::uint64_t kTwice = 200;            // seeds that are run twice
-
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-    const char* text = std::getenv(variable);
-    return text == nullptr || *text == '\0' ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 /// Buffers of a megabyte come and go a dozen times a seed: from the heap, not each time from the kernel.
 void keep_memory() {
@@ -91,7 +87,7 @@ std::uint64_t seeds_until_found(Mistake mistake, std::string& how) {
 TEST_CASE("what was promised as durable survives every failure of a simulated disk", "[simulation][inv-13]") {
     keep_memory();
     Counts counts;
-    if (const std::uint64_t seed = number_from("RISKREG_SEED", 0); seed != 0) {
+    if (const std::uint64_t seed = test::setting("RISKREG_SEED", 0); seed != 0) {
         const Ending ending = run_seed(seed, {.shown = true}, counts);
         std::printf("seed %llu: trace %016llx, %s\n", shown(seed), shown(ending.trace),
                     ending.violation.empty() ? "everything held" : ending.violation.c_str());
@@ -99,8 +95,8 @@ TEST_CASE("what was promised as durable survives every failure of a simulated di
         REQUIRE(ending.violation == "");
         return;
     }
-    const std::uint64_t first = number_from("RISKREG_FIRST_SEED", 1);
-    const std::uint64_t seeds = number_from("RISKREG_SEEDS", test::long_form() ? kLongSeeds : kShortSeeds);
+    const std::uint64_t first = test::setting("RISKREG_FIRST_SEED", 1);
+    const std::uint64_t seeds = test::setting("RISKREG_SEEDS", test::long_form() ? kLongSeeds : kShortSeeds);
     std::uint64_t failures = 0;
     for (std::uint64_t seed = first; seed < first + seeds && failures < 5; ++seed) {
         const Ending ending = run_seed(seed, {}, counts);

@@ -28,6 +28,7 @@
 #include "core/copy.hpp"
 #include "support/child.hpp"
 #include "support/operations.hpp"
+#include "support/setting.hpp"
 
 namespace {
 
@@ -238,8 +239,7 @@ Kill kill_and_examine(const Operation& operation, std::uint64_t nth, Count& coun
 }
 
 std::uint64_t rotating_offset(std::uint64_t stride) {
-    const char* wish = std::getenv("RISKREG_STEP_OFFSET");
-    return (wish != nullptr ? std::strtoull(wish, nullptr, 10) : static_cast<std::uint64_t>(::getpid())) % stride;
+    return setting("RISKREG_STEP_OFFSET", static_cast<std::uint64_t>(::getpid())) % stride;
 }
 
 Count kill_at_instructions(const Operation& operation, std::uint64_t stride) {

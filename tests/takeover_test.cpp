@@ -29,6 +29,7 @@
 #include "riskreg/error.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
+#include "support/setting.hpp"
 
 namespace {
 
@@ -45,10 +46,7 @@ constexpr std::uint64_t kTight = kRing / 4 * 3;
 std::int64_t us(Clock::duration d) { return std::chrono::duration_cast<std::chrono::microseconds>(d).count(); }
 void pause_for(Clock::duration duration) { std::this_thread::sleep_for(duration); }
 
-std::uint64_t seed() {
-    const char* text = std::getenv("RISKREG_SEED");
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : static_cast<std::uint64_t>(::getpid());
-}
+std::uint64_t seed() { return setting("RISKREG_SEED", static_cast<std::uint64_t>(::getpid())); }
 
 // ---- load ---------------------------------------------------------------------------------------
 

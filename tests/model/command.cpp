@@ -126,6 +126,27 @@ model::Caller model_caller(const Command& c) {
     return {c.now_ns, StrategyId{static_cast<std::uint16_t>(c.session)}, c.uid};
 }
 
+Verdict ask(Registry& who, const Command& c) {
+    switch (c.op) {
+        case Op::register_order: return who.check_and_register(order_request(c));
+        case Op::replace: return who.replace_requested(replace_request(c));
+        case Op::cancel: return who.cancel_requested(c.account, c.id);
+        case Op::abort: return who.aborted(c.account, c.id);
+        case Op::fact: return who.event(order_event(c));
+        case Op::halt: return who.halt(c.scope, c.to, "test");
+        case Op::resume: return who.resume(c.scope, c.to, "test");
+        case Op::release: return who.release_unreconciled("test");
+        case Op::limits: return who.set_limits(c.scope, c.limits, "test", c.fields);
+        case Op::restrict: return who.restrict(c.scope, c.entry);
+        case Op::load_position:
+            return who.load_position(c.account, c.strategy, c.instrument, Quantity{*c.quantity}, Price{*c.price}, "test");
+        case Op::load_order: return who.load_order(c.strategy, order_request(c));
+        case Op::approve: return who.approve(c.request);
+        case Op::reference: return who.reference_price(c.instrument, Price{*c.price});
+        default: throw std::runtime_error("a command that no process gives");
+    }
+}
+
 Verdict run(model::Model& model, const Command& c) {
     const model::Caller caller = model_caller(c);
     switch (c.op) {

@@ -7,6 +7,7 @@
 
 #include "model/model.hpp"
 #include "riskreg/order.hpp"
+#include "riskreg/registry.hpp"
 
 namespace riskreg::test {
 
@@ -75,6 +76,8 @@ struct Command {
 
 /// The session's number is its strategy's, to the model.
 [[nodiscard]] model::Caller model_caller(const Command& c);
+/// What a process can ask for, but no batch. Throws for the rest. Moment and caller are the registry's, not the command's.
+Verdict ask(Registry& who, const Command& c);
 /// Any command but a batch.
 Verdict run(model::Model& model, const Command& c);
 

@@ -1,4 +1,5 @@
 #include "support/child.hpp"
+#include "support/setting.hpp"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -56,10 +56,7 @@ bool ends(pid_t pid) {
 
 }  // namespace
 
-std::chrono::seconds patience() {
-    const char* wish = std::getenv("RISKREG_PATIENCE");
-    return std::chrono::seconds(wish != nullptr ? std::strtol(wish, nullptr, 10) : 60);
-}
+std::chrono::seconds patience() { return std::chrono::seconds(setting("RISKREG_PATIENCE", 60)); }
 
 bool Ending::was_killed() const noexcept { return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL; }
 bool Ending::left_with(int code) const noexcept { return WIFEXITED(status) && WEXITSTATUS(status) == code; }
@@ -149,11 +146,6 @@ bool may_trace() {
         if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(1);
     });
     return child.wait().left_with(0);
-}
-
-bool long_form() {
-    const char* wish = std::getenv("RISKREG_LONG");
-    return wish != nullptr && std::string_view(wish) == "1";
 }
 
 }  // namespace riskreg::test

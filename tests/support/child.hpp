@@ -97,7 +97,4 @@ private:
 /// False where the kernel or a container forbids ptrace.
 [[nodiscard]] bool may_trace();
 
-/// RISKREG_LONG=1: the thorough form.
-[[nodiscard]] bool long_form();
-
 }  // namespace riskreg::test
