@@ -93,8 +93,7 @@ private:
 
     /// What is read by every check, and written by nobody.
     void check_entities() {
-        const std::uint64_t at_creation = state_.header->entities_hash;
-        if (at_creation != 0 && at_creation != hash_of_entities(state_))
+        if (entities_changed(state_))
             violation("the records of instruments, accounts or strategies, the permissions or the configuration were changed");
     }
 

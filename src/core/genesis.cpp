@@ -242,6 +242,28 @@ bool take_prefix(std::string_view& text, std::string_view prefix) noexcept {
     return true;
 }
 
+/// Never 0.
+std::uint64_t hash_of_entities(const State& state) noexcept {
+    std::uint64_t hash = state.header->settings;
+    const auto add = [&hash](const auto* records, std::size_t count) {
+        const auto* bytes = reinterpret_cast<const char*>(records);
+        const std::size_t size = count * sizeof *records;
+        for (std::size_t at = 0; at < size; at += sizeof(std::uint64_t)) {
+            std::uint64_t word = 0;
+            std::memcpy(&word, bytes + at, std::min(sizeof word, size - at));
+            hash = base::mix(hash * 31 + word);
+        }
+    };
+    const Geometry& g = state.geometry;
+    add(&g, 1);
+    add(state.instrument_records, g.instruments);
+    add(state.account_records, g.accounts);
+    add(state.strategy_records, g.strategies);
+    add(state.permissions, std::size_t{g.account_words() + g.instrument_words()} * g.strategies);
+    add(state.config, g.config_bytes);
+    return hash | 1U;
+}
+
 }  // namespace
 
 void make_genesis(State& state, const SharedConfig& config, std::string_view config_json) {
@@ -275,26 +297,9 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     header.entities_hash = hash_of_entities(state);
 }
 
-std::uint64_t hash_of_entities(const State& state) noexcept {
-    std::uint64_t hash = state.header->settings;
-    const auto add = [&hash](const auto* records, std::size_t count) {
-        const auto* bytes = reinterpret_cast<const char*>(records);
-        const std::size_t size = count * sizeof *records;
-        std::uint64_t word = 0;
-        for (std::size_t at = 0; at < size; at += sizeof word) {
-            word = 0;
-            std::memcpy(&word, bytes + at, std::min(sizeof word, size - at));
-            hash = base::mix(hash * 31 + word);
-        }
-    };
-    const Geometry& g = state.geometry;
-    add(&g, 1);
-    add(state.instrument_records, g.instruments);
-    add(state.account_records, g.accounts);
-    add(state.strategy_records, g.strategies);
-    add(state.permissions, std::size_t{g.account_words() + g.instrument_words()} * g.strategies);
-    add(state.config, g.config_bytes);
-    return hash | 1U;
+bool entities_changed(const State& state) noexcept {
+    const std::uint64_t at_creation = state.header->entities_hash;
+    return at_creation != 0 && at_creation != hash_of_entities(state);
 }
 
 InstrumentId find_instrument(const State& state, std::string_view id) noexcept {

@@ -12,9 +12,9 @@ namespace riskreg::core {
 /// Leaves the header's identity (boot id, LOCK pair, namespace, magic) to the caller.
 void make_genesis(State& state, const SharedConfig& config, std::string_view config_json);
 
-/// Of everything that never changes after creation: geometry, settings, the records of instruments, accounts and strategies,
-/// the permissions, the configuration's text. Never 0.
-[[nodiscard]] std::uint64_t hash_of_entities(const State& state) noexcept;
+/// Something that never changes after creation has changed: geometry, settings, the records of instruments, accounts and
+/// strategies, the permissions, the configuration's text. False when the build that made the tables kept no hash of them.
+[[nodiscard]] bool entities_changed(const State& state) noexcept;
 
 /// Scope by its text ("firm", "account:A/instrument:I", …); kind none when a part does not exist.
 [[nodiscard]] Scope parse_scope(const State& state, std::string_view text) noexcept;
