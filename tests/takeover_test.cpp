@@ -498,6 +498,39 @@ TEST_CASE("a host that leaves in order hands its journal file to the next one", 
     require_whole_journal(place, reader.status().committed);
 }
 
+TEST_CASE("hosts that die young write the checkpoint that is due: its time counts from the one before, or from the creation",
+          "[persist][takeover][inv-13]") {
+    constexpr std::int64_t kHourNs = 3'600'000 * kMs;
+    const PersistedRegistry place;
+    const Reader reader = place.look();
+    const LiveSegment live(place, segment::Access::read_write);
+    layout::Header& header = *live.state().header;
+    header.checkpoint_interval_s = 3600;
+    Registry registry = Registry::open(place.name(), place.durable_process("s1", 10'000 * kMs));
+    int orders = 0;
+    // A host that takes over, sees one more order on disk, and is killed.
+    const auto life = [&](const std::function<void()>& until) {
+        HostProcess host(place);
+        wait_until([&] { return host.is_hosting(reader); });
+        const std::string id = "O-" + std::to_string(++orders);
+        REQUIRE(registry.check_and_register(order_of(registry, id)).durability == Durability::durable);
+        until();
+    };
+    const auto checkpointed = [&] { return reader.status().checkpointed; };
+    std::uint64_t before = checkpointed();
+    const auto written = [&] { wait_until([&] { return checkpointed() > before; }); };
+    const auto not_due = [] { pause_for(milliseconds(100)); };   // nothing to wait for
+    life(not_due);
+    CHECK(checkpointed() == before);
+    header.created_ns -= 2 * kHourNs;
+    life(written);
+    before = checkpointed();
+    life(not_due);
+    CHECK(checkpointed() == before);
+    live.state().marks->checkpoint_ns -= 2 * kHourNs;
+    life(written);
+}
+
 TEST_CASE("no watermark ever goes back, and no checkpoint is newer than what is durable", "[persist][takeover][inv-13]") {
     const PersistedRegistry place;
     Watch watch(place);

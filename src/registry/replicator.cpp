@@ -34,12 +34,20 @@ Replicator::Replicator(Host& host)
     : host_(host),
       live_(host.state),
       started_ns_(segment::monotonic_ns()),
-      next_checkpoint_ns_(started_ns_ + interval_ns()),
+      next_checkpoint_ns_(started_ns_ + until_due_ns()),
       last_checkpoint_(load_relaxed(host.state.marks->checkpointed)),
       retention_(directory_, host.key, {live_.header->epoch, live_.header->keep_checkpoints, live_.header->keep_journal != 0}) {
 }
 
 std::int64_t Replicator::interval_ns() const noexcept { return live_.header->checkpoint_interval_s * 1000 * kMs; }
+
+/// Counts from the last checkpoint, whoever wrote it: hosts that each die before their first one would leave a journal file
+/// each, and nobody would ever remove them. The wall clock may jump; that is never worth more than one interval.
+std::int64_t Replicator::until_due_ns() const noexcept {
+    const auto written = static_cast<std::int64_t>(load_relaxed(live_.marks->checkpoint_ns));
+    const std::int64_t age = segment::realtime_ns() - (written != 0 ? written : live_.header->created_ns);
+    return interval_ns() - std::clamp<std::int64_t>(age, 0, interval_ns());
+}
 
 void Replicator::run() {
     while (!host_.drained) {
@@ -249,9 +257,9 @@ void Replicator::answer_requests() {
 
 void Replicator::write_when_due() {
     const std::int64_t now = segment::monotonic_ns();
-    if (now < next_checkpoint_ns_ || now < next_attempt_ns_) return;
-    if (host_.synced > last_checkpoint_ && !checkpoint_now(false)) return;
-    next_checkpoint_ns_ = segment::monotonic_ns() + interval_ns();
+    // Without anything new it stays due.
+    if (now < next_checkpoint_ns_ || now < next_attempt_ns_ || host_.synced <= last_checkpoint_) return;
+    if (checkpoint_now(false)) next_checkpoint_ns_ = segment::monotonic_ns() + interval_ns();
 }
 
 void Replicator::write_final() {

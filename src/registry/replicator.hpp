@@ -40,6 +40,7 @@ private:
     void distrust(const std::string& why);
     void differs(const std::string& what);
     [[nodiscard]] std::int64_t interval_ns() const noexcept;
+    [[nodiscard]] std::int64_t until_due_ns() const noexcept;
 
     Host& host_;
     core::State& live_;
