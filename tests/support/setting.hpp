@@ -25,14 +25,15 @@ namespace riskreg::test {
     return wish != nullptr && std::string_view(wish) == "1";
 }
 
-/// RISKREG_SEED=n: that one, and tell of it. Otherwise from 1 on, as many as are usual.
+/// RISKREG_SEED=n: that one, and tell of it. Otherwise as many as are usual, from RISKREG_FIRST_SEED or 1 on: so a long run
+/// can be made in pieces.
 struct Seeds {
     std::uint64_t first = 1, count = 1;
     bool one = false;
 };
 [[nodiscard]] inline Seeds seeds_of(std::uint64_t usual) {
     const std::optional<std::uint64_t> wish = setting("RISKREG_SEED");
-    return wish ? Seeds{*wish, 1, true} : Seeds{1, usual, false};
+    return wish ? Seeds{*wish, 1, true} : Seeds{setting("RISKREG_FIRST_SEED", 1), usual, false};
 }
 
 }  // namespace riskreg::test
