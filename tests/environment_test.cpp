@@ -220,7 +220,8 @@ TEST_CASE("environment: a full disk refuses a new registry by size and directory
     Cells cells("full disk");
     const std::string small =
         "mkdir -p '" + place.state() + "' && mount -t tmpfs -o size=128k tmpfs '" + place.state() + "' && ";
-    cells.refused("create", place.run(small + place.create(), kOwnMounts), 3, {"No space left", place.state().c_str(), "KiB"});
+    cells.refused("create", place.run(small + place.create(), kOwnMounts), 3,
+                  {"No space left", place.state().c_str(), "KiB", "Make room there", "--state-dir"});
     const std::string filled = "mkdir -p '" + place.state() + "' && mount -t tmpfs -o size=16m tmpfs '" + place.state() +
                                "' && " + place.create() + " && (dd if=/dev/zero of='" + place.state() +
                                "/fill' bs=4k 2>/dev/null; true); ";

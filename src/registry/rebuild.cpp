@@ -79,9 +79,10 @@ void make_journal(const persist::Directory& directory, const persist::FileSpec& 
     if (!error) error = writer.begin(directory, std::move(space), temporary, bytes, spec);
     if (!error) return;
     static_cast<void>(directory.remove(temporary));
-    throw Error(
-        error.is_no_space() ? Errc::no_space : Errc::permission,
-        "cannot write a journal file (" + std::to_string(bytes >> 10) + " KiB) in " + directory.path() + ": " + error.text());
+    const bool full = error.is_no_space();
+    throw Error(full ? Errc::no_space : Errc::permission,
+                "cannot write a journal file (" + std::to_string(bytes >> 10) + " KiB) in " + directory.path() + ": " +
+                    error.text() + (full ? ". Make room there, or choose another file system with --state-dir" : ""));
 }
 
 void require(IoError error, const std::string& doing) {
