@@ -44,6 +44,8 @@ public:
         if (!report_.clean()) return finish();
         check_sessions();
         for (std::uint64_t slot = 0; slot < state_.log->next_order; ++slot) check_slot(static_cast<std::uint32_t>(slot));
+        // Whose orders they are leads into the tables of sums: nothing can be summed up, or looked up, behind one that is nobody's.
+        if (strangers_) return finish();
         check_executions();
         check_quarantine();
         check_rows();
@@ -112,6 +114,7 @@ private:
         ++report_.ids;
         const bool entities = identity.account < state_.geometry.accounts && identity.strategy < state_.geometry.strategies &&
                               identity.instrument < state_.geometry.instruments;
+        strangers_ |= !entities;
         if (!entities) return violation("order slot ", slot, ": unknown account, strategy or instrument");
         if (find_order(state_, identity.account, identity.id, order_hash(identity.account, identity.id)).slot != slot)
             violation("order slot ", slot, ": the index does not lead to id ", identity.id.view());
@@ -240,6 +243,10 @@ private:
             const QuarantineSlot& slot = state_.quarantine[q];
             ++report_.quarantined;
             if (slot.booked == 0) continue;
+            if (slot.account >= state_.geometry.accounts || slot.instrument >= state_.geometry.instruments) {
+                violation("quarantine slot ", q, ": unknown account or instrument");
+                continue;
+            }
             OrderIdentity as_order{};
             as_order.account = slot.account;
             as_order.strategy = state_.external_strategy();
@@ -428,6 +435,7 @@ private:
     AuditReport report_;
     std::uint64_t found_ = 0;
     bool unremembered_ = false;
+    bool strangers_ = false;  // orders of entities that there are not
 };
 
 }  // namespace
