@@ -761,6 +761,19 @@ TEST_CASE("controls that cannot be are refused by name, whatever their digest sa
     }
 }
 
+TEST_CASE("a document with fewer budgets than its configuration has is refused by name", "[persist][inv-9]") {
+    const core::PrivateState tables = test::genesis_of(config_to_json(parse_config(
+        R"({"instruments":[{"id":"X","tick":"1"}],"accounts":[{"id":"A"}],"strategies":[{"id":"s","account":"A"}],)"
+        R"("limits":[{"scope":"firm","max_messages":5}]})")));
+    REQUIRE(tables.state.status->next_budget_ring > 0);
+    const Desk desk(tables.state);
+    const std::string own = "\"next_budget_ring\":" + std::to_string(tables.state.status->next_budget_ring);
+    core::PrivateState loaded;
+    CHECK(desk.read(desk.text(), loaded) == "");
+    CHECK_THAT(desk.read(sign_again(replaced(desk.text(), own, "\"next_budget_ring\":0")), loaded),
+               Contains("next_budget_ring: fewer budgets than its configuration has"));
+}
+
 TEST_CASE("a document that ends anywhere, and is signed there, is refused", "[persist][inv-9]") {
     const core::PrivateState tables = story().tables_at(story().last_seq());
     const Desk desk(tables.state);

@@ -284,6 +284,35 @@ TEST_CASE("a limit that is wrong is refused by the path of its field and what is
     });
 }
 
+TEST_CASE("numbers, lists and sizes that cannot be are refused by the path of their field", "[config][inv-12]") {
+    const auto whole = [](const std::string& instruments, const std::string& strategies, const std::string& more = {}) {
+        return R"({"instruments":[)" + instruments + R"(],"accounts":[{"id":"A"}],"strategies":[)" + strategies + "]" + more +
+               "}";
+    };
+    const std::string x = R"({"id":"X","tick":"1"})", y = R"({"id":"Y","tick":"1"})", s = R"({"id":"s","account":"A"})";
+    require_refused({
+        {whole(R"({"id":"X","tick":"abc"})", s), "instruments[0].tick", "a decimal with at most 9 fractional digits"},
+        {whole(R"({"id":"X","tick":"1e3"})", s), "instruments[0].tick", "a decimal"},
+        {whole(R"({"id":"X","tick":"99999999999999999999"})", s), "instruments[0].tick", "a decimal"},
+        {whole(R"({"id":"X","tick":"1","multiplier":"1234567.123456789","fx_rate":"1234.123456789"})", s),
+         "instruments[0].multiplier", "fewer digits"},
+        {whole(x, R"({"id":"s","account":["A","A"]})"), "strategies[0].account", "each account once"},
+        {whole(x + "," + y, s, R"(,"capacity":{"instruments":1})"), "instruments", "at most capacity.instruments = 1"},
+    });
+    const auto many = [](const std::string& prefix, int count, const std::string& rest) {
+        std::string list;
+        for (int i = 0; i < count; ++i) {
+            if (i != 0) list += ',';
+            list += "{\"id\":\"" + prefix + std::to_string(i) + "\"," + rest + "}";
+        }
+        return list;
+    };
+    // 64,003 × 4,201 scopes: each of the lists is allowed, all of them together are beyond what 32 bits number.
+    require_refused({{whole(many("X", 4200, R"("tick":"1")"), many("s", 64'000, R"("account":"A")"),
+                            R"(,"capacity":{"instruments":4200,"strategies":64000})"),
+                      "instruments", "at most 2^28: fewer instruments, accounts or strategies"}});
+}
+
 TEST_CASE("a switch that is wrong is refused by its key and what is allowed", "[config]") {
     require_refused({
         {with(R"(,"self_match":"perhaps")"), "self_match", "refuse_new, advise_cancel, allow"},

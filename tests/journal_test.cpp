@@ -1,7 +1,11 @@
 // The journal: what is written is what is restored; a torn tail is dropped and reported, damage of what was
 // acknowledged is refused by name (protocol.md 6).
 #include <catch2/catch.hpp>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
 #include <set>
+#include <span>
 
 #include "core/apply.hpp"
 #include "core/audit.hpp"
@@ -317,6 +321,82 @@ TEST_CASE("a broken head is refused: of the only file, of the first, of the last
         store.flip(names[broken], 300);
         require_damaged(store.restore(), names[broken] + ": checksum of the file block is wrong");
     }
+}
+
+TEST_CASE("a journal of another version, or of a build with another layout, is refused by what differs",
+          "[persist][inv-9][inv-12]") {
+    Store version(story());
+    write_sealed(version);
+    version.flip(version.journal(), 8, 1);
+    require_damaged(version.restore(), "journal version 3, this build reads 1");
+
+    Store layout_of_another(story());
+    write_sealed(layout_of_another);
+    std::string bytes = layout_of_another.read(layout_of_another.journal());
+    persist::BlockHeader header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    bytes[sizeof header + offsetof(persist::FileInfo, layout_hash)] ^= 1;
+    header.checksum = persist::checksum_of_block(std::as_bytes(std::span(bytes.data(), header.length)));
+    std::memcpy(bytes.data(), &header, sizeof header);
+    layout_of_another.write(layout_of_another.journal(), bytes);
+    const Restored restored = layout_of_another.restore();
+    REQUIRE(restored.refused_as(Errc::foreign));
+    CHECK_THAT(restored.error, Contains("a build with another layout: recover with that build"));
+}
+
+TEST_CASE("a replica that cannot take an event says which, and stops there", "[persist][inv-9][inv-12]") {
+    Store store(story());
+    write_sealed(store);
+    core::PrivateState small = test::genesis_of(test::small_config(16));
+    persist::JournalFollower follower(store.directory(), small.state);
+    CHECK_THAT(follower.advance(story().last_seq(), 1), Contains("cannot be applied"));
+    core::PrivateState whole = test::genesis_of(story().config);
+    persist::JournalFollower other(store.directory(), whole.state);
+    CHECK(other.advance(story().last_seq(), 1) == "");
+    CHECK(core::digest(whole.state) == story().digest_at(story().last_seq()));
+}
+
+TEST_CASE("a checkpoint that is no file is passed over and reported", "[persist][inv-9]") {
+    Store store(story());
+    write_sealed(store);
+    const std::string name = persist::checkpoint_name(story().last_seq());
+    std::filesystem::create_symlink("/nowhere", store.path_of(name));
+    const Restored link = store.restore();
+    REQUIRE_FALSE(link.refused());
+    REQUIRE(link.report.ignored.size() == 1);
+    CHECK_THAT(link.report.ignored[0].why, Contains("cannot be opened: "));
+    CHECK(link.digest() == story().digest_at(story().last_seq()));
+}
+
+TEST_CASE("a host without room for the tables is no reason to pass over a checkpoint", "[persist][inv-9][inv-12]") {
+    Store store(story());
+    store.begin();
+    store.append_blocks({15, 15}, story().last_seq());
+    store.checkpoint(40);
+    const auto restore_with = [&](Errc code) {
+        persist::Sources sources(store.directory(), "");
+        int asked = 0;
+        core::PrivateState tables;
+        const auto fresh = [&](const std::string& config) -> core::State& {
+            if (++asked == 1) throw Error(code, "no tables for this configuration");
+            return (tables = test::genesis_of(config)).state;
+        };
+        return persist::restore(store.directory(), sources, fresh, {});
+    };
+    CHECK_THROWS_MATCHES(restore_with(Errc::no_space), Error,
+                         Catch::Predicate<Error>([](const Error& e) { return e.code() == Errc::no_space; }));
+    const persist::RecoveryReport report = restore_with(Errc::bad_input);
+    REQUIRE(report.ignored.size() == 1);
+    CHECK(report.ignored[0].why == "no tables for this configuration");
+    CHECK(report.end_seq == story().last_seq());
+}
+
+TEST_CASE("a key that is too short is refused by its length", "[persist][input]") {
+    Store store(story());
+    write_sealed(store);
+    const Restored restored = store.restore({.key_file = store.key_file("short")});
+    REQUIRE(restored.refused_as(Errc::bad_input));
+    CHECK_THAT(restored.error, Contains("seen 5 bytes, allowed: 16 to"));
 }
 
 TEST_CASE("a broken head of a file that a checkpoint covers is not in the way", "[persist][inv-9]") {
