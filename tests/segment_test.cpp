@@ -192,7 +192,7 @@ TEST_CASE("a wish for locked memory that the host refuses is answered, and the s
         again.base()[5000] = std::byte{7};
     });
     REQUIRE(child.wait().left_with(0));
-    CHECK_FALSE(*granted);
+    if (!RISKREG_SANITIZED) CHECK_FALSE(*granted);   // sanitizers make mlock do nothing, and succeed
     CHECK(mapping.base()[5000] == std::byte{7});
 }
 
