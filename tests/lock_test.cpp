@@ -89,6 +89,23 @@ TEST_CASE("a thread that exits while it holds the mutex leaves it to the next as
     REQUIRE(mutex.unlock());
 }
 
+TEST_CASE("who waits is told that the time is over only when it is, however often the mutex changes hands", "[lock][inv-10]") {
+    Shared<MutexPage> page;
+    mutex_of(*page).initialise();
+    std::atomic<int> failures{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            RobustMutex mutex = mutex_of(*page);
+            for (int i = 0; i < 20'000; ++i) {
+                if (mutex.lock(kAmple_ns) != LockResult::held) ++failures;
+                else static_cast<void>(mutex.unlock());
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(failures == 0);
+}
+
 TEST_CASE("a mutex is told from memory that was never made one, held or not", "[lock]") {
     Shared<MutexPage> page;
     RobustMutex mutex = mutex_of(*page);
@@ -572,6 +589,21 @@ TEST_CASE("R3: damaged memory poisons the registry, refuses every call and keeps
             CHECK(is_closed_for_good(live.state()));
         }
     }
+}
+
+TEST_CASE("an event that was committed and not applied is redone by whoever locks next, and only a death is counted as one",
+          "[lock][inv-2][inv-3]") {
+    const TempRegistry place;
+    Desk desk(place);
+    desk.attach("s1");
+    trade(desk);
+    LiveSegment live(place, segment::Access::read_write);
+    const std::uint64_t redone = place.look().status().redone;
+    live.state().log->applied -= 1;
+    REQUIRE(knock(desk.registry()));
+    CHECK(live.state().log->applied == live.state().log->committed);
+    CHECK(place.look().status().redone == redone + 1);
+    CHECK(place.look().status().repairs == 0);
 }
 
 TEST_CASE("R3 without a dead owner: the next locker sees by itself that the log does not fit", "[lock][inv-2][inv-12]") {

@@ -1512,6 +1512,52 @@ TEST_CASE("a quantity beyond 64 bits is refused, of orders that are worth nothin
     }
 }
 
+TEST_CASE("a position beyond 64 bits is held to be full, and no order may add to it", "[reasons]") {
+    TradingDesk desk;
+    constexpr Quantity most{9'223'372'036'854'775'807};
+    const auto strange = [&](std::string_view exec_id) {
+        return desk.tell({.kind = EventKind::filled,
+                          .id = exec_id,
+                          .exec_id = exec_id,
+                          .price = px(0),
+                          .quantity = most,
+                          .instrument = kEs,
+                          .side = Side::buy});
+    };
+    strange("E-1");
+    CHECK((desk.row(kFirm).flags & layout::kRowSaturated) == 0);
+    CHECK(desk.row(kFirm).position == most.value);
+    strange("E-2");
+    CHECK((desk.row(kFirm).flags & layout::kRowSaturated) != 0);
+    CHECK(desk.row(kFirm).position == most.value);
+    refuses(desk.buy("O", 1), DenyReason::halted, "firm");
+}
+
+TEST_CASE("a market order whose price of reservation is beyond 64 bits is refused", "[reasons]") {
+    TradingDesk desk;
+    desk.reference(9'200'000'000);
+    refuses(desk.send({.id = "M", .quantity = lots(1), .price = std::nullopt, .type = OrderType::market}),
+            DenyReason::arithmetic_overflow);
+    CHECK(desk.registry.state().log->next_order == 0);
+}
+
+TEST_CASE("an order that leaves the net value as large as it is passes, however low the limit has become", "[reasons]") {
+    TradingDesk desk;
+    desk.hold(5);
+    desk.limit(kFirm, &Limits::max_net_notional, money(400));
+    refuses(desk.sell("O-1", 11), DenyReason::max_net_notional, "firm 600 > 400 money");
+    passes(desk.sell("O-2", 10));
+}
+
+TEST_CASE("by the worst case a batch that brings the first price counts what worked before without one", "[reasons]") {
+    TradingDesk desk(with([](SharedConfig& config) { config.gross_method = GrossMethod::worst_case; }));
+    passes(desk.buy("A", 10));
+    desk.reference(100);
+    const std::array orders = {Order{.id = "B", .quantity = lots(1)}, Order{.id = "C", .quantity = lots(2)}};
+    for (const Verdict& verdict : desk.send_together(orders)) passes(verdict);
+    CHECK(desk.registry.state().rows_risk[desk.registry.state().geometry.firm_row()].value.newest().gross_value == money(1300));
+}
+
 TEST_CASE("the event of a refusal says what was asked and what was answered", "[reasons]") {
     TradingDesk desk;
     desk.limit(kAccountEs, &Limits::max_order_quantity, lots(10).value);

@@ -1021,6 +1021,74 @@ TEST_CASE("an order is kill_cancel when a covering scope was halted after its re
 
 // ---- sessions: what each beginning and end of one leaves ----------------------------------------------------------------
 
+TEST_CASE("an order, its execution and what was quarantined stand in their slots with moment, sequence and neighbours",
+          "[cells]") {
+    TradingDesk desk;
+    const core::State& state = desk.registry.state();
+    desk.buy("O", 10);
+    const layout::OrderIdentity& order = state.orders[0].identity;
+    CHECK(order.head == 0);
+    CHECK(order.previous == core::kNoSlot);
+    CHECK(order.created_seq == state.log->committed);
+    CHECK(order.created_ns == desk.now);
+    desk.now += kSecond;
+    desk.fill("O", "E-1", 2);
+    desk.fill("O", "E-2", 3);
+    const layout::ExecutionIdentity& execution = state.executions[1].identity;
+    CHECK(execution.id.view() == "E-2");
+    CHECK(execution.order_slot == 0);
+    CHECK(execution.previous == 0);
+    CHECK(execution.time_ns == desk.now);
+    CHECK(execution.seq == state.log->committed);
+    CHECK(state.executions[0].identity.previous == core::kNoSlot);
+    desk.now += kSecond;
+    desk.tell({.kind = EventKind::filled,
+               .id = "strange",
+               .exec_id = "E-3",
+               .price = px(100),
+               .quantity = lots(1),
+               .instrument = kEs,
+               .side = Side::buy});
+    const layout::QuarantineSlot& quarantined = state.quarantine[0];
+    CHECK(quarantined.exec_id.view() == "E-3");
+    CHECK(quarantined.time_ns == desk.now);
+    CHECK(quarantined.seq == state.log->committed);
+}
+
+TEST_CASE("whatever changes who may trade moves the word that readers without the lock look at first", "[cells]") {
+    TradingDesk desk;
+    core::State& state = desk.registry.state();
+    const auto require_moved = [&] { CHECK(state.status->state_epoch == state.log->committed); };
+    desk.buy("O", 10);
+    CHECK(state.status->state_epoch < state.log->committed);
+    desk.halt(kFirm, TradingState::halted);
+    require_moved();
+    desk.registry.resume(desk.person(0), kFirm, TradingState::active);
+    require_moved();
+    desk.unreconcile();
+    require_moved();
+    desk.registry.release_unreconciled(desk.person(0));
+    require_moved();
+    layout::Event rolled{};
+    rolled.header.type = layout::EventType::rolled;
+    core::execute(state, rolled);
+    require_moved();
+    CHECK(state.header->state == static_cast<std::uint64_t>(layout::SegmentState::rolled));
+}
+
+TEST_CASE("a message that no budget of a row counts leaves the meters of that row alone", "[cells]") {
+    TradingDesk desk;
+    desk.limit(kFirm, &Limits::max_messages, 100);
+    const core::State& state = desk.registry.state();
+    const auto meters_of = [&](const Scope& scope) {
+        return state.rows_risk[state.geometry.row_of(scope)].meters.newest().seq;
+    };
+    const std::uint64_t before = meters_of(kAccountEs);
+    desk.buy("O", 10);
+    CHECK(meters_of(kFirm) == state.log->committed);
+    CHECK(meters_of(kAccountEs) == before);
+}
+
 TEST_CASE("a session stands in its slot and with its strategy as what it is: attached, detached, dead or fenced", "[cells]") {
     using layout::EventType;
     using Status = layout::SessionStatus;
