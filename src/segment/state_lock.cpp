@@ -50,13 +50,9 @@ StateLock::StateLock(core::State& state, std::int64_t timeout_ns, std::uint32_t 
     // Before the mutex: glibc's trylock of an unrecoverable one keeps the word, and then everybody would wait in vain.
     if (!is_ready(state)) return;
     const LockResult result = mutex_.lock(timeout_ns);
-    if (result == LockResult::timed_out) {
+    if (result == LockResult::unrecoverable) poison(state);
+    if (result == LockResult::timed_out || result == LockResult::unrecoverable) {
         entry_ = is_ready(state) ? Entry::timed_out : closed(state);
-        return;
-    }
-    if (result == LockResult::unrecoverable) {
-        poison(state);
-        entry_ = closed(state);
         return;
     }
     enter_critical_section();
