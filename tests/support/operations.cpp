@@ -165,6 +165,50 @@ void set_strategy_limits(Desk& desk) {
         desk.registry().set_limits({ScopeKind::strategy, AccountId::none, desk.registry().strategy()}, limits, "test"));
 }
 
+void limit_the_loss(Desk& desk) {
+    Limits limits;
+    limits.daily_loss = {LimitValue::Kind::value, 100'000'000};
+    desk.require_taken(desk.registry().set_limits({ScopeKind::account, desk.account()}, limits, "test"));
+}
+
+/// Marks what was bought at 4800 a hundred points lower.
+void fill_at_a_loss(Desk& desk) {
+    OrderEvent event = desk.fact(EventKind::filled, "O-1");
+    event.exec_id = "E-2";
+    event.price = points(4700);
+    event.quantity = lots(1);
+    desk.tell(event);
+}
+
+void with_fill_and_limit_of_loss(Desk& desk) {
+    with_fill(desk);
+    limit_the_loss(desk);
+}
+
+void require_state_of_loss(Desk& desk) {
+    if (desk.registry().reader().exposure({ScopeKind::account, desk.account()}).state == TradingState::active)
+        throw std::runtime_error("the loss was not found");
+}
+
+/// Two events, one commit: the fill, and the state that its loss brings.
+void find_a_loss_by_a_fill(Desk& desk) {
+    fill_at_a_loss(desk);
+    require_state_of_loss(desk);
+}
+
+void with_loss_that_nobody_found(Desk& desk) {
+    with_fill(desk);
+    fill_at_a_loss(desk);
+    limit_the_loss(desk);
+}
+
+/// The refusal, and the state.
+void find_a_loss_by_an_order(Desk& desk) {
+    if (desk.registry().check_and_register(desk.order("L-1")).reason != DenyReason::daily_loss)
+        throw std::runtime_error("an order in a loss was not refused for it");
+    require_state_of_loss(desk);
+}
+
 void take_over_price(Desk& desk) { desk.require_taken(desk.registry().reference_price(desk.instrument(), points(4805))); }
 
 constexpr auto none = [](Desk&) {};
@@ -179,6 +223,8 @@ constexpr std::array kOperations = {
     Operation{"partial fill", with_live_order, [](Desk& d) { d.fill("O-1", "E-1", 4); }},
     Operation{"final fill", with_fill, [](Desk& d) { d.fill("O-1", "E-2", 6); }},
     Operation{"fill of a rejected order", with_rejected_order, [](Desk& d) { d.fill("O-1", "E-1", 4); }},
+    Operation{"fill that finds a loss", with_fill_and_limit_of_loss, find_a_loss_by_a_fill},
+    Operation{"refusal that finds a loss", with_loss_that_nobody_found, find_a_loss_by_an_order},
     Operation{"bust", with_fill, bust},
     Operation{"correct with new id", with_fill, correct_with_new_id},
     Operation{"cancel_requested", with_live_order,
