@@ -1,6 +1,7 @@
 // The one log: replay gives the tables (INV-11), copies of running tables are consistent, records have two copies.
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <random>
 #include <thread>
 
@@ -181,24 +182,33 @@ TEST_CASE("a reader never meets a torn record, whatever the writer does", "[core
     record.make_genesis({});
     std::atomic<bool> stop{false};
     std::thread writer([&] {
-        for (std::uint64_t seq = 2; seq < 400000; ++seq) {
-            Pair next{};
+        const auto fill = [](Pair& next, std::uint64_t seq) {
             next.a = seq * 3;
             next.b = ~(seq * 3);
             for (auto& word : next.filler) word = seq;
-            record.store(seq, next);
+        };
+        for (std::uint64_t seq = 2; !stop; ++seq) {
+            Pair next{};
+            fill(next, seq);
+            if (seq % 2 == 0) record.store(seq, next);
+            else record.update(seq, [&](Pair& changed) { fill(changed, seq); });
         }
-        stop = true;
     });
-    std::uint64_t last = 1, torn = 0;
-    while (!stop) {
+    // Versions that were seen change only while both run: so many of them, or as long as a busy host takes.
+    std::uint64_t last = 1, torn = 0, versions = 0;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    for (std::uint64_t reads = 0; versions < 300'000 && (reads % 1024 != 0 || std::chrono::steady_clock::now() < end);
+         ++reads) {
         const Pair seen = record.read();
         const bool whole =
             seen.seq == 1 || (seen.a == seen.seq * 3 && seen.b == ~(seen.seq * 3) && seen.filler[12] == seen.seq);
         torn += whole && seen.seq >= last ? 0 : 1;
+        versions += seen.seq != last ? 1 : 0;
         last = seen.seq;
     }
+    stop = true;
     writer.join();
+    CHECK(versions > 0);
     CHECK(torn == 0);
 }
 
