@@ -109,13 +109,19 @@ private:
         }
     }
 
+    /// Only then does the order have rows.
+    bool has_entities(const OrderIdentity& identity) const noexcept {
+        const Geometry& g = state_.geometry;
+        return identity.account < g.accounts && identity.strategy < g.strategies && identity.instrument < g.instruments;
+    }
+
     void check_slot(std::uint32_t slot) {
         const OrderIdentity& identity = state_.orders[slot].identity;
         ++report_.ids;
-        const bool entities = identity.account < state_.geometry.accounts && identity.strategy < state_.geometry.strategies &&
-                              identity.instrument < state_.geometry.instruments;
-        strangers_ |= !entities;
-        if (!entities) return violation("order slot ", slot, ": unknown account, strategy or instrument");
+        if (!has_entities(identity)) {
+            strangers_ = true;
+            return violation("order slot ", slot, ": unknown account, strategy or instrument");
+        }
         if (find_order(state_, identity.account, identity.id, order_hash(identity.account, identity.id)).slot != slot)
             violation("order slot ", slot, ": the index does not lead to id ", identity.id.view());
         if (identity.kind == SlotKind::alias) return check_alias(slot, identity);
@@ -243,15 +249,15 @@ private:
             const QuarantineSlot& slot = state_.quarantine[q];
             ++report_.quarantined;
             if (slot.booked == 0) continue;
-            if (slot.account >= state_.geometry.accounts || slot.instrument >= state_.geometry.instruments) {
-                violation("quarantine slot ", q, ": unknown account or instrument");
-                continue;
-            }
             OrderIdentity as_order{};
             as_order.account = slot.account;
             as_order.strategy = state_.external_strategy();
             as_order.instrument = slot.instrument;
             as_order.side = slot.side;
+            if (!has_entities(as_order)) {
+                violation("quarantine slot ", q, ": unknown account or instrument");
+                continue;
+            }
             add(as_order, OrderState{}, false, slot.quantity);
             add_traded(as_order, slot.price, slot.quantity);
         }
