@@ -1,10 +1,7 @@
 // Everything that the segment layer may be refused, or refuses itself, provoked once: each case is the set-up, the code of the
 // error and the words that have to be in it. The layers above add names and advice to these; they do not catch them.
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -87,11 +84,10 @@ struct Name {
     ~Name() { static_cast<void>(segment::remove_segment(text)); }
 };
 
-bool is_root() { return ::geteuid() == 0; }
-
 bool needs_root() {
-    if (!is_root()) std::printf("SKIPPED: only root can be another user\n");
-    return !is_root();
+    if (::geteuid() == 0) return false;
+    std::printf("SKIPPED: only root can be another user\n");
+    return true;
 }
 
 void become_nobody() {

@@ -1042,13 +1042,7 @@ TEST_CASE("an order, its execution and what was quarantined stand in their slots
     CHECK(execution.seq == state.log->committed);
     CHECK(state.executions[0].identity.previous == core::kNoSlot);
     desk.now += kSecond;
-    desk.tell({.kind = EventKind::filled,
-               .id = "strange",
-               .exec_id = "E-3",
-               .price = px(100),
-               .quantity = lots(1),
-               .instrument = kEs,
-               .side = Side::buy});
+    desk.fill_unknown("E-3");
     const layout::QuarantineSlot& quarantined = state.quarantine[0];
     CHECK(quarantined.exec_id.view() == "E-3");
     CHECK(quarantined.time_ns == desk.now);

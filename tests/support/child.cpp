@@ -1,5 +1,4 @@
 #include "support/child.hpp"
-#include "support/setting.hpp"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +15,8 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+
+#include "support/setting.hpp"
 
 #ifdef __SANITIZE_THREAD__
 // Children that start threads are what these tests are about; they begin with no lock of the sanitizer's held.

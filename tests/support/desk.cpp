@@ -150,6 +150,16 @@ Verdict TradingDesk::fill(std::string_view id, std::string_view exec_id, std::in
     return tell({.kind = EventKind::filled, .id = id, .exec_id = exec_id, .price = px(price), .quantity = lots(count)});
 }
 
+Verdict TradingDesk::fill_unknown(std::string_view exec_id) {
+    return tell({.kind = EventKind::filled,
+                 .id = "unknown",
+                 .exec_id = exec_id,
+                 .price = px(100),
+                 .quantity = lots(1),
+                 .instrument = kEs,
+                 .side = Side::buy});
+}
+
 Verdict TradingDesk::bust(std::string_view id, std::string_view exec_id, bool reopened) {
     return tell({.kind = EventKind::bust, .id = id, .exec_id = exec_id, .reopened = reopened});
 }

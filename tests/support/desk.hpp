@@ -95,6 +95,8 @@ public:
     Verdict tell(EventKind kind, std::string_view id) { return tell({.kind = kind, .id = id}); }
     Verdict acked(std::string_view id) { return tell(EventKind::acked, id); }
     Verdict fill(std::string_view id, std::string_view exec_id, std::int64_t count, std::int64_t price = 100);
+    /// One lot of ES, bought at 100 for A1 by an order that nobody registered.
+    Verdict fill_unknown(std::string_view exec_id);
     Verdict bust(std::string_view id, std::string_view exec_id, bool reopened = false);
     Verdict correct(std::string_view id, std::string_view exec_id, std::string_view new_exec_id, std::int64_t count,
                     std::int64_t price = 100);

@@ -32,10 +32,10 @@ OrderEvent Desk::fact(EventKind kind, std::string_view id) const {
 
 void Desk::tell(const OrderEvent& fact) { require_taken(registry().event(fact)); }
 
-void Desk::fill(std::string_view id, std::string_view exec_id, int quantity) {
+void Desk::fill(std::string_view id, std::string_view exec_id, int quantity, int price) {
     OrderEvent event = fact(EventKind::filled, id);
     event.exec_id = exec_id;
-    event.price = points(4800);
+    event.price = points(price);
     event.quantity = lots(quantity);
     tell(event);
 }
@@ -172,13 +172,7 @@ void limit_the_loss(Desk& desk) {
 }
 
 /// Marks what was bought at 4800 a hundred points lower.
-void fill_at_a_loss(Desk& desk) {
-    OrderEvent event = desk.fact(EventKind::filled, "O-1");
-    event.exec_id = "E-2";
-    event.price = points(4700);
-    event.quantity = lots(1);
-    desk.tell(event);
-}
+void fill_at_a_loss(Desk& desk) { desk.fill("O-1", "E-2", 1, 4700); }
 
 void with_fill_and_limit_of_loss(Desk& desk) {
     with_fill(desk);

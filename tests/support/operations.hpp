@@ -25,7 +25,7 @@ public:
     /// Tells the registry a fact. Throws when it is not taken: then the test's script is wrong.
     void tell(const OrderEvent& fact);
     void tell(EventKind kind, std::string_view id) { tell(fact(kind, id)); }
-    void fill(std::string_view id, std::string_view exec_id, int quantity);
+    void fill(std::string_view id, std::string_view exec_id, int quantity, int price = 4800);
     void require_taken(const Verdict& verdict) const;
     [[nodiscard]] AccountId account() const { return registry_->account("A1"); }
     [[nodiscard]] InstrumentId instrument() const { return registry_->instrument("ES"); }
