@@ -27,6 +27,8 @@ public:
         desk.limit(kAccountEs, &Limits::max_messages, 100);
         desk.limit(kFirm, &Limits::max_same_content, 50);
         desk.limit(kFirm, &Limits::max_gross_notional, money(1'000'000));
+        desk.limit({.kind = ScopeKind::strategy_instrument, .strategy = StrategyId{0}, .instrument = InstrumentId{0}},
+                   &Limits::max_same_direction, 50);
         desk.reference(100);
         desk.buy("A", 10);
         desk.fill("A", "E1", 2);
@@ -166,18 +168,67 @@ TEST_CASE("the audit names an index of contents or a book that does not lead to 
     core::State& s = t.state();
     for (std::uint32_t word = 0; word < s.geometry.content_index; ++word)
         if (s.content_index[word] != 0)
-            t.require_noticed(s.content_index[word], 0, "content: the content index does not lead to the newest order");
-    t.require_noticed(s.orders[kC].identity.content_previous, kA, "content: a chain of equal content holds another content");
+            t.require_noticed(s.content_index[word], 0, "the content index does not lead to the newest order");
+    t.require_noticed(s.orders[kC].identity.content_previous, kA, "a chain of equal content holds another content");
     std::uint32_t nodes = 0;
     for (std::uint32_t at = 0; at < s.geometry.book_nodes; ++at) {
         layout::BookNode& node = s.book_nodes[at];
         if (node.owner == 0 || (node.owner & 3U) != 0 || node.count.newest().count == 0) continue;
         ++nodes;
         auto& count = Tables::newest(node.count).count;
-        t.require_noticed(count, count + 1, "books: book side");
-        t.require_noticed(count, 0, "books: a price of live orders is in no book");
+        t.require_noticed(count, count + 1, "book side");
+        t.require_noticed(count, 0, "holds 0 orders, not");
+        t.require_noticed(node.owner, 0, "is in no book");
+        t.require_noticed(node.owner, 1ULL << 40, "belongs to no side");
+        t.require_noticed(node.key, node.key + 1000, "ticks: holds");
+        t.require_noticed(Tables::newest(node.count).seq, s.log->applied + 1, "is of an event to come");
     }
     CHECK(nodes >= 2);
+}
+
+TEST_CASE("the audit names a price that no way leads to from the head of its book", "[core][audit][inv-12]") {
+    Tables t;
+    core::State& s = t.state();
+    std::uint32_t levels = 0, heads = 0;
+    for (std::uint32_t at = 0; at < s.geometry.book_nodes; ++at) {
+        layout::BookNode& node = s.book_nodes[at];
+        if (node.owner == 0 || (node.owner & 3U) == 0) continue;
+        levels |= 1U << (node.owner & 3U);
+        t.require_noticed(node.bitmap, 0, "does not lead to the prices below it");
+        t.require_noticed(node.bitmap, node.bitmap << 1U, "does not lead to the prices below it");
+        if ((node.owner & 3U) == 3) t.require_noticed(node.next, at + 1, "its list does not lead");
+        if ((node.owner & 3U) == 3) t.require_noticed(node.next, ~0ULL, "its list does not lead");
+    }
+    CHECK(levels == 0b1110);
+    for (std::uint32_t side = 0; side < s.geometry.book_sides; ++side) {
+        if (s.book_heads[side] == 0) continue;
+        ++heads;
+        t.require_noticed(s.book_heads[side], 0, "its list does not lead from the best price to the worst");
+        t.require_noticed(s.book_heads[side], s.geometry.book_nodes + 1, "its list does not lead");
+        t.require_noticed(s.book_heads[side], s.book_heads[side] % s.geometry.book_nodes + 1, "its list does not lead");
+    }
+    CHECK(heads >= 1);
+}
+
+TEST_CASE("the audit names times of messages and executions that are not in order", "[core][audit][inv-12]") {
+    Tables t;
+    core::State& s = t.state();
+    const auto& meters = Tables::newest(s.rows_risk[s.geometry.firm_row()].meters);
+    REQUIRE(meters.messages >= 3);
+    auto& times = s.budget_rings[meters.messages_ring].times_ns;
+    t.require_noticed(times[0], times[1] + 1, "times of messages are not in order");
+    t.require_noticed(times[1], 0, "times of messages are not in order");
+    t.require_noticed(times[meters.messages - 1], static_cast<std::int64_t>(s.log->last_time_ns) + 1, "not in order");
+    std::uint32_t breakers = 0;
+    for (std::uint32_t at = 0; at < s.geometry.breakers; ++at) {
+        if (Tables::newest(s.breakers[at].counts).buys < 2) continue;
+        ++breakers;
+        auto& buys = s.breakers[at].times[0];
+        t.require_noticed(buys.fine_ns[0], buys.fine_ns[1] + 1, "times of executions or rejects are not in order");
+        t.require_noticed(buys.fine_ns[1], 0, "times of executions or rejects are not in order");
+        t.require_noticed(buys.coarse_ns[0], -1, "times of executions or rejects are not in order");
+    }
+    CHECK(breakers == 1);
 }
 
 TEST_CASE("what the audit does not understand it says, without following it anywhere", "[core][audit][inv-12]") {

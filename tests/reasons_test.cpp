@@ -736,7 +736,7 @@ TEST_CASE("times are kept beyond four thousand million messages", "[reasons]") {
     core::State& state = desk.registry.state();
     layout::RowRisk& risk = state.rows_risk[state.geometry.firm_row()];
     for (layout::RowMeters& copy : risk.meters.copy) copy.messages = 1ULL << 32;
-    state.budget_rings[risk.meters.newest().messages_ring].times_ns[0] = desk.now - kSecond;
+    for (std::int64_t& time : state.budget_rings[risk.meters.newest().messages_ring].times_ns) time = desk.now - kSecond;
     passes(desk.buy("O", 1));
     CHECK(risk.meters.newest().messages == (1ULL << 32) + 1);
     CHECK(state.budget_rings[risk.meters.newest().messages_ring].times_ns[0] == desk.now);
@@ -763,6 +763,7 @@ TEST_CASE("a breaker is exact up to 256, errs towards halting by less than 16 ab
         header.time_ns = times.emplace_back(desk.now + static_cast<std::int64_t>(i) * kMillisecond);
         core::count_breaker(state, header, layout::Breaker::sells);
     }
+    state.log->last_time_ns = static_cast<std::uint64_t>(times.back());
     const layout::BreakerSlot& slot = *core::breaker_of(state, 0, 0);
     const auto breaks = [&](std::uint32_t limit, std::int64_t now_ns) {
         return core::breaks(slot, layout::Breaker::sells, limit, window, now_ns);

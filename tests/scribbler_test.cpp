@@ -8,12 +8,15 @@
 // RISKREG_SEED=n repeats one run and tells of it. RISKREG_LONG=1: 10,000 runs.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "core/apply.hpp"
 #include "core/copy.hpp"
@@ -32,10 +35,13 @@ namespace riskreg::test {
 namespace {
 
 constexpr int kCallsBefore = 60, kCallsAfter = 40;
+constexpr std::int64_t kTick = 250'000'000;
 
-/// Limits that are nearly used up, so that a counter that is too small lets something through.
+/// Limits that are nearly used up, so that a counter that is too small lets something through; every table is in use.
 SharedConfig tight_config() {
     SharedConfig config = tiny_config();
+    config.self_match = SelfMatch::refuse_new;
+    config.restricted = {{.scope = "instrument:NQ", .reason = "scribbled over"}};
     config.limits.clear();
     LimitConfig firm{.scope = "firm", .limits = {}};
     firm.limits.max_working_orders = {LimitValue::Kind::value, 12};
@@ -45,6 +51,12 @@ SharedConfig tight_config() {
     instrument.limits.max_short = {LimitValue::Kind::value, lots(12).value};
     LimitConfig strategy{.scope = "strategy:s1", .limits = {}};
     strategy.limits.max_working_buy = {LimitValue::Kind::value, 9};
+    constexpr std::int64_t kDayMs = 86'400'000;
+    strategy.limits.max_messages = {LimitValue::Kind::value, 40};
+    strategy.limits.max_same_direction = {LimitValue::Kind::value, 12};
+    strategy.limits.window_ms = {LimitValue::Kind::value, kDayMs};
+    strategy.limits.max_same_content = {LimitValue::Kind::value, 6};
+    strategy.limits.content_window_ms = {LimitValue::Kind::value, kDayMs};
     config.limits = {firm, instrument, strategy};
     return config;
 }
@@ -87,6 +99,7 @@ private:
             random_.pick({EventKind::acked, EventKind::filled, EventKind::filled, EventKind::canceled, EventKind::rejected});
         if (c.kind != EventKind::filled) return c;
         c.exec_id = "E" + std::to_string(random_.between(1, 40));
+        if (random_.percent(8)) c.id = "X" + std::to_string(random_.between(1, 6));   // nobody knows it: quarantined
         c.price = points(4800).value;
         c.quantity = lots(1).value;
         return c;
@@ -98,7 +111,9 @@ private:
         c.side = random_.percent(60) ? Side::buy : Side::sell;
         c.type = OrderType::limit;
         c.tif = TimeInForce::day;
-        c.price = points(4800).value;
+        // Some meet an own order of the other side.
+        const std::int64_t away = random_.between(0, 3) * kTick;
+        c.price = points(4800).value + (c.side == Side::buy ? -away : away);
         c.quantity = lots(static_cast<int>(random_.between(1, 3))).value;
         return c;
     }
@@ -115,6 +130,7 @@ struct Region {
     const char* name;
     void* begin;
     std::size_t bytes;
+    bool sparse = false;   ///< mostly zeroes: what is written over is looked for
 };
 
 /// What is in use of each table. Not the page of the mutex, which no table is on.
@@ -128,6 +144,16 @@ std::vector<Region> regions_of(const core::State& s) {
             {"executions", s.executions, s.log->next_execution * sizeof *s.executions},
             {"index of executions", s.execution_index, s.offsets.quarantine - s.offsets.execution_index},
             {"log words", s.log, sizeof *s.log},
+            {"quarantine", s.quarantine, s.log->next_quarantine * sizeof *s.quarantine},
+            {"index of quarantine", s.quarantine_index, g.quarantine_index * sizeof *s.quarantine_index, true},
+            {"index of content", s.content_index, g.content_index * sizeof *s.content_index, true},
+            {"heads of books", s.book_heads, g.book_sides * sizeof *s.book_heads},
+            {"nodes of books", s.book_nodes, g.book_nodes * sizeof *s.book_nodes, true},
+            {"message budgets", s.budget_rings, g.budget_rings * sizeof *s.budget_rings, true},
+            {"breakers", s.breakers, g.breakers * sizeof *s.breakers, true},
+            {"restrictions", s.restrictions, g.restrictions * sizeof *s.restrictions, true},
+            {"strategies", s.strategy_records, g.strategies * sizeof *s.strategy_records},
+            {"permissions", s.permissions, s.offsets.config - s.offsets.permissions, true},
             {"ring", s.ring, std::min<std::uint64_t>(s.log->committed + 1, g.ring_events) * sizeof *s.ring},
             {"sessions", s.sessions, 2 * sizeof *s.sessions},
             {"header", s.header, sizeof *s.header},
@@ -140,7 +166,8 @@ const char* scribble(const core::State& state, Random& random) {
     if (region.bytes == 0) return "nothing";
     auto* const bytes = static_cast<unsigned char*>(region.begin);
     const auto size = static_cast<std::int64_t>(region.bytes);
-    const std::int64_t at = random.between(0, size - 1);
+    std::int64_t at = random.between(0, size - 1);
+    for (int tries = 0; region.sparse && bytes[at] == 0 && tries < 100'000; ++tries) at = random.between(0, size - 1);
     const std::int64_t count = std::min(random.pick<std::int64_t>({1, 1, 2, 4, 8, 64}), size - at);
     const std::int64_t form = random.between(0, 3);
     for (std::int64_t i = at; i < at + count; ++i) {
@@ -242,7 +269,7 @@ struct Tally {
 };
 
 /// The run's directory and segment are the child's to remove, or, when it died, nobody's: so the parent makes a fresh TMPDIR.
-void one_run(std::uint64_t seed, bool tell, Tally& tally, std::string& unnoticed) {
+void one_run(std::uint64_t seed, bool tell, Tally& tally, std::string& unnoticed, std::string& ended) {
     Shared<Outcome> out;
     Child child([&] {
         ::alarm(20);
@@ -257,6 +284,7 @@ void one_run(std::uint64_t seed, bool tell, Tally& tally, std::string& unnoticed
     tally.poisoned += out->poisoned ? 1 : 0;
     tally.refused += out->other_answer ? 1 : 0;
     tally.ended += out->finished ? 0 : 1;
+    if (!out->finished) ended += " " + std::to_string(seed) + " (" + out->region + ")";
     tally.wrong += out->wrong_acceptance ? 1 : 0;
     tally.wrong_before_audit += out->wrong_acceptance && !noticed ? 1 : 0;
     const bool matters = out->unlike_the_model || out->wrong_acceptance || out->other_answer || out->poisoned;
@@ -279,8 +307,9 @@ TEST_CASE("random bytes in the tables are noticed by the next audit, and hardly 
           "[damage][inv-12]") {
     const Seeds seeds = seeds_of(long_form() ? 10'000 : RISKREG_SANITIZED ? 20 : 300);
     Tally t;
-    std::string unnoticed;
-    for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) one_run(seed, seeds.one, t, unnoticed);
+    std::string unnoticed, ended;
+    for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed)
+        one_run(seed, seeds.one, t, unnoticed, ended);
     const auto n = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
     std::printf(
         "scribbles: %llu, noticed by the audit %llu, by the replay of the log %llu, by the next call %llu, changed nothing "
@@ -288,11 +317,152 @@ TEST_CASE("random bytes in the tables are noticed by the next audit, and hardly 
         "the caller crashed %llu; trading on without an audit: poisoned %llu, other answer %llu, wrong acceptance %llu\n",
         n(t.runs), n(t.audit), n(t.replay), n(t.at_once), n(t.harmless), n(t.unnoticed), n(t.ended), n(t.poisoned),
         n(t.refused), n(t.wrong));
-    CAPTURE(unnoticed);
+    CAPTURE(unnoticed, ended);
     CHECK(t.audit > 0);
     CHECK(t.replay > 0);
     CHECK(t.unnoticed == 0);
     CHECK(t.wrong * 100 <= t.runs);
+}
+
+TEST_CASE("an audit beside running processes notices what was written over a book, an index or a time that decide looks at",
+          "[damage][inv-12]") {
+    const TempRegistry place(tight_config());
+    Trading trading(place, tight_config(), 1);
+    for (int i = 0; i < kCallsBefore; ++i) static_cast<void>(trading.step());
+    const AuditView before = place.look().audit();
+    REQUIRE(before.violations == std::vector<std::string>{});
+    REQUIRE(before.complete);
+    LiveSegment live(place, segment::Access::read_write);
+    core::State& s = live.state();
+    const auto said_about = [&](std::uint64_t& word, std::uint64_t value) {
+        const std::uint64_t kept = std::exchange(word, value);
+        const AuditView audit = place.look().audit();
+        word = kept;
+        return audit.violations.empty() ? std::string("nothing") : audit.violations.front();
+    };
+    std::uint64_t* const book = std::find_if(s.book_heads, s.book_heads + s.geometry.book_sides, [](auto w) { return w != 0; });
+    CHECK_THAT(said_about(*book, ~0ULL), Catch::Contains("its list does not lead"));
+    CHECK_THAT(said_about(s.book_nodes[*book - 1].bitmap, 0), Catch::Contains("does not lead to the prices below it"));
+    std::uint64_t* const content =
+        std::find_if(s.content_index, s.content_index + s.geometry.content_index, [](auto w) { return w != 0; });
+    CHECK_THAT(said_about(*content, 0), Catch::Contains("the content index does not lead"));
+    auto& time = reinterpret_cast<std::uint64_t&>(s.budget_rings[0].times_ns[1]);
+    CHECK_THAT(said_about(time, 1), Catch::Contains("times of messages are not in order"));
+    CHECK(place.look().audit().violations == std::vector<std::string>{});
+}
+
+TEST_CASE("an audit beside processes that trade all the while takes nothing that they are about to finish for damage",
+          "[damage][inv-8][inv-12]") {
+    SharedConfig config = tight_config();
+    config.capacity = {.orders = 65536, .sessions = 16, .ring_events = 65536, .executions = 65536};
+    config.limits = {{.scope = "firm", .limits = {}}};
+    constexpr std::int64_t kMany = 1'000'000;
+    config.limits[0].limits.max_messages = {LimitValue::Kind::value, kMany};
+    config.limits[0].limits.max_same_content = {LimitValue::Kind::value, kMany};
+    config.limits[0].limits.max_same_direction = {LimitValue::Kind::value, kMany};
+    config.limits[0].limits.window_ms = {LimitValue::Kind::value, 10};
+    const TempRegistry place(config);
+    constexpr int kWriters = 3, kOrders = 16'000;
+    Shared<std::atomic<int>> finished;
+    std::vector<Child> writers;
+    for (int w = 1; w <= kWriters; ++w)
+        writers.emplace_back([&place, &finished, w] {
+            const std::string name = "s" + std::to_string(w);
+            Registry registry = place.attach(name);
+            Random random(static_cast<std::uint64_t>(w));
+            OrderRequest order;
+            order.account = registry.account("A1");
+            order.instrument = registry.instrument("ES");
+            for (int i = 0; i < kOrders; ++i) {
+                const std::string id = name + "-" + std::to_string(i);
+                order.id = id;
+                order.side = random.percent(50) ? Side::buy : Side::sell;
+                order.quantity = lots(static_cast<int>(random.between(1, 9)));
+                order.price = Price{points(4800).value + (order.side == Side::buy ? -1 : 1) * random.between(1, 5) * kTick};
+                static_cast<void>(registry.check_and_register(order));
+                OrderEvent end;
+                end.kind = random.percent(50) ? EventKind::filled : EventKind::canceled;
+                end.account = order.account;
+                end.id = id;
+                end.exec_id = "E";
+                end.price = order.price;
+                end.quantity = order.quantity;
+                static_cast<void>(registry.event(end));
+                // So that somebody is always about to begin, and sometimes nobody is there.
+                if (i % 64 == 0) ::usleep(200);
+            }
+            ++*finished;
+        });
+    const Reader reader = place.look();
+    int audits = 0, complete = 0;
+    std::string wrong;
+    do {
+        const AuditView audit = reader.audit();
+        ++audits;
+        complete += audit.complete ? 1 : 0;
+        if (!audit.violations.empty()) wrong = audit.violations.front();
+    } while (wrong.empty() && *finished < kWriters);
+    for (Child& writer : writers) CHECK(writer.wait().left_with(0));
+    std::printf("audits beside %d writers: %d, %d of them saw everything, %llu orders\n", kWriters, audits, complete,
+                static_cast<unsigned long long>(reader.status().orders_total));
+    CHECK(wrong.empty());
+    CHECK(complete > 0);
+    const AuditView last = reader.audit();
+    CHECK(last.violations == std::vector<std::string>{});
+    CHECK(last.complete);
+}
+
+TEST_CASE("a record that arithmetic or a lookup under the lock rests on and that was written over is poison, not a crash",
+          "[damage][inv-12]") {
+    const auto call = GENERATE(0, 1, 2, 3, 4, 5, 6, 7, 8);
+    const TempRegistry place(tight_config());
+    Registry registry = place.attach("s1");
+    OrderRequest order;
+    order.id = "A";
+    order.account = registry.account("A1");
+    order.instrument = registry.instrument("ES");
+    order.side = Side::buy;
+    order.price = points(4800);
+    order.quantity = lots(1);
+    REQUIRE(registry.check_and_register(order).accepted());
+    LiveSegment live(place, segment::Access::read_write);
+    core::State& s = live.state();
+    layout::OrderIdentity& identity = s.orders[0].identity;
+    OrderEvent fill;
+    fill.kind = EventKind::filled;
+    fill.account = order.account;
+    fill.id = "A";
+    fill.exec_id = "E1";
+    fill.price = points(4800);
+    fill.quantity = lots(1);
+    ReplaceRequest amend;
+    amend.account = order.account;
+    amend.id = "A";
+    amend.new_id = "C";
+    amend.quantity = lots(2);
+    Verdict verdict;
+    CAPTURE(call);
+    order.id = "B";
+    switch (call) {
+        case 0: s.instrument_records[0].tick = 0, verdict = registry.check_and_register(order); break;
+        case 1: s.instrument_records[0].lot = -1, verdict = registry.check_and_register(order); break;
+        case 2: s.instrument_records[0].factor_scale = 30, verdict = registry.check_and_register(order); break;
+        case 3: s.instrument_records[0].tick = 0, verdict = registry.event(fill); break;
+        case 4: identity.head = 0x7FFF'FFFF, verdict = registry.event(fill); break;
+        case 5: identity.strategy = 0x7FFF, verdict = registry.event(fill); break;
+        case 6: identity.instrument = 0x7FFF'FFFF, verdict = registry.cancel_requested(order.account, "A"); break;
+        case 7:
+            for (layout::OrderState& state : s.orders[0].state.copy) state.last_alias = 0x7FFF'FFFF;
+            verdict = registry.replace_requested(amend);
+            break;
+        default:
+            s.instrument_records[0].lot = 0;
+            verdict = registry.register_batch(std::array{order}, true).front();
+            break;
+    }
+    CHECK(verdict.reason == DenyReason::poisoned);
+    CHECK(verdict.result == (call >= 3 && call <= 5 ? Result::not_booked : Result::denied));
+    CHECK(place.look().status().poisoned);
 }
 
 TEST_CASE("who only reads has the segment mapped read-only", "[inv-8]") {
@@ -355,6 +525,31 @@ TEST_CASE(
     for (int i = 0; i < 40; ++i) CHECK(reader.find(reader.account("A1"), "O-" + std::to_string(i), order));
     CHECK_FALSE(reader.find(reader.account("A1"), "late", order));
     CHECK(reader.exposure({ScopeKind::firm}).open_buy_quantity == lots(40));
+}
+
+TEST_CASE("the snapshotter finds by itself what was written over an index that no record of the journal tells of",
+          "[damage][persist][inv-12]") {
+    const PersistedRegistry place;
+    Child host = place.host();
+    Registry trader = Registry::open(place.name(), place.durable_process("s1", 10'000'000'000));
+    OrderRequest order;
+    order.id = "O-1";
+    order.account = trader.account("A1");
+    order.instrument = trader.instrument("ES");
+    order.side = Side::buy;
+    order.price = points(4800);
+    order.quantity = lots(1);
+    REQUIRE(trader.check_and_register(order).durability == Durability::durable);
+    LiveSegment live(place, segment::Access::read_write);
+    std::uint64_t* const begin = live.state().order_index;
+    std::uint64_t* const end = begin + live.state().geometry.order_index;
+    std::uint64_t* const word = std::find_if(begin, end, [](std::uint64_t seen) { return seen != 0; });
+    REQUIRE(word != end);
+    *word = 0;
+    wait_until([&] { return place.log().find("riskctl recover") != std::string::npos; });
+    CHECK_THAT(place.log(), Catch::Contains("audit: order slot 0: the index does not lead to id O-1"));
+    CHECK(trader.reader().status().poisoned);
+    host.kill_and_reap();
 }
 
 }  // namespace riskreg::test

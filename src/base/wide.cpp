@@ -6,8 +6,6 @@ namespace riskreg::base {
 
 namespace {
 
-constexpr std::uint32_t kMaxScale = 29;   // of a NotionalFactor
-
 constexpr auto kPowersOfTen = [] {
     std::array<Uint128, kMaxScale + 1> powers{};
     powers[0] = 1;

@@ -34,12 +34,13 @@ struct NotionalFactor {
     std::uint64_t numerator = 1;
     std::uint32_t scale = 11;
 };
+inline constexpr std::uint32_t kMaxScale = 29;   ///< of a NotionalFactor
 
 /// The factor of an instrument; nullopt when multiplier · fx has more significant digits than 64 bits hold.
 [[nodiscard]] std::optional<NotionalFactor> notional_factor(std::int64_t multiplier_e9, std::int64_t fx_e9) noexcept;
 
 /// |price| · quantity · multiplier · fx in units of 1e-6, rounded away from zero, exact.
-/// nullopt on overflow of the result. Requires quantity ≥ 0.
+/// nullopt on overflow of the result. Requires quantity ≥ 0 and factor.scale ≤ kMaxScale.
 [[nodiscard]] std::optional<std::int64_t> notional(std::int64_t price, std::int64_t quantity,
                                                    const NotionalFactor& factor) noexcept;
 

@@ -4,9 +4,8 @@
 
 #include "base/decimal.hpp"
 #include "base/wide.hpp"
-#include "core/book.hpp"
-#include "core/content.hpp"
 #include "core/decide.hpp"
+#include "core/derived.hpp"
 #include "core/genesis.hpp"
 #include "core/index.hpp"
 #include "core/order_view.hpp"
@@ -53,7 +52,9 @@ public:
         check_controls();
         check_budgets();
         check_index_counts();
-        if (state_.keeps_derived) check_derived();
+        // What is derived from records that are not right is not right either.
+        if (state_.keeps_derived && report_.clean())
+            check_derived(state_, [this](const std::string& wrong) { violation(wrong); });
         return finish();
     }
 
@@ -417,12 +418,6 @@ private:
         }
     }
 
-    /// What decide looks things up in.
-    void check_derived() {
-        if (const char* wrong = check_content(state_); wrong != nullptr) violation("content: ", wrong);
-        if (const std::string wrong = check_books(state_); !wrong.empty()) violation("books: ", wrong);
-    }
-
     void check_index_counts() {
         const auto count = [](const std::uint64_t* words, std::uint32_t size) {
             return static_cast<std::uint64_t>(std::count_if(words, words + size, [](std::uint64_t w) { return w != 0; }));
@@ -447,5 +442,14 @@ private:
 }  // namespace
 
 AuditReport audit(const State& state) { return Auditor(state).run(); }
+
+AuditReport audit_live(const State& live, State& copy) {
+    AuditReport report = audit(copy);
+    if (!report.clean()) return report;
+    report.complete = check_derived(live, copy, [&](const std::string& wrong) {
+        if (report.violations.size() < kMaxViolations) report.violations.push_back(wrong);
+    });
+    return report;
+}
 
 }  // namespace riskreg::core

@@ -16,6 +16,7 @@ struct AuditReport {
     std::uint64_t executions = 0;
     std::uint64_t quarantined = 0;
     std::uint64_t rows = 0;
+    bool complete = true;                  ///< false: what is derived was not looked at in full
     [[nodiscard]] bool clean() const noexcept { return violations.empty(); }
 };
 
@@ -23,5 +24,9 @@ inline constexpr std::size_t kMaxViolations = 100;
 
 /// Needs tables at rest: under the lock, or a consistent copy. Linear in orders, executions and rows.
 [[nodiscard]] AuditReport audit(const State& state);
+
+/// The same for tables that others write meanwhile, without a lock: of `copy`, which is a consistent copy of `live`, and of what
+/// is derived in `live` itself. `copy` goes on with `live`.
+[[nodiscard]] AuditReport audit_live(const State& live, State& copy);
 
 }  // namespace riskreg::core

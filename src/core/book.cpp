@@ -1,9 +1,8 @@
 #include "core/book.hpp"
 
 #include <cstring>
-#include <map>
-#include <tuple>
 
+#include "core/derived.hpp"
 #include "core/overlay.hpp"
 
 namespace riskreg::core {
@@ -115,6 +114,9 @@ inline BookNode* take_node(State& state, std::uint64_t owner, std::int64_t key, 
     return &node;
 }
 
+/// Whether a link of a list of tops leads to one; 0 is its end, and so is what leads out of the table.
+bool leads_on(const State& state, std::uint64_t link) noexcept { return link - 1 < state.geometry.book_nodes; }
+
 std::uint64_t bit_of(std::int64_t child_key) noexcept { return 1ULL << (static_cast<std::uint64_t>(child_key) & 63U); }
 std::int64_t up(BookKey key, unsigned level) noexcept { return key >> (kChildBits * level); }
 
@@ -124,7 +126,8 @@ void link_top(State& state, std::uint32_t side, BookNode& node) noexcept {
     const auto number = static_cast<std::uint64_t>(&node - state.book_nodes) + 1;
     std::uint64_t* link = &state.book_heads[side];
     std::uint32_t steps = 0;
-    for (std::uint64_t at = load_relaxed(*link); at != 0 && ++steps < state.geometry.book_nodes; at = load_relaxed(*link)) {
+    for (std::uint64_t at = load_relaxed(*link); leads_on(state, at) && ++steps < state.geometry.book_nodes;
+         at = load_relaxed(*link)) {
         if (at == number) return;
         BookNode& other = state.book_nodes[at - 1];
         if (buy ? other.key < node.key : other.key > node.key) break;
@@ -211,7 +214,8 @@ bool incoming_key(const State& state, const PricedOrder& order, BookKey& key) no
 
 void prefetch_books(const State& state, std::uint32_t account, const PricedOrder& order) noexcept {
     BookKey key = 0;
-    if (!keeps_books(state) || !incoming_key(state, order, key)) return;
+    if (!keeps_books(state) || !is_sound(state.instrument_records[order.instrument]) || !incoming_key(state, order, key))
+        return;
     const std::uint32_t book = side_of(state, account, order.instrument, order.side);
     __builtin_prefetch(&state.book_heads[book ^ 1U], 0, 3);
     for (unsigned level = 0; level <= kTop; ++level)
@@ -222,7 +226,7 @@ bool best_key(const State& state, std::uint32_t account, std::uint32_t instrumen
     const std::uint32_t book = side_of(state, account, instrument, side);
     const BookNode* node = nullptr;
     std::uint32_t steps = 0;
-    for (std::uint64_t at = load_relaxed(state.book_heads[book]); at != 0 && ++steps < state.geometry.book_nodes;
+    for (std::uint64_t at = load_relaxed(state.book_heads[book]); leads_on(state, at) && ++steps < state.geometry.book_nodes;
          at = load_relaxed(node->next)) {
         node = &state.book_nodes[at - 1];
         if (load_relaxed(node->bitmap) != 0) break;
@@ -246,7 +250,7 @@ namespace {
 /// Walks no further than is allowed, so it costs no more where there are too many.
 bool has_room_for_top(const State& state, std::uint32_t book) noexcept {
     std::uint32_t tops = 0;
-    for (std::uint64_t at = load_relaxed(state.book_heads[book]); at != 0 && tops < kMostTops; ++tops)
+    for (std::uint64_t at = load_relaxed(state.book_heads[book]); leads_on(state, at) && tops < kMostTops; ++tops)
         at = load_relaxed(state.book_nodes[at - 1].next);
     return tops < kMostTops;
 }
@@ -321,42 +325,92 @@ void rebuild_books(State& state) noexcept {
     });
 }
 
-std::string check_books(const State& state) {
-    if (!keeps_books(state) || state.status->book_overflow != 0) return {};
-    std::map<std::pair<std::uint32_t, BookKey>, std::uint64_t> expected;
-    each_live_key(state, [&](std::uint32_t book, BookKey key) { ++expected[{book, key}]; });
-    const auto name = [](std::uint32_t book, BookKey key) {
-        return "book side " + std::to_string(book) + ", price of " + std::to_string(key) + " ticks";
-    };
-    std::uint64_t counted = 0;
-    for (std::uint32_t at = 0; at < state.geometry.book_nodes; ++at) {
-        const BookNode& node = state.book_nodes[at];
-        if (node.owner == 0 || node.owner == kTaken || (node.owner & 3U) != 0) continue;
-        const std::uint64_t count = node.count.newest().count;
-        if (count == 0) continue;
-        const auto book = static_cast<std::uint32_t>((node.owner >> 2) - 1);
-        const auto found = expected.find({book, node.key});
-        if (found == expected.end() || found->second != count)
-            return name(book, node.key) + ": holds " + std::to_string(count) + " orders, not " +
-                   std::to_string(found == expected.end() ? 0 : found->second);
-        ++counted;
+namespace {
+
+/// What a node has below it: orders at its price, or children.
+std::uint64_t content_of(const BookNode& node, unsigned level) noexcept {
+    return level == 0 ? node.count.newest().count : load_relaxed(node.bitmap);
+}
+
+std::string name_of(std::uint32_t book, unsigned level, BookKey key) {
+    if (level != 0)
+        return "book side " + std::to_string(book) + ", level " + std::to_string(level) + ", " + std::to_string(key);
+    return "book side " + std::to_string(book) + ", price of " + std::to_string(key) + " ticks";
+}
+
+/// What is found at `key` in the tables that were made anew.
+std::uint64_t expected_at(const State& anew, std::uint64_t owner, BookKey key) noexcept {
+    const Node found = find_node(anew, owner, key);
+    return found.found ? content_of(anew.book_nodes[found.at], static_cast<unsigned>(owner & 3U)) : 0;
+}
+
+/// A node of the live tables holds what it should, and is where it is looked for.
+std::string wrong_node(const DerivedCheck& check, std::uint64_t at) {
+    const State& live = check.live();
+    const BookNode& node = live.book_nodes[at];
+    const std::uint64_t owner = load_relaxed(node.owner);
+    if (owner == 0 || owner == kTaken) return {};
+    const std::uint64_t side = (owner >> 2) - 1;
+    const auto level = static_cast<unsigned>(owner & 3U);
+    if (side >= live.geometry.book_sides) return "node " + std::to_string(at) + " belongs to no side";
+    const BookKey key = node.key;
+    const std::uint64_t seen = content_of(node, level), expected = expected_at(check.anew(), owner, key);
+    const auto name = [&] { return name_of(static_cast<std::uint32_t>(side), level, key); };
+    if (seen != expected && level == 0)
+        return name() + ": holds " + std::to_string(seen) + " orders, not " + std::to_string(expected);
+    if (seen != expected) return name() + ": does not lead to the prices below it";
+    const bool later = level == 0 && load_relaxed(node.count.newest().seq) > load_relaxed(live.log->applied);
+    if (later) return name() + ": is of an event to come";
+    if (seen == 0) return {};
+    const Node found = find_node(live, owner, key);
+    return found.found && found.at == at ? std::string() : name() + ": is not found";
+}
+
+/// A node that was made anew is there in the live tables, too.
+std::string missing_node(const DerivedCheck& check, std::uint64_t at) {
+    const BookNode& node = check.anew().book_nodes[at];
+    if (node.owner == 0 || node.owner == kTaken) return {};
+    const auto level = static_cast<unsigned>(node.owner & 3U);
+    if (content_of(node, level) == 0 || find_node(check.live(), node.owner, node.key).found) return {};
+    return name_of(static_cast<std::uint32_t>((node.owner >> 2) - 1), level, node.key) + ": is in no book";
+}
+
+/// The tops of a side that have prices below them. `wrong` when the list is not one, best first.
+std::uint64_t count_tops(const State& state, std::uint32_t side, bool& wrong) noexcept {
+    const bool buy = (side & 1U) == 0;
+    const BookNode* before = nullptr;
+    std::uint64_t tops = 0;
+    std::uint64_t at = load_relaxed(state.book_heads[side]);
+    for (; leads_on(state, at); at = load_relaxed(before->next)) {
+        const BookNode& node = state.book_nodes[at - 1];
+        const bool ordered = before == nullptr || (buy ? node.key < before->key : node.key > before->key);
+        if (!ordered || load_relaxed(node.owner) != owner_of(side, kTop)) return wrong = true, tops;
+        tops += load_relaxed(node.bitmap) != 0 ? 1U : 0U;
+        before = &node;
     }
-    if (counted != expected.size()) return "a price of live orders is in no book";
-    std::map<std::uint32_t, BookKey> best;
-    for (const auto& [at, count] : expected) {
-        const bool buy = (at.first & 1U) == 0;
-        const auto [entry, fresh] = best.emplace(at.first, at.second);
-        if (!fresh) entry->second = buy ? std::max(entry->second, at.second) : std::min(entry->second, at.second);
-    }
-    for (std::uint32_t book = 0; book < state.geometry.book_sides; ++book) {
-        BookKey key = 0;
-        const std::uint32_t pair = book / 2;
-        const bool any = best_key(state, pair / state.geometry.instruments, pair % state.geometry.instruments,
-                                  (book & 1U) == 0 ? Side::buy : Side::sell, key);
-        const auto wanted = best.find(book);
-        if (any != (wanted != best.end()) || (any && key != wanted->second)) return name(book, key) + ": not its best price";
-    }
-    return {};
+    wrong = at != 0;
+    return tops;
+}
+
+std::string wrong_list(const DerivedCheck& check, std::uint64_t side) {
+    const auto book = static_cast<std::uint32_t>(side);
+    bool wrong = false, never = false;
+    const std::uint64_t seen = count_tops(check.live(), book, wrong);
+    if (!wrong && seen == count_tops(check.anew(), book, never)) return {};
+    return "book side " + std::to_string(side) + ": its list does not lead from the best price to the worst";
+}
+
+/// Full, a table does not hold every price; new orders are refused then.
+bool is_whole(const State& state) noexcept { return load_relaxed(state.status->book_overflow) == 0; }
+
+}  // namespace
+
+void check_books(DerivedCheck& check) {
+    const State& live = check.live();
+    if (!keeps_books(live) || !is_whole(live) || !is_whole(check.anew())) return;
+    check.each(live.geometry.book_nodes, [&](std::uint64_t at) { return wrong_node(check, at); });
+    check.each(live.geometry.book_nodes, [&](std::uint64_t at) { return missing_node(check, at); });
+    check.each(live.geometry.book_sides, [&](std::uint64_t side) { return wrong_list(check, side); });
 }
 
 bool deny_full_books(const State& state, Decision& out) noexcept {

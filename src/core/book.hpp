@@ -60,8 +60,9 @@ void move_in_books(State& state, std::uint64_t seq, std::uint32_t account, std::
 /// Makes all books anew from the orders. Nobody else may use the tables meanwhile.
 void rebuild_books(State& state) noexcept;
 
-/// Empty, or how the books differ from the orders.
-[[nodiscard]] std::string check_books(const State& state);
+/// Reports how the live books differ from the orders.
+class DerivedCheck;
+void check_books(DerivedCheck& check);
 
 /// The refusal of what finds no room in the books (check 12). Always true.
 bool deny_full_books(const State& state, Decision& out) noexcept;

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "base/wide.hpp"
-#include "core/decide.hpp"
+#include "core/decide_common.hpp"
 
 namespace riskreg::core {
 
@@ -15,7 +15,7 @@ namespace {
 bool has_entities(const State& state, const EventHeader& h) noexcept {
     const Geometry& g = state.geometry;
     return h.account < g.accounts && h.strategy < g.strategies && h.instrument < g.instruments &&
-           (h.side == Side::buy || h.side == Side::sell);
+           (h.side == Side::buy || h.side == Side::sell) && is_sound(state.instrument_records[h.instrument]);
 }
 
 bool is_none_or_below(std::uint32_t slot, std::uint64_t end) noexcept { return slot == kNoSlot || slot < end; }

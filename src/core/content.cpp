@@ -3,6 +3,7 @@
 #include <cstring>
 #include <span>
 
+#include "core/derived.hpp"
 #include "core/overlay.hpp"
 
 namespace riskreg::core {
@@ -212,20 +213,29 @@ void rebuild_content(State& state) noexcept {
         if (is_indexed(state.orders[slot].identity)) index_content(state, static_cast<std::uint32_t>(slot));
 }
 
-const char* check_content(const State& state) noexcept {
-    for (std::uint64_t slot = 0; slot < std::min<std::uint64_t>(state.log->next_order, state.geometry.orders); ++slot) {
-        const OrderIdentity& identity = state.orders[slot].identity;
-        if (!is_indexed(identity)) continue;
-        const Content content = content_of(state, identity);
-        const Place place = find_content(state, content, hash_of(content));
-        if (place.slot == kNoSlot || place.slot < slot)
-            return "the content index does not lead to the newest order of a content";
-        if (identity.content_previous == kNoSlot) continue;
-        if (identity.content_previous >= slot) return "a chain of equal content does not lead back";
-        if (content_of(state, state.orders[identity.content_previous].identity) != content)
-            return "a chain of equal content holds another content";
-    }
-    return nullptr;
+namespace {
+
+std::string wrong_content(const DerivedCheck& check, std::uint64_t slot) {
+    const State& anew = check.anew();
+    const OrderIdentity& identity = anew.orders[slot].identity;
+    if (!is_indexed(identity)) return {};
+    const Content content = content_of(anew, identity);
+    const std::uint64_t hash = hash_of(content);
+    if (find_content(check.live(), content, hash).slot != find_content(anew, content, hash).slot)
+        return "the content index does not lead to the newest order of a content";
+    if (identity.content_previous == kNoSlot) return {};
+    if (identity.content_previous >= slot) return "a chain of equal content does not lead back";
+    if (content_of(anew, anew.orders[identity.content_previous].identity) != content)
+        return "a chain of equal content holds another content";
+    return {};
+}
+
+}  // namespace
+
+void check_content(DerivedCheck& check) {
+    const State& live = check.live();
+    const std::uint64_t orders = std::min<std::uint64_t>(load_relaxed(live.log->next_order), live.geometry.orders);
+    check.each(orders, [&](std::uint64_t slot) { return wrong_content(check, slot); });
 }
 
 }  // namespace riskreg::core

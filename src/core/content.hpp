@@ -28,7 +28,8 @@ void prefetch_newest(const State& state, std::uint64_t hash) noexcept;
 void index_content(State& state, std::uint32_t slot) noexcept;
 /// Makes the index anew from the orders.
 void rebuild_content(State& state) noexcept;
-/// Empty, or what is wrong with it.
-[[nodiscard]] const char* check_content(const State& state) noexcept;
+/// Reports how the live index differs from the orders.
+class DerivedCheck;
+void check_content(DerivedCheck& check);
 
 }  // namespace riskreg::core

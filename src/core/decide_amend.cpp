@@ -15,6 +15,7 @@ bool deny_unknown(const State& state, std::uint32_t account, std::string_view id
     if (!base::is_valid_id(id)) return deny(state, DenyReason::invalid_order_id, out), true;
     const std::uint32_t head = find_head(state, account, id);
     if (head == kNoSlot) return deny(state, DenyReason::unknown_order, out), true;
+    if (!is_sound_order(state, head)) return deny(state, DenyReason::poisoned, out), true;
     life = begin_life(state, head);
     return false;
 }

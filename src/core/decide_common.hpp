@@ -116,6 +116,14 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
     return {record.factor_numerator, record.factor_scale};
 }
 
+/// What arithmetic under the lock rests on, of a record that nobody writes after creation: where a stray pointer of some process
+/// did, the answer is poison, not a crash of one process after the other. The rest of the record is for the audit.
+[[nodiscard]] inline bool is_sound(const layout::InstrumentRecord& i) noexcept {
+    return (i.tick > 0) & (i.lot > 0) & (i.factor_scale <= base::kMaxScale);
+}
+/// The same for the order at `slot` and its instrument.
+[[nodiscard]] bool is_sound_order(const State& state, std::uint32_t slot) noexcept;
+
 /// Check 12: order slots that are left. True when it denied.
 [[nodiscard]] bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& out) noexcept;
 /// The same for new orders, which leave a reserve of executions and quarantine records to facts (architecture.md).
@@ -124,13 +132,13 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
 /// By how much one order's reservation is to grow (checks 7 and 11).
 struct Growth {
     Side side = Side::none;
-    std::int64_t quantity = 0;        // of the reservation
+    std::int64_t quantity = 0;  // of the reservation
     std::int64_t notional = 0;
     std::int64_t order_quantity = 0;  // the (new) total; 0: does not grow, not checked
     std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
-    std::uint32_t orders = 0;         // 1 for a new order
-    layout::ValueDelta values{};      // of the rows, by the worst-case method
-    unsigned unpriced = 0;            // worst case: bit of the pair whose instrument row has no price to value it at
+    std::uint32_t orders = 0;  // 1 for a new order
+    layout::ValueDelta values{};  // of the rows, by the worst-case method
+    unsigned unpriced = 0;  // worst case: bit of the pair whose instrument row has no price to value it at
     [[nodiscard]] bool is_unpriced(std::size_t row) const noexcept { return (unpriced >> row % 3 & 1U) != 0; }
 };
 /// Whether growing the order breaks any limit of RowControl on any row, or overflows a counter: checks 7, 11 and 12 name it.

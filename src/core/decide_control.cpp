@@ -381,6 +381,7 @@ void decide_position(const State& state, const Caller& caller, const PositionReq
     if (request.instrument >= g.instruments) return deny(state, DenyReason::unknown_instrument, out);
     if (request.quantity == 0) return deny(state, DenyReason::invalid_quantity, out);
     if (request.quantity == base::kMinInt64) return deny(state, DenyReason::arithmetic_overflow, out);
+    if (!is_sound(state.instrument_records[request.instrument])) return deny(state, DenyReason::poisoned, out);
     PositionEvent& event = out.event.position;
     event.header = timed_header(state, EventType::position_loaded, caller);
     event.header.account = request.account;
@@ -405,6 +406,8 @@ void decide_mark(const State& state, const Caller& caller, std::uint32_t row, st
     const RowValue& now = state.rows_risk[row].value.newest();
     if ((now.flags & kMarked) != 0 && now.mark == mark)
         return deny(state, DenyReason::not_allowed, {row, 0, 0, Unit::none}, out);
+    if (!is_sound(state.instrument_records[static_cast<std::uint32_t>(scope.instrument)]))
+        return deny(state, DenyReason::poisoned, out);
     const Worth delta = mark_delta(state, static_cast<std::uint32_t>(scope.instrument), row, mark);
     MarkedEvent& event = out.event.marked;
     event.header = timed_header(state, EventType::marked, caller);

@@ -471,6 +471,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
     }
     const bool named = input.kind == EventKind::filled && event.header.account < g.accounts &&
                        event.header.instrument < g.instruments && (input.side == Side::buy || input.side == Side::sell);
+    if (named && !is_sound(state.instrument_records[event.header.instrument])) return deny(state, DenyReason::poisoned, out);
     if (named && !known) {
         event.booked = 1;
         event.delta.position = input.side == Side::buy ? event.quantity : -event.quantity;
@@ -511,6 +512,7 @@ void decide_fact(const State& state, const Caller& caller, const OrderEvent& inp
         if (input.kind == EventKind::timed_out) return deny(state, DenyReason::unknown_order, out);
         return quarantine(state, caller, input, out);
     }
+    if (!is_sound_order(state, head)) return deny(state, DenyReason::poisoned, out);
     Fact fact{state, caller, input, header_of(type_of(input.kind), caller), {}, false};
     if (!input.text.empty()) fact.id = base::make_id(input.text);
     Life life = begin_life(state, head);

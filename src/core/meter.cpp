@@ -1,5 +1,6 @@
 #include "core/meter.hpp"
 
+#include "core/derived.hpp"
 #include "core/overlay.hpp"
 
 namespace riskreg::core {
@@ -274,6 +275,83 @@ bool breaks(const BreakerSlot& slot, Breaker what, std::uint32_t limit, std::int
     if (most <= kBreakerTimes) return window.holds(times.fine_ns[oldest % kBreakerTimes]);
     const std::uint64_t sample = (oldest + kBreakerStride - 1) / kBreakerStride;
     return window.holds(times.coarse_ns[sample % kBreakerTimes]);
+}
+
+namespace {
+
+/// A ring of kept times: how many were kept in it, and from when on they are of the limit that is in force.
+struct KeptTimes {
+    const std::int64_t* times_ns;
+    std::uint64_t size;
+    std::uint64_t kept;
+    std::int64_t since_ns;
+};
+
+/// Whether some of `count` times, from the `first` newest one on, are later than the one that was kept behind them.
+bool are_out_of_order(const State& state, const KeptTimes& ring, std::uint64_t first, std::uint64_t count) noexcept {
+    const auto time_at = [&](std::uint64_t age) {
+        const auto& word = reinterpret_cast<const std::uint64_t&>(ring.times_ns[(ring.kept - 1 - age) % ring.size]);
+        return static_cast<std::int64_t>(load_relaxed(word));
+    };
+    const std::uint64_t end = std::min({first + count, ring.kept, ring.size});
+    if (first >= end) return false;
+    auto newer = first == 0 ? static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns)) : time_at(first - 1);
+    for (std::uint64_t age = first; age < end; ++age) {
+        // What is older is of another limit, or was lost with the memory that a recovery replaced.
+        if (newer <= ring.since_ns) return false;
+        const std::int64_t time = time_at(age);
+        if (time > newer || (ring.since_ns == 0 && time <= 0)) return true;
+        newer = time;
+    }
+    return false;
+}
+
+std::int64_t recovered_at(const State& state) noexcept {
+    return static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns));
+}
+
+constexpr std::uint64_t kTimesAtOnce = 64;
+
+void check_budget(DerivedCheck& check, std::uint32_t row, bool all) {
+    const auto ring_of = [&](const RowMeters& meters) { return all ? meters.all_ring : meters.messages_ring; };
+    const std::uint32_t rings = check.live().geometry.budget_rings;
+    if (ring_of(check.anew().rows_risk[row].meters.newest()) >= rings) return;
+    check.each(kBudgetTimes / kTimesAtOnce, [&](std::uint64_t piece) -> std::string {
+        const RowMeters& meters = check.anew().rows_risk[row].meters.newest();
+        const std::uint32_t ring = ring_of(meters);
+        if (ring >= rings) return {};
+        const std::uint32_t stride = std::max(all ? meters.all_stride : meters.messages_stride, 1U);
+        const std::uint64_t count = all ? meters.all_messages : meters.messages;
+        const KeptTimes kept{check.live().budget_rings[ring].times_ns, kBudgetTimes, by_stride(count + stride - 1, stride),
+                             std::max(meters.since_ns, recovered_at(check.anew()))};
+        if (!are_out_of_order(check.anew(), kept, piece * kTimesAtOnce, kTimesAtOnce)) return {};
+        return "budget ring " + std::to_string(ring) + ": times of messages are not in order";
+    });
+}
+
+std::string wrong_breaker(const DerivedCheck& check, std::uint64_t at) {
+    const State& anew = check.anew();
+    BreakerCounts counts = anew.breakers[at].counts.newest();
+    for (const Breaker what : {Breaker::buys, Breaker::sells, Breaker::rejects}) {
+        const BreakerTimes& times = check.live().breakers[at].times[static_cast<std::size_t>(what) - 1];
+        const std::uint64_t count = counted(counts, what);
+        const KeptTimes fine{times.fine_ns, kBreakerTimes, count, recovered_at(anew)};
+        const KeptTimes coarse{times.coarse_ns, kBreakerTimes, (count + kBreakerStride - 1) / kBreakerStride,
+                               recovered_at(anew)};
+        if (are_out_of_order(anew, fine, 0, kBreakerTimes) || are_out_of_order(anew, coarse, 0, kBreakerTimes))
+            return "breaker " + std::to_string(at) + ": times of executions or rejects are not in order";
+    }
+    return {};
+}
+
+}  // namespace
+
+void check_times(DerivedCheck& check) {
+    for (std::uint32_t row = 0; row < check.anew().geometry.rows() && check.complete(); ++row) {
+        check_budget(check, row, false);
+        check_budget(check, row, true);
+    }
+    check.each(check.anew().geometry.breakers, [&](std::uint64_t at) { return wrong_breaker(check, at); });
 }
 
 }  // namespace riskreg::core

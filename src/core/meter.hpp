@@ -48,6 +48,10 @@ void count_breaker(State& state, const layout::EventHeader& header, layout::Brea
 [[nodiscard]] bool breaks(const layout::BreakerSlot& slot, layout::Breaker what, std::uint32_t limit, std::int64_t window_ns,
                           std::int64_t now_ns) noexcept;
 
+/// Reports kept times that cannot be: later than the one behind them, or than the last event.
+class DerivedCheck;
+void check_times(DerivedCheck& check);
+
 /// How many messages one kept time stands for.
 [[nodiscard]] constexpr std::uint32_t stride_of(std::uint32_t limit) noexcept {
     return limit == 0 ? 1 : (limit - 1) / layout::kBudgetTimes + 1;

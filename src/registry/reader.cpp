@@ -111,7 +111,7 @@ void view_of_order(const core::State& state, std::uint32_t slot, OrderView& view
 bool Reader::find(AccountId account, std::string_view id, OrderView& out) const {
     if (!impl_->usable()) return false;
     const std::uint32_t head = core::find_head(impl_->state(), static_cast<std::uint16_t>(account), id);
-    if (head == kNoSlot) return false;
+    if (head >= impl_->state().geometry.orders) return false;
     view_of_order(impl_->state(), head, out);
     return true;
 }
@@ -499,9 +499,11 @@ core::PrivateState require_copy(const core::State& state) {
 std::uint64_t Reader::digest() const { return core::digest(require_copy(impl_->state()).state); }
 
 AuditView Reader::audit() const {
-    const core::PrivateState copy = require_copy(impl_->state());
-    core::AuditReport report = core::audit(copy.state);
+    core::PrivateState copy = require_copy(impl_->state());
     AuditView view;
+    view.seq = copy.state.log->applied;
+    view.digest = core::digest(copy.state);
+    core::AuditReport report = core::audit_live(impl_->state(), copy.state);
     view.violations = std::move(report.violations);
     view.orders = report.orders;
     view.live = report.live;
@@ -509,8 +511,7 @@ AuditView Reader::audit() const {
     view.executions = report.executions;
     view.quarantined = report.quarantined;
     view.rows = report.rows;
-    view.seq = copy.state.log->applied;
-    view.digest = core::digest(copy.state);
+    view.complete = report.complete;
     return view;
 }
 

@@ -208,6 +208,7 @@ struct Registry::Impl {
 
     /// Counts a refusal and, where the gate admits it, writes its event.
     void refuse(EventType request, const core::NewOrder& order, const core::Caller& who, core::Decision& decision) noexcept {
+        if (decision.verdict.reason == DenyReason::poisoned) return segment::poison(state);
         if (caller.session == kNoSlot) return;
         SessionSlot& slot = state.sessions[caller.session];
         count(slot.denied);
@@ -512,6 +513,9 @@ Verdict Registry::event(const OrderEvent& fact) noexcept {
             if (decision.commit) {
                 impl.perform(decision);
                 if (impl.session) count(impl.state.sessions[who.session].facts);
+            } else if (decision.verdict.reason == DenyReason::poisoned) {
+                segment::poison(impl.state);
+                return refusal(Refused::not_booked, DenyReason::poisoned);
             }
             return decision.verdict;
         }));

@@ -153,21 +153,33 @@ void Replicator::follow_and_verify() {
     const std::uint64_t equal = verifier_->step(records, [this](const std::string& what) { differs(what); });
     store_relaxed(live_.marks->verified, load_relaxed(live_.marks->verified) + equal);
     store_relaxed(live_.marks->verifier_cycles, load_relaxed(live_.marks->verifier_cycles) + verifier_->cycles() - before);
+    // Indexes, books and times of messages are in no record, and so not in the journal either.
+    if (verifier_->cycles() != before && load_relaxed(live_.header->state) == static_cast<std::uint64_t>(SegmentState::ready))
+        static_cast<void>(audit());
 }
 
 void Replicator::differs(const std::string& what) {
     store_relaxed(live_.marks->differences, load_relaxed(live_.marks->differences) + 1);
     host_.alarm.raise(Severity::critical, "the tables differ from what the journal says: " + what);
-    const auto copy = core::copy_consistent(live_);
-    if (!copy) return host_.alarm.raise(Severity::critical, "no consistent copy for an audit could be made");
-    const core::AuditReport report = core::audit(copy->state);
+    switch (audit()) {
+        case Audit::impossible: return host_.alarm.raise(Severity::critical, "no consistent copy for an audit could be made");
+        case Audit::clean: return host_.alarm.raise(Severity::critical, "audit: the tables agree with each other");
+        case Audit::poisoned: return;
+    }
+}
+
+Replicator::Audit Replicator::audit() {
+    auto copy = core::copy_consistent(live_);
+    if (!copy) return Audit::impossible;
+    const core::AuditReport report = core::audit_live(live_, copy->state);
+    if (report.clean()) return Audit::clean;
     for (std::size_t i = 0; i < std::min<std::size_t>(report.violations.size(), 3); ++i)
         host_.alarm.raise(Severity::critical, "audit: " + report.violations[i]);
-    if (report.clean()) return host_.alarm.raise(Severity::critical, "audit: the tables agree with each other");
     // Limits are judged by these tables: from here on refusing is the only answer that is known to be right.
     segment::poison(live_);
     host_.alarm.raise(Severity::critical, "the registry is poisoned: end every process that uses it, then `riskctl recover " +
                                               host_.attachment.name + "` rebuilds it from disk");
+    return Audit::poisoned;
 }
 
 // ---- checkpoints --------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ private:
     void misread(const std::string& why);
     void distrust(const std::string& why);
     void differs(const std::string& what);
+    /// All of the live tables (core/audit.hpp). What contradicts itself is told, and the registry poisoned.
+    enum class Audit : std::uint8_t { clean, impossible, poisoned };
+    Audit audit();
     [[nodiscard]] std::int64_t interval_ns() const noexcept;
     [[nodiscard]] std::int64_t until_due_ns() const noexcept;
 

@@ -222,6 +222,7 @@ int verify(const Common& common) {
         out.begin_object()
             .member("name", common.name)
             .member_bool("clean", clean && !poisoned)
+            .member_bool("complete", view.complete)
             .member_bool("poisoned", poisoned);
         out.member("seq", view.seq).member("orders", view.orders).member("live", view.live).member("ids", view.ids);
         out.member("executions", view.executions).member("quarantined", view.quarantined).member("rows", view.rows);
@@ -235,6 +236,8 @@ int verify(const Common& common) {
                     static_cast<unsigned long long>(view.quarantined), static_cast<unsigned long long>(view.rows),
                     static_cast<unsigned long long>(view.seq), digest);
         for (const std::string& violation : view.violations) std::printf("  %s\n", violation.c_str());
+        if (!view.complete)
+            std::printf("  writers did not pause: books, content index and times of messages were not looked at in full\n");
     }
     if (poisoned) {
         std::fprintf(stderr,
