@@ -216,17 +216,17 @@ TEST_CASE("the audit names times of messages and executions that are not in orde
     const auto& meters = Tables::newest(s.rows_risk[s.geometry.firm_row()].meters);
     REQUIRE(meters.messages >= 3);
     auto& times = s.budget_rings[meters.messages_ring].times_ns;
-    t.require_noticed(times[0], times[1] + 1, "times of messages are not in order");
-    t.require_noticed(times[1], 0, "times of messages are not in order");
-    t.require_noticed(times[meters.messages - 1], static_cast<std::int64_t>(s.log->last_time_ns) + 1, "not in order");
+    t.require_noticed(times[0], times[1] + 1, "times of messages are not those");
+    t.require_noticed(times[1], 0, "times of messages are not those");
+    t.require_noticed(times[meters.messages - 1], static_cast<std::int64_t>(s.log->last_time_ns) + 1, "times of messages");
     std::uint32_t breakers = 0;
     for (std::uint32_t at = 0; at < s.geometry.breakers; ++at) {
         if (Tables::newest(s.breakers[at].counts).buys < 2) continue;
         ++breakers;
         auto& buys = s.breakers[at].times[0];
-        t.require_noticed(buys.fine_ns[0], buys.fine_ns[1] + 1, "times of executions or rejects are not in order");
-        t.require_noticed(buys.fine_ns[1], 0, "times of executions or rejects are not in order");
-        t.require_noticed(buys.coarse_ns[0], -1, "times of executions or rejects are not in order");
+        t.require_noticed(buys.fine_ns[0], buys.fine_ns[1] + 1, "times of executions or rejects are not those");
+        t.require_noticed(buys.fine_ns[1], 0, "times of executions or rejects are not those");
+        t.require_noticed(buys.coarse_ns[0], -1, "times of executions or rejects are not those");
     }
     CHECK(breakers == 1);
 }

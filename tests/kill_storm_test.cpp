@@ -39,21 +39,29 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array kStrategies = {"s1", "s2", "s3", "s4"};
 constexpr std::size_t kTraders = kStrategies.size();
 
-/// Room for a round: ids and executions do not run out, and an audit copies the tables before the ring is lapped.
+/// Room for a round: ids and executions do not run out, and an audit copies the tables before the ring is lapped. Books, content
+/// and messages are kept, so that writers die in the middle of them, too; nothing is refused for them.
 SharedConfig storm_config() {
     SharedConfig config = tiny_config();
     config.capacity.orders = 65536;
     config.capacity.executions = 32768;
     config.capacity.ring_events = 65536;
+    config.self_match = SelfMatch::advise_cancel;
+    constexpr std::int64_t kNever = 1'000'000;
+    for (const auto limit : {&Limits::max_messages, &Limits::max_all_messages, &Limits::max_same_content,
+                             &Limits::max_same_direction, &Limits::max_rejects})
+        config.limits.front().limits.*limit = {LimitValue::Kind::value, kNever};
+    for (const auto window : {&Limits::window_ms, &Limits::content_window_ms})
+        config.limits.front().limits.*window = {LimitValue::Kind::value, 1};
     return config;
 }
 
 /// What a trader tells the world, across its deaths.
 struct Diary {
-    char accepted[kMaxIdBytes + 1];   // the last order that was answered `accepted`
+    char accepted[kMaxIdBytes + 1];  // the last order that was answered `accepted`
     std::uint64_t lives;
     std::uint64_t calls;
-    std::uint64_t lost;               // accepted orders that the next life did not find
+    std::uint64_t lost;  // accepted orders that the next life did not find
     std::uint64_t attached;
 };
 
@@ -211,7 +219,7 @@ void storm(std::chrono::milliseconds length, unsigned seed, Tally& tally) {
         const std::size_t victim = std::uniform_int_distribution<std::size_t>(0, kTraders - 1)(random);
         traders[victim].send(SIGKILL);
         survivor.call();
-        REQUIRE(traders[victim].wait().was_killed());   // a trader that ended by itself could not attach
+        REQUIRE(traders[victim].wait().was_killed());  // a trader that ended by itself could not attach
         ++tally.kills;
         Child again = start(place, victim, (*diaries)[victim]);
         std::destroy_at(&traders[victim]);
@@ -237,7 +245,7 @@ constexpr std::int64_t kSliceNs = 1'000'000;
 /// What a virtual machine takes away without telling: only beyond that a wait is too long. Every excess is printed.
 constexpr std::int64_t kStolenNs = 50'000'000;
 constexpr std::size_t kHosts = 2;
-constexpr std::size_t kMostFiles = 100;   // of a kind, while hosts die: thousands of them do in an hour
+constexpr std::size_t kMostFiles = 100;  // of a kind, while hosts die: thousands of them do in an hour
 
 struct StopTally {
     std::uint64_t rounds = 0, kills = 0, stops = 0, host_kills = 0, host_stops = 0, calls = 0, answered = 0, timed_out = 0;

@@ -220,6 +220,7 @@ TEST_CASE("a segment of another user, build, boot, directory or PID namespace, o
     with(header.layout_hash, header.layout_hash ^ 1U, Errc::foreign, {"layout version"});
     with(header.geometry.orders, header.geometry.orders + 64, Errc::damaged, {"bytes, its header says"});
     with(header.geometry.order_index, header.geometry.order_index - 1, Errc::damaged, {});
+    with(header.geometry.book_sides, header.geometry.book_sides + 2, Errc::damaged, {"tables of sizes that no build makes"});
     with(header.lock_inode, header.lock_inode + 1, Errc::foreign, {"another state directory"});
     with(header.lock_device, header.lock_device + 1, Errc::foreign, {"another state directory"});
     with(header.lock_token[0], header.lock_token[0] ^ 2U, Errc::foreign, {"removed", "create the registry anew"});

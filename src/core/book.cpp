@@ -19,8 +19,10 @@ constexpr std::uint32_t kMostTops = 64;     // of one side: 16 million ticks, an
 constexpr BookKey kMostTicks = std::int64_t{1} << 60;
 
 std::uint32_t side_of(const State& state, std::uint32_t account, std::uint32_t instrument, Side side) noexcept {
-    const std::uint32_t group = state.has_setting(kSelfMatchFirm) ? 0 : account;
-    return (group * state.geometry.instruments + instrument) * 2 + (side == Side::buy ? 0U : 1U);
+    const std::uint32_t of_firm = instrument * 2 + (side == Side::buy ? 0U : 1U);
+    const std::uint32_t of_account = account * state.geometry.instruments * 2 + of_firm;
+    // One group has no more sides than this. The setting says so, too, but can be written over.
+    return of_account < state.geometry.book_sides ? of_account : of_firm;
 }
 
 std::uint64_t owner_of(std::uint32_t side, unsigned level) noexcept { return (side + 1ULL) << 2 | level; }

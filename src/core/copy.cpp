@@ -128,17 +128,21 @@ bool try_copy(State& to, const State& from) {
 
 }  // namespace
 
+bool read_event(const State& live, std::uint64_t seq, Event& event) noexcept {
+    const Event& slot = live.ring_slot(seq);
+    if (load_acquire(slot.header.seq) != seq) return false;
+    for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
+    fence_acquire();
+    return load_relaxed(slot.header.seq) == seq && event.header.checksum == checksum_of(event, seq);
+}
+
 bool catch_up(State& to, const State& from) {
     const std::uint64_t first = to.log->applied;
     const std::uint64_t last = load_acquire(from.log->committed);
     if (last < first || last - first >= from.geometry.ring_events) return false;
     for (std::uint64_t seq = first + 1; seq <= last; ++seq) {
-        const Event& slot = from.ring_slot(seq);
         Event event;
-        if (load_acquire(slot.header.seq) != seq) return false;
-        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
-        fence_acquire();
-        if (load_relaxed(slot.header.seq) != seq || event.header.checksum != checksum_of(event, seq)) return false;
+        if (!read_event(from, seq, event)) return false;
         std::memcpy(to.ring_slot(seq).words, event.words, sizeof event.words);
         apply_to_private(to, event);
     }

@@ -31,6 +31,9 @@ struct PrivateState {
 /// copy is then of some sequence in between. A copy of tables whose day has ended is of the next day.
 [[nodiscard]] bool catch_up(State& copy, const State& live);
 
+/// The event of this sequence, if the ring of `live` still has it, whole. Lock-free.
+[[nodiscard]] bool read_event(const State& live, std::uint64_t seq, layout::Event& event) noexcept;
+
 /// Digest of the canonical form: newest copies in slot order. Equal tables, equal digest, whatever the capacity,
 /// the placement of index words or which of the two copies is the newer (INV-11). What is derived takes no part.
 [[nodiscard]] std::uint64_t digest(const State& state) noexcept;

@@ -51,6 +51,7 @@ private:
 
 bool check_derived(const State& live, State& copy, const std::function<void(std::string)>& report) {
     rebuild_derived(copy);
+    rebuild_times(copy, live);
     return compare(live, copy, report);
 }
 

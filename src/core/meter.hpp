@@ -48,7 +48,9 @@ void count_breaker(State& state, const layout::EventHeader& header, layout::Brea
 [[nodiscard]] bool breaks(const layout::BreakerSlot& slot, layout::Breaker what, std::uint32_t limit, std::int64_t window_ns,
                           std::int64_t now_ns) noexcept;
 
-/// Reports kept times that cannot be: later than the one behind them, or than the last event.
+/// Gives a copy the times of messages and executions whose events the log of `live` still holds.
+void rebuild_times(State& copy, const State& live);
+/// Reports kept times that are not those of their events; where those are gone, times later than the one that was kept next.
 class DerivedCheck;
 void check_times(DerivedCheck& check);
 

@@ -21,6 +21,11 @@ enum class EventType : std::uint16_t {
 };
 // clang-format on
 
+/// Events in the life of an order that is known: LifeEvent.
+[[nodiscard]] constexpr bool is_life(EventType type) noexcept {
+    return type >= EventType::acked && type <= EventType::timed_out;
+}
+
 enum EventFlag : std::uint8_t {
     kBatchEnd = 1,        ///< last event of an all-or-none batch
     kNoChange = 2,        ///< audit only: late, repeated or contradicting report; no record is written

@@ -182,7 +182,9 @@ bool is_sound(const Geometry& g) noexcept {
     const std::uint64_t owners = std::uint64_t{g.accounts} + g.strategies;
     const bool countable =
         owners < (1U << 31) && g.instruments < (1U << 31) && 1 + owners + g.instruments + owners * g.instruments == g.rows();
-    return countable && holds_twice(g.order_index, g.orders) && holds_twice(g.execution_index, g.executions) &&
+    const std::uint64_t sides = 2ULL * g.instruments;   // of one group
+    const bool grouped = g.book_sides == 1 || g.book_sides == sides || g.book_sides == sides * g.accounts;
+    return countable && grouped && holds_twice(g.order_index, g.orders) && holds_twice(g.execution_index, g.executions) &&
            holds_twice(g.quarantine_index, g.quarantine) && std::has_single_bit(g.content_index) &&
            std::has_single_bit(g.book_nodes) && std::has_single_bit(g.ring_events);
 }
