@@ -199,16 +199,6 @@ bool deny_log_room(const State& state, const RowsNow& now, Intent intent, Side s
     return deny(state, down ? DenyReason::journal_down : DenyReason::journal_backlog, compared, out), true;
 }
 
-bool is_sound_order(const State& state, std::uint32_t slot) noexcept {
-    const Geometry& g = state.geometry;
-    const std::uint64_t taken = std::min<std::uint64_t>(load_relaxed(state.log->next_order), g.orders);
-    if (slot >= taken) return false;
-    const OrderIdentity& i = state.orders[slot].identity;
-    const bool exists = (i.kind == SlotKind::order) & (i.account < g.accounts) & (i.strategy < g.strategies) &
-                        (i.instrument < g.instruments) & ((i.side == Side::buy) | (i.side == Side::sell));
-    return exists && state.orders[slot].state.newest().last_alias < taken && is_sound(state.instrument_records[i.instrument]);
-}
-
 bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept {
     if (!is_sound(state.instrument_records[order.instrument])) [[unlikely]]
         return deny(state, DenyReason::poisoned, out), true;
