@@ -223,7 +223,7 @@ struct Outcome {
     char region[32];
     Notice notice;
     bool unlike_the_model;      // and nobody noticed
-    bool poisoned;              // a call said so
+    bool poisoned;              // a call said so, or that the session is fenced
     bool wrong_acceptance;      // before any call said that something is wrong
     bool other_answer;          // a refusal or a state that the model does not have
     bool finished;
@@ -252,7 +252,8 @@ void live_through(std::uint64_t seed, bool tell, Outcome& out) {
 
     for (int i = 0; i < kCallsAfter && !out.wrong_acceptance && !out.poisoned && !out.other_answer; ++i) {
         const Trading::Answers both = trading.step();
-        out.poisoned = both.core.reason == DenyReason::poisoned;
+        // A session whose mutex was written over counts as dead: nothing that it asks for is done any more.
+        out.poisoned = both.core.reason == DenyReason::poisoned || both.core.reason == DenyReason::fenced;
         out.wrong_acceptance = both.core.accepted() && !both.model.accepted();
         out.other_answer = !out.poisoned && !out.wrong_acceptance && !differences(both.core, both.model).empty();
         if (tell && (out.wrong_acceptance || out.other_answer))
@@ -318,8 +319,8 @@ TEST_CASE("random bytes in the tables are noticed by the next audit, and hardly 
         n(t.runs), n(t.audit), n(t.replay), n(t.at_once), n(t.harmless), n(t.unnoticed), n(t.ended), n(t.poisoned),
         n(t.refused), n(t.wrong));
     CAPTURE(unnoticed, ended);
-    CHECK(t.audit > 0);
-    CHECK(t.replay > 0);
+    if (!seeds.one) CHECK(t.audit > 0);
+    if (!seeds.one) CHECK(t.replay > 0);
     CHECK(t.unnoticed == 0);
     CHECK(t.wrong * 100 <= t.runs);
 }
