@@ -462,6 +462,7 @@ TEST_CASE("a record that arithmetic or a lookup under the lock rests on and that
             verdict = registry.register_batch(std::array{order}, true).front();
             break;
     }
+    CHECK(place.look().crossing_orders(order).empty());
     CHECK(verdict.reason == DenyReason::poisoned);
     CHECK(verdict.result == (call >= 3 && call <= 5 ? Result::not_booked : Result::denied));
     CHECK(place.look().status().poisoned);

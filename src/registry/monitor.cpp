@@ -269,6 +269,7 @@ bool Monitor::write(const Wish& wish, Passed& passed) noexcept {
         case What::loss: core::decide_loss(state_, caller, wish.row, decision); break;
         case What::level: decide_level(wish, caller, decision); break;
     }
+    if (decision.verdict.reason == DenyReason::poisoned) segment::poison(state_);
     if (!decision.commit) return false;
     const AlertEvent alert = decision.event.alert;
     core::perform(state_, decision);

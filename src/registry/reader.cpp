@@ -273,7 +273,8 @@ std::vector<std::string> Reader::crossing_orders(const OrderRequest& request) co
     core::BookKey key = 0;
     std::vector<std::string> ids;
     const bool known = instrument < state.geometry.instruments && request.side != Side::none;
-    if (!known || !core::incoming_key(state, incoming, key)) return ids;
+    if (!known || !core::is_sound(state.instrument_records[instrument]) || !core::incoming_key(state, incoming, key))
+        return ids;
     const bool whole_firm = state.has_setting(kSelfMatchFirm);
     each_live(state, [&](std::uint32_t, const OrderIdentity& i, const OrderState& order) {
         const bool other = i.instrument == instrument && i.side != request.side;
