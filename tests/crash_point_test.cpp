@@ -71,7 +71,7 @@ Aftermath examine(const TempRegistry& place, Registry& next) {
 
 /// A registry of its own for every kill: so the history is the same each time, and so must be the outcome.
 Aftermath kill_once(Witness witness, const Operation& operation, bool perform, std::uint64_t point) {
-    const TempRegistry place;
+    const TempRegistry place(controlled_config());
     std::optional<Registry> next;
     if (witness == Witness::survivor) next.emplace(place.attach());
     const bool finished = run_and_kill(place, operation, perform, point);

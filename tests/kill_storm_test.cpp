@@ -39,20 +39,12 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array kStrategies = {"s1", "s2", "s3", "s4"};
 constexpr std::size_t kTraders = kStrategies.size();
 
-/// Room for a round: ids and executions do not run out, and an audit copies the tables before the ring is lapped. Books, content
-/// and messages are kept, so that writers die in the middle of them, too; nothing is refused for them.
+/// Room for a round: ids and executions do not run out, and an audit copies the tables before the ring is lapped.
 SharedConfig storm_config() {
-    SharedConfig config = tiny_config();
+    SharedConfig config = controlled_config();
     config.capacity.orders = 65536;
     config.capacity.executions = 32768;
     config.capacity.ring_events = 65536;
-    config.self_match = SelfMatch::advise_cancel;
-    constexpr std::int64_t kNever = 1'000'000;
-    for (const auto limit : {&Limits::max_messages, &Limits::max_all_messages, &Limits::max_same_content,
-                             &Limits::max_same_direction, &Limits::max_rejects})
-        config.limits.front().limits.*limit = {LimitValue::Kind::value, kNever};
-    for (const auto window : {&Limits::window_ms, &Limits::content_window_ms})
-        config.limits.front().limits.*window = {LimitValue::Kind::value, 1};
     return config;
 }
 

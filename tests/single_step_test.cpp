@@ -185,7 +185,7 @@ struct Stepped {
 };
 
 Stepped snapshot_every_instruction(const Operation& operation, bool also_the_repairer) {
-    const TempRegistry place;
+    const TempRegistry place(controlled_config());
     const Registry witness = place.attach();   // so that the child attaches and does not adopt
     const LiveSegment live(place, segment::Access::read_only);
     Snapshot last(live), scratch(live);
@@ -225,7 +225,7 @@ struct Kill {
 };
 
 Kill kill_and_examine(const Operation& operation, std::uint64_t nth, Count& count) {
-    const TempRegistry place;
+    const TempRegistry place(controlled_config());
     Registry survivor = place.attach();
     Kill kill;
     kill.finished = !kill_at_instruction(place, operation, nth);

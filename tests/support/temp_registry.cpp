@@ -70,6 +70,18 @@ std::uint64_t digest_of_sessions(const core::State& state) {
 
 SharedConfig tiny_config() { return parse_config(kTinyConfig); }
 
+SharedConfig controlled_config() {
+    SharedConfig config = tiny_config();
+    config.self_match = SelfMatch::advise_cancel;
+    constexpr std::int64_t kNever = 1'000'000;
+    Limits& firm = config.limits.front().limits;
+    for (const auto limit : {&Limits::max_messages, &Limits::max_all_messages, &Limits::max_same_content,
+                             &Limits::max_same_direction, &Limits::max_rejects})
+        firm.*limit = {LimitValue::Kind::value, kNever};
+    for (const auto window : {&Limits::window_ms, &Limits::content_window_ms}) firm.*window = {LimitValue::Kind::value, 1};
+    return config;
+}
+
 TempDir::TempDir() : path_(make_directory()) {}
 
 TempDir::~TempDir() {

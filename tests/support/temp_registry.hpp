@@ -12,6 +12,8 @@ namespace riskreg::test {
 /// Instruments ES and NQ, account A1, strategies s1 … s4 (on_death leave) and `halts` (on_death halt_strategy);
 /// tables so small that an audit takes microseconds; limits on every kind of scope, too wide to be met by accident.
 [[nodiscard]] SharedConfig tiny_config();
+/// The same with books, content, messages and breakers kept, so that a call writes them, too. Nothing is refused for them.
+[[nodiscard]] SharedConfig controlled_config();
 
 /// A fresh directory under $TMPDIR or /tmp, removed with everything in it.
 class TempDir {
