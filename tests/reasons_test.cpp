@@ -1503,6 +1503,14 @@ TEST_CASE("an amount beyond 64 bits is refused, of one order and of a sum", "[re
     passes(desk.buy("O-2", 1, 100));
 }
 
+TEST_CASE("a sum beyond 64 bits of amounts that each have room is more than any limit", "[reasons]") {
+    TradingDesk desk;
+    constexpr std::int64_t large = 60'000'000'000;   // lots; at 100 two thirds of the greatest amount of money
+    desk.limit(kFirm, &Limits::max_gross_notional, money(9'000'000'000'000));
+    passes(desk.buy("O-1", large, 100));
+    CHECK(desk.sell("O-2", large, 100).reason == DenyReason::max_gross_notional);
+}
+
 TEST_CASE("a quantity beyond 64 bits is refused, of orders that are worth nothing, too", "[reasons]") {
     for (const Side side : {Side::buy, Side::sell}) {
         TradingDesk desk;
@@ -1539,6 +1547,14 @@ TEST_CASE("a market order whose price of reservation is beyond 64 bits is refuse
     desk.reference(9'200'000'000);
     refuses(desk.send({.id = "M", .quantity = lots(1), .price = std::nullopt, .type = OrderType::market}),
             DenyReason::arithmetic_overflow);
+    CHECK(desk.registry.state().log->next_order == 0);
+}
+
+TEST_CASE("a live market order whose price of reservation is beyond 64 bits is not taken over", "[reasons]") {
+    TradingDesk desk;
+    desk.reference(9'200'000'000);
+    const Order live{.id = "M", .quantity = lots(1), .price = std::nullopt, .type = OrderType::market};
+    CHECK(desk.registry.load_order(desk.person(0), kS1, live.request()).reason == DenyReason::arithmetic_overflow);
     CHECK(desk.registry.state().log->next_order == 0);
 }
 
