@@ -124,6 +124,16 @@ private:
     std::int64_t ids_ = 0;
 };
 
+OrderRequest one_lot(const Registry& registry) {
+    OrderRequest order;
+    order.account = registry.account("A1");
+    order.instrument = registry.instrument("ES");
+    order.side = Side::buy;
+    order.price = points(4800);
+    order.quantity = lots(1);
+    return order;
+}
+
 // ---- the scribbler ---------------------------------------------------------------------------------------------
 
 struct Region {
@@ -378,9 +388,7 @@ TEST_CASE("an audit beside processes that trade all the while takes nothing that
             const std::string name = "s" + std::to_string(w);
             Registry registry = place.attach(name);
             Random random(static_cast<std::uint64_t>(w));
-            OrderRequest order;
-            order.account = registry.account("A1");
-            order.instrument = registry.instrument("ES");
+            OrderRequest order = one_lot(registry);
             for (int i = 0; i < kOrders; ++i) {
                 const std::string id = name + "-" + std::to_string(i);
                 order.id = id;
@@ -425,13 +433,8 @@ TEST_CASE("a record that arithmetic or a lookup under the lock rests on and that
     const auto call = GENERATE(0, 1, 2, 3, 4, 5, 6, 7, 8);
     const TempRegistry place(tight_config());
     Registry registry = place.attach("s1");
-    OrderRequest order;
+    OrderRequest order = one_lot(registry);
     order.id = "A";
-    order.account = registry.account("A1");
-    order.instrument = registry.instrument("ES");
-    order.side = Side::buy;
-    order.price = points(4800);
-    order.quantity = lots(1);
     REQUIRE(registry.check_and_register(order).accepted());
     LiveSegment live(place, segment::Access::read_write);
     core::State& s = live.state();
@@ -496,12 +499,7 @@ TEST_CASE(
     {
         Child host = place.host();
         Registry trader = Registry::open(place.name(), place.durable_process("s1", 10'000'000'000));
-        OrderRequest order;
-        order.account = trader.account("A1");
-        order.instrument = trader.instrument("ES");
-        order.side = Side::buy;
-        order.price = points(4800);
-        order.quantity = lots(1);
+        OrderRequest order = one_lot(trader);
         for (int i = 0; i < 40; ++i) {
             const std::string id = "O-" + std::to_string(i);
             order.id = id;
@@ -541,13 +539,8 @@ TEST_CASE("the snapshotter finds by itself what was written over an index that n
     const PersistedRegistry place;
     Child host = place.host();
     Registry trader = Registry::open(place.name(), place.durable_process("s1", 10'000'000'000));
-    OrderRequest order;
+    OrderRequest order = one_lot(trader);
     order.id = "O-1";
-    order.account = trader.account("A1");
-    order.instrument = trader.instrument("ES");
-    order.side = Side::buy;
-    order.price = points(4800);
-    order.quantity = lots(1);
     REQUIRE(trader.check_and_register(order).durability == Durability::durable);
     LiveSegment live(place, segment::Access::read_write);
     std::uint64_t* const begin = live.state().order_index;
