@@ -50,10 +50,10 @@ SharedConfig storm_config() {
 
 /// What a trader tells the world, across its deaths.
 struct Diary {
-    char accepted[kMaxIdBytes + 1];  // the last order that was answered `accepted`
+    char accepted[kMaxIdBytes + 1];   // the last order that was answered `accepted`
     std::uint64_t lives;
     std::uint64_t calls;
-    std::uint64_t lost;  // accepted orders that the next life did not find
+    std::uint64_t lost;               // accepted orders that the next life did not find
     std::uint64_t attached;
 };
 
@@ -211,7 +211,7 @@ void storm(std::chrono::milliseconds length, unsigned seed, Tally& tally) {
         const std::size_t victim = std::uniform_int_distribution<std::size_t>(0, kTraders - 1)(random);
         traders[victim].send(SIGKILL);
         survivor.call();
-        REQUIRE(traders[victim].wait().was_killed());  // a trader that ended by itself could not attach
+        REQUIRE(traders[victim].wait().was_killed());   // a trader that ended by itself could not attach
         ++tally.kills;
         Child again = start(place, victim, (*diaries)[victim]);
         std::destroy_at(&traders[victim]);
@@ -237,7 +237,7 @@ constexpr std::int64_t kSliceNs = 1'000'000;
 /// What a virtual machine takes away without telling: only beyond that a wait is too long. Every excess is printed.
 constexpr std::int64_t kStolenNs = 50'000'000;
 constexpr std::size_t kHosts = 2;
-constexpr std::size_t kMostFiles = 100;  // of a kind, while hosts die: thousands of them do in an hour
+constexpr std::size_t kMostFiles = 100;   // of a kind, while hosts die: thousands of them do in an hour
 
 struct StopTally {
     std::uint64_t rounds = 0, kills = 0, stops = 0, host_kills = 0, host_stops = 0, calls = 0, answered = 0, timed_out = 0;

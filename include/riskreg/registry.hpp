@@ -199,8 +199,9 @@ struct AuditView {
     std::uint64_t orders = 0, live = 0, ids = 0, executions = 0, quarantined = 0, rows = 0;
     std::uint64_t seq = 0;
     std::uint64_t digest = 0;
-    bool complete = true;  ///< false: writers never paused long enough, or one died in the middle of an event; books, content
-        ///< index and times of messages were not looked at in full
+    /// False: writers never paused long enough, or one died in the middle of an event; books, content index and times of
+    /// messages were not looked at in full.
+    bool complete = true;
 };
 
 /// Looking only: maps the segment read-only, takes no lock, never delays a writer or a recovery.

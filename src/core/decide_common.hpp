@@ -116,8 +116,8 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
     return {record.factor_numerator, record.factor_scale};
 }
 
-/// What arithmetic under the lock rests on, of a record that nobody writes after creation: where a stray pointer of some process
-/// did, the answer is poison, not a crash of one process after the other. The rest of the record is for the audit.
+/// What arithmetic under the lock rests on, of a record that nobody writes after creation: where a stray pointer of some
+/// process did, the answer is poison, not a crash of one process after the other. The rest of the record is for the audit.
 [[nodiscard]] inline bool is_sound(const layout::InstrumentRecord& i) noexcept {
     return (i.tick > 0) & (i.lot > 0) & (i.factor_scale <= base::kMaxScale);
 }
@@ -132,13 +132,13 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
 /// By how much one order's reservation is to grow (checks 7 and 11).
 struct Growth {
     Side side = Side::none;
-    std::int64_t quantity = 0;  // of the reservation
+    std::int64_t quantity = 0;        // of the reservation
     std::int64_t notional = 0;
     std::int64_t order_quantity = 0;  // the (new) total; 0: does not grow, not checked
     std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
-    std::uint32_t orders = 0;  // 1 for a new order
-    layout::ValueDelta values{};  // of the rows, by the worst-case method
-    unsigned unpriced = 0;  // worst case: bit of the pair whose instrument row has no price to value it at
+    std::uint32_t orders = 0;         // 1 for a new order
+    layout::ValueDelta values{};      // of the rows, by the worst-case method
+    unsigned unpriced = 0;            // worst case: bit of the pair whose instrument row has no price to value it at
     [[nodiscard]] bool is_unpriced(std::size_t row) const noexcept { return (unpriced >> row % 3 & 1U) != 0; }
 };
 /// Whether growing the order breaks any limit of RowControl on any row, or overflows a counter: checks 7, 11 and 12 name it.
