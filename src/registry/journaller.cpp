@@ -5,6 +5,7 @@
 
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
+#include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "persist/recovery.hpp"
 #include "registry/roll.hpp"
@@ -274,15 +275,8 @@ bool Journaller::begin_file() {
 
 Journaller::Read Journaller::read_events(std::uint64_t from, std::uint64_t to) {
     batch_.clear();
-    for (std::uint64_t seq = from; seq <= to; ++seq) {
-        const Event& slot = state_.ring_slot(seq);
-        Event& event = batch_.emplace_back();
-        const bool there = load_acquire(slot.header.seq) == seq;
-        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
-        fence_acquire();
-        if (!there || load_relaxed(slot.header.seq) != seq || event.header.checksum != checksum_of(event, seq))
-            return Read::lapped;
-    }
+    for (std::uint64_t seq = from; seq <= to; ++seq)
+        if (!core::read_event(state_, seq, batch_.emplace_back())) return Read::lapped;
     // A batch that was committed by one store is recovered as a whole or not at all: no block ends inside one.
     while (!batch_.empty() && (batch_.back().header.flags & kBatchMember) != 0) batch_.pop_back();
     return Read::whole;

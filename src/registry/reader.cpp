@@ -591,13 +591,8 @@ std::uint64_t Reader::events(std::uint64_t from, const EventFilter& filter,
     std::uint64_t seq = std::max(from, oldest);
     if (lost != nullptr) *lost = from != 0 && from < oldest ? oldest - std::max(from, kGenesis + 1) : 0;
     for (; seq <= committed; ++seq) {
-        const Event& slot = state.ring_slot(seq);
         Event event;
-        const bool there = load_acquire(slot.header.seq) == seq;
-        for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
-        fence_acquire();
-        const bool whole = there && load_relaxed(slot.header.seq) == seq && event.header.checksum == checksum_of(event, seq);
-        if (!whole) {   // overwritten while we looked, or damaged
+        if (!core::read_event(state, seq, event)) {   // overwritten while we looked, or damaged
             if (lost != nullptr) ++*lost;
             continue;
         }
