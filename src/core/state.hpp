@@ -70,6 +70,11 @@ struct State {
     }
 };
 
+/// What the header says about the segment. An acquire: what was written before it says so is seen.
+[[nodiscard]] inline bool is_in(const State& state, layout::SegmentState wanted) noexcept {
+    return layout::load_acquire(state.header->state) == static_cast<std::uint64_t>(wanted);
+}
+
 /// Events that the journal does not hold yet, as writers last saw it. Under the lock.
 [[nodiscard]] inline std::uint64_t backlog(const State& state) noexcept {
     return layout::load_relaxed(state.log->committed) - layout::load_relaxed(state.status->consumer);

@@ -92,8 +92,7 @@ std::string adopt(core::State& state) {
         return why;
     };
     if (core::ends_the_day(state)) return "its day has ended, and the segment of the next one is gone";
-    if (load_relaxed(state.header->state) != static_cast<std::uint64_t>(SegmentState::ready))
-        return poisoned("it was marked so before");
+    if (!core::is_in(state, SegmentState::ready)) return poisoned("it was marked so before");
     // Who gets a shared lock after we died in the middle must not use half-made mutexes: it sees this word.
     state.header->adopting = 1;
     fence_release();
@@ -226,10 +225,6 @@ void advise(Mapping& mapping, const Header& header) {
     if (!mapping.advise((header.page_options & 1U) != 0, lock_memory) && lock_memory)
         throw Error(Errc::permission, "lock_memory: the host refused to lock " + std::to_string(mapping.size_bytes() >> 20) +
                                           " MiB: raise `ulimit -l`, or set lock_memory to false");
-}
-
-bool is_in(const core::State& state, SegmentState wanted) noexcept {
-    return load_acquire(state.header->state) == static_cast<std::uint64_t>(wanted);
 }
 
 /// One attempt under the lifecycle lock that was granted; nothing when a dead adopter left the segment half adopted and

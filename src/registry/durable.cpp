@@ -28,7 +28,7 @@ private:
 
 /// Nothing more comes to this day's journal from here. Read before `durable`, which its host stores last.
 bool is_left(const core::State& state) noexcept {
-    if (load_acquire(state.header->state) != static_cast<std::uint64_t>(SegmentState::rolled)) return false;
+    if (!core::is_in(state, SegmentState::rolled)) return false;
     const void* host = segment::host_mutex_memory(state);
     return segment::RobustMutex::holder_hint(host) == 0 || segment::RobustMutex::owner_died_hint(host);
 }
@@ -69,7 +69,7 @@ bool request_checkpoint(core::State& state, std::int64_t timeout_ns) noexcept {
     const std::uint64_t mine = __atomic_add_fetch(&wakes.checkpoint_wanted, 1, __ATOMIC_SEQ_CST);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     while (load_acquire(wakes.checkpoint_done) < mine) {
-        const bool rolled = load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
+        const bool rolled = core::is_in(state, SegmentState::rolled);
         if (rolled || segment::monotonic_ns() >= deadline) return false;
         segment::sleep_ns(kSliceNs);
     }

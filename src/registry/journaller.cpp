@@ -59,9 +59,7 @@ IoError Host::open_home(persist::Directory& out) const noexcept {
     return same ? IoError{} : IoError{static_cast<int>(std::errc::no_such_file_or_directory)};
 }
 
-bool Host::is_destroyed() const noexcept {
-    return load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::destroyed);
-}
+bool Host::is_destroyed() const noexcept { return core::is_in(state, SegmentState::destroyed); }
 
 std::int64_t Backoff::next_ns() noexcept {
     const std::int64_t whole = std::min<std::int64_t>(kMs << std::min(attempts_, 12U), 1000 * kMs);
@@ -496,7 +494,7 @@ void Journaller::housekeep() {
 
 void Journaller::watch_surroundings() {
     drop_day_before(host_.attachment);
-    const bool rolled = load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
+    const bool rolled = core::is_in(state_, SegmentState::rolled);
     if (!rolled && !host_.attachment.mapping.is_current() && !segment_lost_) {
         segment_lost_ = true;
         host_.alarm.raise(Severity::critical,

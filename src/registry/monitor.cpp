@@ -77,7 +77,7 @@ void Monitor::run() noexcept {
     while (wait(rest)) {
         // Poisoned, destroyed or rolled: there is nothing here to look after any more.
         rest = kQuietNs;
-        if (load_acquire(state_.header->state) != static_cast<std::uint64_t>(SegmentState::ready)) continue;
+        if (!core::is_in(state_, SegmentState::ready)) continue;
         try {
             if (round()) rest = kRoundNs;
             rest = std::clamp(kShare * (segment::monotonic_ns() - now_ns_), rest, kSlowestNs);

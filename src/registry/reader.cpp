@@ -447,9 +447,7 @@ std::string state_name(const StatusView& view, const ExposureView& firm) {
 
 }  // namespace
 
-bool Reader::is_ready() const noexcept {
-    return impl_->usable() && load_acquire(impl_->state().header->state) == static_cast<std::uint64_t>(SegmentState::ready);
-}
+bool Reader::is_ready() const noexcept { return impl_->usable() && core::is_in(impl_->state(), SegmentState::ready); }
 
 StatusView Reader::status() const {
     const core::State& state = impl_->state();
@@ -484,7 +482,7 @@ namespace {
 
 core::PrivateState require_copy(const core::State& state) {
     auto copy = core::copy_consistent(state);
-    const bool poisoned = load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::poisoned);
+    const bool poisoned = core::is_in(state, SegmentState::poisoned);
     if (!copy && poisoned)
         throw Error(Errc::damaged,
                     "the log is damaged (R3): there is no consistent copy to audit; the bytes are kept for inspection");

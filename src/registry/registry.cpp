@@ -47,9 +47,7 @@ DenyReason reason_of(segment::Entry entry) noexcept {
     }
 }
 
-bool is_rolled(const core::State& state) noexcept {
-    return load_acquire(state.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
-}
+bool is_rolled(const core::State& state) noexcept { return core::is_in(state, SegmentState::rolled); }
 
 bool day_ended(const Verdict& answer) noexcept { return answer.reason == kDayEnded; }
 bool day_ended(const std::vector<Verdict>& answers) noexcept { return !answers.empty() && day_ended(answers.front()); }
@@ -671,7 +669,7 @@ Verdict Registry::load_order(StrategyId strategy, const OrderRequest& order) noe
 Verdict Registry::begin_send(AccountId account, std::string_view id) const noexcept {
     return days_->call([&](Impl& impl) noexcept {
         if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
-        const bool ready = load_acquire(impl.state.header->state) == static_cast<std::uint64_t>(SegmentState::ready);
+        const bool ready = core::is_in(impl.state, SegmentState::ready);
         if (!ready) return refusal(Refused::denied, is_rolled(impl.state) ? kDayEnded : DenyReason::poisoned);
         if (!impl.is_current_session()) return refusal(Refused::denied, DenyReason::fenced);
         return core::decide_begin_send(impl.state, impl.caller, static_cast<std::uint16_t>(account), id);

@@ -154,8 +154,7 @@ void Replicator::follow_and_verify() {
     store_relaxed(live_.marks->verified, load_relaxed(live_.marks->verified) + equal);
     store_relaxed(live_.marks->verifier_cycles, load_relaxed(live_.marks->verifier_cycles) + verifier_->cycles() - before);
     // Indexes, books and times of messages are in no record, and so not in the journal either.
-    if (verifier_->cycles() != before && load_relaxed(live_.header->state) == static_cast<std::uint64_t>(SegmentState::ready))
-        static_cast<void>(audit());
+    if (verifier_->cycles() != before && core::is_in(live_, SegmentState::ready)) static_cast<void>(audit());
 }
 
 void Replicator::differs(const std::string& what) {

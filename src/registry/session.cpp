@@ -185,7 +185,7 @@ Session::Attached Session::attach_under_lock(core::SessionRequest& request) noex
 }
 
 void Session::watch() noexcept {
-    if (load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::rolled)) {
+    if (core::is_in(state_, SegmentState::rolled)) {
         followed_ = followed_ || on_rolled_();
         return;
     }

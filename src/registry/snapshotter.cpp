@@ -49,9 +49,7 @@ void Snapshotter::rest(std::int64_t ns) noexcept {
     for (std::int64_t slept = 0; slept < ns && !stopping_; slept += kMs) segment::sleep_ns(kMs);
 }
 
-bool Snapshotter::day_ended() const noexcept {
-    return load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::rolled);
-}
+bool Snapshotter::day_ended() const noexcept { return core::is_in(state_, SegmentState::rolled); }
 
 void Snapshotter::run() noexcept {
     while (!stopping_ && !day_ended()) {
@@ -71,7 +69,7 @@ void Snapshotter::run() noexcept {
 
 /// Hosts, when it is our turn, until the wish to leave. True when it did.
 bool Snapshotter::look_once() noexcept {
-    if (load_acquire(state_.header->state) == static_cast<std::uint64_t>(SegmentState::destroyed)) return false;
+    if (core::is_in(state_, SegmentState::destroyed)) return false;
     try {
         bool after_death = false;
         const bool ours = try_take_over(after_death);

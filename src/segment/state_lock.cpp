@@ -13,9 +13,6 @@ namespace {
 
 void count(std::uint64_t& word) noexcept { layout::store_relaxed(word, layout::load_relaxed(word) + 1); }
 
-bool is_in(const core::State& state, SegmentState wanted) noexcept {
-    return layout::load_relaxed(state.header->state) == static_cast<std::uint64_t>(wanted);
-}
 bool is_ready(const core::State& state) noexcept { return is_in(state, SegmentState::ready); }
 
 /// Why nobody gets in.
