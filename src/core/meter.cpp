@@ -23,19 +23,6 @@ struct Window {
     }
 };
 
-/// n / stride. A stride of 1 needs no division, and others one of half the length for the first four thousand million messages.
-std::uint64_t by_stride(std::uint64_t n, std::uint32_t stride) noexcept {
-    if (stride == 1) return n;
-    return n >> 32 == 0 ? static_cast<std::uint32_t>(n) / stride : n / stride;
-}
-
-/// One budget: its count, and where the times are that it kept.
-struct Budget {
-    std::uint64_t count;
-    std::uint32_t ring;
-    std::uint32_t stride;  // 0 stands for 1
-};
-
 /// Whether `limit` messages or more lie in the window, `pending` ones of the same batch among them. With a stride the time
 /// asked for may be that of a later message, so the answer errs towards yes.
 inline bool is_used(const State& state, const Budget& budget, std::uint64_t pending, std::uint64_t limit,
@@ -45,18 +32,10 @@ inline bool is_used(const State& state, const Budget& budget, std::uint64_t pend
     const std::uint64_t total = budget.count + pending;
     if (total < limit) return false;
     const std::uint64_t oldest = total - limit;
-    const std::uint32_t stride = std::max(budget.stride, 1U);
+    const std::uint32_t stride = budget.stride();
     const std::uint64_t sample = by_stride(oldest + stride - 1, stride);
     if (sample * stride >= budget.count) return true;
-    const auto& times = state.budget_rings[budget.ring].times_ns;
-    const auto& word = reinterpret_cast<const std::uint64_t&>(times[sample % kBudgetTimes]);
-    return window.holds(static_cast<std::int64_t>(load_relaxed(word)));
-}
-
-void keep_time(std::int64_t (&times)[kBudgetTimes], std::uint64_t count, std::uint32_t stride, std::int64_t time_ns) noexcept {
-    const std::uint64_t sample = by_stride(count, stride);
-    if (sample * stride != count) return;
-    store_relaxed(reinterpret_cast<std::uint64_t&>(times[sample % kBudgetTimes]), static_cast<std::uint64_t>(time_ns));
+    return window.holds(kept_time(state.budget_rings[budget.ring].times_ns, sample));
 }
 
 /// Part of max_all_messages that new orders and amends may use.
@@ -87,12 +66,11 @@ inline unsigned overuse_of(const State& state, const RowsNow& now, std::size_t k
     const bool limits_requests = limits.max_messages != kUnlimitedCount;
     const bool limits_all = limits.max_all_messages != kUnlimitedCount;
     const Window window{now_ns, kMs * limits.window_ms};
-    const std::int64_t since = std::max(meters.since_ns, static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns)));
+    const std::int64_t since = known_since(state, meters);
     // Its counting began less than a window ago: what was sent before is not known.
     if (since != 0 && window.holds(since)) [[unlikely]]
         return (limits_requests ? kRequests : 0U) | (limits_all ? kShare | kAllMessages : 0U);
-    const Budget requests{meters.messages, meters.messages_ring, meters.messages_stride};
-    const Budget all{meters.all_messages, meters.all_ring, meters.all_stride};
+    const Budget requests = budget_of(meters, false), all = budget_of(meters, true);
     unsigned used = 0;
     if (limits_requests && is_used(state, requests, pending, limits.max_messages, window)) used |= kRequests;
     if (!limits_all) return used;
@@ -176,30 +154,26 @@ std::optional<std::uint64_t> messages_in_window(const State& state, std::uint32_
     const RowRiskLimits limits = state.rows_risk[row].limits.read();
     const RowMeters meters = state.rows_risk[row].meters.read();
     const std::uint32_t limit = all ? limits.max_all_messages : limits.max_messages;
-    const std::uint32_t ring = all ? meters.all_ring : meters.messages_ring;
-    if (limit == kUnlimitedCount || ring >= state.geometry.budget_rings) return std::nullopt;
-    const std::int64_t since = std::max(meters.since_ns, static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns)));
+    const Budget budget = budget_of(meters, all);
+    if (limit == kUnlimitedCount || budget.ring >= state.geometry.budget_rings) return std::nullopt;
+    const std::int64_t since = known_since(state, meters);
     const Window window{now_ns, kMs * limits.window_ms};
     if (since != 0 && window.holds(since)) return limit;
-    const std::uint64_t count = all ? meters.all_messages : meters.messages;
-    const std::uint32_t stride = std::max(all ? meters.all_stride : meters.messages_stride, 1U);
-    const std::uint64_t kept = (count + stride - 1) / stride;
+    const std::uint64_t kept = budget.kept();
+    const auto& times = state.budget_rings[budget.ring].times_ns;
     std::uint64_t within = 0;
     for (; within < std::min<std::uint64_t>(kept, kBudgetTimes); ++within) {
-        const auto& word =
-            reinterpret_cast<const std::uint64_t&>(state.budget_rings[ring].times_ns[(kept - 1 - within) % kBudgetTimes]);
-        if (!window.holds(static_cast<std::int64_t>(load_relaxed(word)))) break;
+        if (!window.holds(kept_time(times, kept - 1 - within))) break;
     }
-    return std::min(within * stride, count);
+    return std::min(within * budget.stride(), budget.count);
 }
 
 namespace {
 
 /// One more message in a budget: its time, where one is kept; the count, which says where, follows.
-inline void keep_in_ring(const State& state, std::uint32_t ring, std::uint64_t count, std::uint32_t stride,
-                         std::int64_t time_ns) noexcept {
-    if (!state.keeps_derived || ring >= state.geometry.budget_rings) return;
-    keep_time(state.budget_rings[ring].times_ns, count, std::max(stride, 1U), time_ns);
+inline void keep_in_ring(const State& state, const Budget& budget, std::int64_t time_ns) noexcept {
+    if (!state.keeps_derived || budget.ring >= state.geometry.budget_rings) return;
+    keep_time(state.budget_rings[budget.ring].times_ns, budget.count, budget.stride(), time_ns);
 }
 
 /// Field by field, so that the record goes from one copy to the other in registers.
@@ -207,8 +181,8 @@ inline void count_on_row(State& state, std::uint32_t row, const EventHeader& hea
     Versioned<RowMeters>& meters = state.rows_risk[row].meters;
     const RowMeters& now = meters.newest();
     if (load_relaxed(now.seq) >= header.seq) return;
-    if (request) keep_in_ring(state, now.messages_ring, now.messages, now.messages_stride, header.time_ns);
-    if (any) keep_in_ring(state, now.all_ring, now.all_messages, now.all_stride, header.time_ns);
+    if (request) keep_in_ring(state, budget_of(now, false), header.time_ns);
+    if (any) keep_in_ring(state, budget_of(now, true), header.time_ns);
     RowMeters next{};
     next.messages = now.messages + (request ? 1U : 0U);
     next.all_messages = now.all_messages + (any ? 1U : 0U);
@@ -253,11 +227,8 @@ void count_breaker(State& state, const EventHeader& header, Breaker what) noexce
     slot->counts.update(header.seq, [&](BreakerCounts& next) {
         std::uint64_t& count = counted(next, what);
         BreakerTimes& times = slot->times[static_cast<std::size_t>(what) - 1];
-        const auto keep = [&](std::int64_t& word) {
-            store_relaxed(reinterpret_cast<std::uint64_t&>(word), static_cast<std::uint64_t>(header.time_ns));
-        };
-        if (state.keeps_derived) keep(times.fine_ns[count % kBreakerTimes]);
-        if (state.keeps_derived && count % kBreakerStride == 0) keep(times.coarse_ns[count / kBreakerStride % kBreakerTimes]);
+        if (state.keeps_derived) keep_time(times.fine_ns, count, 1, header.time_ns);
+        if (state.keeps_derived) keep_time(times.coarse_ns, count, kBreakerStride, header.time_ns);
         ++count;
     });
 }

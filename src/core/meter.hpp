@@ -48,6 +48,45 @@ void count_breaker(State& state, const layout::EventHeader& header, layout::Brea
 [[nodiscard]] bool breaks(const layout::BreakerSlot& slot, layout::Breaker what, std::uint32_t limit, std::int64_t window_ns,
                           std::int64_t now_ns) noexcept;
 
+/// n / stride. A stride of 1 needs no division, and others one of half the length for the first four thousand million messages.
+[[nodiscard]] inline std::uint64_t by_stride(std::uint64_t n, std::uint32_t stride) noexcept {
+    if (stride == 1) return n;
+    return n >> 32 == 0 ? static_cast<std::uint32_t>(n) / stride : n / stride;
+}
+
+/// Keeps the time of the message or execution that is number `count`, from 0, where one of every `stride` times is kept.
+template <std::size_t Size>
+inline void keep_time(std::int64_t (&times_ns)[Size], std::uint64_t count, std::uint32_t stride,
+                      std::int64_t time_ns) noexcept {
+    const std::uint64_t sample = by_stride(count, stride);
+    if (sample * stride != count) return;
+    layout::store_relaxed(reinterpret_cast<std::uint64_t&>(times_ns[sample % Size]), static_cast<std::uint64_t>(time_ns));
+}
+
+/// The time in place `sample` of such a ring.
+template <std::size_t Size>
+[[nodiscard]] inline std::int64_t kept_time(const std::int64_t (&times_ns)[Size], std::uint64_t sample) noexcept {
+    return static_cast<std::int64_t>(layout::load_relaxed(reinterpret_cast<const std::uint64_t&>(times_ns[sample % Size])));
+}
+
+/// One budget of a row: what it has counted, and where the times are that it kept.
+struct Budget {
+    std::uint64_t count;
+    std::uint32_t ring;
+    std::uint32_t stored_stride;  // 0 stands for 1
+    [[nodiscard]] std::uint32_t stride() const noexcept { return std::max(stored_stride, 1U); }
+    [[nodiscard]] std::uint64_t kept() const noexcept { return (count + stride() - 1) / stride(); }
+};
+[[nodiscard]] inline Budget budget_of(const layout::RowMeters& meters, bool all) noexcept {
+    if (all) return {meters.all_messages, meters.all_ring, meters.all_stride};
+    return {meters.messages, meters.messages_ring, meters.messages_stride};
+}
+
+/// Since when it is known what a row has sent: its limit began to count, or a recovery lost the times. 0: all of it.
+[[nodiscard]] inline std::int64_t known_since(const State& state, const layout::RowMeters& meters) noexcept {
+    return std::max(meters.since_ns, static_cast<std::int64_t>(layout::load_relaxed(state.status->recovered_ns)));
+}
+
 /// Gives a copy the times of messages and executions whose events the log of `live` still holds.
 void rebuild_times(State& copy, const State& live);
 /// Reports kept times that are not those of their events; where those are gone, times later than the one that was kept next.
