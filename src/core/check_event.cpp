@@ -12,12 +12,6 @@ using namespace layout;
 
 namespace {
 
-bool has_entities(const State& state, const EventHeader& h) noexcept {
-    const Geometry& g = state.geometry;
-    return h.account < g.accounts && h.strategy < g.strategies && h.instrument < g.instruments &&
-           (h.side == Side::buy || h.side == Side::sell) && is_sound(state.instrument_records[h.instrument]);
-}
-
 bool is_none_or_below(std::uint32_t slot, std::uint64_t end) noexcept { return slot == kNoSlot || slot < end; }
 
 /// A new slot is always the next one: slots are never left out.
@@ -52,7 +46,7 @@ bool is_text(const Reason& reason) noexcept { return reason.size <= sizeof reaso
 constexpr std::uint32_t kIdentityFlags = kHasPrice | kHasStopPrice | kContentIndexed | kLoaded;
 
 const char* check_registered(const State& state, const RegisterEvent& e) noexcept {
-    if (!has_entities(state, e.header)) return "registered: an account, strategy or instrument that does not exist";
+    if (!is_sound(state, e.header)) return "registered: an account, strategy or instrument that does not exist";
     if (e.quantity <= 0 || !is_delta(e.delta) || !is_delta(e.values)) return "registered: a quantity that cannot be";
     const bool known = is_metered(e.metered) && e.sets_mark <= 1 && e.identity_flags <= kIdentityFlags;
     if (!known) return "registered: a mark, flag or budget that does not exist";
@@ -82,7 +76,7 @@ const char* check_life(const State& state, const LifeEvent& e) noexcept {
     const OrderIdentity& identity = state.orders[h.order_slot].identity;
     const bool same = identity.kind == SlotKind::order && identity.account == h.account && identity.strategy == h.strategy &&
                       identity.instrument == h.instrument && identity.side == h.side;
-    if (!same || !has_entities(state, h)) return "not the order that its slot holds";
+    if (!same || !is_sound(state, h)) return "not the order that its slot holds";
     if (!is_none_or_next(h.alias_slot, log.next_order, state.geometry.orders)) return "not the next slot for a new id";
     const std::uint64_t ids = log.next_order + (h.alias_slot == kNoSlot ? 0 : 1);
     if (e.after.last_alias >= ids || !is_none_or_below(e.after.pending_alias, ids)) return "an id that is not taken";
@@ -113,7 +107,7 @@ const char* check_denied(const State& state, const DeniedEvent& e) noexcept {
 }
 
 const char* check_quarantined(const State& state, const QuarantineEvent& e) noexcept {
-    if (e.booked != 0 && !has_entities(state, e.header)) return "quarantined: books on what does not exist";
+    if (e.booked != 0 && !is_sound(state, e.header)) return "quarantined: books on what does not exist";
     if (e.quantity < 0 || !is_delta(e.delta) || !is_delta(e.values)) return "quarantined: a quantity that cannot be";
     if (!is_none_or_next(e.slot, state.log->next_quarantine, state.geometry.quarantine)) return "not the next quarantine slot";
     return is_state(e.firm_previous) ? nullptr : "a state that does not exist";

@@ -121,8 +121,19 @@ enum class Intent : std::uint8_t { new_order, amend_up, amend_down };
 [[nodiscard]] inline bool is_sound(const layout::InstrumentRecord& i) noexcept {
     return (i.tick > 0) & (i.lot > 0) & (i.factor_scale <= base::kMaxScale);
 }
-/// The same for the order at `slot` and its instrument.
-[[nodiscard]] bool is_sound_order(const State& state, std::uint32_t slot) noexcept;
+
+/// The account, strategy and instrument that an order, or an event about one, names are there: only then it has rows.
+template <class Named>
+[[nodiscard]] bool has_entities(const State& state, const Named& named) noexcept {
+    const layout::Geometry& g = state.geometry;
+    return (named.account < g.accounts) & (named.strategy < g.strategies) & (named.instrument < g.instruments);
+}
+/// It has a side, too, and its instrument can be calculated with: what decide and apply rest on.
+template <class Named>
+[[nodiscard]] bool is_sound(const State& state, const Named& named) noexcept {
+    return has_entities(state, named) && (named.side == Side::buy || named.side == Side::sell) &&
+           is_sound(state.instrument_records[named.instrument]);
+}
 
 /// Check 12: order slots that are left. True when it denied.
 [[nodiscard]] bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& out) noexcept;

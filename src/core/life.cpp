@@ -7,13 +7,10 @@ namespace riskreg::core {
 using namespace layout;
 
 bool is_sound_order(const State& state, std::uint32_t slot) noexcept {
-    const Geometry& g = state.geometry;
-    const std::uint64_t taken = std::min<std::uint64_t>(load_relaxed(state.log->next_order), g.orders);
+    const std::uint64_t taken = std::min<std::uint64_t>(load_relaxed(state.log->next_order), state.geometry.orders);
     if (slot >= taken) return false;
-    const OrderIdentity& i = state.orders[slot].identity;
-    const bool exists = (i.kind == SlotKind::order) & (i.account < g.accounts) & (i.strategy < g.strategies) &
-                        (i.instrument < g.instruments) & ((i.side == Side::buy) | (i.side == Side::sell));
-    return exists && state.orders[slot].state.newest().last_alias < taken && is_sound(state.instrument_records[i.instrument]);
+    const OrderSlot& order = state.orders[slot];
+    return order.identity.kind == SlotKind::order && is_sound(state, order.identity) && order.state.newest().last_alias < taken;
 }
 
 Life begin_life(const State& state, std::uint32_t slot) noexcept {

@@ -85,6 +85,8 @@ struct Life {
     }
 };
 
+/// Whether a life may begin at `slot`: a head of a chain, with what decide and apply rest on. Anything else was written over.
+[[nodiscard]] bool is_sound_order(const State& state, std::uint32_t slot) noexcept;
 [[nodiscard]] Life begin_life(const State& state, std::uint32_t slot) noexcept;
 
 /// What the fields of `after` reserve: exactly what can still execute, at the higher of the prices that may be
