@@ -4,7 +4,7 @@
 
 #include "base/decimal.hpp"
 #include "base/wide.hpp"
-#include "core/decide.hpp"
+#include "core/decide_common.hpp"
 #include "core/derived.hpp"
 #include "core/genesis.hpp"
 #include "core/index.hpp"
@@ -38,13 +38,28 @@ public:
     explicit Auditor(const State& state) : state_(state), sums_(state.geometry.rows()), totals_(state.geometry.rows()) {}
 
     AuditReport run() {
+        check_records();
+        // What is derived from records that are not right is not right either.
+        if (state_.keeps_derived && report_.clean()) check_derived(state_, reporter());
+        return finish();
+    }
+
+    /// `copy` is the state that this audits, and is brought up to `live`.
+    AuditReport run_beside(const State& live, State& copy) {
+        check_records();
+        if (report_.clean()) report_.complete = check_derived(live, copy, reporter());
+        return finish();
+    }
+
+private:
+    void check_records() {
         check_log();
         check_entities();
-        if (!report_.clean()) return finish();
+        if (!report_.clean()) return;
         check_sessions();
         for (std::uint64_t slot = 0; slot < state_.log->next_order; ++slot) check_slot(static_cast<std::uint32_t>(slot));
         // Whose orders they are leads into the tables of sums: nothing can be summed up, or looked up, behind one that is nobody's.
-        if (strangers_) return finish();
+        if (strangers_) return;
         check_executions();
         check_quarantine();
         check_rows();
@@ -52,13 +67,12 @@ public:
         check_controls();
         check_budgets();
         check_index_counts();
-        // What is derived from records that are not right is not right either.
-        if (state_.keeps_derived && report_.clean())
-            check_derived(state_, [this](const std::string& wrong) { violation(wrong); });
-        return finish();
     }
 
-private:
+    std::function<void(const std::string&)> reporter() {
+        return [this](const std::string& wrong) { violation(wrong); };
+    }
+
     template <class... Parts>
     void violation(Parts&&... parts) {
         if (++found_ > kMaxViolations) return;
@@ -110,16 +124,10 @@ private:
         }
     }
 
-    /// Only then does the order have rows.
-    bool has_entities(const OrderIdentity& identity) const noexcept {
-        const Geometry& g = state_.geometry;
-        return identity.account < g.accounts && identity.strategy < g.strategies && identity.instrument < g.instruments;
-    }
-
     void check_slot(std::uint32_t slot) {
         const OrderIdentity& identity = state_.orders[slot].identity;
         ++report_.ids;
-        if (!has_entities(identity)) {
+        if (!has_entities(state_, identity)) {
             strangers_ = true;
             return violation("order slot ", slot, ": unknown account, strategy or instrument");
         }
@@ -255,7 +263,7 @@ private:
             as_order.strategy = state_.external_strategy();
             as_order.instrument = slot.instrument;
             as_order.side = slot.side;
-            if (!has_entities(as_order)) {
+            if (!has_entities(state_, as_order)) {
                 violation("quarantine slot ", q, ": unknown account or instrument");
                 continue;
             }
@@ -443,13 +451,6 @@ private:
 
 AuditReport audit(const State& state) { return Auditor(state).run(); }
 
-AuditReport audit_live(const State& live, State& copy) {
-    AuditReport report = audit(copy);
-    if (!report.clean()) return report;
-    report.complete = check_derived(live, copy, [&](const std::string& wrong) {
-        if (report.violations.size() < kMaxViolations) report.violations.push_back(wrong);
-    });
-    return report;
-}
+AuditReport audit_live(const State& live, State& copy) { return Auditor(copy).run_beside(live, copy); }
 
 }  // namespace riskreg::core
