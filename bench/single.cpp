@@ -190,7 +190,7 @@ void journal_block_checksum(benchmark::State& bench) {
         benchmark::DoNotOptimize(persist::checksum_of_block(block));
         benchmark::DoNotOptimize(persist::hash_of_block(block));
     }
-    bench.SetBytesProcessed(static_cast<std::int64_t>(bench.iterations() * block.size()));
+    bench.SetBytesProcessed(bench.iterations() * static_cast<std::int64_t>(block.size()));
 }
 BENCHMARK(journal_block_checksum);
 
@@ -239,7 +239,7 @@ void digest_page(benchmark::State& bench) {
     const std::string page(4096, 'x');
     persist::StreamDigest digest{persist::Key{}};
     for (auto _ : bench) digest.add(page);
-    bench.SetBytesProcessed(static_cast<std::int64_t>(bench.iterations() * page.size()));
+    bench.SetBytesProcessed(bench.iterations() * static_cast<std::int64_t>(page.size()));
 }
 BENCHMARK(digest_page);
 
