@@ -164,7 +164,7 @@ public:
 
     void run() {
         board_.ready.fetch_add(1);
-        while (!board_.go.load()) ::sched_yield();
+        wait_until([&] { return board_.go.load(); });
         for (std::uint32_t step = 0; step < round_.steps; ++step) {
             ask(draw());
             let_others_in();
@@ -728,7 +728,7 @@ void print(std::uint64_t rounds, const Coverage& c) {
 TEST_CASE("eight processes at once get the answers and leave the state that the reference model gives in the order of the log",
           "[core][property][processes][inv-4][inv-5][inv-7][inv-11]") {
     const Seeds seeds = seeds_of(setting("RISKREG_ROUNDS", long_form() ? 200 : RISKREG_SANITIZED ? 2 : 6));
-    const std::uint32_t steps = long_form() ? 1500 : 400;
+    const std::uint32_t steps = long_form() ? 4000 : 400;
     Coverage coverage;
     for (std::uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
         const std::string text = run_round(seed, steps, coverage);
