@@ -619,6 +619,10 @@ TEST_CASE("without a headroom for cancels new orders have all of max_all_message
         refuses(desk.buy("O-4", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
         desk.limit(scope, &Limits::cancel_headroom_bps, 6666);
         passes(desk.buy("O-4", 1));
+        desk.limit(scope, &Limits::cancel_headroom_bps, 10'000);
+        desk.limit(scope, &Limits::max_all_messages, 20'000);   // a ten-thousandth of it would be two
+        desk.now += kSecond;
+        refuses(desk.buy("O-5", 1), DenyReason::rate_limit, name + " 1 > 0 messages");
     });
 }
 
