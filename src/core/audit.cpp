@@ -98,7 +98,7 @@ private:
     void check_log() {
         const LogWords& log = *state_.log;
         // Tables that are still being made are not published: no magic yet.
-        const bool published = state_.header->state != static_cast<std::uint64_t>(SegmentState::creating);
+        const bool published = !is_in(state_, SegmentState::creating);
         if (published && state_.header->magic != kMagic) violation("header: magic is damaged");
         if (log.applied != log.committed) violation("INV-3: applied ", log.applied, " differs from committed ", log.committed);
         if (log.next_order > state_.geometry.orders) violation("next_order ", log.next_order, " beyond the table");

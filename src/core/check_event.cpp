@@ -99,10 +99,7 @@ const char* check_life(const State& state, const LifeEvent& e) noexcept {
 /// Only a refusal that some budget counts changes a record.
 const char* check_denied(const State& state, const DeniedEvent& e) noexcept {
     if ((e.metered.messages | e.metered.all_messages) == 0) return nullptr;
-    const EventHeader& h = e.header;
-    const Geometry& g = state.geometry;
-    const bool known =
-        is_metered(e.metered) && h.account < g.accounts && h.strategy < g.strategies && h.instrument < g.instruments;
+    const bool known = is_metered(e.metered) && has_entities(state, e.header);
     return known ? nullptr : "denied: a budget of what does not exist";
 }
 

@@ -107,8 +107,7 @@ void reset_words(State& state) noexcept {
 bool try_copy(State& to, const State& from) {
     reset_words(to);
     copy_static(to, from);
-    if (to.header->state == static_cast<std::uint64_t>(SegmentState::rolled))
-        to.header->state = static_cast<std::uint64_t>(SegmentState::ready);
+    if (is_in(to, SegmentState::rolled)) to.header->state = static_cast<std::uint64_t>(SegmentState::ready);
     // Tables whose day has ended stay as the last event found them: the copy gets that from the log.
     const std::uint64_t applied = load_acquire(from.log->applied);
     const std::uint64_t first = ends_the_day(from) ? load_acquire(from.log->committed) - 1 : applied;

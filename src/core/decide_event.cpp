@@ -469,8 +469,8 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
         if (firm_state(state) < TradingState::reducing_only) event.header.flags |= kFirmReducing;
         event.firm_previous = firm_state(state);
     }
-    const bool named = input.kind == EventKind::filled && event.header.account < g.accounts &&
-                       event.header.instrument < g.instruments && (input.side == Side::buy || input.side == Side::sell);
+    const bool named = input.kind == EventKind::filled && has_entities(state, event.header) &&
+                       (input.side == Side::buy || input.side == Side::sell);
     if (named && !is_sound(state.instrument_records[event.header.instrument])) return deny(state, DenyReason::poisoned, out);
     if (named && !known) {
         event.booked = 1;
