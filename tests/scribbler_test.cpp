@@ -10,7 +10,6 @@
 #include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -426,15 +425,15 @@ TEST_CASE("an audit beside processes that trade all the while takes nothing that
             ++*finished;
         });
     const Reader reader = place.look();
-    const auto deadline = std::chrono::steady_clock::now() + patience();
     int audits = 0;
     std::string wrong;
-    do {
+    wait_until([&] {
         const AuditView audit = reader.audit();
         ++audits;
         *complete += audit.complete ? 1 : 0;
         if (!audit.violations.empty()) wrong = audit.violations.front();
-    } while (wrong.empty() && *finished < kWriters && std::chrono::steady_clock::now() < deadline);
+        return !wrong.empty() || *finished == kWriters;
+    });
     for (Child& writer : writers) CHECK(writer.wait().left_with(0));
     std::printf("audits beside %d writers: %d, %d of them saw everything, %llu orders\n", kWriters, audits, complete->load(),
                 static_cast<unsigned long long>(reader.status().orders_total));
