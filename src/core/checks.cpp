@@ -454,7 +454,8 @@ bool has_value_limits(const RowsNow& now, std::size_t k) noexcept {
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         if (!has_value_limits(now, k)) continue;
         const RowWorth row = worth_of(state, now, k, growth, overlay);
-        any |= static_cast<unsigned>(!sums_stay_narrow(row, growth));
+        if (!sums_stay_narrow(row, growth)) [[unlikely]]
+            return true;
         judge_values<std::int64_t>(row, growth, false, false,
                                    [&](bool broken, Breach) { any |= static_cast<unsigned>(broken); });
     }
