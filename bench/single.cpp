@@ -23,7 +23,7 @@ namespace {
 using namespace riskreg;
 using namespace riskreg::bench;
 
-constexpr std::size_t kLive = 1000;
+constexpr std::uint32_t kLive = 1000;
 constexpr std::int64_t kCalls = 100'000;  // of what uses up ids
 
 /// Genesis and a thousand live orders.
