@@ -529,12 +529,13 @@ TEST_CASE(
             layout::Row& firm = live.state().rows[live.state().geometry.firm_row()];
             firm.counters.copy[firm.counters.newer()].open_buy_quantity -= lots(30).value;   // room for 30 lots too many
         }
-        wait_until([&] { return trader.reader().status().poisoned; });
+        // The last that the host has to say about it: it poisons first.
+        wait_until([&] { return place.log().find("riskctl recover") != std::string::npos; });
+        CHECK(trader.reader().status().poisoned);
         order.id = "late";
         CHECK(trader.check_and_register(order).reason == DenyReason::poisoned);
         CHECK_THAT(place.log(), Catch::Contains("the tables differ from what the journal says: row firm"));
         CHECK_THAT(place.log(), Catch::Contains("the registry is poisoned"));
-        CHECK_THAT(place.log(), Catch::Contains("riskctl recover"));
         host.kill_and_reap();
     }
     const RecoverView recovered = Registry::recover(place.name(), place.state_dir());
