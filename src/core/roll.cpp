@@ -276,9 +276,8 @@ bool ends_the_day(const State& state) noexcept {
     const std::uint64_t last = load_acquire(state.log->committed);
     // The new day's log begins with the same event; its header says so.
     if (last == load_relaxed(state.header->rolled_seq)) return false;
-    const Event& slot = state.ring_slot(last);
-    if (load_acquire(slot.header.seq) != last || slot.header.type != EventType::rolled) return false;
-    return slot.header.checksum == checksum_of(slot, last);
+    Event event;
+    return read_event(state, last, event) && event.header.type == EventType::rolled;
 }
 
 void apply_to_private(State& state, const Event& event) {
