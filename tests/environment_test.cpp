@@ -13,8 +13,8 @@
 #include <iterator>
 
 #include "layout/segment.hpp"
-#include "support/child.hpp"
 #include "support/cli.hpp"
+#include "support/sanitized.hpp"
 
 namespace {
 
@@ -304,10 +304,7 @@ TEST_CASE("environment: a segment of another layout version is refused by both n
 }
 
 TEST_CASE("environment: the wall clock may jump back and forward while strategies trade", "[environment][inv-11]") {
-    if (RISKREG_SANITIZED) {  // faketime is a preloaded library
-        std::printf("SKIPPED: a sanitizer's runtime and LD_PRELOAD do not go together\n");
-        return;
-    }
+    if (riskreg::test::skipped_for_preload()) return;  // faketime is such a library
     if (std::system("command -v faketime >/dev/null 2>&1") != 0) {
         std::printf("SKIPPED: faketime is not installed (tools/setup packages)\n");
         return;

@@ -20,6 +20,7 @@
 #include "riskreg/registry.hpp"
 #include "support/child.hpp"
 #include "support/interposed.hpp"
+#include "support/sanitized.hpp"
 #include "support/setting.hpp"
 
 using namespace riskreg;
@@ -527,46 +528,41 @@ void for_every_call(const char* what, Run run, std::uint64_t stride = 1) {
     CHECK(tally.hit > 0);
 }
 
-bool skipped() {
-    if (RISKREG_SANITIZED) std::cout << "SKIPPED: a sanitizer's runtime and LD_PRELOAD do not go together\n";
-    return RISKREG_SANITIZED;
-}
-
 }  // namespace
 
 TEST_CASE("any failing call of a strategy that hosts the snapshotter: no false durable answer, no crash, a stated reason",
           "[persist][fault][inv-9]") {
-    if (!skipped()) for_every_call("exec", run_exec);
+    if (!skipped_for_preload()) for_every_call("exec", run_exec);
 }
 
 TEST_CASE("any failing call while the journal goes on in its next file: no false durable answer, no crash, a stated reason",
           "[persist][fault][inv-9]") {
-    if (!skipped()) for_every_call("exec, next file", run_rotation, 11);
+    if (!skipped_for_preload()) for_every_call("exec, next file", run_rotation, 11);
 }
 
 TEST_CASE("any failing call of riskd: no false durable answer, no crash, a stated reason", "[persist][fault][inv-9]") {
-    if (!skipped()) for_every_call("riskd", run_riskd);
+    if (!skipped_for_preload()) for_every_call("riskd", run_riskd);
 }
 
 TEST_CASE("any failing call of a checkpoint on request: it is on disk or refused with a reason", "[persist][fault]") {
-    if (!skipped()) for_every_call("checkpoint", run_checkpoint);
+    if (!skipped_for_preload()) for_every_call("checkpoint", run_checkpoint);
 }
 
 TEST_CASE("any failing call of create: a stated reason, and creating again works", "[persist][fault]") {
-    if (!skipped()) for_every_call("create", run_create);
+    if (!skipped_for_preload()) for_every_call("create", run_create);
 }
 
 TEST_CASE("any failing call of recover: a stated reason or all of it, and recovering again gives all of it",
           "[persist][fault]") {
-    if (!skipped()) for_every_call("recover", run_recover);
+    if (!skipped_for_preload()) for_every_call("recover", run_recover);
 }
 
 TEST_CASE("any failing call of a process that adopts a surviving segment: what was in memory stays there", "[persist][fault]") {
-    if (!skipped()) for_every_call("adopt", run_adopt);
+    if (!skipped_for_preload()) for_every_call("adopt", run_adopt);
 }
 
 TEST_CASE("control: a disk that drops writes and says that all is well is found out by these checks", "[persist][fault]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     Tally tally;
     for (std::uint64_t k = 1; k <= 30; ++k) run_case(run_exec, {"lie", "lie", true}, k, true, tally);
     std::cout << "lies: " << tally.cases << " cases, " << tally.wrong.size() << " found\n";

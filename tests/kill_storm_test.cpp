@@ -237,11 +237,11 @@ void storm(std::chrono::milliseconds length, unsigned seed, Tally& tally) {
 
 constexpr std::int64_t kRequestDeadlineNs = 20'000'000;
 constexpr std::int64_t kSliceNs = 1'000'000;
-/// Who forgets the deadline comes back never: the owner is stopped until the survivor's call returns. Of less than this the
-/// machine may be the reason, which was seen to add 82 ms to a wait for nobody; how much it was is printed.
-constexpr std::int64_t kForgottenNs = 1'000'000'000;
+/// A call that waits to another deadline than the survivor's does so for a second or more. Of less than this the machine may be
+/// the reason, which was seen to add 82 ms to a wait for nobody; how much it was is printed.
+constexpr std::int64_t kOtherDeadlineNs = 500'000'000;
 constexpr std::size_t kHosts = 2;
-constexpr std::size_t kMostFiles = 100;   // of a kind, while hosts die: thousands of them do in an hour
+constexpr std::size_t kMostFiles = 100;  // of a kind, while hosts die: thousands of them do in an hour
 
 /// How often something came back later than deadline and slice. Who ran for the length of the excess was slow; who did not was
 /// asleep, and the clock that should have woken it was late.
@@ -512,6 +512,6 @@ TEST_CASE("a storm of kills and stops, at the snapshotter as well, loses nothing
     // Every life of a host begins a file; the checkpoint that is due each second gives them up.
     CHECK(t.most_journals < kMostFiles);
     CHECK(t.most_checkpoints < kMostFiles);
-    CHECK(t.late.worst_excess_ns < kForgottenNs);
+    CHECK(t.late.worst_excess_ns < kOtherDeadlineNs);
     CHECK(t.private_kib_last < t.private_kib_first + 4096);
 }

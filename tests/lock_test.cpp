@@ -476,10 +476,7 @@ bool leaves_core(const TempRegistry& place, Crash where) {
 }  // namespace
 
 TEST_CASE("who crashes inside the lock does not hold it for a core dump, who crashes outside leaves one", "[lock][inv-10]") {
-    if (RISKREG_SANITIZED) {
-        std::cout << "SKIPPED: a sanitizer answers these signals itself\n";
-        return;
-    }
+    if (skipped_under_sanitizer("a sanitizer answers these signals itself")) return;
     const TempRegistry place;
     if (!leaves_core(place, Crash::without_our_handler)) {
         std::cout << "SKIPPED: no core dumps here\n";

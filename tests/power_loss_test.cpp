@@ -29,6 +29,7 @@
 #include "support/child.hpp"
 #include "support/disk_model.hpp"
 #include "support/interposed.hpp"
+#include "support/sanitized.hpp"
 #include "support/setting.hpp"
 
 using namespace riskreg;
@@ -546,16 +547,11 @@ const std::vector<TraceRecord>& day() {
     return trace;
 }
 
-bool skipped() {
-    if (RISKREG_SANITIZED) std::cout << "SKIPPED: a sanitizer's runtime and LD_PRELOAD do not go together\n";
-    return RISKREG_SANITIZED;
-}
-
 }  // namespace
 
 TEST_CASE("the power fails at any moment of a day: every answer that was durable is recovered, and nothing else",
           "[persist][power][inv-9]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     Hunt hunt;
     hunt.rounds = long_form() ? 300 : 14;
     const Tally tally = Walk(day(), hunt, Disk{}, {}).run();
@@ -566,7 +562,7 @@ TEST_CASE("the power fails at any moment of a day: every answer that was durable
 
 TEST_CASE("a sync fails, and later the power does: what that sync covered was never answered as durable from it",
           "[persist][power][fault][inv-9]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     Tally all;
     std::ptrdiff_t failed = 0;
     const std::uint64_t last = long_form() ? 40 : 10;
@@ -601,7 +597,7 @@ TEST_CASE("a sync fails, and later the power does: what that sync covered was ne
 
 TEST_CASE("the power fails, the registry recovers and trades, and it fails again: both lives are there",
           "[persist][power][inv-9]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     Tally all;
     std::mt19937_64 random(7);
     const int lives = long_form() ? 60 : 8;
@@ -644,7 +640,7 @@ TEST_CASE("the power fails, the registry recovers and trades, and it fails again
 }
 
 TEST_CASE("the directory of a new registry is itself on disk before anything is promised", "[persist][power]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     bool made = false, synced = false;
     for (const TraceRecord& record : day()) {
         if (record.head.kind == Record::make_directory) made = true, synced = false;
@@ -657,7 +653,7 @@ TEST_CASE("the directory of a new registry is itself on disk before anything is 
 
 TEST_CASE("control: were a sync of a file worth nothing, orders would be lost, and this test would see it",
           "[persist][power]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     Hunt hunt;
     hunt.rules.file_syncs_count = false;
     hunt.stop_after = 1;
@@ -669,7 +665,7 @@ TEST_CASE("control: were a sync of a file worth nothing, orders would be lost, a
 
 TEST_CASE("control: were a sync of the directory worth nothing, files would be lost, and this test would see it",
           "[persist][power]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     Hunt hunt;
     hunt.rules.directory_syncs_count = false;
     hunt.stop_after = 1;
@@ -680,7 +676,7 @@ TEST_CASE("control: were a sync of the directory worth nothing, files would be l
 }
 
 TEST_CASE("control: an answer that came one sync too early would be found", "[persist][power]") {
-    if (skipped()) return;
+    if (skipped_for_preload()) return;
     // Each answer is moved before the sync that it waited for.
     std::vector<TraceRecord> early;
     for (const TraceRecord& record : day()) {

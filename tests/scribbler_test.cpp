@@ -507,6 +507,16 @@ TEST_CASE("who only reads has the segment mapped read-only", "[inv-8]") {
     CHECK(mappings > 0);
 }
 
+namespace {
+
+/// Until the host has said its last word about it; it poisons first.
+void wait_for_poison(const PersistedRegistry& place, const Registry& trader) {
+    wait_until([&] { return place.log().find("riskctl recover") != std::string::npos; });
+    CHECK(trader.reader().status().poisoned);
+}
+
+}  // namespace
+
 TEST_CASE(
     "the snapshotter finds a scribbled counter by itself, poisons the registry, and recover brings every durable order back",
     "[damage][persist][inv-1][inv-5][inv-12]") {
@@ -529,9 +539,7 @@ TEST_CASE(
             layout::Row& firm = live.state().rows[live.state().geometry.firm_row()];
             firm.counters.copy[firm.counters.newer()].open_buy_quantity -= lots(30).value;   // room for 30 lots too many
         }
-        // The last that the host has to say about it: it poisons first.
-        wait_until([&] { return place.log().find("riskctl recover") != std::string::npos; });
-        CHECK(trader.reader().status().poisoned);
+        wait_for_poison(place, trader);
         order.id = "late";
         CHECK(trader.check_and_register(order).reason == DenyReason::poisoned);
         CHECK_THAT(place.log(), Catch::Contains("the tables differ from what the journal says: row firm"));
@@ -565,9 +573,8 @@ TEST_CASE("the snapshotter finds by itself what was written over an index that n
     std::uint64_t* const word = std::find_if(begin, end, [](std::uint64_t seen) { return seen != 0; });
     REQUIRE(word != end);
     *word = 0;
-    wait_until([&] { return place.log().find("riskctl recover") != std::string::npos; });
+    wait_for_poison(place, trader);
     CHECK_THAT(place.log(), Catch::Contains("audit: order slot 0: the index does not lead to id O-1"));
-    CHECK(trader.reader().status().poisoned);
     host.kill_and_reap();
 }
 

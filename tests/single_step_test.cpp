@@ -66,10 +66,7 @@ void judge(const Count& sum, const char* what) {
 }
 
 bool can_step() {
-    if (RISKREG_SANITIZED) {
-        std::cout << "SKIPPED: a sanitizer's instructions are not the library's\n";
-        return false;
-    }
+    if (skipped_under_sanitizer("a sanitizer's instructions are not the library's")) return false;
     if (!may_trace()) {
         std::cout << "SKIPPED: ptrace is not permitted here\n";
         return false;

@@ -10,11 +10,7 @@
 #include <new>
 #include <stdexcept>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RISKREG_SANITIZED 1
-#else
-#define RISKREG_SANITIZED 0
-#endif
+#include "support/sanitized.hpp"
 
 namespace riskreg::test {
 
