@@ -20,12 +20,13 @@ bool IoError::is_of_the_file() const noexcept { return number == ENOENT || numbe
 bool IoError::is_existing() const noexcept { return number == EEXIST; }
 std::string IoError::text() const { return number == 0 ? "no error" : std::strerror(number); }
 
-File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), fork_epoch_(other.fork_epoch_) {}
 
 File& File::operator=(File&& other) noexcept {
     if (this == &other) return *this;
     close();
     descriptor_ = std::exchange(other.descriptor_, -1);
+    fork_epoch_ = other.fork_epoch_;
     return *this;
 }
 

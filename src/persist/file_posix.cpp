@@ -1,6 +1,5 @@
 #include "persist/file_posix.hpp"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -18,20 +17,17 @@ constexpr int kMaxInterruptions = 100;
 IoError last_error() noexcept { return {errno == 0 ? EIO : errno}; }
 
 template <class Call>
-int uninterrupted(Call call) noexcept {
-    int result = -1;
-    for (int attempt = 0; attempt < kMaxInterruptions; ++attempt) {
-        result = call();
-        if (result >= 0 || errno != EINTR) break;
+base::Descriptor uninterrupted(Call call) noexcept {
+    for (int attempt = 1; attempt < kMaxInterruptions; ++attempt) {
+        base::Descriptor opened = call();
+        if (opened.is_open() || errno != EINTR) return opened;
     }
-    return result;
+    return call();
 }
 
 }  // namespace
 
-void File::close() noexcept {
-    if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
-}
+void File::close() noexcept { base::close_released(std::exchange(descriptor_, -1), fork_epoch_); }
 
 IoError File::write_at(const void* bytes, std::size_t size, std::uint64_t offset) const noexcept {
     const auto* from = static_cast<const char*>(bytes);
@@ -80,32 +76,31 @@ bool File::is_linked() const noexcept {
 void File::drop_cache() const noexcept { static_cast<void>(::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED)); }
 
 IoError Directory::open(const std::string& path, Directory& out) noexcept {
-    const int descriptor = uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); });
-    if (descriptor < 0) return last_error();
-    out.handle_ = File(descriptor);
-    out.descriptor_ = descriptor;
+    base::Descriptor descriptor = uninterrupted([&] { return base::open_path(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW); });
+    if (!descriptor.is_open()) return last_error();
+    out.descriptor_ = descriptor.release();
+    out.handle_ = File(out.descriptor_);
     out.path_ = path;
     return {};
 }
 
 IoError Directory::create(const std::string& name, File& out) const noexcept {
-    const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    const int descriptor = uninterrupted([&] { return ::openat(descriptor_, name.c_str(), flags, 0600); });
-    if (descriptor < 0) return last_error();
-    out = File(descriptor);
+    const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW;
+    base::Descriptor descriptor = uninterrupted([&] { return base::open_at(descriptor_, name, flags, 0600); });
+    if (!descriptor.is_open()) return last_error();
+    out = File(descriptor.release());
     return {};
 }
 
 IoError Directory::open_file(const std::string& name, File& out, bool writable) const noexcept {
-    const int flags = (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    const int descriptor = uninterrupted([&] { return ::openat(descriptor_, name.c_str(), flags); });
-    if (descriptor < 0) return last_error();
-    File file(descriptor);
+    const int flags = (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
+    base::Descriptor descriptor = uninterrupted([&] { return base::open_at(descriptor_, name, flags); });
+    if (!descriptor.is_open()) return last_error();
     struct stat status {};
-    if (::fstat(descriptor, &status) != 0) return last_error();
+    if (::fstat(descriptor.get(), &status) != 0) return last_error();
     // A FIFO or a device in place of a file: nothing that a registry ever wrote.
     if (!S_ISREG(status.st_mode)) return {EINVAL};
-    out = std::move(file);
+    out = File(descriptor.release());
     return {};
 }
 
@@ -120,23 +115,7 @@ IoError Directory::remove(const std::string& name) const noexcept {
 IoError Directory::sync() const noexcept { return ::fsync(descriptor_) == 0 ? IoError{} : last_error(); }
 
 IoError Directory::list(std::vector<std::string>& names) const {
-    const int copy = ::openat(descriptor_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (copy < 0) return last_error();
-    DIR* stream = ::fdopendir(copy);
-    if (stream == nullptr) {
-        const IoError error = last_error();
-        ::close(copy);
-        return error;
-    }
-    errno = 0;
-    for (const dirent* entry = ::readdir(stream); entry != nullptr; entry = ::readdir(stream)) {
-        const std::string name = entry->d_name;
-        if (name != "." && name != "..") names.push_back(name);
-        errno = 0;
-    }
-    const int failed = errno;
-    ::closedir(stream);
-    return {failed};
+    return base::list_directory(descriptor_, names) ? IoError{} : last_error();
 }
 
 bool Directory::is_current() const noexcept {
@@ -153,9 +132,9 @@ DirectoryIdentity Directory::identity() const noexcept {
 }
 
 IoError read_whole(const std::string& path, std::size_t most, std::string& out) {
-    const int descriptor = uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
-    if (descriptor < 0) return last_error();
-    const File file(descriptor);
+    base::Descriptor descriptor = uninterrupted([&] { return base::open_path(path, O_RDONLY | O_NONBLOCK); });
+    if (!descriptor.is_open()) return last_error();
+    const File file(descriptor.release());
     out.resize(most + 1);
     std::size_t got = 0;
     if (const IoError error = file.read_at(out.data(), out.size(), 0, got)) return error;

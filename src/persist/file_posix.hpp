@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor_posix.hpp"
+
 namespace riskreg::persist {
 
 /// 0, or the number that the operating system gave.
@@ -28,7 +30,8 @@ struct [[nodiscard]] IoError {
 class File {
 public:
     File() noexcept = default;
-    explicit File(int descriptor) noexcept : descriptor_(descriptor) {}
+    /// Of base::Descriptor::release.
+    explicit File(int descriptor) noexcept : descriptor_(descriptor), fork_epoch_(base::fork_epoch()) {}
     File(File&& other) noexcept;
     File& operator=(File&& other) noexcept;
     ~File() { close(); }
@@ -50,6 +53,7 @@ public:
 
 private:
     int descriptor_ = -1;
+    std::uint64_t fork_epoch_ = 0;   // in a forked child the number is not ours any more
 };
 
 /// Which directory it is, whatever its name is now.

@@ -1,8 +1,8 @@
 #include "segment/event_clock.hpp"
 
-#include <fstream>
 #include <string>
 
+#include "base/descriptor_posix.hpp"
 #include "base/wide.hpp"
 #include "segment/process_posix.hpp"
 
@@ -22,9 +22,9 @@ std::uint64_t ticks() noexcept { return __rdtsc(); }
 bool has_steady_ticks() noexcept {
     unsigned a = 0, b = 0, c = 0, d = 0;
     const bool invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1U << 8) != 0;
-    std::ifstream source("/sys/devices/system/clocksource/clocksource0/current_clocksource");
-    std::string name;
-    return invariant && source >> name && name == "tsc";
+    std::string source;
+    return invariant && base::read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource", source) &&
+           source == "tsc\n";
 }
 #else
 std::uint64_t ticks() noexcept { return 0; }

@@ -25,21 +25,6 @@ namespace {
     throw Error(code, doing + ": " + std::strerror(error));
 }
 
-class Descriptor {
-public:
-    explicit Descriptor(int value) noexcept : value_(value) {}
-    ~Descriptor() {
-        if (value_ >= 0) ::close(value_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int get() const noexcept { return value_; }
-    [[nodiscard]] int release() noexcept { return std::exchange(value_, -1); }
-
-private:
-    int value_;
-};
-
 /// Behind "Permission denied": whose it is, for a registry serves the processes of one user.
 std::string owner_of(const std::string& path, int error) {
     struct stat info {};
@@ -50,8 +35,8 @@ std::string owner_of(const std::string& path, int error) {
 
 /// A new entry of `path` is on disk after this: without it, a power failure may take the whole registry with it.
 void sync_directory(const std::string& path) {
-    const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (directory.get() < 0 || ::fsync(directory.get()) != 0) fail("cannot sync the directory " + path, errno);
+    const base::Descriptor directory = base::open_path(path, O_RDONLY | O_DIRECTORY);
+    if (!directory.is_open() || ::fsync(directory.get()) != 0) fail("cannot sync the directory " + path, errno);
 }
 
 void make_directories(const std::string& state_dir, const std::string& directory) {
@@ -65,28 +50,27 @@ void make_directories(const std::string& state_dir, const std::string& directory
 }
 
 bool holds_files(const std::string& directory) {
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with("journal-") || name.starts_with("checkpoint-")) return true;
-    }
-    return false;
+    std::vector<std::string> names;
+    static_cast<void>(base::list_directory(directory, names));
+    return std::any_of(names.begin(), names.end(),
+                       [](const std::string& name) { return name.starts_with("journal-") || name.starts_with("checkpoint-"); });
 }
 
-int open_lock(const std::string& state_dir, const std::string& name, bool create) {
+base::Descriptor open_lock(const std::string& state_dir, const std::string& name, bool create) {
     const std::string directory = state_dir + "/" + name;
     if (create) make_directories(state_dir, directory);
-    const Descriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (parent.get() < 0 && errno == ENOENT)
+    const base::Descriptor parent = base::open_path(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!parent.is_open() && errno == ENOENT)
         throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
                                        " --config FILE`, or name the right --state-dir");
-    if (const int error = errno; parent.get() < 0) fail("cannot open " + directory + owner_of(directory, error), error);
+    if (const int error = errno; !parent.is_open()) fail("cannot open " + directory + owner_of(directory, error), error);
     // A backup may have left LOCK out: where the files of a registry are, it is made anew.
     const bool make = create || holds_files(directory);
-    int lock = ::openat(parent.get(), "LOCK", O_RDWR | O_NOFOLLOW | O_CLOEXEC | (make ? O_CREAT : 0), 0600);
+    base::Descriptor lock = base::open_at(parent.get(), "LOCK", O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
     // On a file system that became read-only one can still look, and use a segment that others hold.
-    if (lock < 0 && errno == EROFS) lock = ::openat(parent.get(), "LOCK", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (const int error = errno; lock < 0) fail("cannot open " + directory + "/LOCK" + owner_of(directory, error), error);
+    if (!lock.is_open() && errno == EROFS) lock = base::open_at(parent.get(), "LOCK", O_RDONLY | O_NOFOLLOW);
+    if (const int error = errno; !lock.is_open())
+        fail("cannot open " + directory + "/LOCK" + owner_of(directory, error), error);
     return lock;
 }
 
@@ -116,20 +100,7 @@ std::string resolve_state_dir(const std::string& configured) {
 }
 
 LifecycleLock::LifecycleLock(const std::string& state_dir, const std::string& name, bool create)
-    : directory_(state_dir + "/" + name), descriptor_(open_lock(state_dir, name, create)), fork_epoch_(fork_epoch()) {
-    close_in_children(descriptor_);
-}
-
-LifecycleLock::~LifecycleLock() {
-    if (descriptor_ < 0 || fork_epoch_ != fork_epoch()) return;
-    forget_descriptor(descriptor_);
-    ::close(descriptor_);
-}
-
-LifecycleLock::LifecycleLock(LifecycleLock&& other) noexcept
-    : directory_(std::move(other.directory_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      fork_epoch_(other.fork_epoch_) {}
+    : directory_(state_dir + "/" + name), descriptor_(open_lock(state_dir, name, create)) {}
 
 bool LifecycleLock::set_lock(int type, int byte) noexcept {
     struct flock range {};
@@ -137,7 +108,7 @@ bool LifecycleLock::set_lock(int type, int byte) noexcept {
     range.l_whence = SEEK_SET;
     range.l_start = byte;
     range.l_len = 1;
-    return ::fcntl(descriptor_, F_OFD_SETLK, &range) == 0;
+    return ::fcntl(descriptor_.get(), F_OFD_SETLK, &range) == 0;
 }
 
 bool LifecycleLock::try_exclusive() noexcept { return set_lock(F_WRLCK); }
@@ -148,7 +119,7 @@ bool LifecycleLock::is_held_by_others() const noexcept {
     range.l_type = F_WRLCK;
     range.l_whence = SEEK_SET;
     range.l_len = 1;
-    return ::fcntl(descriptor_, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+    return ::fcntl(descriptor_.get(), F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
 }
 bool LifecycleLock::try_host() noexcept { return set_lock(F_WRLCK, 1); }
 void LifecycleLock::release_host() noexcept { static_cast<void>(set_lock(F_UNLCK, 1)); }
@@ -171,19 +142,19 @@ void LifecycleLock::ensure_token() {
     std::array<std::uint64_t, 2> token{};
     if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) fail("getrandom", errno);
     token[0] |= 1;
-    if (::pwrite(descriptor_, token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token))
+    if (::pwrite(descriptor_.get(), token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token))
         fail("cannot write " + directory_ + "/LOCK", errno);
-    if (::fsync(descriptor_) != 0) fail("cannot sync " + directory_ + "/LOCK", errno);
+    if (::fsync(descriptor_.get()) != 0) fail("cannot sync " + directory_ + "/LOCK", errno);
 }
 
 LockIdentity LifecycleLock::identity() const {
     struct stat status {};
-    if (::fstat(descriptor_, &status) != 0) fail("cannot stat " + directory_ + "/LOCK", errno);
+    if (::fstat(descriptor_.get(), &status) != 0) fail("cannot stat " + directory_ + "/LOCK", errno);
     LockIdentity id{status.st_dev, status.st_ino, {}};
     // A short read is a LOCK whose first creator was killed: no token yet, and so no segment of it either.
     ssize_t size = -1;
     for (int attempt = 0; attempt < 100 && size < 0; ++attempt) {
-        size = ::pread(descriptor_, id.token.data(), sizeof id.token, 0);
+        size = ::pread(descriptor_.get(), id.token.data(), sizeof id.token, 0);
         // An error is no answer: taken for "no token", it would make a living segment look like a stranger's.
         if (size < 0 && errno != EINTR) break;
     }
@@ -194,8 +165,10 @@ LockIdentity LifecycleLock::identity() const {
 
 void remove_registry_files(const std::string& directory) {
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
-        if (entry.path().filename() != "LOCK") std::filesystem::remove_all(entry.path(), ignored);
+    std::vector<std::string> names;
+    static_cast<void>(base::list_directory(directory, names));
+    for (const std::string& name : names)
+        if (name != "LOCK") std::filesystem::remove_all(directory + "/" + name, ignored);
 }
 
 }  // namespace riskreg::segment

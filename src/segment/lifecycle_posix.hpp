@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/descriptor_posix.hpp"
+
 namespace riskreg::segment {
 
 /// What identifies one LOCK file for ever: device, inode, and the random token that is its content.
@@ -27,8 +29,7 @@ public:
     /// Opens `<state_dir>/<name>/LOCK`; with `create` it makes the directories (0700) and the file where missing.
     /// Throws Error{missing, permission}. Never follows a symbolic link below the state directory.
     LifecycleLock(const std::string& state_dir, const std::string& name, bool create);
-    ~LifecycleLock();
-    LifecycleLock(LifecycleLock&& other) noexcept;
+    LifecycleLock(LifecycleLock&& other) noexcept = default;
     LifecycleLock& operator=(LifecycleLock&&) = delete;
 
     enum class Granted : std::uint8_t { none, shared, exclusive };
@@ -62,8 +63,7 @@ public:
 private:
     [[nodiscard]] bool set_lock(int type, int byte = 0) noexcept;
     std::string directory_;
-    int descriptor_ = -1;
-    std::uint64_t fork_epoch_ = 0;   // a forked child has the number of our descriptor, and no right to close it
+    base::Descriptor descriptor_;
 };
 
 /// Removes the registry's files except LOCK.

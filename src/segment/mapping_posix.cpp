@@ -9,11 +9,11 @@
 
 #include <bit>
 #include <boost/interprocess/mapped_region.hpp>
-#include <boost/interprocess/shared_memory_object.hpp>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
 
+#include "base/descriptor_posix.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 
@@ -24,7 +24,7 @@ using namespace layout;
 
 struct Mapping::Impl {
     std::string name;
-    bip::shared_memory_object object;
+    base::Descriptor object;
     bip::mapped_region region;
 };
 
@@ -34,17 +34,23 @@ std::string shm_path(const std::string& segment) { return "/dev/shm/" + segment;
 
 std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
 
-Error translate(const bip::interprocess_exception& error, const std::string& segment) {
-    switch (error.get_error_code()) {
-        case bip::not_found_error:
-            return {Errc::missing, "no segment " + segment + ": the host was rebooted or it was destroyed"};
-        case bip::already_exists_error: return {Errc::busy, "segment " + segment + " exists already"};
-        case bip::security_error:
+Error why_not(const std::string& segment, int error) {
+    switch (error) {
+        case ENOENT: return {Errc::missing, "no segment " + segment + ": the host was rebooted or it was destroyed"};
+        case EEXIST: return {Errc::busy, "segment " + segment + " exists already"};
+        case EACCES:
+        case EPERM:
             return {Errc::permission, "no permission for " + shm_path(segment) + ": it belongs to another user (ls -l " +
                                           shm_path(segment) + "); run as that user, or use a state directory of your own"};
-        default: return {Errc::system, "segment " + segment + ": " + error.what()};
+        default: return {Errc::system, "segment " + segment + ": " + std::strerror(error)};
     }
 }
+
+/// What Boost needs to map a descriptor that we opened.
+struct Mappable {
+    int descriptor;
+    [[nodiscard]] bip::mapping_handle_t get_mapping_handle() const noexcept { return {descriptor, true}; }
+};
 
 /// Reserves memory for the whole segment.
 void reserve(int descriptor, std::size_t size_bytes) {
@@ -62,11 +68,9 @@ void reserve(int descriptor, std::size_t size_bytes) {
     throw Error(Errc::system, std::string("cannot reserve shared memory: ") + std::strerror(error));
 }
 
-int descriptor_of(const bip::shared_memory_object& object) { return object.get_mapping_handle().handle; }
-
-struct stat status_of(const bip::shared_memory_object& object) {
+struct stat status_of(const base::Descriptor& object) {
     struct stat status {};
-    ::fstat(descriptor_of(object), &status);
+    ::fstat(object.get(), &status);
     return status;
 }
 
@@ -85,39 +89,39 @@ Mapping& Mapping::operator=(Mapping&&) noexcept = default;
 Mapping::~Mapping() = default;
 
 Mapping Mapping::create(const std::string& segment, std::size_t size_bytes) {
+    auto impl = std::make_unique<Impl>();
+    impl->name = segment;
+    impl->object = base::open_path(shm_path(segment), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (!impl->object.is_open()) throw why_not(segment, errno);
     try {
-        auto impl = std::make_unique<Impl>();
-        impl->name = segment;
-        bip::permissions owner_only;
-        owner_only.set_permissions(0600);
-        impl->object = bip::shared_memory_object(bip::create_only, segment.c_str(), bip::read_write, owner_only);
-        try {
-            reserve(descriptor_of(impl->object), size_bytes);
-            impl->region = bip::mapped_region(impl->object, bip::read_write, 0, size_bytes, nullptr, MAP_POPULATE);
-        } catch (...) {
-            remove_segment(segment);
-            throw;
-        }
-        return Mapping(std::move(impl));
+        reserve(impl->object.get(), size_bytes);
+        impl->region = bip::mapped_region(Mappable{impl->object.get()}, bip::read_write, 0, size_bytes, nullptr, MAP_POPULATE);
     } catch (const bip::interprocess_exception& error) {
-        throw translate(error, segment);
+        remove_segment(segment);
+        throw why_not(segment, error.get_native_error());
+    } catch (...) {
+        remove_segment(segment);
+        throw;
     }
+    return Mapping(std::move(impl));
 }
 
 Mapping Mapping::open(const std::string& segment, Access access) {
-    const bip::mode_t mode = access == Access::read_only ? bip::read_only : bip::read_write;
+    const bool looks = access == Access::read_only;
+    auto impl = std::make_unique<Impl>();
+    impl->name = segment;
+    impl->object = base::open_path(shm_path(segment), (looks ? O_RDONLY : O_RDWR) | O_NOFOLLOW);
+    if (!impl->object.is_open()) throw why_not(segment, errno);
+    if (status_of(impl->object).st_size < static_cast<off_t>(kPage))
+        throw Error(Errc::missing,
+                    "segment " + segment + " is being created, or its creator died: open it again for writing to clean up");
     try {
-        auto impl = std::make_unique<Impl>();
-        impl->name = segment;
-        impl->object = bip::shared_memory_object(bip::open_only, segment.c_str(), mode);
-        if (status_of(impl->object).st_size < static_cast<off_t>(kPage))
-            throw Error(Errc::missing,
-                        "segment " + segment + " is being created, or its creator died: open it again for writing to clean up");
-        impl->region = bip::mapped_region(impl->object, mode, 0, 0, nullptr, access == Access::read_only ? 0 : MAP_POPULATE);
-        return Mapping(std::move(impl));
+        impl->region = bip::mapped_region(Mappable{impl->object.get()}, looks ? bip::read_only : bip::read_write, 0, 0, nullptr,
+                                          looks ? 0 : MAP_POPULATE);
     } catch (const bip::interprocess_exception& error) {
-        throw translate(error, segment);
+        throw why_not(segment, error.get_native_error());
     }
+    return Mapping(std::move(impl));
 }
 
 std::byte* Mapping::base() const noexcept { return static_cast<std::byte*>(impl_->region.get_address()); }
@@ -159,7 +163,7 @@ bool link_segment(const std::string& segment, const std::string& to) noexcept {
     return ::link(shm_path(segment).c_str(), shm_path(to).c_str()) == 0 || errno == EEXIST;
 }
 
-bool remove_segment(const std::string& segment) noexcept { return bip::shared_memory_object::remove(segment.c_str()); }
+bool remove_segment(const std::string& segment) noexcept { return ::unlink(shm_path(segment).c_str()) == 0; }
 
 bool is_unfinished(const Mapping& mapping) noexcept {
     const auto* header = reinterpret_cast<const Header*>(mapping.base());

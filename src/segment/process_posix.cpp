@@ -13,14 +13,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/descriptor_posix.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskreg::segment {
@@ -31,33 +29,6 @@ std::int64_t clock_ns(clockid_t clock) noexcept {
     timespec time{};
     ::clock_gettime(clock, &time);
     return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
-}
-
-std::atomic<std::uint64_t> forks{0};
-
-/// Descriptors to close in a child. The mutex is held across fork, so that the child sees a whole list. Never destroyed: a
-/// Registry in a static variable may end after every other static of the program.
-std::mutex descriptors_mutex;
-std::vector<int>& descriptors() {
-    static auto* const list = new std::vector<int>;
-    return *list;
-}
-
-void before_fork() { descriptors_mutex.lock(); }
-void after_fork_in_parent() { descriptors_mutex.unlock(); }
-void after_fork_in_child() {
-    forks.fetch_add(1, std::memory_order_relaxed);
-    for (const int descriptor : descriptors()) ::close(descriptor);
-    descriptors().clear();
-    descriptors_mutex.unlock();
-}
-
-void install_fork_handlers() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        descriptors();
-        ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    });
 }
 
 thread_local int critical_depth = 0;
@@ -113,8 +84,8 @@ struct ProcessStat {
 };
 
 ProcessStat read_stat(const std::string& path) {
-    std::ifstream stat(path);
-    const std::string text{std::istreambuf_iterator<char>(stat), {}};
+    std::string text;
+    if (!base::read_text(path, text)) return {};
     // The command may hold spaces and parentheses: field 3, the state, begins behind the last one. Start time is field 22.
     std::size_t at = text.rfind(')');
     if (at == std::string::npos || at + 2 >= text.size()) return {};
@@ -138,8 +109,10 @@ bool is_running(std::uint32_t pid, std::uint64_t start) noexcept {
         if (leader.start != start) return false;
         if (!has_ended(leader.state)) return true;
         // The first thread may end before the others.
-        for (const auto& task : std::filesystem::directory_iterator(process + "/task")) {
-            const char state = read_stat(task.path().string() + "/stat").state;
+        std::vector<std::string> tasks;
+        if (!base::list_directory(process + "/task", tasks)) return true;   // not known
+        for (const std::string& task : tasks) {
+            const char state = read_stat(process + "/task/" + task + "/stat").state;
             if (!has_ended(state) && state != 0) return true;
         }
         return false;
@@ -149,10 +122,10 @@ bool is_running(std::uint32_t pid, std::uint64_t start) noexcept {
 }
 
 std::array<std::uint8_t, 16> boot_id() {
-    std::ifstream file("/proc/sys/kernel/random/boot_id");
     std::string text;
-    if (!(file >> text)) throw Error(Errc::system, "cannot read /proc/sys/kernel/random/boot_id: riskreg needs /proc mounted");
-    text.erase(std::remove(text.begin(), text.end(), '-'), text.end());
+    if (!base::read_text("/proc/sys/kernel/random/boot_id", text) || text.empty())
+        throw Error(Errc::system, "cannot read /proc/sys/kernel/random/boot_id: riskreg needs /proc mounted");
+    std::erase_if(text, [](char c) { return c == '-' || c == '\n'; });
     std::array<std::uint8_t, 16> id{};
     for (std::size_t i = 0; i < id.size() && 2 * i + 1 < text.size(); ++i)
         id[i] = static_cast<std::uint8_t>(std::stoul(text.substr(2 * i, 2), nullptr, 16));
@@ -166,18 +139,7 @@ std::uint64_t pid_namespace() {
     return status.st_ino;
 }
 
-std::uint64_t fork_epoch() noexcept { return forks.load(std::memory_order_relaxed); }
-
-void close_in_children(int descriptor) {
-    install_fork_handlers();
-    const std::lock_guard guard(descriptors_mutex);
-    descriptors().push_back(descriptor);
-}
-
-void forget_descriptor(int descriptor) noexcept {
-    const std::lock_guard guard(descriptors_mutex);
-    std::erase(descriptors(), descriptor);
-}
+std::uint64_t fork_epoch() noexcept { return base::fork_epoch(); }
 
 static_assert(sizeof(sigset_t) <= 128);
 

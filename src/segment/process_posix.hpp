@@ -44,10 +44,6 @@ void wake_all(const std::uint32_t& word) noexcept;
 /// knows that it runs in the process that attached.
 [[nodiscard]] std::uint64_t fork_epoch() noexcept;
 
-/// Has `descriptor` closed in forked children, so that a child never keeps a lock of its parent alive (probe e10).
-void close_in_children(int descriptor);
-void forget_descriptor(int descriptor) noexcept;
-
 /// Blocks every signal in the calling thread for its lifetime; threads started meanwhile inherit that.
 class SignalsBlocked {
 public:
