@@ -172,6 +172,10 @@ struct ProcessConfig {
 struct RecoverOptions {
     std::string key_file;       ///< of checkpoints; empty: $RISKREG_KEY_FILE, else what the configuration names
     bool accept_loss = false;   ///< take what is left up to the first damage of acknowledged data
+    bool i_am_alone = false;    ///< the operator's word that memory or a machine that cannot be seen from here is gone
+    bool from_disk = false;     ///< set the segment aside, whatever it holds, and rebuild from the files
+    bool new_token = false;     ///< the directory is a copy: a registry of its own from now on
+    bool restore_lock = false;  ///< LOCK was lost: give it the token of the segment that is there
 };
 
 }  // namespace riskreg

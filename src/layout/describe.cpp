@@ -174,7 +174,7 @@ void describe_segment(std::string& text) {
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
              page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal, mark_threshold_bps,
-             mark_interval_ms, next_ready, day, rolled_seq, entities_hash, reserved_bytes);
+             mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, reserved_bytes);
     DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
              quarantined_events);
     DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_ns, book_overflow);

@@ -102,7 +102,7 @@ struct Header {
     std::uint64_t state;                  // SegmentState; only ever grows
     Geometry geometry;
     std::uint8_t boot_id[16];
-    std::uint64_t lock_device;            // of the LOCK file: two state directories never share a segment
+    std::uint64_t lock_device;            // of the LOCK file; advice for messages, as its inode
     std::uint64_t lock_inode;
     std::uint64_t lock_token[2];          // of the LOCK file's content: tells a reused inode from the same file
     std::uint64_t pid_namespace;          // inode; rewritten by adoption
@@ -124,9 +124,15 @@ struct Header {
     std::uint64_t day;                    // number of the trading day, from 1
     std::uint64_t rolled_seq;             // the event that ended the day before; 0: the first day
     std::uint64_t entities_hash;          // of what never changes after creation (core/genesis); 0: an earlier build's
-    std::uint8_t reserved_bytes[40];
+    std::uint64_t directory_inode;        // of the registry's directory; as lock_device, advice for messages
+    std::uint8_t reserved_bytes[32];
 };
 RISKREG_RECORD(Header, 384, 8);
+
+/// Behind the header, in page 0: the path of the registry's directory, a zero behind it. For whoever finds the segment and asks whose it
+/// is; nothing is decided by it.
+inline constexpr std::size_t kDirectoryAt = 1024;
+inline constexpr std::size_t kDirectoryBytes = 2048;
 
 /// The one log: written only under the lock, one cache line.
 struct alignas(64) LogWords {

@@ -73,6 +73,28 @@ bool File::is_linked() const noexcept {
     return ::fstat(descriptor_, &status) == 0 && status.st_nlink > 0;
 }
 
+namespace {
+
+struct flock first_byte() noexcept {
+    struct flock range {};
+    range.l_type = F_WRLCK;
+    range.l_whence = SEEK_SET;
+    range.l_len = 1;
+    return range;
+}
+
+}  // namespace
+
+IoError File::try_lock() const noexcept {
+    struct flock range = first_byte();
+    return ::fcntl(descriptor_, F_OFD_SETLK, &range) == 0 ? IoError{} : last_error();
+}
+
+bool File::is_locked_by_others() const noexcept {
+    struct flock range = first_byte();
+    return ::fcntl(descriptor_, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+}
+
 void File::drop_cache() const noexcept { static_cast<void>(::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED)); }
 
 IoError Directory::open(const std::string& path, Directory& out) noexcept {

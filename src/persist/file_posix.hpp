@@ -48,12 +48,16 @@ public:
     IoError size(std::uint64_t& bytes) const noexcept;
     /// False when no directory entry leads here any more, or it cannot be told.
     [[nodiscard]] bool is_linked() const noexcept;
+    /// Open file lock on byte 0: the host of the snapshotter holds it on its journal file as long as it lives. The kernel shows it
+    /// through every mount and PID namespace, and drops it with the process.
+    IoError try_lock() const noexcept;
+    [[nodiscard]] bool is_locked_by_others() const noexcept;
     /// Drops the file's clean pages from the cache, so that reading it again asks the disk. Best effort.
     void drop_cache() const noexcept;
 
 private:
     int descriptor_ = -1;
-    std::uint64_t fork_epoch_ = 0;   // in a forked child the number is not ours any more
+    std::uint64_t fork_epoch_ = 0;  // in a forked child the number is not ours any more
 };
 
 /// Which directory it is, whatever its name is now.
@@ -69,7 +73,7 @@ public:
     Directory() noexcept = default;
     static IoError open(const std::string& path, Directory& out) noexcept;
 
-    IoError create(const std::string& name, File& out) const noexcept;      ///< fails when it exists
+    IoError create(const std::string& name, File& out) const noexcept;  ///< fails when it exists
     IoError open_file(const std::string& name, File& out, bool writable = false) const noexcept;
     IoError rename(const std::string& from, const std::string& to) const noexcept;
     IoError remove(const std::string& name) const noexcept;
@@ -95,6 +99,8 @@ IoError read_whole(const std::string& path, std::size_t most, std::string& out);
 [[nodiscard]] std::uint64_t number_of_name(std::string_view name, std::string_view prefix, std::string_view suffix) noexcept;
 
 inline constexpr const char* kTemporaryPrefix = ".tmp-";
+/// Files that are kept for a person, and read by nobody.
+inline constexpr const char* kLostPrefix = ".lost-";
 
 /// Removes what a killed writer left half made. Best effort.
 void sweep_temporaries(const Directory& directory);

@@ -52,7 +52,10 @@ struct FileInfo {
     base::FixedId name_end;
     std::uint32_t config_bytes;
     std::uint32_t keep_checkpoints;
-    std::uint8_t reserved_bytes[56];
+    std::uint8_t boot_id[16];             // of the kernel under which it was written
+    std::uint64_t shm_device;             // view of /dev/shm in which the registry's memory is
+    std::uint64_t shm_identity;
+    std::uint8_t reserved_bytes[24];
 };
 RISKREG_RECORD(FileInfo, 192, 8);
 

@@ -6,6 +6,7 @@
 
 #include "base/crash_point.hpp"
 #include "layout/segment.hpp"
+#include "persist/journal_reader.hpp"
 
 namespace riskreg::persist {
 
@@ -47,6 +48,24 @@ IoError prepare_space(const Directory& directory, const std::string& temporary, 
     return {};
 }
 
+namespace {
+
+/// A file of this name whose blocks say of themselves that they are on disk was answered from once. Whatever the memory thinks that
+/// we write from, its bytes are kept.
+IoError keep_what_is_sealed(const Directory& directory, const std::string& name) {
+    File there;
+    if (const IoError error = directory.open_file(name, there)) return error.is_missing() ? IoError{} : error;
+    FileHead head;
+    if (!read_head(there, head).empty()) return directory.rename(name, kLostPrefix + ("unread-" + name));
+    JournalReader reader(there, head);
+    std::uint64_t sealed = 0;
+    for (Block block; reader.next(block);) sealed = std::max(sealed, block.header.durable_upto);
+    if (sealed < head.header.first_seq) return {};
+    return directory.rename(name, kLostPrefix + (std::to_string(head.header.file_number) + "-" + name));
+}
+
+}  // namespace
+
 void JournalWriter::start_block(BlockKind kind, std::size_t payload) {
     block_.assign(pages(sizeof(BlockHeader) + payload), std::byte{});
     BlockHeader& h = header_in(block_);
@@ -83,23 +102,31 @@ IoError JournalWriter::begin(const Directory& directory, File prepared, const st
     info.name_end = base::make_id(name.size() > kMaxIdBytes ? name.substr(kMaxIdBytes) : std::string_view{});
     info.config_bytes = static_cast<std::uint32_t>(spec.config.size());
     info.keep_checkpoints = spec.keep_checkpoints;
+    std::memcpy(info.boot_id, spec.boot_id.data(), sizeof info.boot_id);
+    info.shm_device = spec.shm_device;
+    info.shm_identity = spec.shm_identity;
     std::memcpy(block_.data() + sizeof(BlockHeader), &info, sizeof info);
     std::memcpy(block_.data() + sizeof(BlockHeader) + sizeof info, spec.config.data(), spec.config.size());
     finish_block();
     if (const IoError error = prepared.write_at(block_.data(), block_.size(), 0)) return error;
     if (const IoError error = prepared.sync()) return error;
+    // Before it has its name: whoever finds it finds it locked.
+    if (const IoError error = prepared.try_lock()) return error;
     CRASH_POINT("journal file written");
+    if (const IoError error = keep_what_is_sealed(directory, journal_name(spec.first_seq))) return error;
     if (const IoError error = directory.rename(temporary, journal_name(spec.first_seq))) return error;
     CRASH_POINT("journal file named");
     if (const IoError error = directory.sync()) return error;
     CRASH_POINT("journal file begun");
     file_ = std::move(prepared);
+    last_ = File();
     position_ = block_.size();
     hash_ = events_hash_ = hash_of_block(block_);
     return {};
 }
 
-void JournalWriter::resume(File file, const FileSpec& spec, const End& end) {
+IoError JournalWriter::resume(File file, const FileSpec& spec, const End& end) {
+    if (const IoError error = file.try_lock()) return error;
     file_ = std::move(file);
     spec_ = spec;
     bytes_ = end.bytes;
@@ -107,6 +134,12 @@ void JournalWriter::resume(File file, const FileSpec& spec, const End& end) {
     next_seq_ = end.next_seq;
     hash_ = end.hash;
     events_hash_ = end.events_hash;
+    return {};
+}
+
+void JournalWriter::close() noexcept {
+    if (file_.is_open()) last_ = std::move(file_);
+    file_ = File();
 }
 
 bool JournalWriter::has_room_for(std::size_t events) const noexcept {

@@ -2,6 +2,7 @@
 /// One thread. Nothing here retries or decides what an error means.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 
@@ -20,6 +21,9 @@ struct FileSpec {
     std::uint64_t predecessor_hash = 0;
     std::uint64_t base_seq = 0;
     std::uint32_t keep_checkpoints = 0;
+    std::array<std::uint8_t, 16> boot_id{};  // of the running kernel, and the view of /dev/shm that the registry's memory is in
+    std::uint64_t shm_device = 0;
+    std::uint64_t shm_identity = 0;
     std::string registry;
     std::string config;
 };
@@ -34,7 +38,8 @@ IoError prepare_space(const Directory& directory, const std::string& temporary, 
 class JournalWriter {
 public:
     [[nodiscard]] bool is_open() const noexcept { return file_.is_open(); }
-    void close() noexcept { file_.close(); }
+    /// The lock on the file stays until the next one is begun, or the writer ends.
+    void close() noexcept;
 
     /// Takes prepared space: writes the `file` block, syncs, gives the file its name, syncs the directory. After this
     /// the file and what it says of its predecessor are on disk.
@@ -44,7 +49,7 @@ public:
     struct End {
         std::uint64_t bytes, position, hash, events_hash, next_seq;
     };
-    void resume(File file, const FileSpec& spec, const End& end);
+    IoError resume(File file, const FileSpec& spec, const End& end);
 
     [[nodiscard]] bool has_room_for(std::size_t events) const noexcept;
     /// One block. After an error nothing counts as written, and the same call may be made again.
@@ -66,6 +71,7 @@ private:
     void finish_block() noexcept;
 
     File file_;
+    File last_;  // the one before, closed for writing: its lock says that this host lives
     FileSpec spec_;
     std::uint64_t bytes_ = 0;
     std::uint64_t position_ = 0;

@@ -11,8 +11,10 @@
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
 #include "core/roll.hpp"
+#include "registry/admission.hpp"
 #include "registry/rebuild.hpp"
 #include "registry/roll.hpp"
+#include "registry/segments.hpp"
 #include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
@@ -30,6 +32,8 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     std::memcpy(header.boot_id, boot.data(), boot.size());
     header.lock_device = id.device;
     header.lock_inode = id.inode;
+    header.directory_inode = lock.directory_inode();
+    segment::write_directory(reinterpret_cast<std::byte*>(&header), lock.directory());
     header.lock_token[0] = id.token[0];
     header.lock_token[1] = id.token[1];
     header.pid_namespace = segment::pid_namespace();
@@ -48,28 +52,8 @@ void make_mutexes(core::State& state) {
 
 namespace {
 
-core::State state_of(const Mapping& mapping) {
-    return core::view_of(mapping.base(), reinterpret_cast<const Header*>(mapping.base())->geometry);
-}
-
-/// Under the exclusive lock: removes a segment that nobody can use, says whether a usable one is there.
-bool usable_segment_exists(LifecycleLock& lock, const std::string& segment_name) {
-    settle_switch(lock, segment_name);
-    if (!segment::segment_exists(segment_name)) return false;
-    try {
-        const Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
-        const bool usable = !segment::is_unfinished(mapping) && !segment::is_stale(mapping, lock.identity());
-        if (usable) return true;
-    } catch (const Error& error) {
-        if (error.code() != Errc::missing) throw;
-    }
-    segment::remove_segment(segment_name);
-    remove_beside(segment_name);
-    return false;
-}
-
 void fill_segment(const Mapping& mapping, const Geometry& geometry, const SharedConfig& config, const std::string& json,
-                  const LifecycleLock& lock, const std::string& name) {
+                  LifecycleLock& lock, const std::string& name) {
     core::State state = core::view_of(mapping.base(), geometry);
     CRASH_POINT("segment reserved");
     core::make_genesis(state, config, json);
@@ -79,14 +63,24 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment filled");
     if (state.has_journal()) make_first_journal(lock, name, json, state.header->epoch, geometry);
+    // Before the magic: no segment is whole of which LOCK does not say where it is.
+    lock.write_record(segment::Stage::live, segment::memory_place(), state.header->epoch);
+    CRASH_POINT("place recorded");
     store_release(state.header->magic, kMagic);
     CRASH_POINT("magic stored");
 }
 
 /// Adoption (protocol.md 7): memory is newer than the disk. Redo, audit, bury the dead. Empty, or why the tables cannot
 /// be trusted; then they are poisoned.
-std::string adopt(core::State& state) {
+std::string adopt(core::State& state, LifecycleLock& lock) {
     store_relaxed(state.header->pid_namespace, segment::pid_namespace());
+    // The directory may have been moved, and LOCK may be of a build that kept no record.
+    const segment::LockIdentity id = lock.identity();
+    state.header->lock_device = id.device;
+    state.header->lock_inode = id.inode;
+    state.header->directory_inode = lock.directory_inode();
+    segment::write_directory(state.base, lock.directory());
+    lock.write_record(segment::Stage::live, segment::memory_place(), state.header->epoch);
     const auto poisoned = [&](std::string why) {
         segment::poison(state);
         return why;
@@ -117,6 +111,38 @@ Error other_attached(const std::string& name, const std::string& what) {
 
 }  // namespace
 
+namespace {
+
+/// What a destroy that was killed has left is removed: from now on nobody finds anything of it. Under the exclusive lock.
+void finish_destroy(LifecycleLock& lock, const std::string& name) {
+    segment::remove_registry_files(lock.directory());
+    CRASH_POINT("files removed");
+    static_cast<void>(remove_segments(lock, name));
+    CRASH_POINT("segments removed");
+    lock.write_record(segment::Stage::destroyed, {}, 0);
+    CRASH_POINT("destroyed");
+}
+
+/// Under the exclusive lock: there is no registry here, and none can be elsewhere. What died creations left is removed.
+void require_free_place(LifecycleLock& lock, const std::string& name) {
+    const segment::Stage stage = lock.record().stage;
+    if (stage == segment::Stage::destroying || stage == segment::Stage::destroyed) return finish_destroy(lock, name);
+    sweep_segments(lock, name);
+    std::optional<Mapping> current = open_newest(lock, name, segment::Access::read_only);
+    if (current)
+        throw Error(Errc::bad_input,
+                    "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
+    const Facts facts = look_around(lock, name, {}, true, current);
+    const bool elsewhere = facts.host_is_alive || facts.stray != Stray::none || facts.where == Where::elsewhere;
+    if (elsewhere && (facts.where != Where::elsewhere || lock.record().stage == segment::Stage::live)) {
+        const Row& row = decide_admission(facts);
+        throw Error(Errc::bad_input, "registry '" + name + "' exists already: " + sentence_of(row, lock, name));
+    }
+    require_no_files(lock, name);
+}
+
+}  // namespace
+
 void create_segment(const std::string& name, const SharedConfig& given, const std::string& state_dir) {
     segment::require_valid_name(name);
     // Whoever filled the structure by hand gets the same checks as a file.
@@ -124,13 +150,10 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
     segment::self_test_robust_mutex();
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, true);
     if (!lock.try_exclusive()) throw other_attached(name, "it exists already; choose another name or destroy it first");
+    require_free_place(lock, name);
     lock.ensure_token();
     CRASH_POINT("exclusive");
-    const std::string segment_name = segment::segment_name(lock.identity(), name);
-    if (usable_segment_exists(lock, segment_name))
-        throw Error(Errc::bad_input,
-                    "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
-    require_no_files(lock, name);
+    const std::string segment_name = segment::segment_name(lock.identity(), name, 1);
     static_cast<void>(persist::resolve_key({}, config.key_file));   // one that cannot be read is better found now
     const std::string json = config_to_json(config);
     const Geometry geometry = core::geometry_of(config, json.size());
@@ -146,53 +169,21 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
 
 namespace {
 
-/// No name in /dev/shm leads to the segment. With processes attached it lives on without one, and only they can end it.
-Error no_segment(const LifecycleLock& lock, const std::string& name) {
-    if (lock.is_held_by_others())
-        return {Errc::missing,
-                "the segment of '" + name +
-                    "' was removed from shared memory under processes that are still attached: they go on, nobody "
-                    "else can join. End them (`fuser " +
-                    lock.directory() + "/LOCK` names them), then `riskctl recover " + name + "`"};
-    return {Errc::missing, "registry '" + name +
-                               "' has no segment in shared memory: the host was rebooted, or it was "
-                               "destroyed. `riskctl recover " +
-                               name + "` rebuilds it from its files"};
-}
-
 /// Shared by the steps of one attach.
 struct Attaching {
     LifecycleLock& lock;
     const std::string& name;
-    const std::string segment_name;
     const RecoverOptions& options;
     std::optional<persist::RecoveryReport> rebuilt;
     std::string poisoned_segment;
 };
 
-/// Under the exclusive lock: no usable segment is there.
+/// Under the exclusive lock.
 Mapping rebuild(Attaching& at) {
-    if (!has_files(at.lock))
-        throw Error(Errc::missing, "registry '" + at.name +
-                                       "' has no segment in shared memory (rebooted, destroyed, or its creator died) and no "
-                                       "files to rebuild it from: create it with `riskctl create " +
-                                       at.name + " --config FILE`");
     at.lock.ensure_token();
     persist::RecoveryReport report;
-    Mapping mapping = rebuild_segment(at.lock, at.name, at.segment_name, at.options, report);
+    Mapping mapping = rebuild_segment(at.lock, at.name, at.options, report);
     at.rebuilt = std::move(report);
-    return mapping;
-}
-
-Mapping open_fitting(const Attaching& at, bool alone) {
-    if (!alone && !segment::segment_exists(at.segment_name)) throw no_segment(at.lock, at.name);
-    Mapping mapping = Mapping::open(at.segment_name, segment::Access::read_write);
-    // The name may go to the next trading day between two looks.
-    for (int i = 0; i < 10 && !mapping.is_current() && segment::segment_exists(at.segment_name); ++i)
-        mapping = Mapping::open(at.segment_name, segment::Access::read_write);
-    segment::require_fitting(mapping, at.lock.identity(), at.name, alone);
-    if (!mapping.is_current())
-        throw Error(Errc::missing, "the segment of '" + at.name + "' was removed while attaching; try again");
     return mapping;
 }
 
@@ -202,22 +193,37 @@ Error poisoned_error(const std::string& name, const std::string& why) {
                                "` names the damage, `riskctl destroy " + name + "` removes it"};
 }
 
-/// The tables that nobody is attached to, fit for use: adopted, or their bytes kept aside and rebuilt from the journal.
-Mapping adopt_or_rebuild(Attaching& at) {
-    Mapping mapping = open_fitting(at, true);
-    core::State state = state_of(mapping);
-    const std::string why = adopt(state);
-    if (why.empty()) return mapping;
-    if (!state.has_journal() || !has_files(at.lock)) throw poisoned_error(at.name, why);
-    const std::string kept = at.segment_name + ".poisoned-" + std::to_string(segment::realtime_ns());
-    if (!segment::rename_segment(at.segment_name, kept)) throw poisoned_error(at.name, why + " (and could not be set aside)");
+/// The bytes are kept under another name, and the tables are rebuilt from the files.
+Mapping set_aside_and_rebuild(Attaching& at, const std::string& segment, const std::string& why) {
+    const std::string kept = segment::set_aside_name(segment, segment::realtime_ns());
+    if (!segment::rename_segment(segment, kept)) throw poisoned_error(at.name, why + " (and could not be set aside)");
     at.poisoned_segment = kept;
+    CRASH_POINT("set aside");
     try {
         return rebuild(at);
     } catch (const Error& error) {
         throw Error(error.code(), "registry '" + at.name + "' is poisoned (" + why + "; its bytes are kept in /dev/shm/" +
                                       kept + "), and rebuilding it failed: " + error.what());
     }
+}
+
+/// The tables that nobody is attached to, fit for use: adopted, or, whatever is wrong with them, header and size included, their
+/// bytes kept aside and rebuilt from the journal.
+Mapping adopt_or_rebuild(Attaching& at, Mapping mapping) {
+    std::string why;
+    bool has_journal = true;
+    try {
+        segment::require_fitting(mapping, at.lock.identity(), at.name, true);
+        core::State state = state_of(mapping);
+        has_journal = state.has_journal();
+        why = adopt(state, at.lock);
+    } catch (const Error& error) {
+        if (error.code() != Errc::damaged) throw;
+        why = error.what();
+    }
+    if (why.empty()) return mapping;
+    if (!has_journal || !has_files(at.lock)) throw poisoned_error(at.name, why);
+    return set_aside_and_rebuild(at, mapping.name(), why);
 }
 
 void advise(Mapping& mapping, const Header& header) {
@@ -227,21 +233,44 @@ void advise(Mapping& mapping, const Header& header) {
                                           " MiB: raise `ulimit -l`, or set lock_memory to false");
 }
 
-/// One attempt under the lifecycle lock that was granted; nothing when a dead adopter left the segment half adopted and
-/// it has to be taken exclusively, or when the name still leads to a day that has ended.
+/// Under the exclusive lock: one that was granted is turned into a shared one, and so is the use of the segment.
+Mapping keep(Attaching& at, Mapping mapping) {
+    if (!mapping.try_use() || !at.lock.try_shared())
+        throw Error(Errc::system, "cannot keep the lifecycle lock of '" + at.name + "'");
+    return mapping;
+}
+
+/// Nothing: a dead adopter left the segment half adopted and it has to be taken exclusively, its day has ended, or somebody is
+/// at work on it; look again.
+std::optional<Mapping> join(Attaching& at, Mapping mapping) {
+    segment::require_fitting(mapping, at.lock.identity(), at.name, false);
+    const core::State state = state_of(mapping);
+    if (state.header->adopting != 0 || is_in(state, SegmentState::rolled) || !mapping.try_use()) return std::nullopt;
+    if (!mapping.is_current()) return std::nullopt;
+    return mapping;
+}
+
+/// One attempt under the lifecycle lock that was granted.
 std::optional<Mapping> try_attach(Attaching& at, bool alone) {
-    if (alone) {
-        Mapping mapping = usable_segment_exists(at.lock, at.segment_name) ? adopt_or_rebuild(at) : rebuild(at);
-        if (!at.lock.try_shared()) throw Error(Errc::system, "cannot keep the lifecycle lock of '" + at.name + "'");
-        return mapping;
+    if (alone) sweep_segments(at.lock, at.name);
+    std::optional<Mapping> current = open_newest(at.lock, at.name, segment::Access::read_write);
+    const Row& row = decide_admission(look_around(at.lock, at.name, at.options, alone, current));
+    switch (row.action) {
+        case Action::join: return join(at, std::move(*current));
+        case Action::adopt: return keep(at, adopt_or_rebuild(at, std::move(*current)));
+        case Action::rebuild:
+            if (current) return keep(at, set_aside_and_rebuild(at, current->name(), "an operator asked for --from-disk"));
+            return keep(at, rebuild(at));
+        case Action::retoken: at.lock.replace_token(); return keep(at, rebuild(at));
+        case Action::restore_lock: {
+            const std::array<std::uint64_t, 2> token = stray_token(at.lock, at.name);
+            if (token[0] != 0) at.lock.replace_token(token[0], token[1]);
+            return std::nullopt;
+        }
+        case Action::bury: finish_destroy(at.lock, at.name); break;
+        case Action::refuse: break;
     }
-    Mapping mapping = open_fitting(at, false);
-    if (state_of(mapping).header->adopting != 0) return std::nullopt;
-    if (!is_in(state_of(mapping), SegmentState::rolled)) return mapping;
-    if (finish_switch(at.lock, at.segment_name)) return std::nullopt;
-    std::optional<Mapping> next = open_next_day(at.segment_name, state_of(mapping), segment::Access::read_write);
-    if (next) segment::require_fitting(*next, at.lock.identity(), at.name, false);
-    return next;
+    throw Error(row.code, sentence_of(row, at.lock, at.name));
 }
 
 }  // namespace
@@ -251,7 +280,7 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
     segment::require_valid_name(name);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
-    Attaching at{lock, name, segment::segment_name(lock.identity(), name), options, {}, {}};
+    Attaching at{lock, name, options, {}, {}};
     std::optional<Mapping> mapping;
     bool alone = false;
     while (!mapping) {
@@ -277,19 +306,23 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
         throw Error(Errc::damaged, "registry '" + name + "' is poisoned: every call is refused. `riskctl verify " + name +
                                        "` names the damage, `riskctl destroy " + name + " --force` removes it");
     segment::install_crash_handler();
-    return {std::move(lock),       std::move(*mapping),           state, name, at.segment_name, segment::fork_epoch(), alone,
+    const std::string segment = mapping->name();
+    return {std::move(lock),       std::move(*mapping),           state, name, segment, segment::fork_epoch(), alone,
             std::move(at.rebuilt), std::move(at.poisoned_segment)};
 }
 
 namespace {
 
-/// A day that has ended may still have the name when whoever rolled it died: the next one is whole beside it.
-Mapping open_to_look(const std::string& segment_name) {
-    Mapping mapping = Mapping::open(segment_name, segment::Access::read_only);
-    if (segment::is_unfinished(mapping) || !is_in(state_of(mapping), SegmentState::rolled)) return mapping;
-    std::optional<Mapping> next = open_next_day(segment_name, state_of(mapping), segment::Access::read_only);
-    if (next) return std::move(*next);
-    return Mapping::open(segment_name, segment::Access::read_only);   // named meanwhile
+/// The days of a registry may change between two looks.
+std::optional<Mapping> open_to_look(const LifecycleLock& lock, const std::string& name) {
+    for (int i = 0; i < 10; ++i) {
+        std::optional<Mapping> mapping = open_newest(lock, name, segment::Access::read_only);
+        const bool settled = mapping && !is_in(state_of(*mapping), SegmentState::rolled);
+        const auto days = segment::segments_of(segment::user_id(), lock.identity().token[0], name);
+        if (settled || days.empty() || i == 9) return mapping;
+        segment::sleep_ns(1'000'000);
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -297,48 +330,90 @@ Mapping open_to_look(const std::string& segment_name) {
 Attachment attach_reader(const std::string& name, const std::string& state_dir) {
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
-    const segment::LockIdentity identity = lock.identity();
-    const std::string segment_name = segment::segment_name(identity, name);
-    if (!segment::segment_exists(segment_name)) throw no_segment(lock, name);
-    Mapping mapping = open_to_look(segment_name);
+    std::optional<Mapping> mapping = open_to_look(lock, name);
+    if (!mapping) {
+        const AdmissionView view = view_admission(name, state_dir);
+        if (view.action == "rebuild")
+            throw Error(Errc::missing,
+                        "registry '" + name +
+                            "' has no segment in shared memory: the host was rebooted, or it was destroyed. `riskctl "
+                            "recover " +
+                            name + "` rebuilds it from its files");
+        throw Error(Errc::missing, view.says);
+    }
     // Looking takes no mutex, so a namespace that was left behind does not matter here.
-    segment::require_fitting(mapping, identity, name, true);
-    const core::State state = state_of(mapping);
-    return {std::move(lock), std::move(mapping), state, name, segment_name, segment::fork_epoch(), false, {}, {}};
+    segment::require_fitting(*mapping, lock.identity(), name, true);
+    const core::State state = state_of(*mapping);
+    const std::string segment = mapping->name();
+    return {std::move(lock), std::move(*mapping), state, name, segment, segment::fork_epoch(), false, {}, {}};
 }
 
 namespace {
 
-/// Nobody gives the name away again while it is removed. A second at most: one that is stopped must not keep us.
+/// No roll begins another day while the days are removed. A second at most: one that is stopped must not keep us.
 void wait_for_switch(LifecycleLock& lock) noexcept {
     for (int i = 0; i < 1000 && !lock.try_switch(); ++i) segment::sleep_ns(1'000'000);
 }
 
-void refuse_the_attached(const std::string& segment_name) {
-    const Mapping mapping = Mapping::open(segment_name, segment::Access::read_write);
-    if (segment::is_unfinished(mapping)) return;
-    auto& header = *reinterpret_cast<Header*>(mapping.base());
-    store_release(header.state, static_cast<std::uint64_t>(SegmentState::destroyed));
+/// Whoever is attached is refused every further call from here on, and its host writes nothing more.
+void refuse_the_attached(const LifecycleLock& lock, const std::string& name) {
+    for (const segment::SegmentName& day : segment::segments_of(segment::user_id(), lock.identity().token[0], name)) {
+        const std::optional<Mapping> mapping = look_at(text_of(day), segment::Access::read_write);
+        if (mapping) store_release(state_of(*mapping).header->state, static_cast<std::uint64_t>(SegmentState::destroyed));
+    }
+}
+
+bool has_segments(const LifecycleLock& lock, const std::string& name) {
+    return !segment::segments_of(segment::user_id(), lock.identity().token[0], name).empty();
+}
+
+/// Bytes of segments of this registry that were given up.
+std::vector<std::string> set_aside_segments(const LifecycleLock& lock, const std::string& name) {
+    std::vector<std::string> found;
+    for (const std::string& text : segment::list_set_aside()) {
+        const std::optional<segment::SegmentName> of = segment::parse_segment_name(*segment::name_before_set_aside(text));
+        if (of && of->registry == name && of->uid == segment::user_id() && of->token == lock.identity().token[0])
+            found.push_back(text);
+    }
+    return found;
+}
+
+/// What a destroy is about is this registry's: LOCK is one of ours, or a segment of its token is there.
+void require_own(const LifecycleLock& lock, const std::string& name) {
+    if (lock.record().marked || (lock.identity().token[0] != 0 && has_segments(lock, name))) return;
+    throw Error(Errc::foreign,
+                lock.directory() + "/LOCK is not a registry's of this version, and no segment of '" + name +
+                    "' is in shared memory: nothing was removed. If the directory is what is left of one, remove it by hand");
 }
 
 }  // namespace
 
-void destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
+std::vector<std::string> destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
+    require_own(lock, name);
+    if (lock.record().stage == segment::Stage::destroyed && !has_segments(lock, name))
+        throw Error(Errc::missing, "registry '" + name + "' was destroyed: there is nothing");
     const bool alone = lock.try_exclusive();
     if (!alone && !force)
         throw other_attached(name, "stop them first, or use --force: they are then refused every further call");
-    const std::string segment_name = segment::segment_name(lock.identity(), name);
     wait_for_switch(lock);
-    remove_beside(segment_name);
-    if (segment::segment_exists(segment_name)) {
-        if (!alone) refuse_the_attached(segment_name);
-        segment::remove_segment(segment_name);
-    } else if (keep_files) {
-        throw Error(Errc::missing, "registry '" + name + "' has no segment, and its files are to be kept: nothing to destroy");
+    if (keep_files) {
+        if (!has_segments(lock, name))
+            throw Error(Errc::missing,
+                        "registry '" + name + "' has no segment, and its files are to be kept: nothing to destroy");
+        refuse_the_attached(lock, name);
+        static_cast<void>(remove_segments(lock, name));
+        return {};
     }
-    if (!keep_files) segment::remove_registry_files(lock.directory());
+    // On disk first: whatever happens from here on, the registry is gone, and who meets what is left removes it.
+    lock.write_record(segment::Stage::destroying, {}, 0);
+    CRASH_POINT("destroy begun");
+    refuse_the_attached(lock, name);
+    CRASH_POINT("attached refused");
+    for (const std::string& kept : set_aside_segments(lock, name)) static_cast<void>(segment::remove_segment(kept));
+    finish_destroy(lock, name);
+    return segment::remove_registry_files(lock.directory());
 }
 
 namespace {
@@ -347,7 +422,7 @@ namespace {
 bool take_if_dead(segment::RobustMutex& mutex) noexcept {
     switch (mutex.try_lock()) {
         case segment::LockResult::owner_died: mutex.make_consistent(); return true;
-        case segment::LockResult::held: return true;   // adopted: all mutexes are fresh, nobody was attached
+        case segment::LockResult::held: return true;  // adopted: all mutexes are fresh, nobody was attached
         default: return false;
     }
 }

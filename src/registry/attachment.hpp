@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/state.hpp"
 #include "persist/recovery.hpp"
@@ -40,7 +41,8 @@ void write_identity(layout::Header& header, const segment::LifecycleLock& lock, 
 /// Maps read-only, without any lock.
 [[nodiscard]] Attachment attach_reader(const std::string& name, const std::string& state_dir);
 
-void destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force);
+/// Returns the names of files in the directory that are not a registry's, and were left. Throws Error{missing, busy, foreign}.
+std::vector<std::string> destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force);
 
 /// Commits the death of every session whose process is gone; under the registry's lock. Returns how many.
 std::uint32_t bury_dead_sessions(core::State& state) noexcept;

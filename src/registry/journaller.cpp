@@ -8,6 +8,7 @@
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "persist/recovery.hpp"
+#include "registry/rebuild.hpp"
 #include "registry/roll.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -181,7 +182,9 @@ void Journaller::start() {
     spec.first_seq = tail.head.header.first_seq;
     spec.epoch = state_.header->epoch;
     spec.host_epoch = host_.epoch;
-    writer_.resume(std::move(file), spec, {tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1});
+    const JournalWriter::End end{tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1};
+    // Whoever has it locked still writes it, whatever the words say: then a file of our own.
+    if (writer_.resume(std::move(file), spec, end)) return;
     // Without events of its own it would be replaced, not followed.
     if (tail.head.header.first_seq <= durable) chain_ = {spec.number, durable, tail.hash, 0};
     host_.file_number = spec.number;
@@ -256,6 +259,7 @@ bool Journaller::begin_file() {
     spec.keep_checkpoints = state_.header->keep_checkpoints;
     spec.registry = host_.attachment.name;
     spec.config = host_.config;
+    say_place(spec);
     const IoError error = writer_.begin(directory_, std::move(space.file), space.name, space.bytes, spec);
     if (error) {
         static_cast<void>(directory_.remove(space.name));
@@ -501,10 +505,24 @@ void Journaller::watch_surroundings() {
                           "the segment's name is gone or leads elsewhere (systemd's RemoveIPC, or somebody removed it): "
                           "attached processes go on, new ones cannot attach");
     }
+    watch_lock_file();
     if (!directory_open_ || directory_.is_current()) return;
     // Answered from files that nobody would find: nothing more is durable until the directory is back. A new file then
     // begins behind what is in it.
     failed(Fault::directory, {static_cast<int>(std::errc::no_such_file_or_directory)}, true);
+}
+
+/// Without it, or with another one in its place, nobody can attach, and whoever tries is told what became of it. What is on disk stays
+/// true, so the journal goes on.
+void Journaller::watch_lock_file() {
+    const bool there = host_.attachment.lock.is_current();
+    if (there == !lock_file_lost_) return;
+    lock_file_lost_ = !there;
+    if (there) return host_.alarm.raise(Severity::warning, "the LOCK file is back");
+    host_.alarm.raise(Severity::critical,
+                      host_.directory() +
+                          "/LOCK was removed or replaced: attached processes go on, and their orders reach the disk; new "
+                          "ones are refused. End the attached ones in order, then `riskctl recover NAME --restore-lock`");
 }
 
 void Journaller::watch_clock() {

@@ -78,6 +78,7 @@ private:
     void healed();
     void housekeep();
     void watch_surroundings();
+    void watch_lock_file();
     void watch_clock();
     void wait_in_peace(std::int64_t ns);
 
@@ -96,6 +97,7 @@ private:
     std::int64_t asked_ns_ = 0;               // a waiter was seen
     std::int64_t clock_offset_ns_ = 0;
     bool segment_lost_ = false;
+    bool lock_file_lost_ = false;
     bool draining_ = false;
     bool started_ = false;   // it is known what the files hold
     std::uint32_t seen_tick_ = 0;

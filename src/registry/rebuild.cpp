@@ -10,7 +10,7 @@
 #include "core/derived.hpp"
 #include "core/genesis.hpp"
 #include "persist/journal_writer.hpp"
-#include "registry/roll.hpp"
+#include "registry/segments.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 
@@ -44,6 +44,13 @@ void start_words(core::State& state, const persist::RecoveryReport& report, std:
 }
 
 }  // namespace
+
+void say_place(persist::FileSpec& spec) {
+    const segment::MemoryPlace place = segment::memory_place();
+    spec.boot_id = place.boot_id;
+    spec.shm_device = place.shm_device;
+    spec.shm_identity = place.shm_identity;
+}
 
 bool has_files(const segment::LifecycleLock& lock) {
     const persist::Directory directory = open_directory(lock);
@@ -115,7 +122,7 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
     options.time_ns = segment::realtime_ns();
     std::string stage;
     require(persist::write_checkpoint(directory, state, options, stage), "write a checkpoint of what is left (" + stage + ")");
-    const std::string aside = ".lost-" + std::to_string(options.time_ns) + "-";
+    const std::string aside = persist::kLostPrefix + std::to_string(options.time_ns) + "-";
     const std::uint64_t end = state.log->applied;
     std::uint64_t newest = 0;
     for (const persist::Sources::Journal& journal : sources.journals) {
@@ -133,6 +140,7 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
     spec.epoch = sources.epoch;
     spec.registry = name;
     spec.config.assign(state.config, state.geometry.config_bytes);
+    say_place(spec);
     make_journal(directory, spec, state.geometry.ring_events);
 }
 
@@ -149,19 +157,22 @@ void make_first_journal(const segment::LifecycleLock& lock, const std::string& n
     spec.epoch = epoch;
     spec.registry = name;
     spec.config = config;
+    say_place(spec);
     make_journal(directory, spec, geometry.ring_events);
 }
 
-segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::string& name, const std::string& segment_name,
-                                 const RecoverOptions& options, persist::RecoveryReport& report) {
+segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string& name, const RecoverOptions& options,
+                                 persist::RecoveryReport& report) {
     const persist::Directory directory = open_directory(lock);
     persist::Sources sources(directory, options.key_file);
+    // Which day it will be is known when the files have been read; until it is whole its name says nothing.
+    const std::string segment_name = segment::segment_name(lock.identity(), name, 1);
     std::optional<segment::Mapping> mapping;
     core::State state;
     const auto fresh = [&](const std::string& json) -> core::State& {
         mapping.reset();
-        segment::remove_segment(segment_name);
-        remove_beside(segment_name);
+        // Also a day that has ended, and whatever an attempt before this one made: nothing of the token is used.
+        static_cast<void>(remove_segments(lock, name));
         const SharedConfig config = parse_config(json);
         const Geometry geometry = core::geometry_of(config, json.size());
         mapping.emplace(segment::Mapping::create(segment_name, offsets_of(geometry).size_bytes));
@@ -188,8 +199,7 @@ segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::
         sync_what_was_used(directory, report);
         if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
     } catch (...) {
-        mapping.reset();
-        segment::remove_segment(segment_name);
+        if (mapping) segment::remove_segment(mapping->name());
         throw;
     }
     start_words(state, report, sources.epoch);
@@ -200,7 +210,12 @@ segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::
     core::execute(state, decision.event);
     bury_dead_sessions(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
+    if (const std::string final_name = segment::segment_name(lock.identity(), name, state.header->day);
+        final_name != mapping->name() && !mapping->rename(final_name))
+        throw Error(Errc::system, "the segment of '" + name + "' cannot get the name of its day");
     CRASH_POINT("segment rebuilt");
+    lock.write_record(segment::Stage::live, segment::memory_place(), sources.epoch);
+    CRASH_POINT("place recorded");
     store_release(state.header->magic, kMagic);
     return std::move(*mapping);
 }

@@ -1,6 +1,7 @@
 /// A segment from files (case R4): under the exclusive lifecycle lock, when memory is gone or not to be trusted.
 #pragma once
 
+#include "persist/journal_writer.hpp"
 #include "persist/recovery.hpp"
 #include "registry/attachment.hpp"
 
@@ -11,6 +12,9 @@ namespace riskreg::registry {
 void make_first_journal(const segment::LifecycleLock& lock, const std::string& name, const std::string& config,
                         std::uint64_t epoch, const layout::Geometry& geometry);
 
+/// A journal file says under which kernel and in which view of /dev/shm the memory is that it follows.
+void say_place(persist::FileSpec& spec);
+
 /// Throws Error{bad_input} when the directory holds a registry's files; removes those of a creator that died.
 void require_no_files(const segment::LifecycleLock& lock, const std::string& name);
 
@@ -19,8 +23,7 @@ void require_no_files(const segment::LifecycleLock& lock, const std::string& nam
 
 /// Rebuilds the segment and leaves it ready. The firm is `unreconciled`, the sessions of before are dead. Throws
 /// Error{damaged, foreign, no_space …}; then nothing was changed.
-[[nodiscard]] segment::Mapping rebuild_segment(const segment::LifecycleLock& lock, const std::string& name,
-                                               const std::string& segment_name, const RecoverOptions& options,
-                                               persist::RecoveryReport& report);
+[[nodiscard]] segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string& name,
+                                               const RecoverOptions& options, persist::RecoveryReport& report);
 
 }  // namespace riskreg::registry

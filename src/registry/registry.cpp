@@ -291,7 +291,7 @@ void Registry::create(const std::string& name, const SharedConfig& config, const
 }
 
 void Registry::destroy(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
-    registry::destroy_segment(name, state_dir, keep_files, force);
+    static_cast<void>(registry::destroy_segment(name, state_dir, keep_files, force));
 }
 
 RecoverView Registry::recover(const std::string& name, const std::string& state_dir, const RecoverOptions& options) {
@@ -378,7 +378,10 @@ Registry::Impl* Registry::Days::follow(const Impl& ended) noexcept {
     if (closing || all.empty()) return nullptr;
     if (&now() != &ended) return &now();
     try {
-        add(next_day(now()));
+        Impl& before = now();
+        add(next_day(before));
+        // Its bytes stay for the calls and readers that are in it; its name may go.
+        before.attachment.mapping.stop_using();
         return &now();
     } catch (...) {
         // No memory, no room for its mapping, a deadline: the caller is told so, and the next call tries again.

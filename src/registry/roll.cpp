@@ -10,6 +10,7 @@
 #include "core/copy.hpp"
 #include "core/derived.hpp"
 #include "core/roll.hpp"
+#include "registry/segments.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -26,31 +27,11 @@ constexpr std::int64_t kMs = 1'000'000;
 constexpr int kQuietTries = 3;
 constexpr std::size_t kMostLost = 64;   // of one look; the next one finds the others
 
-std::string next_of(const std::string& segment) { return segment + ".next"; }
-std::string last_of(const std::string& segment) { return segment + ".last"; }
-
-core::State state_of(const Mapping& mapping) {
-    return core::view_of(mapping.base(), reinterpret_cast<const Header*>(mapping.base())->geometry);
+std::string segment_of_day(const Attachment& attachment, std::uint64_t day) {
+    return segment::segment_name(attachment.lock.identity(), attachment.name, day);
 }
 
-/// Big enough for its own tables, and whole: then it may be looked at.
-bool is_whole(const Mapping& mapping) noexcept {
-    const auto& header = *reinterpret_cast<const Header*>(mapping.base());
-    return load_acquire(header.magic) == kMagic && header.layout_hash == layout_hash() &&
-           offsets_of(header.geometry).size_bytes == mapping.size_bytes();
-}
-
-/// The segment of that name, when there is a whole one.
-std::optional<Mapping> look_at(const std::string& segment, segment::Access access) {
-    if (!segment::segment_exists(segment)) return std::nullopt;
-    try {
-        Mapping mapping = Mapping::open(segment, access);
-        if (is_whole(mapping)) return mapping;
-    } catch (const Error& error) {
-        if (error.code() != Errc::missing) throw;
-    }
-    return std::nullopt;
-}
+std::string day_before(const Attachment& attachment) { return segment_of_day(attachment, attachment.state.header->day - 1); }
 
 /// Byte 2 of LOCK, on a descriptor of its own: another thread of this process is kept out like any other.
 class Switching {
@@ -68,58 +49,10 @@ private:
     bool held_;
 };
 
-/// Does `next` begin where the log of `old` ends?
-bool follows(const core::State& next, const core::State& old) noexcept {
-    return core::ends_the_day(old) && next.header->rolled_seq == load_acquire(old.log->committed) &&
-           next.header->epoch == old.header->epoch;
-}
-
 /// Somebody has hosted this day; then he has taken over the watermarks of the one before.
 bool is_hosted(const core::State& state) noexcept { return load_acquire(state.host->epoch) != 0; }
 
-/// Byte 2 or the exclusive lock is held. True when the name leads to a day that goes on.
-bool switch_name(const std::string& segment) {
-    std::optional<Mapping> named = look_at(segment, segment::Access::read_only);
-    if (!named || !core::ends_the_day(state_of(*named))) return true;
-    named = Mapping::open(segment, segment::Access::read_write);
-    const core::State old = state_of(*named);
-    const std::optional<Mapping> next = look_at(next_of(segment), segment::Access::read_only);
-    if (!next || !follows(state_of(*next), old)) return false;
-    // The first host of the new day learns from it what is on disk. There may be one already, before the new day has its name.
-    const bool needed = old.has_journal() && !is_hosted(state_of(*next));
-    if (needed && !segment::link_segment(segment, last_of(segment))) return false;
-    CRASH_POINT("old day linked");
-    if (!segment::rename_segment(next_of(segment), segment)) return false;
-    CRASH_POINT("new day named");
-    __atomic_store_n(&old.header->next_ready, 1U, __ATOMIC_RELEASE);
-    CRASH_POINT("new day ready");
-    return true;
-}
-
 }  // namespace
-
-bool finish_switch(LifecycleLock& lock, const std::string& segment) {
-    const Switching switching(lock);
-    return switching.held() && switch_name(segment);
-}
-
-std::optional<Mapping> open_next_day(const std::string& segment, const core::State& old, segment::Access access) {
-    std::optional<Mapping> next = look_at(next_of(segment), access);
-    if (next && !follows(state_of(*next), old)) next.reset();
-    if (next) next->rename(segment);
-    return next;
-}
-
-void settle_switch(LifecycleLock&, const std::string& segment) {
-    if (!switch_name(segment)) return;
-    segment::remove_segment(next_of(segment));
-    if (!segment::segment_exists(segment)) segment::remove_segment(last_of(segment));
-}
-
-void remove_beside(const std::string& segment) noexcept {
-    segment::remove_segment(next_of(segment));
-    segment::remove_segment(last_of(segment));
-}
 
 // ---- watermarks ---------------------------------------------------------------------------------
 
@@ -144,16 +77,11 @@ void copy_marks(core::State& to, const core::State& from) noexcept {
 
 }  // namespace
 
-void take_over_marks(core::State& state, const std::string& segment) {
+void take_over_marks(Attachment& attachment) {
+    core::State& state = attachment.state;
     if (state.header->rolled_seq == 0 || is_hosted(state)) return;
-    // In this order: the day before has its second name before it loses the first one.
-    std::optional<Mapping> before;
-    for (const std::string& name : {segment, last_of(segment)}) {
-        before = look_at(name, segment::Access::read_only);
-        if (before && follows(state, state_of(*before))) break;
-        before.reset();
-    }
-    if (!before) return;
+    const std::optional<Mapping> before = look_at(day_before(attachment), segment::Access::read_only);
+    if (!before || !follows(state, state_of(*before))) return;
     copy_marks(state, state_of(*before));
     CRASH_POINT("marks taken over");
     // Last: it says that the others are there.
@@ -161,17 +89,20 @@ void take_over_marks(core::State& state, const std::string& segment) {
 }
 
 void drop_day_before(Attachment& attachment) noexcept {
-    core::State& state = attachment.state;
-    if (!segment::segment_exists(last_of(attachment.segment)) || core::ends_the_day(state)) return;
+    const core::State& state = attachment.state;
+    if (state.header->rolled_seq == 0) return;
     try {
-        // Under byte 2: otherwise this very day may end, and get that name, before we remove it.
-        LifecycleLock lock(attachment.lock.state_dir(), attachment.name, false);
-        const Switching switching(lock);
-        if (!switching.held() || !is_hosted(state) || core::ends_the_day(state)) return;
-        segment::remove_segment(last_of(attachment.segment));
-        CRASH_POINT("day before removed");
+        // The one before it was left when somebody still used it.
+        const std::uint64_t day = state.header->day;
+        for (const std::uint64_t old : {day - 1, day - 2}) {
+            const std::string name = segment_of_day(attachment, old);
+            if (old == 0 || old > day || !segment::segment_exists(name) || !is_hosted(state)) continue;
+            const std::optional<Mapping> ended = look_at(name, segment::Access::read_only);
+            if (ended && is_in(state_of(*ended), SegmentState::rolled) && segment::remove_unused_segment(name))
+                CRASH_POINT("day before removed");
+        }
     } catch (const Error&) {
-        // The state directory is not there now; it is looked at again.
+        // Not to be looked at now; it is looked at again.
     }
 }
 
@@ -223,19 +154,18 @@ namespace {
 /// One roll, by whoever holds byte 2.
 class Roller {
 public:
-    Roller(core::State& old, const std::string& segment, const core::Caller& who, std::string_view reason,
-           std::int64_t timeout_ns)
-        : old_(old),
-          segment_(segment),
+    Roller(Attachment& attachment, const core::Caller& who, std::string_view reason, std::int64_t timeout_ns)
+        : old_(attachment.state),
+          name_(segment_of_day(attachment, attachment.state.header->day + 1)),
           who_(who),
           reason_(reason),
           timeout_ns_(timeout_ns),
-          copy_(core::allocate_state(old.geometry)),
+          copy_(core::allocate_state(old_.geometry)),
           next_(create()),
-          state_(core::view_of(next_.base(), old.geometry)) {}
+          state_(core::view_of(next_.base(), old_.geometry)) {}
     /// What was not committed is nobody's.
     ~Roller() {
-        if (!committed_) segment::remove_segment(next_of(segment_));
+        if (!committed_) segment::remove_segment(name_);
     }
     Roller(const Roller&) = delete;
     Roller& operator=(const Roller&) = delete;
@@ -258,8 +188,8 @@ private:
 
     Mapping create() {
         // We hold byte 2, and the day goes on: one that is there is of a roll that did not happen.
-        segment::remove_segment(next_of(segment_));
-        Mapping mapping = Mapping::create(next_of(segment_), old_.offsets.size_bytes);
+        segment::remove_segment(name_);
+        Mapping mapping = Mapping::create(name_, old_.offsets.size_bytes);
         mapping.advise((old_.header->page_options & 1U) != 0, false);
         return mapping;
     }
@@ -267,9 +197,11 @@ private:
     void make_static_parts() {
         Header& header = *state_.header;
         std::memcpy(static_cast<void*>(&header), old_.header, sizeof header);
+        std::memcpy(state_.base + kDirectoryAt, old_.base + kDirectoryAt, kDirectoryBytes);
         header.magic = 0;
-        header.state = static_cast<std::uint64_t>(SegmentState::ready);
-        header.next_ready = header.adopting = 0;
+        // Whole it is before the day has ended; to be used only afterwards.
+        header.state = static_cast<std::uint64_t>(SegmentState::creating);
+        header.adopting = 0;
         core::make_blank(old_, state_);
         segment::RobustMutex(segment::mutex_memory(state_)).initialise();
         segment::RobustMutex(segment::host_mutex_memory(state_)).initialise();
@@ -324,7 +256,11 @@ private:
         store_release(state_.header->magic, kMagic);
         CRASH_POINT("next day whole");
         committed_ = true;
+        // Others may be in it at once, and we may be stopped.
+        static_cast<void>(next_.try_use());
         core::execute(old_, decision_.event);
+        CRASH_POINT("rolled committed");
+        begin_day(state_);
         decision_.verdict.seq = decision_.event.header.seq;
         return decision_.verdict;
     }
@@ -355,7 +291,7 @@ private:
     }
 
     core::State& old_;
-    const std::string& segment_;
+    const std::string name_;   // of the next day's segment
     const core::Caller who_;
     const std::string_view reason_;
     const std::int64_t timeout_ns_;
@@ -369,14 +305,13 @@ private:
 
 /// Nobody has hosted since the last roll: the watermarks of the day before are still to be taken over, and this is the last
 /// moment. False when a host is about to. Under byte 2.
-bool take_over_before(LifecycleLock& lock, core::State& state, const std::string& segment) {
-    if (!segment::segment_exists(last_of(segment))) return true;
-    if (!is_hosted(state)) {
-        if (!lock.try_host()) return false;
-        take_over_marks(state, segment);
-        lock.release_host();
-    }
-    segment::remove_segment(last_of(segment));
+bool take_over_before(LifecycleLock& lock, Attachment& attachment) {
+    const core::State& state = attachment.state;
+    if (state.header->rolled_seq == 0 || is_hosted(state)) return true;
+    if (!segment::segment_exists(day_before(attachment))) return true;
+    if (!lock.try_host()) return false;
+    take_over_marks(attachment);
+    lock.release_host();
     return true;
 }
 
@@ -399,10 +334,9 @@ Verdict roll(Attachment& attachment, const core::Caller& who, std::string_view r
     CRASH_POINT("switch held");
     if (!attachment.mapping.is_current())
         throw Error(Errc::missing, "the segment of '" + attachment.name + "' was removed, or its day has ended");
-    while (!take_over_before(lock, attachment.state, attachment.segment)) wait();
-    const Verdict verdict = Roller(attachment.state, attachment.segment, who, reason, timeout_ns).run();
+    while (!take_over_before(lock, attachment)) wait();
+    const Verdict verdict = Roller(attachment, who, reason, timeout_ns).run();
     CRASH_POINT("day ended");
-    if (verdict.result == Result::ok) static_cast<void>(switch_name(attachment.segment));
     return verdict;
 }
 

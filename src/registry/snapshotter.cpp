@@ -131,7 +131,7 @@ void Snapshotter::learn_home() {
 void Snapshotter::host(bool after_death) {
     learn_home();
     HostWords& words = *state_.host;
-    take_over_marks(state_, attachment_.segment);
+    take_over_marks(attachment_);
     Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
     try {
         host.key = persist::resolve_key({}, parse_config(config_json_).key_file);

@@ -2,17 +2,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
 
+#include "base/descriptor_posix.hpp"
+#include "base/fixed_id.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 
@@ -23,6 +31,69 @@ namespace {
 [[noreturn]] void fail(const std::string& doing, int error) {
     const Errc code = error == ENOENT ? Errc::missing : error == EACCES || error == EPERM ? Errc::permission : Errc::system;
     throw Error(code, doing + ": " + std::strerror(error));
+}
+
+constexpr std::uint64_t kLockMagic = 0x314B434F4C525352ULL;   // "RSRLOCK1"
+
+/// The content of LOCK: the token, and what is known of the memory. One sector, written whole.
+struct LockContent {
+    std::array<std::uint64_t, 2> token;
+    std::uint64_t magic;
+    std::uint64_t stage;
+    MemoryPlace place;
+    std::uint64_t epoch;
+    std::uint64_t check;   // over all that stands before
+
+    [[nodiscard]] std::uint64_t sum() const noexcept {
+        std::array<std::uint64_t, 9> words{};
+        std::memcpy(words.data(), this, sizeof words);
+        std::uint64_t sum = 0;
+        for (const std::uint64_t word : words) sum = base::mix(sum + word);
+        return sum;
+    }
+};
+static_assert(sizeof(LockContent) == 80 && sizeof(MemoryPlace) == 32);
+
+std::string user_name(uid_t uid) {
+    char space[4096];
+    passwd entry{};
+    passwd* found = nullptr;
+    const bool known = ::getpwuid_r(uid, &entry, space, sizeof space, &found) == 0 && found != nullptr;
+    return known ? entry.pw_name : "#" + std::to_string(uid);
+}
+
+std::string octal(mode_t mode) {
+    char text[8];
+    std::snprintf(text, sizeof text, "%04o", static_cast<unsigned>(mode & 07777U));
+    return text;
+}
+
+/// A registry serves the processes of one user. Somebody else, root included, would make a second one beside it, or files that its
+/// owner cannot open.
+void require_owner(const struct stat& info, const std::string& path, const std::string& name) {
+    if (info.st_uid == ::geteuid()) return;
+    const std::string owner = user_name(info.st_uid);
+    throw Error(Errc::foreign, "registry '" + name + "': " + path + " belongs to uid " + std::to_string(info.st_uid) + " (" +
+                                   owner + "), this process is uid " + std::to_string(::geteuid()) +
+                                   ": run it as that user, `sudo -u " + owner + " …`, or as root with --as-owner");
+}
+
+void require_closed(const struct stat& info, const std::string& path, bool sticky_allowed) {
+    if ((info.st_mode & 022U) == 0 || (sticky_allowed && (info.st_mode & S_ISVTX) != 0)) return;
+    throw Error(Errc::foreign, path + " may be written by others (mode " + octal(info.st_mode) +
+                                   "): a stranger could put files into the registry. Check what is in it, then `chmod go-w " +
+                                   path + "`");
+}
+
+/// Who owns what the registry's directory lies in could put another directory in its place.
+void require_safe_state_dir(const std::string& state_dir) {
+    struct stat info {};
+    if (::stat(state_dir.c_str(), &info) != 0) return;  // opening it will say why
+    if (info.st_uid != ::geteuid() && info.st_uid != 0)
+        throw Error(Errc::foreign, "the state directory " + state_dir + " belongs to uid " + std::to_string(info.st_uid) +
+                                       " (" + user_name(info.st_uid) + "), allowed: this process's uid " +
+                                       std::to_string(::geteuid()) + ", or root");
+    require_closed(info, state_dir, true);
 }
 
 /// Behind "Permission denied": whose it is, for a registry serves the processes of one user.
@@ -43,6 +114,7 @@ void make_directories(const std::string& state_dir, const std::string& directory
     std::error_code error;
     const bool made = std::filesystem::create_directories(state_dir, error);
     if (error) fail("cannot create the state directory " + state_dir, error.value());
+    if (made) std::filesystem::permissions(state_dir, std::filesystem::perms::owner_all, error);  // whatever the umask
     if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) fail("cannot create " + directory, errno);
     // Also when it was there: whoever made it may have died before this.
     sync_directory(state_dir);
@@ -56,21 +128,54 @@ bool holds_files(const std::string& directory) {
                        [](const std::string& name) { return name.starts_with("journal-") || name.starts_with("checkpoint-"); });
 }
 
+/// Empty: its creator died. A token alone: a build of before.
+void require_own_lock(int descriptor, const struct stat& info, const std::string& path) {
+    LockContent content{};
+    if (info.st_size == 0 || info.st_size == static_cast<off_t>(sizeof content.token)) return;
+    const ssize_t got = ::pread(descriptor, &content, sizeof content, 0);
+    if (got >= static_cast<ssize_t>(offsetof(LockContent, stage)) && content.magic == kLockMagic) return;
+    throw Error(Errc::foreign, path + " is not a LOCK file of a registry: choose another --state-dir or name");
+}
+
+bool is_link(const std::string& path) noexcept {
+    const int kept = errno;
+    struct stat info {};
+    const bool link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+    errno = kept;
+    return link;
+}
+
 base::Descriptor open_lock(const std::string& state_dir, const std::string& name, bool create) {
     const std::string directory = state_dir + "/" + name;
     if (create) make_directories(state_dir, directory);
+    require_safe_state_dir(state_dir);
     const base::Descriptor parent = base::open_path(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!parent.is_open() && errno == ENOENT)
         throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
                                        " --config FILE`, or name the right --state-dir");
+    if (const int error = errno; !parent.is_open() && is_link(directory))
+        throw Error(Errc::foreign, directory + " is a symbolic link (" + std::strerror(error) +
+                                       "): a registry's directory is none; name the real one with --state-dir");
     if (const int error = errno; !parent.is_open()) fail("cannot open " + directory + owner_of(directory, error), error);
+    struct stat info {};
+    if (::fstat(parent.get(), &info) != 0) fail("cannot stat " + directory, errno);
+    require_owner(info, directory, name);
+    require_closed(info, directory, false);
     // A backup may have left LOCK out: where the files of a registry are, it is made anew.
     const bool make = create || holds_files(directory);
     base::Descriptor lock = base::open_at(parent.get(), "LOCK", O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
     // On a file system that became read-only one can still look, and use a segment that others hold.
     if (!lock.is_open() && errno == EROFS) lock = base::open_at(parent.get(), "LOCK", O_RDONLY | O_NOFOLLOW);
-    if (const int error = errno; !lock.is_open())
-        fail("cannot open " + directory + "/LOCK" + owner_of(directory, error), error);
+    const std::string path = directory + "/LOCK";
+    if (!lock.is_open() && errno == ENOENT)
+        throw Error(Errc::missing, path + " is not there, and no files of a registry are: create it with `riskctl create " +
+                                       name + " --config FILE`");
+    if (const int error = errno; !lock.is_open()) fail("cannot open " + path + owner_of(directory, error), error);
+    if (::fstat(lock.get(), &info) != 0) fail("cannot stat " + path, errno);
+    if (!S_ISREG(info.st_mode)) throw Error(Errc::foreign, path + " is not a file: it is not a registry's");
+    require_owner(info, path, name);
+    require_closed(info, path, false);
+    require_own_lock(lock.get(), info, path);
     return lock;
 }
 
@@ -111,8 +216,18 @@ bool LifecycleLock::set_lock(int type, int byte) noexcept {
     return ::fcntl(descriptor_.get(), F_OFD_SETLK, &range) == 0;
 }
 
-bool LifecycleLock::try_exclusive() noexcept { return set_lock(F_WRLCK); }
-bool LifecycleLock::try_shared() noexcept { return set_lock(F_RDLCK); }
+bool LifecycleLock::ask(int type) {
+    if (set_lock(type)) return true;
+    // Somebody has it; a descriptor that is read-only can hold it shared. Everything else is no answer to the question.
+    if (errno == EAGAIN || errno == EACCES || errno == EBADF) return false;
+    throw Error(Errc::system,
+                "cannot lock " + directory_ + "/LOCK: " + std::strerror(errno) +
+                    ": the file system of the state directory must give file locks (a network file system needs its lock "
+                    "daemon); use a local one with --state-dir");
+}
+
+bool LifecycleLock::try_exclusive() { return ask(F_WRLCK); }
+bool LifecycleLock::try_shared() { return ask(F_RDLCK); }
 void LifecycleLock::release() noexcept { static_cast<void>(set_lock(F_UNLCK)); }
 bool LifecycleLock::is_held_by_others() const noexcept {
     struct flock range {};
@@ -126,7 +241,7 @@ void LifecycleLock::release_host() noexcept { static_cast<void>(set_lock(F_UNLCK
 bool LifecycleLock::try_switch() noexcept { return set_lock(F_WRLCK, 2); }
 void LifecycleLock::release_switch() noexcept { static_cast<void>(set_lock(F_UNLCK, 2)); }
 
-LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) noexcept {
+LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) {
     for (;;) {
         if (try_exclusive()) return Granted::exclusive;
         if (try_shared()) return Granted::shared;
@@ -136,15 +251,59 @@ LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) noexcep
     }
 }
 
-void LifecycleLock::ensure_token() {
-    LockIdentity now = identity();
-    if (now.token[0] != 0) return;
+namespace {
+
+void write_content(int descriptor, const std::string& path, LockContent content) {
+    content.magic = kLockMagic;
+    content.check = content.sum();
+    if (::pwrite(descriptor, &content, sizeof content, 0) != static_cast<ssize_t>(sizeof content))
+        fail("cannot write " + path, errno);
+    if (::fsync(descriptor) != 0) fail("cannot sync " + path, errno);
+}
+
+std::array<std::uint64_t, 2> draw_token() {
     std::array<std::uint64_t, 2> token{};
     if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) fail("getrandom", errno);
-    token[0] |= 1;
-    if (::pwrite(descriptor_.get(), token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token))
-        fail("cannot write " + directory_ + "/LOCK", errno);
-    if (::fsync(descriptor_.get()) != 0) fail("cannot sync " + directory_ + "/LOCK", errno);
+    token[0] |= 1;  // 0 says that there is none
+    return token;
+}
+
+}  // namespace
+
+void LifecycleLock::ensure_token() {
+    const LockRecord now = record();
+    LockContent content{identity().token, 0, static_cast<std::uint64_t>(now.stage), now.place, now.epoch, 0};
+    if (content.token[0] != 0 && now.marked) return;
+    if (content.token[0] == 0) content.token = draw_token();
+    write_content(descriptor_.get(), directory_ + "/LOCK", content);
+}
+
+void LifecycleLock::replace_token(std::uint64_t first, std::uint64_t second) {
+    write_content(descriptor_.get(), directory_ + "/LOCK", {{first, second}, 0, 0, {}, 0, 0});
+}
+
+void LifecycleLock::replace_token() {
+    const std::array<std::uint64_t, 2> token = draw_token();
+    replace_token(token[0], token[1]);
+}
+
+void LifecycleLock::write_record(Stage stage, const MemoryPlace& place, std::uint64_t epoch) {
+    write_content(descriptor_.get(), directory_ + "/LOCK",
+                  {identity().token, 0, static_cast<std::uint64_t>(stage), place, epoch, 0});
+}
+
+LockRecord LifecycleLock::record() const {
+    LockContent content{};
+    const ssize_t got = ::pread(descriptor_.get(), &content, sizeof content, 0);
+    if (got != static_cast<ssize_t>(sizeof content) || content.magic != kLockMagic || content.check != content.sum()) return {};
+    return {true, static_cast<Stage>(content.stage), content.place, content.epoch};
+}
+
+bool LifecycleLock::is_current() const noexcept {
+    struct stat named {};
+    struct stat held {};
+    return ::lstat((directory_ + "/LOCK").c_str(), &named) == 0 && ::fstat(descriptor_.get(), &held) == 0 &&
+           named.st_ino == held.st_ino && named.st_dev == held.st_dev;
 }
 
 LockIdentity LifecycleLock::identity() const {
@@ -163,12 +322,99 @@ LockIdentity LifecycleLock::identity() const {
     return id;
 }
 
-void remove_registry_files(const std::string& directory) {
-    std::error_code ignored;
+std::uint64_t LifecycleLock::directory_inode() const noexcept {
+    struct stat info {};
+    return ::stat(directory_.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+bool is_own_file(const std::string& name) noexcept {
+    const auto is = [&](std::string_view prefix, std::string_view suffix) {
+        return name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix);
+    };
+    return name == "LOCK" || name == "riskreg.log" || is("riskreg.", ".log") || is("journal-", ".log") ||
+           is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") || is(".v2-checkpoint-", ".json");
+}
+
+std::vector<std::string> remove_registry_files(const std::string& directory) {
+    std::vector<std::string> names, left;
+    const base::Descriptor open = base::open_path(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!open.is_open() || !base::list_directory(open.get(), names)) return {};
+    for (const std::string& name : names) {
+        struct stat info {};
+        if (name == "LOCK" || ::fstatat(open.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        const bool removed = is_own_file(name) && S_ISREG(info.st_mode) && ::unlinkat(open.get(), name.c_str(), 0) == 0;
+        if (!removed) left.push_back(S_ISDIR(info.st_mode) ? name + "/" : name);
+    }
+    ::fsync(open.get());
+    std::sort(left.begin(), left.end());
+    return left;
+}
+
+namespace {
+
+/// "riskctl exec": what the process was started as, in two words.
+std::string command_of(const std::string& process) {
+    std::string text;
+    if (!base::read_text(process + "/cmdline", text, 4096) || text.empty()) return "?";
+    const std::size_t end = text.find('\0');
+    std::string program = text.substr(0, end);
+    program.erase(0, program.rfind('/') + 1);
+    if (end == std::string::npos || end + 1 >= text.size()) return program;
+    const std::string word = text.substr(end + 1, text.find('\0', end + 1) - end - 1);
+    return program.starts_with("riskctl") ? program + " " + word : program;
+}
+
+bool has_open(const std::string& process, const struct stat& file) {
+    std::vector<std::string> numbers;
+    if (!base::list_directory(process + "/fd", numbers)) return false;
+    return std::any_of(numbers.begin(), numbers.end(), [&](const std::string& number) {
+        struct stat open {};
+        return ::stat((process + "/fd/" + number).c_str(), &open) == 0 && open.st_ino == file.st_ino &&
+               open.st_dev == file.st_dev;
+    });
+}
+
+}  // namespace
+
+std::string holders_of(const std::string& path) {
+    struct stat file {};
     std::vector<std::string> names;
-    static_cast<void>(base::list_directory(directory, names));
-    for (const std::string& name : names)
-        if (name != "LOCK") std::filesystem::remove_all(directory + "/" + name, ignored);
+    if (::stat(path.c_str(), &file) != 0 || !base::list_directory("/proc", names)) return {};
+    std::string text;
+    for (const std::string& pid : names) {
+        if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(::getpid())) continue;
+        const std::string process = "/proc/" + pid;
+        struct stat owner {};
+        if (!has_open(process, file) || ::stat(process.c_str(), &owner) != 0) continue;
+        text += (text.empty() ? "pid " : ", pid ") + pid + " (" + command_of(process) + ", uid " +
+                std::to_string(owner.st_uid) + ")";
+    }
+    return text;
+}
+
+bool is_on_network(const std::string& path) noexcept {
+    struct statfs info {};
+    if (::statfs(path.c_str(), &info) != 0) return false;
+    // NFS, SMB, CIFS, SMB2, Ceph, AFS, 9P, GFS2, OCFS2, Lustre, and FUSE, behind which may be any of them.
+    constexpr std::array<std::uint64_t, 11> kShared{0x6969,     0x517B,     0xFF534D42, 0xFE534D42, 0x00C36400, 0x5346414F,
+                                                    0x01021997, 0x01161970, 0x7461636F, 0x0BD00BD0, 0x65735546};
+    return std::find(kShared.begin(), kShared.end(), static_cast<std::uint32_t>(info.f_type)) != kShared.end();
+}
+
+void become_owner(const std::string& state_dir, const std::string& name) {
+    if (::getuid() != 0 || ::geteuid() != 0)
+        throw Error(Errc::bad_input, "--as-owner: only root can take another user's rights, and this process is uid " +
+                                         std::to_string(::geteuid()) + ": leave it out, or run as root");
+    struct stat info {};
+    if (::stat((state_dir + "/" + name).c_str(), &info) != 0 && ::stat(state_dir.c_str(), &info) != 0)
+        throw Error(Errc::missing, "--as-owner: neither " + state_dir + "/" + name + " nor " + state_dir + " is there");
+    const std::string owner = user_name(info.st_uid);
+    const bool grouped = owner.starts_with('#') ? ::setgroups(0, nullptr) == 0 : ::initgroups(owner.c_str(), info.st_gid) == 0;
+    if (!grouped || ::setresgid(info.st_gid, info.st_gid, info.st_gid) != 0 ||
+        ::setresuid(static_cast<uid_t>(-1), info.st_uid, info.st_uid) != 0)
+        fail("--as-owner: cannot become uid " + std::to_string(info.st_uid), errno);
+    // The kernel hides /proc/self from who changed user; robust locks are not to be had without it.
+    ::prctl(PR_SET_DUMPABLE, 1);
 }
 
 }  // namespace riskreg::segment

@@ -4,17 +4,47 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/descriptor_posix.hpp"
 
 namespace riskreg::segment {
 
-/// What identifies one LOCK file for ever: device, inode, and the random token that is its content.
+/// What identifies one registry for ever is the random token in its LOCK file, wherever the directory is moved; device and inode are
+/// for messages only.
 struct LockIdentity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::array<std::uint64_t, 2> token{};
 };
+
+/// Which memory a segment was made in: the running kernel, and the view of /dev/shm (a container may have its own).
+struct MemoryPlace {
+    std::array<std::uint8_t, 16> boot_id{};
+    std::uint64_t shm_device = 0;
+    std::uint64_t shm_identity = 0;  // random for each tmpfs, where the kernel tells it
+    friend bool operator==(const MemoryPlace&, const MemoryPlace&) = default;
+};
+
+/// What LOCK says of the registry's memory. `destroying` is final: whoever meets it finishes the work.
+enum class Stage : std::uint64_t { unknown = 0, live = 1, destroying = 2, destroyed = 3 };
+
+struct LockRecord {
+    bool marked = false;  // written by a registry of ours, and whole
+    Stage stage = Stage::unknown;
+    MemoryPlace place;
+    std::uint64_t epoch = 0;  // of the registry's creation, as its files have it; 0: not known
+};
+
+/// Which processes this one can see have `path` open: "pid 17 (riskd, uid 1000)", in one line; empty: none.
+[[nodiscard]] std::string holders_of(const std::string& path);
+
+/// The registry's directory is on a file system that other machines may use, too.
+[[nodiscard]] bool is_on_network(const std::string& path) noexcept;
+
+/// --as-owner: takes groups, gid, effective and saved uid of the owner of `<state_dir>/<name>`, or of the state directory where that is
+/// not there yet. The real uid stays: it is the person. Throws Error{bad_input} unless root calls.
+void become_owner(const std::string& state_dir, const std::string& name);
 
 /// Throws Error{bad_input}: the name of a registry is [A-Za-z0-9._-]{1,64}, and not "." or "..".
 void require_valid_name(const std::string& name);
@@ -27,19 +57,21 @@ void require_valid_name(const std::string& name);
 class LifecycleLock {
 public:
     /// Opens `<state_dir>/<name>/LOCK`; with `create` it makes the directories (0700) and the file where missing.
-    /// Throws Error{missing, permission}. Never follows a symbolic link below the state directory.
+    /// Throws Error{missing, permission, foreign}: another effective user than the directory's owner is refused, root included, and
+    /// so are directories that others may write. Never follows a symbolic link below the state directory.
     LifecycleLock(const std::string& state_dir, const std::string& name, bool create);
     LifecycleLock(LifecycleLock&& other) noexcept = default;
     LifecycleLock& operator=(LifecycleLock&&) = delete;
 
     enum class Granted : std::uint8_t { none, shared, exclusive };
 
-    [[nodiscard]] bool try_exclusive() noexcept;
+    /// False: somebody holds it. Throws Error{system} where the file system gives no locks at all.
+    [[nodiscard]] bool try_exclusive();
     /// Also turns an exclusive lock into a shared one, without a moment in between.
-    [[nodiscard]] bool try_shared() noexcept;
+    [[nodiscard]] bool try_shared();
     /// Exclusive when nobody else holds the lock, else shared. Waits in steps of a millisecond; `none` when the
     /// deadline passed.
-    [[nodiscard]] Granted wait_any(std::int64_t deadline_ns) noexcept;
+    [[nodiscard]] Granted wait_any(std::int64_t deadline_ns);
     void release() noexcept;
 
     /// Somebody else holds the lock, shared or exclusive. Takes nothing.
@@ -53,20 +85,33 @@ public:
     [[nodiscard]] bool try_switch() noexcept;
     void release_switch() noexcept;
 
-    /// Writes the token into a new LOCK file; only under the exclusive lock.
+    /// Writes a token into a LOCK file without one; only under the exclusive lock, as everything that writes.
     void ensure_token();
+    /// Another token: this directory is a copy. Or that of a segment whose LOCK was lost.
+    void replace_token(std::uint64_t first, std::uint64_t second);
+    void replace_token();
+    void write_record(Stage stage, const MemoryPlace& place, std::uint64_t epoch);
+    [[nodiscard]] LockRecord record() const;
+    /// The path still leads to the file that is held.
+    [[nodiscard]] bool is_current() const noexcept;
     [[nodiscard]] LockIdentity identity() const;
     [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
+    [[nodiscard]] std::uint64_t directory_inode() const noexcept;  ///< 0: not known
     /// What the directory lies in.
     [[nodiscard]] std::string state_dir() const { return directory_.substr(0, directory_.rfind('/')); }
 
 private:
     [[nodiscard]] bool set_lock(int type, int byte = 0) noexcept;
+    [[nodiscard]] bool ask(int type);
     std::string directory_;
     base::Descriptor descriptor_;
 };
 
-/// Removes the registry's files except LOCK.
-void remove_registry_files(const std::string& directory);
+/// A name that this program writes into a registry's directory. LOCK is one, and stays.
+[[nodiscard]] bool is_own_file(const std::string& name) noexcept;
+
+/// Removes the files that this program writes, and nothing else; returns the names of what is left beside LOCK, directories with a
+/// slash behind.
+std::vector<std::string> remove_registry_files(const std::string& directory);
 
 }  // namespace riskreg::segment

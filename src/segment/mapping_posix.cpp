@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bit>
@@ -12,6 +13,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "base/descriptor_posix.hpp"
 #include "riskreg/error.hpp"
@@ -34,12 +36,21 @@ std::string shm_path(const std::string& segment) { return "/dev/shm/" + segment;
 
 std::string megabytes(std::size_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
 
-Error why_not(const std::string& segment, int error) {
+/// Each number of the operating system apart: "no permission" for somebody else's segment and for a /dev/shm that nobody may write
+/// ask for different things.
+Error why_not(const std::string& segment, int error, bool making) {
+    struct stat there {};
+    const bool exists = ::lstat(shm_path(segment).c_str(), &there) == 0;
     switch (error) {
         case ENOENT: return {Errc::missing, "no segment " + segment + ": the host was rebooted or it was destroyed"};
         case EEXIST: return {Errc::busy, "segment " + segment + " exists already"};
+        case EROFS: return {Errc::permission, "/dev/shm is read-only here: mount it writable for this process"};
+        case ELOOP: return {Errc::foreign, shm_path(segment) + " is a symbolic link, which no registry makes: remove it"};
         case EACCES:
         case EPERM:
+            if (making && !exists)
+                return {Errc::permission, "/dev/shm may not be written by uid " + std::to_string(user_id()) +
+                                              " (ls -ld /dev/shm; usual is mode 1777): " + std::strerror(error)};
             return {Errc::permission, "no permission for " + shm_path(segment) + ": it belongs to another user (ls -l " +
                                           shm_path(segment) + "); run as that user, or use a state directory of your own"};
         default: return {Errc::system, "segment " + segment + ": " + std::strerror(error)};
@@ -49,7 +60,7 @@ Error why_not(const std::string& segment, int error) {
 /// What Boost needs to map a descriptor that we opened.
 struct Mappable {
     int descriptor;
-    [[nodiscard]] bip::mapping_handle_t get_mapping_handle() const noexcept { return {descriptor, true}; }
+    [[nodiscard]] bip::mapping_handle_t get_mapping_handle() const noexcept { return {descriptor, false}; }
 };
 
 /// Reserves memory for the whole segment.
@@ -74,13 +85,29 @@ struct stat status_of(const base::Descriptor& object) {
     return status;
 }
 
+bool set_use(const base::Descriptor& object, int type) noexcept {
+    struct flock range {};
+    range.l_type = static_cast<short>(type);
+    range.l_whence = SEEK_SET;
+    range.l_len = 1;
+    return ::fcntl(object.get(), F_OFD_SETLK, &range) == 0;
+}
+
 }  // namespace
 
-std::string segment_name(const LockIdentity& lock, const std::string& name) {
-    const std::uint64_t hash = base::mix(lock.device * 0x9E3779B97F4A7C15ULL + base::mix(lock.inode));
-    char prefix[48];
-    std::snprintf(prefix, sizeof prefix, "riskreg.%u.%016" PRIx64 ".", user_id(), hash);
-    return prefix + name;
+std::string segment_name(const LockIdentity& lock, const std::string& name, std::uint64_t day) {
+    return text_of({user_id(), lock.token[0], day, name});
+}
+
+MemoryPlace memory_place() {
+    MemoryPlace place;
+    place.boot_id = boot_id();
+    struct stat status {};
+    struct statfs fs {};
+    if (::stat("/dev/shm", &status) == 0) place.shm_device = status.st_dev;
+    static_assert(sizeof fs.f_fsid == sizeof place.shm_identity);
+    if (::statfs("/dev/shm", &fs) == 0) std::memcpy(&place.shm_identity, &fs.f_fsid, sizeof place.shm_identity);
+    return place;
 }
 
 Mapping::Mapping(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -92,13 +119,15 @@ Mapping Mapping::create(const std::string& segment, std::size_t size_bytes) {
     auto impl = std::make_unique<Impl>();
     impl->name = segment;
     impl->object = base::open_path(shm_path(segment), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (!impl->object.is_open()) throw why_not(segment, errno);
+    if (!impl->object.is_open()) throw why_not(segment, errno, true);
+    // From its first moment on, so that nobody takes it for one whose creator died.
+    static_cast<void>(set_use(impl->object, F_WRLCK));
     try {
         reserve(impl->object.get(), size_bytes);
         impl->region = bip::mapped_region(Mappable{impl->object.get()}, bip::read_write, 0, size_bytes, nullptr, MAP_POPULATE);
     } catch (const bip::interprocess_exception& error) {
         remove_segment(segment);
-        throw why_not(segment, error.get_native_error());
+        throw why_not(segment, error.get_native_error(), true);
     } catch (...) {
         remove_segment(segment);
         throw;
@@ -111,7 +140,7 @@ Mapping Mapping::open(const std::string& segment, Access access) {
     auto impl = std::make_unique<Impl>();
     impl->name = segment;
     impl->object = base::open_path(shm_path(segment), (looks ? O_RDONLY : O_RDWR) | O_NOFOLLOW);
-    if (!impl->object.is_open()) throw why_not(segment, errno);
+    if (!impl->object.is_open()) throw why_not(segment, errno, false);
     if (status_of(impl->object).st_size < static_cast<off_t>(kPage))
         throw Error(Errc::missing,
                     "segment " + segment + " is being created, or its creator died: open it again for writing to clean up");
@@ -119,13 +148,14 @@ Mapping Mapping::open(const std::string& segment, Access access) {
         impl->region = bip::mapped_region(Mappable{impl->object.get()}, looks ? bip::read_only : bip::read_write, 0, 0, nullptr,
                                           looks ? 0 : MAP_POPULATE);
     } catch (const bip::interprocess_exception& error) {
-        throw why_not(segment, error.get_native_error());
+        throw why_not(segment, error.get_native_error(), false);
     }
     return Mapping(std::move(impl));
 }
 
 std::byte* Mapping::base() const noexcept { return static_cast<std::byte*>(impl_->region.get_address()); }
 std::size_t Mapping::size_bytes() const noexcept { return impl_->region.get_size(); }
+const std::string& Mapping::name() const noexcept { return impl_->name; }
 std::uint32_t Mapping::owner_uid() const { return status_of(impl_->object).st_uid; }
 unsigned Mapping::mode() const { return status_of(impl_->object).st_mode & 07777U; }
 
@@ -135,7 +165,22 @@ bool Mapping::is_current() const noexcept {
     return ::stat(shm_path(impl_->name).c_str(), &named) == 0 && named.st_ino == mapped.st_ino && named.st_dev == mapped.st_dev;
 }
 
-void Mapping::rename(const std::string& segment) { impl_->name = segment; }
+bool Mapping::rename(const std::string& segment) noexcept {
+    if (!rename_segment(impl_->name, segment)) return false;
+    impl_->name = segment;
+    return true;
+}
+
+bool Mapping::try_use_alone() noexcept { return set_use(impl_->object, F_WRLCK); }
+bool Mapping::try_use() noexcept { return set_use(impl_->object, F_RDLCK); }
+void Mapping::stop_using() noexcept { static_cast<void>(set_use(impl_->object, F_UNLCK)); }
+bool Mapping::is_used_by_others() const noexcept {
+    struct flock range {};
+    range.l_type = F_WRLCK;
+    range.l_whence = SEEK_SET;
+    range.l_len = 1;
+    return ::fcntl(impl_->object.get(), F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+}
 
 bool Mapping::advise(bool huge_pages, bool lock_memory) noexcept {
     void* address = impl_->region.get_address();
@@ -159,20 +204,31 @@ bool rename_segment(const std::string& segment, const std::string& to) noexcept 
     return ::rename(shm_path(segment).c_str(), shm_path(to).c_str()) == 0;
 }
 
-bool link_segment(const std::string& segment, const std::string& to) noexcept {
-    return ::link(shm_path(segment).c_str(), shm_path(to).c_str()) == 0 || errno == EEXIST;
+bool remove_unused_segment(const std::string& segment) noexcept {
+    const base::Descriptor object = base::open_path(shm_path(segment), O_RDWR | O_NOFOLLOW);
+    if (!object.is_open()) return errno == ENOENT;
+    return set_use(object, F_WRLCK) && (remove_segment(segment) || errno == ENOENT);
 }
 
 bool remove_segment(const std::string& segment) noexcept { return ::unlink(shm_path(segment).c_str()) == 0; }
 
+std::string directory_in(const Mapping& mapping) {
+    if (mapping.size_bytes() < kPage) return {};
+    const char* text = reinterpret_cast<const char*>(mapping.base() + kDirectoryAt);
+    return {text, ::strnlen(text, kDirectoryBytes)};
+}
+
+void write_directory(std::byte* base, const std::string& directory) {
+    std::error_code ignored;
+    const std::string path = std::filesystem::absolute(directory, ignored).string();
+    std::memset(base + kDirectoryAt, 0, kDirectoryBytes);
+    // A path that is cut would be another one.
+    if (path.size() < kDirectoryBytes) std::memcpy(base + kDirectoryAt, path.data(), path.size());
+}
+
 bool is_unfinished(const Mapping& mapping) noexcept {
     const auto* header = reinterpret_cast<const Header*>(mapping.base());
     return mapping.size_bytes() < kPage || load_acquire(header->magic) == 0;
-}
-
-bool is_stale(const Mapping& mapping, const LockIdentity& lock) noexcept {
-    const auto& header = *reinterpret_cast<const Header*>(mapping.base());
-    return header.lock_token[0] != lock.token[0] || header.lock_token[1] != lock.token[1];
 }
 
 namespace {
@@ -186,7 +242,7 @@ bool is_sound(const Geometry& g) noexcept {
     const std::uint64_t owners = std::uint64_t{g.accounts} + g.strategies;
     const bool countable =
         owners < (1U << 31) && g.instruments < (1U << 31) && 1 + owners + g.instruments + owners * g.instruments == g.rows();
-    const std::uint64_t sides = 2ULL * g.instruments;   // of one group
+    const std::uint64_t sides = 2ULL * g.instruments;  // of one group
     const bool grouped = g.book_sides == 1 || g.book_sides == sides || g.book_sides == sides * g.accounts;
     return countable && grouped && holds_twice(g.order_index, g.orders) && holds_twice(g.execution_index, g.executions) &&
            holds_twice(g.quarantine_index, g.quarantine) && std::has_single_bit(g.content_index) &&
@@ -212,21 +268,20 @@ void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std
     if (header.layout_version != kLayoutVersion || header.layout_hash != layout_hash())
         throw Error(Errc::foreign, "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) +
                                        ", this build has " + std::to_string(kLayoutVersion) +
-                                       ": use the build that created it, or destroy and create it anew");
+                                       ": write a checkpoint with the build that created it (use the build that created it for "
+                                       "everything else, too), then `riskctl migrate` that checkpoint");
     if (offsets_of(header.geometry).size_bytes != mapping.size_bytes())
         throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) +
                                        " bytes, its header says " + std::to_string(offsets_of(header.geometry).size_bytes) +
                                        ": damaged");
     if (!is_sound(header.geometry))
         throw Error(Errc::damaged, "the segment of '" + name + "' has tables of sizes that no build makes: damaged");
-    if (header.lock_device != lock.device || header.lock_inode != lock.inode)
-        throw Error(Errc::foreign, "the segment of '" + name + "' belongs to another state directory");
-    if (is_stale(mapping, lock))
-        throw Error(Errc::foreign,
-                    "the segment of '" + name + "' is of a state directory that was removed: create the registry anew");
+    if (header.lock_token[0] != lock.token[0] || header.lock_token[1] != lock.token[1])
+        throw Error(Errc::damaged, "the segment of '" + name + "' holds another token than its name and LOCK: damaged");
+    // Memory does not outlive a boot, so this is no segment of an earlier one.
     const auto boot = boot_id();
     if (std::memcmp(header.boot_id, boot.data(), boot.size()) != 0)
-        throw Error(Errc::foreign, "the segment of '" + name + "' is of an earlier boot of this host");
+        throw Error(Errc::damaged, "the segment of '" + name + "' says that it is of another boot of this host: damaged");
     if (!adopting && header.pid_namespace != pid_namespace())
         throw Error(Errc::foreign, "the processes attached to '" + name +
                                        "' run in another PID namespace: robust locks do not work across them. "

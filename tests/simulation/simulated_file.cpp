@@ -36,6 +36,8 @@ IoError File::read_at(void* bytes, std::size_t size, std::uint64_t offset, std::
 IoError File::sync() const noexcept { return {mounted->sync(descriptor_)}; }
 IoError File::size(std::uint64_t& bytes) const noexcept { return {mounted->size(descriptor_, bytes)}; }
 bool File::is_linked() const noexcept { return mounted->is_linked(descriptor_); }
+IoError File::try_lock() const noexcept { return {}; }
+bool File::is_locked_by_others() const noexcept { return false; }
 void File::drop_cache() const noexcept { mounted->drop_cache(descriptor_); }
 
 IoError Directory::open(const std::string& path, Directory& out) noexcept {

@@ -1,10 +1,15 @@
 // create, halt, resume, approve, limit, verify, destroy.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iostream>
 
+#include "base/descriptor_posix.hpp"
+#include "registry/attachment.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
+#include "segment/lifecycle_posix.hpp"
 
 namespace riskctl {
 
@@ -248,21 +253,109 @@ int verify(const Common& common) {
     return clean ? kDone : kNo;
 }
 
-int destroy(const Common& common, bool keep_files, bool force) {
+namespace {
+
+/// What would be gone for ever.
+struct Loss {
+    std::uint64_t orders = 0, live = 0, positions = 0, quarantined = 0;
+    std::vector<std::string> files;   // with events or tables in them
+    bool in_memory = false;           // the numbers are of the segment; otherwise only the files are known
+
+    [[nodiscard]] bool any() const noexcept { return orders + positions + quarantined > 0 || (!in_memory && !files.empty()); }
+    [[nodiscard]] std::string text() const {
+        std::string said = in_memory
+                               ? std::to_string(orders) + " orders (" + std::to_string(live) + " live), " +
+                                     std::to_string(positions) + " positions, " + std::to_string(quarantined) + " quarantined"
+                               : std::string("what its files hold");
+        said += files.empty() ? "; no files" : "; " + std::to_string(files.size()) + " files:";
+        for (const std::string& file : files) said += " " + file;
+        return said;
+    }
+};
+
+void look_at_memory(Loss& loss, const Common& common) {
     try {
-        Registry::destroy(common.name, common.state_dir, keep_files, force);
+        const Reader reader = Reader::open(common.name, common.state_dir);
+        const StatusView view = reader.status();
+        loss.in_memory = true;
+        loss.orders = view.orders_total;
+        loss.live = view.orders_live;
+        loss.quarantined = view.quarantined_records;
+        reader.exposures([&](const ExposureView& row) {
+            loss.positions += row.scope.kind == ScopeKind::account_instrument && row.position != Quantity{0} ? 1 : 0;
+            return true;
+        });
+    } catch (const Error&) {
+        // No segment, or one that cannot be read: then the files tell.
+        loss.in_memory = false;
+    }
+}
+
+Loss loss_of(const Common& common) {
+    Loss loss;
+    look_at_memory(loss, common);
+    const std::string directory = segment::resolve_state_dir(common.state_dir) + "/" + common.name;
+    std::vector<std::string> names;
+    static_cast<void>(base::list_directory(directory, names));
+    for (const std::string& name : names)
+        if (name.starts_with("journal-") || name.starts_with("checkpoint-")) loss.files.push_back(name);
+    std::sort(loss.files.begin(), loss.files.end());
+    return loss;
+}
+
+/// True when whoever sits at the terminal typed the registry's name.
+bool confirmed(const std::string& name) {
+    std::fprintf(stderr, "type its name to destroy it: ");
+    std::string typed;
+    return std::getline(std::cin, typed) && typed == name;
+}
+
+/// Empty: go on. Otherwise why not.
+std::string why_not_destroyed(const Common& common) {
+    // What is refused in any case is refused for its own reason.
+    const segment::LifecycleLock lock(segment::resolve_state_dir(common.state_dir), common.name, false);
+    if (lock.is_held_by_others() || lock.record().stage == segment::Stage::destroyed) return {};
+    const Loss loss = loss_of(common);
+    if (!loss.any()) return {};
+    const std::string would_go = "destroy '" + common.name + "': this would be gone for ever: " + loss.text();
+    if (::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0) {
+        std::fprintf(stderr, "riskctl: %s\n", would_go.c_str());
+        return confirmed(common.name) ? std::string()
+                                      : "destroy: what was typed is not '" + common.name + "': nothing was removed";
+    }
+    const std::string where = common.state_dir.empty() ? std::string() : " --state-dir " + common.state_dir;
+    return would_go + ". Nothing was removed. If that is meant: riskctl destroy " + common.name + where + " --yes";
+}
+
+void print_destroyed(const Common& common, const std::vector<std::string>& left) {
+    if (common.json) {
+        JsonWriter out;
+        out.begin_object().member("name", common.name).member("result", "destroyed").key("left").begin_array();
+        for (const std::string& name : left) out.string(name);
+        print_line(out.end_array().end_object().text());
+        return;
+    }
+    std::printf("destroyed '%s'\n", common.name.c_str());
+    for (const std::string& name : left) std::printf("  left, for it is not a registry's: %s\n", name.c_str());
+}
+
+}  // namespace
+
+int destroy(const Common& common, const DestroyOptions& options) {
+    segment::require_valid_name(common.name);
+    const bool asks = !options.keep_files && !options.force && !options.yes;
+    if (const std::string why = asks ? why_not_destroyed(common) : std::string(); !why.empty()) {
+        std::fprintf(stderr, "riskctl: %s\n", why.c_str());
+        return kUsage;
+    }
+    try {
+        print_destroyed(common, registry::destroy_segment(common.name, common.state_dir, options.keep_files, options.force));
+        return kDone;
     } catch (const Error& error) {
         if (error.code() != Errc::busy) throw;
         std::fprintf(stderr, "riskctl: %s\n", error.what());
         return kNo;
     }
-    if (common.json) {
-        JsonWriter out;
-        print_line(out.begin_object().member("name", common.name).member("result", "destroyed").end_object().text());
-    } else {
-        std::printf("destroyed '%s'\n", common.name.c_str());
-    }
-    return kDone;
 }
 
 }  // namespace riskctl

@@ -1,22 +1,23 @@
 // doctor: what this host and this registry lack, and the exact remedy.
-#include <dirent.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
+#include "base/descriptor_posix.hpp"
+#include "registry/admission.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle_posix.hpp"
 #include "segment/mapping_posix.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/robust_mutex_posix.hpp"
+#include "segment/segment_name.hpp"
 
 namespace riskctl {
 
@@ -93,10 +94,9 @@ void check_locks(Doctor& doctor) {
 }
 
 std::string first_line(const char* path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
+    std::string text;
+    static_cast<void>(base::read_text(path, text));
+    return text.substr(0, text.find('\n'));
 }
 
 void check_memory(Doctor& doctor) {
@@ -111,33 +111,90 @@ void check_memory(Doctor& doctor) {
         on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
 }
 
-/// Segments of this user whose registry is not where their name says, and those of other users.
-void check_segments(Doctor& doctor) {
-    const std::string own = "riskreg." + std::to_string(segment::user_id()) + ".";
-    DIR* directory = ::opendir("/dev/shm");
-    if (directory == nullptr) return;
+std::string age_text(std::int64_t seconds) {
+    if (seconds < 0) return "from the future";
+    if (seconds < 120) return std::to_string(seconds) + " s old";
+    if (seconds < 7200) return std::to_string(seconds / 60) + " min old";
+    return std::to_string(seconds / 3600) + " h old";
+}
+
+/// "NAME (68 MiB, 3 h old)"
+std::string describe_segment(const std::string& name) {
+    struct stat info {};
+    if (::stat(("/dev/shm/" + name).c_str(), &info) != 0) return name;
+    const std::int64_t age = segment::realtime_ns() / 1'000'000'000 - info.st_ctim.tv_sec;
+    return name + " (" + mebibytes(static_cast<std::uint64_t>(info.st_size)) + ", " + age_text(age) + ")";
+}
+
+/// True when the segment's own directory holds a LOCK of another token, or is not there at all.
+bool has_lost_its_directory(const segment::Mapping& mapping, const segment::SegmentName& name) {
+    const std::string directory = segment::directory_in(mapping);
+    if (directory.empty() || mapping.is_used_by_others()) return false;
+    std::string token;
+    if (!base::read_text(directory + "/LOCK", token, sizeof name.token)) return errno == ENOENT || errno == ENOTDIR;
+    std::uint64_t held = 0;
+    std::memcpy(&held, token.data(), std::min(token.size(), sizeof held));
+    return held != name.token;
+}
+
+/// What of this user's segments nobody will come back for.
+struct Leaks {
     std::size_t ours = 0, foreign = 0;
-    std::string unfinished;
-    while (const dirent* entry = ::readdir(directory)) {
-        const std::string name = entry->d_name;
-        if (name.rfind("riskreg.", 0) != 0) continue;
-        if (name.rfind(own, 0) != 0) {
-            ++foreign;
-            continue;
-        }
-        ++ours;
-        try {
-            const auto mapping = segment::Mapping::open(name, segment::Access::read_only);
-            if (segment::is_unfinished(mapping)) unfinished += " " + name;
-        } catch (const Error&) {
-            unfinished += " " + name;
-        }
+    std::vector<std::string> unfinished, orphaned, set_aside;
+};
+
+void look_at_segment(Leaks& leaks, const segment::SegmentName& name) {
+    const std::string text = segment::text_of(name);
+    if (name.uid != segment::user_id()) {
+        ++leaks.foreign;
+        return;
     }
-    ::closedir(directory);
-    doctor.find(Health::ok, "segments", std::to_string(ours) + " of this user, " + std::to_string(foreign) + " of others");
-    if (!unfinished.empty())
-        doctor.find(Health::note, "unfinished segments", "creators died:" + unfinished,
-                    "the next create or attach of that registry removes it; if its state directory is gone: rm /dev/shm/NAME");
+    ++leaks.ours;
+    try {
+        const auto mapping = segment::Mapping::open(text, segment::Access::read_only);
+        if (segment::is_unfinished(mapping)) leaks.unfinished.push_back(text);
+        else if (has_lost_its_directory(mapping, name)) leaks.orphaned.push_back(text);
+    } catch (const Error&) {
+        leaks.unfinished.push_back(text);
+    }
+}
+
+Leaks find_leaks() {
+    Leaks leaks;
+    for (const segment::SegmentName& name : segment::list_segments()) look_at_segment(leaks, name);
+    for (const std::string& text : segment::list_set_aside())
+        if (segment::parse_segment_name(*segment::name_before_set_aside(text))->uid == segment::user_id())
+            leaks.set_aside.push_back(text);
+    return leaks;
+}
+
+void report_leak(Doctor& doctor, bool clean, const char* check, const std::vector<std::string>& names, const char* what) {
+    for (const std::string& name : names) {
+        const std::string seen = what + describe_segment(name);
+        if (!clean) doctor.find(Health::note, check, seen, "riskctl doctor --clean removes it");
+        else if (segment::remove_unused_segment(name)) doctor.find(Health::ok, check, "removed: " + seen);
+        else doctor.find(Health::note, check, "in use, and so left: " + seen);
+    }
+}
+
+/// Segments of this user that nobody will use any more, and those of other users.
+void check_segments(Doctor& doctor, bool clean) {
+    const Leaks leaks = find_leaks();
+    doctor.find(Health::ok, "segments",
+                std::to_string(leaks.ours) + " of this user, " + std::to_string(leaks.foreign) + " of others");
+    report_leak(doctor, clean, "unfinished segment", leaks.unfinished, "its creator died: ");
+    report_leak(doctor, clean, "orphaned segment", leaks.orphaned, "its directory is gone: ");
+    report_leak(doctor, clean, "damaged segment", leaks.set_aside, "bytes kept of one that was given up: ");
+}
+
+/// The row of the table of admission that an attach would meet now.
+void check_admission(Doctor& doctor, const Common& common) {
+    const registry::AdmissionView view = registry::view_admission(common.name, common.state_dir);
+    const bool plain = view.action == "join" || view.action == "adopt";
+    doctor.find(plain                      ? Health::ok
+                : view.action == "rebuild" ? Health::note
+                                           : Health::problem,
+                "admission", view.row + ": " + view.action, plain ? "" : view.says);
 }
 
 void check_sessions(Doctor& doctor, const Reader& reader) {
@@ -160,6 +217,34 @@ void check_capacity(Doctor& doctor, const StatusView& v) {
     room("quarantine", v.quarantined_records, v.quarantine_capacity, 70);
 }
 
+/// Why a process does not move, and what sets it going: said only of what was seen.
+std::string why_still(std::uint32_t pid) {
+    const std::string process = "/proc/" + std::to_string(pid), number = std::to_string(pid);
+    std::string stat, cgroup;
+    if (!base::read_text(process + "/stat", stat)) return "it cannot be seen from here (another PID namespace or container)";
+    const std::size_t at = stat.rfind(')');
+    const char state = at == std::string::npos || at + 2 >= stat.size() ? '?' : stat[at + 2];
+    if (state == 'T') return "it is stopped: let it go on with kill -CONT " + number;
+    if (state == 't') return "a debugger holds it: let it go on there";
+    static_cast<void>(base::read_text(process + "/cgroup", cgroup));
+    for (std::size_t line = 0; line < cgroup.size(); line = cgroup.find('\n', line) + 1) {
+        const std::size_t end = std::min(cgroup.find('\n', line), cgroup.size());
+        const std::size_t path = cgroup.find('/', line);
+        const bool freezer =
+            cgroup.compare(line, 3, "0::") == 0 || cgroup.substr(line, end - line).find(":freezer:") != std::string::npos;
+        if (!freezer || path >= end) continue;
+        const std::string group = cgroup.substr(path, end - path);
+        for (const std::string& file :
+             {"/sys/fs/cgroup" + group + "/cgroup.freeze", "/sys/fs/cgroup/freezer" + group + "/freezer.state"}) {
+            std::string frozen;
+            if (base::read_text(file, frozen) && (frozen.starts_with("1") || frozen.starts_with("FR")))
+                return "its cgroup is frozen (" + file + "): thaw it there";
+        }
+        if (cgroup.find('\n', line) == std::string::npos) break;
+    }
+    return std::string("it is not stopped (state ") + state + "): it waits for a disk, or for a processor";
+}
+
 /// A holder that stays the same while we look is stopped, traced or frozen: it is alive, so nobody takes its lock.
 void check_lock_holder(Doctor& doctor, const Reader& reader) {
     const std::uint32_t first = reader.status().lock_holder_pid;
@@ -168,11 +253,10 @@ void check_lock_holder(Doctor& doctor, const Reader& reader) {
     ::usleep(200'000);
     const StatusView later = reader.status();
     const bool stuck = later.lock_holder_pid == first && later.committed == committed;
-    doctor.find(stuck ? Health::problem : Health::ok, "lock",
-                stuck ? "thread " + std::to_string(first) + " has held the lock for at least 200 ms" : "busy",
-                stuck ? "it is stopped, traced or frozen: let it go on (kill -CONT " + std::to_string(first) +
-                            "), or kill it: the next caller repairs"
-                      : "");
+    doctor.find(
+        stuck ? Health::problem : Health::ok, "lock",
+        stuck ? "thread " + std::to_string(first) + " has held the lock for at least 200 ms" : "busy",
+        stuck ? why_still(first) + ". Nobody takes its lock while it lives; should it die, the next caller repairs" : "");
 }
 
 std::string directory_of(const Common& common) { return segment::resolve_state_dir(common.state_dir) + "/" + common.name; }
@@ -186,8 +270,11 @@ void check_disk(Doctor& doctor, const Common& common) {
                            "its files are gone or cannot be reached: nothing new is durable; restore the directory");
     const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
     std::uint64_t used = 0;
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) used += entry.file_size(ignored);
+    std::vector<std::string> names;
+    static_cast<void>(base::list_directory(directory, names));
+    struct stat file {};
+    for (const std::string& name : names)
+        if (::stat((directory + "/" + name).c_str(), &file) == 0) used += static_cast<std::uint64_t>(file.st_size);
     const bool tight = free_bytes < used + (64U << 20);
     doctor.find(tight ? Health::problem : Health::ok, "state directory",
                 mebibytes(used) + " in " + directory + ", " + mebibytes(free_bytes) + " free",
@@ -209,8 +296,7 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
              "nobody hosts it; " + std::to_string(v.durable_lag) + " events wait", "start it: riskd " + common.name);
     else if (v.host_state == "stopped")
         find(Health::problem, who + ", silent for " + std::to_string(v.host_silent_ns / 1'000'000) + " ms",
-             "it lives, so nobody takes its place: kill -CONT " + std::to_string(v.host_pid) +
-                 ", or kill it and another takes over");
+             "it lives, so nobody takes its place: " + why_still(static_cast<std::uint32_t>(v.host_pid)));
     else if (!v.fault.empty())
         find(Health::problem, who + ": " + v.fault + " " + v.fault_error + ", " + std::to_string(v.fault_retries) + " attempts",
              "riskreg.log in the state directory tells the story; it is tried again by itself");
@@ -253,15 +339,15 @@ void check_registry(Doctor& doctor, const Common& common) {
 
 }  // namespace
 
-int doctor(const Common& common) {
+int doctor(const Common& common, bool clean) {
     Doctor doctor;
     check_shm(doctor);
     check_locks(doctor);
     check_memory(doctor);
-    check_segments(doctor);
+    check_segments(doctor, clean);
     int code = kDone;
     try {
-        if (!common.name.empty()) check_registry(doctor, common);
+        if (!common.name.empty()) check_admission(doctor, common), check_registry(doctor, common);
     } catch (const Error& error) {
         doctor.find(Health::problem, "registry", error.what());
         code = exit_code(error.code());

@@ -229,6 +229,10 @@ int recover(const Common& common, const RecoverArguments& arguments) {
     RecoverOptions options;
     options.key_file = arguments.key_file;
     options.accept_loss = arguments.accept_loss;
+    options.i_am_alone = arguments.i_am_alone;
+    options.from_disk = arguments.from_disk;
+    options.new_token = arguments.new_token;
+    options.restore_lock = arguments.restore_lock;
     const RecoverView view = Registry::recover(common.name, common.state_dir, options);
     const StatusView status = Reader::open(common.name, common.state_dir).status();
     common.json ? print_recovered_json(common.name, view, status) : print_recovered(common.name, view, status);

@@ -8,6 +8,7 @@
 
 #include "riskctl/day.hpp"
 #include "riskctl/verbs.hpp"
+#include "segment/lifecycle_posix.hpp"
 
 namespace riskctl {
 
@@ -37,10 +38,16 @@ struct Arguments {
     RecoverArguments recover;
     ReconcileOptions reconcile;
     std::string file, key_file;
-    bool keep_files = false, force = false, no_host = false, expire_day = false;
+    DestroyOptions destroy;
+    bool clean = false, no_host = false, expire_day = false;
 };
 
 using Verb = std::function<int()>;
+
+/// Before anything is opened: what is made then is the owner's.
+void become_owner(const Common& common) {
+    riskreg::segment::become_owner(riskreg::segment::resolve_state_dir(common.state_dir), common.name);
+}
 
 CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& help, Arguments& a, Verb& chosen, Verb run,
                    bool name_required = true) {
@@ -50,7 +57,13 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& he
     verb->add_option("--state-dir", a.common.state_dir,
                      "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
     verb->add_flag("--json", a.common.json, "one JSON object a line");
-    verb->callback([&chosen, run = std::move(run)] { chosen = run; });
+    verb->add_flag("--as-owner", a.common.as_owner, "as root: with the rights of the registry's owner");
+    verb->callback([&a, &chosen, run = std::move(run)] {
+        chosen = [&a, run] {
+            if (a.common.as_owner) become_owner(a.common);
+            return run();
+        };
+    });
     return verb;
 }
 
@@ -130,8 +143,11 @@ void add_looking_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
              [&a] { return approvals(a.common); });
     add_events_verb(app, a, chosen);
     add_verb(app, "verify", "full audit; exit 1 with every violation named", a, chosen, [&a] { return verify(a.common); });
-    add_verb(
-        app, "doctor", "check the host and the registry, name the remedy", a, chosen, [&a] { return doctor(a.common); }, false);
+    CLI::App* doctor_verb = add_verb(
+        app, "doctor", "check the host and the registry, name the remedy", a, chosen,
+        [&a] { return doctor(a.common, a.clean); }, false);
+    doctor_verb->add_flag("--clean", a.clean,
+                          "remove what nobody uses: segments whose directory is gone, bytes of damaged ones");
 }
 
 void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
@@ -163,10 +179,12 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     restrict_verb->add_option("--from", a.restrict.from, "UTC time or date from which it holds, default always");
     restrict_verb->add_option("--to", a.restrict.to, "UTC time or date at which it ends, default never");
     restrict_verb->add_option("--reason", a.restrict.reason, "why, up to 95 bytes");
-    CLI::App* destroy_verb = add_verb(app, "destroy", "remove the segment and the files", a, chosen,
-                                      [&a] { return destroy(a.common, a.keep_files, a.force); });
-    destroy_verb->add_flag("--keep-files", a.keep_files, "keep the state directory's files");
-    destroy_verb->add_flag("--force", a.force, "even while processes are attached; they are then refused every call");
+    CLI::App* destroy_verb =
+        add_verb(app, "destroy", "remove the segment and the files", a, chosen, [&a] { return destroy(a.common, a.destroy); });
+    destroy_verb->add_flag("--keep-files", a.destroy.keep_files, "keep the state directory's files");
+    destroy_verb->add_flag("--force", a.destroy.force,
+                           "even while processes are attached; they are then refused every call. Implies --yes");
+    destroy_verb->add_flag("--yes", a.destroy.yes, "ask nothing, whatever is in it");
 }
 
 void add_roll_verb(CLI::App& app, Arguments& a, Verb& chosen) {
@@ -201,6 +219,13 @@ void add_disk_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
                              "key of the checkpoints; default $RISKREG_KEY_FILE or as configured");
     recover_verb->add_flag("--accept-loss", a.recover.accept_loss,
                            "take what is left up to the first damage of acknowledged data");
+    recover_verb->add_flag("--i-am-alone", a.recover.i_am_alone,
+                           "your word that memory, or a machine, that cannot be seen from here is gone for good");
+    recover_verb->add_flag("--from-disk", a.recover.from_disk, "set the segment aside and rebuild from the files");
+    recover_verb->add_flag("--new-token", a.recover.new_token,
+                           "this directory is a copy: make it a registry of its own, from its files");
+    recover_verb->add_flag("--restore-lock", a.recover.restore_lock,
+                           "LOCK was lost: give it the token of the segment that is in memory, and adopt that");
 }
 
 /// Verbs that take files from outside, at the start of a day or against a venue.

@@ -17,6 +17,7 @@ struct Common {
     std::string name;
     std::string state_dir;
     bool json = false;
+    bool as_owner = false;
 };
 
 struct ExecOptions {
@@ -63,7 +64,7 @@ struct ReplayOptions {
 
 struct RecoverArguments {
     std::string key_file;
-    bool accept_loss = false;
+    bool accept_loss = false, i_am_alone = false, from_disk = false, new_token = false, restore_lock = false;
 };
 
 int create(const Common& common, const std::string& config_file);
@@ -90,12 +91,15 @@ int limit(const Common& common, const std::string& scope, const std::string& rea
 int verify(const Common& common);
 int roll(const Common& common, const std::string& reason, bool expire_day);
 int replay(const Common& common, const ReplayOptions& options);
-int doctor(const Common& common);
+int doctor(const Common& common, bool clean);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);
 int checkpoint_info(const std::string& file, const std::string& key_file, bool json);
 int journal_info(const std::string& file, bool json);
 int recover(const Common& common, const RecoverArguments& arguments);
-int destroy(const Common& common, bool keep_files, bool force);
+struct DestroyOptions {
+    bool keep_files = false, force = false, yes = false;
+};
+int destroy(const Common& common, const DestroyOptions& options);
 
 /// Exit code of an error of the library.
 [[nodiscard]] int exit_code(riskreg::Errc code) noexcept;

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "riskreg/registry.hpp"
+#include "segment/lifecycle_posix.hpp"
 
 namespace {
 
@@ -63,11 +64,12 @@ int main(int argc, char** argv) {
     CLI::App app{"riskd: journal, checkpoints and supervision of one registry"};
     std::string name;
     ProcessConfig config;
-    bool foreground = true, quiet = false;
+    bool foreground = true, quiet = false, as_owner = false;
     app.add_option("NAME", name, "name of the registry")->required();
     app.add_option("--state-dir", config.state_dir,
                    "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
     app.add_flag("--foreground,!--no-foreground", foreground, "stay in the foreground (the only way it runs)");
+    app.add_flag("--as-owner", as_owner, "as root: with the rights of the registry's owner");
     app.add_flag("--quiet", quiet, "alarms to riskreg.log only, not to stderr");
     app.add_flag("--log-orders", config.log_orders, "order ids, prices and quantities in clear in the alarm log");
     try {
@@ -83,6 +85,7 @@ int main(int argc, char** argv) {
     config.final_checkpoint = true;
     config.log_to_stderr = !quiet;
     try {
+        if (as_owner) segment::become_owner(segment::resolve_state_dir(config.state_dir), name);
         return host(name, config);
     } catch (const Error& error) {
         std::fprintf(stderr, "riskd: %s\n", error.what());
