@@ -145,13 +145,13 @@ TEST_CASE("a process that may open few files does not take that for damage", "[p
 TEST_CASE("a key file that is gone stops checkpoints, not the kill switch", "[persist][cli][inv-12]") {
     const Cli cli;
     const std::string name = own_name();
-    const std::string key = cli.file("key", "0123456789abcdef");
+    const std::string key = cli.key("key", "0123456789abcdef");
     cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
     std::filesystem::remove(key);
     CHECK(cli.run("halt " + name + " --scope firm --reason test").code == 0);
     const CliResult checkpoint = cli.run("checkpoint " + name);
     CHECK(checkpoint.code == 1);
-    static_cast<void>(cli.file("key", "0123456789abcdef"));
+    static_cast<void>(cli.key("key", "0123456789abcdef"));
     CHECK(cli.run("checkpoint " + name).code == 0);
 }
 

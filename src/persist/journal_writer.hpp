@@ -22,6 +22,10 @@ struct FileSpec {
     std::uint32_t keep_checkpoints = 0;
     std::string registry;
     std::string config;
+    Key key{};                                  ///< every block is signed with it; none: no block is
+    std::array<std::uint8_t, 16> boot_id{};     ///< who wrote this file; 0: not known
+    std::uint64_t shm_device = 0;
+    std::uint64_t shm_identity = 0;
 };
 
 /// Space for a file under a temporary name: zeroes, on disk. `stop` is asked between chunks.
@@ -63,10 +67,12 @@ public:
 
 private:
     void start_block(BlockKind kind, std::size_t payload);
-    void finish_block() noexcept;
+    /// Signature and checksum: the last that is done to a block.
+    IoError finish_block() noexcept;
 
     File file_;
     FileSpec spec_;
+    Signer signer_;
     std::uint64_t bytes_ = 0;
     std::uint64_t position_ = 0;
     std::uint64_t next_seq_ = 0;

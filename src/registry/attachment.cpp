@@ -69,7 +69,7 @@ bool usable_segment_exists(LifecycleLock& lock, const std::string& segment_name)
 }
 
 void fill_segment(const Mapping& mapping, const Geometry& geometry, const SharedConfig& config, const std::string& json,
-                  const LifecycleLock& lock, const std::string& name) {
+                  const LifecycleLock& lock, const std::string& name, const persist::Key& key) {
     core::State state = core::view_of(mapping.base(), geometry);
     CRASH_POINT("segment reserved");
     core::make_genesis(state, config, json);
@@ -78,7 +78,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment filled");
-    if (state.has_journal()) make_first_journal(lock, name, json, state.header->epoch, geometry);
+    if (state.has_journal()) make_first_journal(lock, name, json, state.header->epoch, geometry, key);
     store_release(state.header->magic, kMagic);
     CRASH_POINT("magic stored");
 }
@@ -131,13 +131,13 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
         throw Error(Errc::bad_input,
                     "registry '" + name + "' exists already: choose another name, or `riskctl destroy " + name + "` first");
     require_no_files(lock, name);
-    static_cast<void>(persist::resolve_key({}, config.key_file));   // one that cannot be read is better found now
+    const persist::Key key = persist::resolve_key({}, config.key_file);   // one that cannot be read is better found now
     const std::string json = config_to_json(config);
     const Geometry geometry = core::geometry_of(config, json.size());
     Mapping mapping = Mapping::create(segment_name, offsets_of(geometry).size_bytes);
     mapping.advise(config.huge_pages, false);
     try {
-        fill_segment(mapping, geometry, config, json, lock, name);
+        fill_segment(mapping, geometry, config, json, lock, name, key);
     } catch (...) {
         segment::remove_segment(segment_name);
         throw;

@@ -9,7 +9,7 @@ namespace riskreg::registry {
 /// What a creation leaves on disk before the registry is there: the first journal file, which begins with the
 /// configuration. Throws Error when the files of another registry are in the way, or the disk refuses.
 void make_first_journal(const segment::LifecycleLock& lock, const std::string& name, const std::string& config,
-                        std::uint64_t epoch, const layout::Geometry& geometry);
+                        std::uint64_t epoch, const layout::Geometry& geometry, const persist::Key& key);
 
 /// Throws Error{bad_input} when the directory holds a registry's files; removes those of a creator that died.
 void require_no_files(const segment::LifecycleLock& lock, const std::string& name);

@@ -93,7 +93,7 @@ int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);
 int checkpoint_info(const std::string& file, const std::string& key_file, bool json);
-int journal_info(const std::string& file, bool json);
+int journal_info(const std::string& file, const std::string& key_file, bool json);
 int recover(const Common& common, const RecoverArguments& arguments);
 int destroy(const Common& common, bool keep_files, bool force);
 
