@@ -212,7 +212,7 @@ TEST_CASE("in a journal without a seal only the last block can be taken for a to
 
 TEST_CASE("no bit of a checkpoint flips without a word: what stands beside it gives the same state", "[persist][inv-9]") {
     for (const std::string key : {"", kSecret}) {
-        Store store(story());
+        Store store(story(), key);
         write_sealed(store);
         store.checkpoint(30, key);
         Patient checkpoint(store, store.checkpoint(50, key), key.empty() ? "" : store.key_file(key));

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -145,13 +146,13 @@ TEST_CASE("a process that may open few files does not take that for damage", "[p
 TEST_CASE("a key file that is gone stops checkpoints, not the kill switch", "[persist][cli][inv-12]") {
     const Cli cli;
     const std::string name = own_name();
-    const std::string key = cli.file("key", "0123456789abcdef");
+    const std::string key = cli.key("key", "0123456789abcdef");
     cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
     std::filesystem::remove(key);
     CHECK(cli.run("halt " + name + " --scope firm --reason test").code == 0);
     const CliResult checkpoint = cli.run("checkpoint " + name);
     CHECK(checkpoint.code == 1);
-    static_cast<void>(cli.file("key", "0123456789abcdef"));
+    static_cast<void>(cli.key("key", "0123456789abcdef"));
     CHECK(cli.run("checkpoint " + name).code == 0);
 }
 
@@ -237,4 +238,164 @@ TEST_CASE("riskctl roll ends the day under a running session and says what was c
     CHECK(cli.run("recover " + name).code == 0);
     CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "3");
     CHECK(cli.run("verify " + name).code == 0);
+}
+
+namespace {
+
+/// A riskd in the background, ended by its number at the end. Waits for what `status --json` says.
+class Riskd {
+public:
+    Riskd(const Cli& cli, std::string name) : cli_(cli), name_(std::move(name)) {
+        const std::string command = "export RISKREG_STATE_DIR='" + cli.directory() + "/state'; '" RISKREG_BIN_DIR "/riskd' " +
+                                    name_ + " --quiet 2>/dev/null & echo $! >'" + cli.directory() + "/pid'";
+        static_cast<void>(std::system(command.c_str()));
+        std::ifstream(cli.directory() + "/pid") >> pid_;
+    }
+    ~Riskd() { leave(); }
+    Riskd(const Riskd&) = delete;
+    Riskd& operator=(const Riskd&) = delete;
+
+    [[nodiscard]] bool shows(const std::string& text) const {
+        for (int i = 0; i < 1000; ++i) {
+            if (cli_.run("status --json " + name_).out.find(text) != std::string::npos) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return false;
+    }
+    void leave() {
+        if (pid_ == 0) return;
+        ::kill(pid_, SIGTERM);
+        for (int i = 0; i < 2000 && ::kill(pid_, 0) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        pid_ = 0;
+    }
+
+private:
+    const Cli& cli_;
+    const std::string name_;
+    pid_t pid_ = 0;
+};
+
+constexpr const char* kKey = "0123456789abcdef";
+
+std::string first_journal(const Cli& cli, const std::string& name) {
+    return cli.directory() + "/state/" + name + "/journal-00000000000000000002.log";
+}
+
+/// Everything that a recovery could have changed.
+std::string files_of(const Cli& cli, const std::string& name) {
+    std::vector<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(cli.directory() + "/state/" + name)) {
+        const std::string file = entry.path().filename().string();
+        if (!file.starts_with("journal-") && !file.starts_with("checkpoint-")) continue;
+        std::ifstream in(entry.path(), std::ios::binary);
+        all.push_back(file + std::string(std::istreambuf_iterator<char>(in), {}));
+    }
+    std::sort(all.begin(), all.end());
+    std::string text;
+    for (const std::string& one : all) text += one;
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("a signed journal is recovered with its key, and a stranger's is refused by name", "[persist][cli][signing]") {
+    const Cli cli, stranger;
+    const std::string name = own_name();
+    const std::string key = cli.key("key", kKey);
+    cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
+    REQUIRE(accepted_in(cli.run("exec " + name + " --strategy s1 --durability durable", registers(0, 3))) == 3);
+    lose_memory(name);
+    REQUIRE(cli.run("recover " + name).code == 0);
+    CHECK(orders_of(cli, name) == 3);
+    CHECK(cli.run("events --json --from 2 " + name).code == 0);
+
+    const CliResult without = cli.run("journal-info '" + first_journal(cli, name) + "'");
+    CHECK(without.code == 4);
+    CHECK(without.err.find("is signed with a key, and none was given: give its key file: --key-file") != std::string::npos);
+    const CliResult with = cli.run("journal-info --json --key-file '" + key + "' '" + first_journal(cli, name) + "'");
+    CHECK(with.code == 0);
+    CHECK(with.out.find("\"signed\":true") != std::string::npos);
+    const std::string other = cli.key("other", "another key of ours");
+    CHECK(cli.run("journal-info --key-file '" + other + "' '" + first_journal(cli, name) + "'").code == 4);
+
+    lose_memory(name);
+    CHECK(cli.run("recover --key-file '" + other + "' " + name).code == 4);
+    stranger.create(name, journaled_config());
+    REQUIRE(accepted_in(stranger.run("exec " + name + " --strategy s1 --durability durable", registers(7, 9))) == 2);
+    lose_memory(name);
+    for (const auto& entry : std::filesystem::directory_iterator(cli.directory() + "/state/" + name))
+        if (entry.path().filename().string() != "LOCK") std::filesystem::remove(entry.path());
+    std::filesystem::copy_file(first_journal(stranger, name), first_journal(cli, name));
+    const std::string before = files_of(cli, name);
+    const CliResult refused = cli.run("recover --key-file '" + key + "' " + name);
+    CHECK(refused.code == 4);
+    CHECK(refused.err.find("is not signed with the key of " + key) != std::string::npos);
+    CHECK(files_of(cli, name) == before);
+}
+
+TEST_CASE("a host without its key writes nothing, says so, and goes on when it has it", "[persist][cli][signing]") {
+    const Cli cli;
+    const std::string name = own_name();
+    const std::string key = cli.key("key", kKey);
+    const std::string copy = cli.key("copy", kKey);
+    cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
+    REQUIRE(accepted_in(cli.run("exec " + name + " --strategy s1 --durability durable", registers(0, 3))) == 3);
+    std::filesystem::permissions(key, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+    const std::string before = files_of(cli, name);
+    Riskd riskd(cli, name);
+    REQUIRE(riskd.shows("\"fault\":\"key\""));
+    CHECK(accepted_in(cli.run("exec " + name + " --strategy s1", registers(3, 5))) == 2);
+    CHECK(files_of(cli, name) == before);
+    std::ifstream log(cli.directory() + "/state/" + name + "/riskreg.log");
+    const std::string said{std::istreambuf_iterator<char>(log), {}};
+    CHECK(said.find("chmod 600 " + key) != std::string::npos);
+
+    std::filesystem::permissions(key, std::filesystem::perms::others_read, std::filesystem::perm_options::remove);
+    REQUIRE(riskd.shows("\"fault\":\"\""));
+    CHECK(accepted_in(cli.run("exec " + name + " --strategy s1 --durability durable", registers(5, 6))) == 1);
+    riskd.leave();
+    lose_memory(name);
+    REQUIRE(cli.run("recover " + name).code == 0);
+    CHECK(orders_of(cli, name) == 6);
+}
+
+TEST_CASE("a key that is removed while it is used is still held; a changed one is a gap, and everything is signed anew",
+          "[persist][cli][signing]") {
+    const Cli cli;
+    const std::string name = own_name();
+    const std::string key = cli.key("key", kKey);
+    cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
+    {
+        Riskd riskd(cli, name);
+        REQUIRE(riskd.shows("\"state\":\"running\""));
+        std::filesystem::remove(key);
+        CHECK(accepted_in(cli.run("exec " + name + " --strategy s1 --durability durable", registers(0, 3))) == 3);
+        CHECK(cli.run("checkpoint " + name).code == 0);
+    }
+    static_cast<void>(cli.key("key", "another key than before"));
+    {
+        Riskd riskd(cli, name);
+        // Two checkpoints above the gap are on disk, both under the new key.
+        REQUIRE(riskd.shows("\"gaps\":1"));
+        REQUIRE(riskd.shows("\"fault\":\"\""));
+        CHECK(accepted_in(cli.run("exec " + name + " --strategy s1 --durability durable", registers(3, 5))) == 2);
+    }
+    lose_memory(name);
+    const CliResult recovered = cli.run("recover " + name);
+    INFO(recovered.out << recovered.err);
+    REQUIRE(recovered.code == 0);
+    CHECK(orders_of(cli, name) == 5);
+}
+
+TEST_CASE("a registry is not created with a key that others may read", "[persist][cli][signing]") {
+    const Cli cli;
+    const std::string name = own_name();
+    const std::string key = cli.key("key", kKey);
+    std::filesystem::permissions(key, std::filesystem::perms::group_read, std::filesystem::perm_options::add);
+    const CliResult result =
+        cli.run("create " + name + " --config '" + cli.file("config", journaled_config(R"(,"key_file":")" + key + "\"")) + "'");
+    CHECK(result.code != 0);
+    CHECK(result.err.find("its mode is 0640") != std::string::npos);
+    CHECK(result.err.find("chmod 600 " + key) != std::string::npos);
+    CHECK(cli.run("status " + name).code != 0);
 }

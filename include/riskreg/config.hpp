@@ -122,7 +122,7 @@ struct SharedConfig {
     std::uint32_t checkpoint_interval_s = 30;
     std::uint32_t keep_checkpoints = 3;
     bool keep_journal = false;             ///< true: journal files are kept for ever (an audit trail from the beginning)
-    std::string key_file;                  ///< absolute path; its bytes are the HMAC key of checkpoints. Empty: SHA-256
+    std::string key_file;                  ///< absolute path; its bytes are the HMAC key of all files. Empty: no key
     bool require_limits = true;
     bool allow_limit_without_reference = false;
     bool amend_before_ack = false;
@@ -170,7 +170,7 @@ struct ProcessConfig {
 
 /// How a registry is rebuilt from its files.
 struct RecoverOptions {
-    std::string key_file;       ///< of checkpoints; empty: $RISKREG_KEY_FILE, else what the configuration names
+    std::string key_file;       ///< of all files; empty: $RISKREG_KEY_FILE, else what the configuration names
     bool accept_loss = false;   ///< take what is left up to the first damage of acknowledged data
     bool i_am_alone = false;    ///< the operator's word that memory or a machine that cannot be seen from here is gone
     bool from_disk = false;     ///< set the segment aside, whatever it holds, and rebuild from the files

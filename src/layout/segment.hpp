@@ -197,7 +197,8 @@ enum class Fault : std::uint64_t {
     checkpoint = 4,
     directory = 5,
     overrun = 6,
-    damaged = 7
+    damaged = 7,
+    key = 8
 };
 
 /// The host of the snapshotter and its health; one writer, the host.

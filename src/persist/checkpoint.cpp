@@ -107,6 +107,10 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     json.member("time", time).member("source", kSources[static_cast<std::size_t>(options.source)]);
     json.member_bool("clean", options.clean).member("host_epoch", options.host_epoch);
     json.member("day", state.header->day).member("rolled_seq", state.header->rolled_seq);
+    if (options.journal.present()) {
+        json.key("journal").begin_object().member("file", options.journal.file);
+        json.member("last_seq", options.journal.last_seq).member("hash", hex(options.journal.hash)).end_object();
+    }
     json.key("counts").begin_object().member(
         "rows", count_of(state.geometry.rows(), [&](std::uint32_t i) { return is_written(state, i); }));
     json.member("orders", state.log->next_order).member("executions", state.log->next_execution);
@@ -356,12 +360,25 @@ std::int64_t time_of(const JsonValue& object, std::string_view key) {
 
 constexpr std::size_t kHeadMembers = 13;
 
-std::uint64_t epoch_of(const std::string& text) {
-    std::uint64_t epoch = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), epoch, 16);
+std::uint64_t hex_of(const JsonValue& object, std::string_view key) {
+    const std::string& text = member(object, key, JsonValue::Kind::string).text;
+    std::uint64_t value = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
     if (text.size() != 16 || error != std::errc{} || stop != text.data() + text.size())
-        throw RecordError("epoch: not 16 hexadecimal digits");
-    return epoch;
+        throw RecordError(std::string(key) + ": not 16 hexadecimal digits");
+    return value;
+}
+
+/// Whether there is one.
+bool parse_mark(const JsonValue& root, CheckpointHead& head) {
+    head.journal = {};
+    if (root.find("journal") == nullptr) return false;
+    const JsonValue& journal = member(root, "journal", JsonValue::Kind::object);
+    head.journal = {whole(journal, "file"), whole(journal, "last_seq"), hex_of(journal, "hash")};
+    if (journal.members.size() != 3) throw RecordError("journal: has members that this version does not know");
+    if (!head.journal.present() || head.journal.last_seq > head.seq || head.source != CheckpointSource::replica)
+        throw RecordError("journal: not a block that this checkpoint can have been made from");
+    return true;
 }
 
 void parse_head(const std::string& line, CheckpointHead& head) {
@@ -374,7 +391,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
         throw RecordError("version " + std::to_string(whole(root, "version")) + ", this build reads " +
                           std::to_string(kCheckpointVersion));
     head.registry = member(root, "registry", JsonValue::Kind::string).text;
-    head.epoch = epoch_of(member(root, "epoch", JsonValue::Kind::string).text);
+    head.epoch = hex_of(root, "epoch");
     head.seq = whole(root, "sequence");
     head.time_ns = time_of(root, "time");
     const std::string& source = member(root, "source", JsonValue::Kind::string).text;
@@ -397,7 +414,8 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.day = whole(root, "day");
     head.rolled_seq = whole(root, "rolled_seq");
     if (head.day == 0 || head.rolled_seq > head.seq) throw RecordError("day, rolled_seq: not of a day that began before");
-    const bool only_known = root.members.size() == kHeadMembers && counts.members.size() == 5 && log.members.size() == 4;
+    const std::size_t members = kHeadMembers + (parse_mark(root, head) ? 1 : 0);
+    const bool only_known = root.members.size() == members && counts.members.size() == 5 && log.members.size() == 4;
     if (!only_known) throw RecordError("its first line has members that this version does not know");
 }
 
@@ -434,8 +452,8 @@ std::string check_digest(const File& file, const Key& key, CheckpointHead& head)
     const std::string begin = "\"" + std::string(name) + "\":\"";
     if (got != tail || !last.starts_with(begin) || !last.ends_with("\"}\n")) {
         const bool other = last.find(key.present() ? "\"sha256\":" : "sha256\":\"") != std::string::npos;
-        return other && !key.present() ? "signed with a key: give its key file, or it is cut off"
-                                       : "does not end with " + std::string(name);
+        if (other && !key.present()) return std::string("signed with a key: ") + kGiveTheKey + "; or it is cut off";
+        return "does not end with " + std::string(name);
     }
     head.digest_name = name;
     head.digest = last.substr(begin.size(), 64);

@@ -9,6 +9,7 @@
 #include "core/state.hpp"
 #include "persist/digest.hpp"
 #include "persist/file_posix.hpp"
+#include "persist/journal_format.hpp"
 
 namespace riskreg::persist {
 
@@ -35,6 +36,7 @@ struct CheckpointHead {
     std::uint64_t next_budget_ring = 0;
     std::uint64_t day = 1;
     std::uint64_t rolled_seq = 0;      ///< the event that ended the day before; 0: the first day
+    JournalMark journal;               ///< the last block that it was made from; absent when it was made from none
     std::string config;                ///< the configuration, byte for byte
     std::string digest_name, digest;
     std::uint64_t bytes = 0;
@@ -47,6 +49,7 @@ struct CheckpointOptions {
     std::uint64_t host_epoch = 0;
     CheckpointSource source = CheckpointSource::replica;
     bool clean = false;
+    JournalMark journal{};             ///< of a replica: the last block that it read
     Key key;
     std::int64_t time_ns = 0;
     std::function<bool()> stop;        ///< asked between chunks; true gives up

@@ -68,6 +68,13 @@ IoError File::size(std::uint64_t& bytes) const noexcept {
     return {};
 }
 
+IoError File::access(FileAccess& out) const noexcept {
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0) return last_error();
+    out = {S_ISREG(status.st_mode), status.st_mode & 07777U, status.st_uid, ::geteuid()};
+    return {};
+}
+
 bool File::is_linked() const noexcept {
     struct stat status {};
     return ::fstat(descriptor_, &status) == 0 && status.st_nlink > 0;
@@ -153,10 +160,12 @@ DirectoryIdentity Directory::identity() const noexcept {
     return {status.st_dev, status.st_ino};
 }
 
-IoError read_whole(const std::string& path, std::size_t most, std::string& out) {
+IoError read_whole(const std::string& path, std::size_t most, std::string& out, FileAccess& access) {
     base::Descriptor descriptor = uninterrupted([&] { return base::open_path(path, O_RDONLY | O_NONBLOCK); });
     if (!descriptor.is_open()) return last_error();
     const File file(descriptor.release());
+    if (const IoError error = file.access(access)) return error;
+    if (!access.is_regular) return {};
     out.resize(most + 1);
     std::size_t got = 0;
     if (const IoError error = file.read_at(out.data(), out.size(), 0, got)) return error;

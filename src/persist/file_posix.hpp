@@ -26,6 +26,14 @@ struct [[nodiscard]] IoError {
     [[nodiscard]] std::string text() const;
 };
 
+/// Who may use a file, as far as it matters for a secret.
+struct FileAccess {
+    bool is_regular = false;
+    std::uint32_t mode = 0;      ///< permission bits
+    std::uint64_t owner = 0;
+    std::uint64_t caller = 0;    ///< effective uid of this process
+};
+
 /// One open file. Moves, does not copy; closes itself.
 class File {
 public:
@@ -46,6 +54,7 @@ public:
     /// marked clean whatever became of them.
     IoError sync() const noexcept;
     IoError size(std::uint64_t& bytes) const noexcept;
+    IoError access(FileAccess& out) const noexcept;
     /// False when no directory entry leads here any more, or it cannot be told.
     [[nodiscard]] bool is_linked() const noexcept;
     /// Open file lock on byte 0: the host of the snapshotter holds it on its journal file as long as it lives. The kernel shows it
@@ -91,8 +100,9 @@ private:
     std::string path_;
 };
 
-/// A whole file of at most `most` bytes, by path; for key files.
-IoError read_whole(const std::string& path, std::size_t most, std::string& out);
+/// A whole file of at most `most` bytes, by path; for key files. `access` is of the very file that was read; of one that is not
+/// regular nothing is read.
+IoError read_whole(const std::string& path, std::size_t most, std::string& out, FileAccess& access);
 
 /// `<prefix><20 digits><suffix>`, and back; 0 when `name` is none.
 [[nodiscard]] std::string numbered_name(std::string_view prefix, std::uint64_t number, std::string_view suffix);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "persist/file_posix.hpp"
 
@@ -46,6 +47,41 @@ std::uint32_t checksum_of_block(std::span<const std::byte> block) noexcept {
     crc = crc32c(crc, block.first(field));
     crc = crc32c(crc, zero);
     return crc32c(crc, block.subspan(field + sizeof zero));
+}
+
+bool is_signed(const BlockHeader& header) noexcept {
+    return std::any_of(std::begin(header.mac), std::end(header.mac), [](std::uint8_t byte) { return byte != 0; });
+}
+
+bool mac_of_block(Signer& signer, std::span<const std::byte> block, Mac& mac) noexcept {
+    constexpr std::size_t field = offsetof(BlockHeader, mac);
+    constexpr std::byte zero[sizeof(BlockHeader::mac) + sizeof(BlockHeader::checksum)] = {};
+    static_assert(field + sizeof zero == sizeof(BlockHeader), "mac and checksum end the header");
+    return signer.sign({block.first(field), zero, block.subspan(sizeof(BlockHeader))}, mac);
+}
+
+Signature judge_signature(Signer& signer, std::span<const std::byte> block, const BlockHeader& header) noexcept {
+    const bool carries = is_signed(header);
+    if (!signer.present()) return carries ? Signature::needs_key : Signature::ours;
+    if (!carries) return Signature::missing;
+    Mac mac{};
+    if (!mac_of_block(signer, block, mac)) return Signature::no_memory;
+    const auto text = [](const std::uint8_t* bytes) {
+        return std::string_view(reinterpret_cast<const char*>(bytes), sizeof header.mac);
+    };
+    return equal_digests(text(mac.data()), text(header.mac)) ? Signature::ours : Signature::foreign;
+}
+
+std::string describe(Signature signature, const std::string& key_file) {
+    const std::string key = key_file.empty() ? "the key that was given" : "the key of " + key_file;
+    switch (signature) {
+        case Signature::ours: return {};
+        case Signature::missing: return "is not signed with " + key + ", nor with any other";
+        case Signature::foreign: return "is not signed with " + key;
+        case Signature::needs_key: return std::string("is signed with a key, and none was given: ") + kGiveTheKey;
+        case Signature::no_memory: return "cannot be checked for its signature: no memory";
+    }
+    return "unknown";
 }
 
 std::string journal_name(std::uint64_t first_seq) { return numbered_name(kPrefix, first_seq, kSuffix); }

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "layout/event.hpp"
+#include "persist/digest.hpp"
 
 namespace riskreg::persist {
 
 inline constexpr std::uint64_t kBlockMagic = 0x314C4E4A52535252ULL;   // "RRSRJNL1"
-inline constexpr std::uint32_t kJournalVersion = 1;
+inline constexpr std::uint32_t kJournalVersion = 2;
 inline constexpr std::size_t kBlockPage = 4096;
 /// Of one block: bounds what a reader has to hold.
 inline constexpr std::size_t kMaxBlockEvents = 4096;
@@ -35,7 +36,8 @@ struct BlockHeader {
     std::int64_t time_ns;
     std::uint32_t length;  // of the block, header and padding included; whole pages
     std::uint32_t payload;  // bytes behind the header that mean something
-    std::uint8_t reserved_bytes[36];
+    std::uint8_t reserved_bytes[4];
+    std::uint8_t mac[32];  // HMAC-SHA-256 of the whole block with mac and checksum 0; 0: the registry has no key
     std::uint32_t checksum;  // CRC-32C of the whole block with this field 0, begun with the file's number
 };
 RISKREG_RECORD(BlockHeader, 128, 8);
@@ -52,16 +54,34 @@ struct FileInfo {
     base::FixedId name_end;
     std::uint32_t config_bytes;
     std::uint32_t keep_checkpoints;
-    std::uint8_t boot_id[16];             // of the kernel under which it was written
-    std::uint64_t shm_device;             // view of /dev/shm in which the registry's memory is
-    std::uint64_t shm_identity;
+    std::uint8_t boot_id[16];  // of the kernel that the writer ran on; 0: not known, like the two below
+    std::uint64_t shm_device;  // the writer's view of shared memory: its device, and
+    std::uint64_t shm_identity;  // what tells two views with the same device apart
     std::uint8_t reserved_bytes[24];
 };
 RISKREG_RECORD(FileInfo, 192, 8);
 
-/// Hash of one whole block: the link of the chain.
+/// One block with events in the chain of the journal; a checkpoint names the last one that it was made from. `file` 0: none.
+struct JournalMark {
+    std::uint64_t file = 0;      ///< its number
+    std::uint64_t last_seq = 0;
+    std::uint64_t hash = 0;
+    [[nodiscard]] bool present() const noexcept { return file != 0; }
+    friend bool operator==(const JournalMark&, const JournalMark&) = default;
+};
+
+/// Hash of one whole block: the link of the chain. It covers the block's MAC.
 [[nodiscard]] std::uint64_t hash_of_block(std::span<const std::byte> block) noexcept;
 [[nodiscard]] std::uint32_t checksum_of_block(std::span<const std::byte> block) noexcept;
+/// HMAC of one whole block. False when the library has no memory.
+[[nodiscard]] bool mac_of_block(Signer& signer, std::span<const std::byte> block, Mac& mac) noexcept;
+[[nodiscard]] bool is_signed(const BlockHeader& header) noexcept;
+
+enum class Signature : std::uint8_t { ours, missing, foreign, needs_key, no_memory };
+/// Holds a whole block against the key that there is, or is not: with one, every block is signed with it; without, none is.
+[[nodiscard]] Signature judge_signature(Signer& signer, std::span<const std::byte> block, const BlockHeader& header) noexcept;
+/// "is not signed …", for a person.
+[[nodiscard]] std::string describe(Signature signature, const std::string& key_file);
 
 /// `journal-00000000000000000002.log`; the number is the first sequence in it.
 [[nodiscard]] std::string journal_name(std::uint64_t first_seq);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 namespace riskreg::persist {
 
@@ -21,15 +22,14 @@ BlockHeader header_at(std::span<const std::byte> bytes) noexcept {
     return header;
 }
 
-}  // namespace
-
-std::string read_head(const File& file, FileHead& head, IoError* io) {
+/// The whole first block, believed for now.
+std::string read_file_block(const File& file, FileHead& head, std::vector<std::byte>& block, IoError* io) {
     const auto unreadable = [io](IoError error) {
         if (io != nullptr) *io = error;
         return error.text();
     };
     if (const IoError error = file.size(head.size)) return unreadable(error);
-    std::vector<std::byte> block(kBlockPage);
+    block.resize(kBlockPage);
     std::size_t got = 0;
     if (const IoError error = file.read_at(block.data(), kBlockPage, 0, got)) return unreadable(error);
     if (got < kBlockPage) return "shorter than one page";
@@ -54,9 +54,26 @@ std::string read_head(const File& file, FileHead& head, IoError* io) {
     return {};
 }
 
-JournalReader::JournalReader(const File& file, const FileHead& head)
+}  // namespace
+
+std::string peek_head(const File& file, FileHead& head, IoError* io) {
+    std::vector<std::byte> block;
+    return read_file_block(file, head, block, io);
+}
+
+std::string read_head(const File& file, FileHead& head, const Key& key, IoError* io) {
+    std::vector<std::byte> block;
+    if (std::string wrong = read_file_block(file, head, block, io); !wrong.empty()) return wrong;
+    Signer signer(key);
+    const Signature signature = judge_signature(signer, block, head.header);
+    if (signature == Signature::no_memory && io != nullptr) *io = {static_cast<int>(std::errc::not_enough_memory)};
+    return describe(signature, key.file);
+}
+
+JournalReader::JournalReader(const File& file, const FileHead& head, const Key& key)
     : file_(file),
       head_(head),
+      signer_(key),
       position_(head.header.length),
       hash_(head.hash),
       events_hash_(head.hash),
@@ -112,6 +129,9 @@ bool JournalReader::next(Block& block) {
     if (error_) return end("cannot be read: " + error_.text());
     if (bytes.size() < header.length) return end("a block that is cut off");
     if (checksum_of_block(bytes) != header.checksum) return end("a wrong checksum");
+    const Signature signature = judge_signature(signer_, bytes, header);
+    if (signature == Signature::no_memory) error_ = {static_cast<int>(std::errc::not_enough_memory)};
+    if (signature != Signature::ours) return end("a block that " + describe(signature, signer_.key_file()));
     if (header.previous_hash != hash_) return end("a broken hash chain");
     if (header.first_seq != expected_) return end("a sequence number that is not the next one");
     const std::size_t count = header.payload / sizeof(layout::Event);

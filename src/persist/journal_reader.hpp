@@ -16,8 +16,11 @@ struct FileHead {
     std::uint64_t size = 0;     ///< of the file now; less than info.file_bytes: somebody cut it
 };
 
-/// Empty when the head is whole; else what is wrong with it. `io` tells an error of reading from bytes that are wrong.
-[[nodiscard]] std::string read_head(const File& file, FileHead& head, IoError* io = nullptr);
+/// Empty when the head is whole and signed with the key, or not signed when there is none; else what is wrong with it. `io`
+/// tells an error of reading from bytes that are wrong.
+[[nodiscard]] std::string read_head(const File& file, FileHead& head, const Key& key = {}, IoError* io = nullptr);
+/// The same, but for the signature: for finding the key.
+[[nodiscard]] std::string peek_head(const File& file, FileHead& head, IoError* io = nullptr);
 
 /// One valid block; `events` point into the reader and live until the next call.
 struct Block {
@@ -35,11 +38,12 @@ struct Behind {
     bool only_zeroes = true;
 };
 
-/// Follows the chain of one file from its head. Checks magic, version, file number, epoch, checksum, hash chain,
+/// Follows the chain of one file from its head. Checks magic, version, file number, epoch, checksum, signature, hash chain,
 /// sequence, and each event's own checksum; never reads beyond what a block says, never believes a length.
 class JournalReader {
 public:
-    JournalReader(const File& file, const FileHead& head);
+    /// With a key, a block that is not signed with it is no block of this file; without, a signed one is none.
+    JournalReader(const File& file, const FileHead& head, const Key& key = {});
 
     /// False at the end of the chain: zeroes, a torn block, damage, the end of the file. `ending` says which.
     [[nodiscard]] bool next(Block& block);
@@ -56,7 +60,8 @@ public:
     /// Forgets what was read ahead: the file may have grown.
     void look_again() noexcept { buffer_size_ = 0; }
 
-    /// Looks at every page behind the end of the chain for blocks that are whole. Linear in the rest of the file.
+    /// Looks at every page behind the end of the chain for blocks that are whole, signed or not: nothing is taken from them,
+    /// and a witness can only make a recovery refuse. Linear in the rest of the file.
     [[nodiscard]] Behind look_behind();
 
 private:
@@ -66,6 +71,7 @@ private:
 
     const File& file_;
     const FileHead& head_;
+    Signer signer_;
     std::uint64_t position_;
     std::uint64_t hash_;
     std::uint64_t events_hash_;

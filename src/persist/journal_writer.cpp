@@ -52,12 +52,12 @@ namespace {
 
 /// A file of this name whose blocks say of themselves that they are on disk was answered from once. Whatever the memory thinks that
 /// we write from, its bytes are kept.
-IoError keep_what_is_sealed(const Directory& directory, const std::string& name) {
+IoError keep_what_is_sealed(const Directory& directory, const std::string& name, const Key& key) {
     File there;
     if (const IoError error = directory.open_file(name, there)) return error.is_missing() ? IoError{} : error;
     FileHead head;
-    if (!read_head(there, head).empty()) return directory.rename(name, kLostPrefix + ("unread-" + name));
-    JournalReader reader(there, head);
+    if (!read_head(there, head, key).empty()) return directory.rename(name, kLostPrefix + ("unread-" + name));
+    JournalReader reader(there, head, key);
     std::uint64_t sealed = 0;
     for (Block block; reader.next(block);) sealed = std::max(sealed, block.header.durable_upto);
     if (sealed < head.header.first_seq) return {};
@@ -82,11 +82,19 @@ void JournalWriter::start_block(BlockKind kind, std::size_t payload) {
     h.payload = static_cast<std::uint32_t>(payload);
 }
 
-void JournalWriter::finish_block() noexcept { header_in(block_).checksum = checksum_of_block(block_); }
+IoError JournalWriter::finish_block() noexcept {
+    BlockHeader& h = header_in(block_);
+    Mac mac{};
+    if (signer_.present() && !mac_of_block(signer_, block_, mac)) return {static_cast<int>(std::errc::not_enough_memory)};
+    std::copy(mac.begin(), mac.end(), h.mac);
+    h.checksum = checksum_of_block(block_);
+    return {};
+}
 
 IoError JournalWriter::begin(const Directory& directory, File prepared, const std::string& temporary, std::uint64_t bytes,
                              const FileSpec& spec) {
     spec_ = spec;
+    signer_ = Signer(spec.key);
     bytes_ = bytes;
     next_seq_ = spec.first_seq;
     hash_ = spec.predecessor_hash;
@@ -102,18 +110,18 @@ IoError JournalWriter::begin(const Directory& directory, File prepared, const st
     info.name_end = base::make_id(name.size() > kMaxIdBytes ? name.substr(kMaxIdBytes) : std::string_view{});
     info.config_bytes = static_cast<std::uint32_t>(spec.config.size());
     info.keep_checkpoints = spec.keep_checkpoints;
-    std::memcpy(info.boot_id, spec.boot_id.data(), sizeof info.boot_id);
+    std::copy(spec.boot_id.begin(), spec.boot_id.end(), info.boot_id);
     info.shm_device = spec.shm_device;
     info.shm_identity = spec.shm_identity;
     std::memcpy(block_.data() + sizeof(BlockHeader), &info, sizeof info);
     std::memcpy(block_.data() + sizeof(BlockHeader) + sizeof info, spec.config.data(), spec.config.size());
-    finish_block();
+    if (const IoError error = finish_block()) return error;
     if (const IoError error = prepared.write_at(block_.data(), block_.size(), 0)) return error;
     if (const IoError error = prepared.sync()) return error;
     // Before it has its name: whoever finds it finds it locked.
     if (const IoError error = prepared.try_lock()) return error;
     CRASH_POINT("journal file written");
-    if (const IoError error = keep_what_is_sealed(directory, journal_name(spec.first_seq))) return error;
+    if (const IoError error = keep_what_is_sealed(directory, journal_name(spec.first_seq), spec.key)) return error;
     if (const IoError error = directory.rename(temporary, journal_name(spec.first_seq))) return error;
     CRASH_POINT("journal file named");
     if (const IoError error = directory.sync()) return error;
@@ -129,6 +137,7 @@ IoError JournalWriter::resume(File file, const FileSpec& spec, const End& end) {
     if (const IoError error = file.try_lock()) return error;
     file_ = std::move(file);
     spec_ = spec;
+    signer_ = Signer(spec.key);
     bytes_ = end.bytes;
     position_ = end.position;
     next_seq_ = end.next_seq;
@@ -154,7 +163,7 @@ IoError JournalWriter::append(std::span<const layout::Event> events, std::uint64
     h.durable_upto = durable_upto;
     h.time_ns = time_ns;
     std::memcpy(block_.data() + sizeof(BlockHeader), events.data(), events.size_bytes());
-    finish_block();
+    if (const IoError error = finish_block()) return error;
     if (const IoError error = file_.write_at(block_.data(), block_.size(), position_)) return error;
     CRASH_POINT("block written");
     position_ += block_.size();
@@ -169,7 +178,7 @@ IoError JournalWriter::seal(std::uint64_t durable_upto, std::int64_t time_ns) {
     BlockHeader& h = header_in(block_);
     h.durable_upto = durable_upto;
     h.time_ns = time_ns;
-    finish_block();
+    if (const IoError error = finish_block()) return error;
     if (const IoError error = file_.write_at(block_.data(), block_.size(), position_)) return error;
     CRASH_POINT("seal written");
     position_ += block_.size();

@@ -21,11 +21,12 @@ struct FileSpec {
     std::uint64_t predecessor_hash = 0;
     std::uint64_t base_seq = 0;
     std::uint32_t keep_checkpoints = 0;
-    std::array<std::uint8_t, 16> boot_id{};  // of the running kernel, and the view of /dev/shm that the registry's memory is in
-    std::uint64_t shm_device = 0;
-    std::uint64_t shm_identity = 0;
     std::string registry;
     std::string config;
+    Key key{};                                  ///< every block is signed with it; none: no block is
+    std::array<std::uint8_t, 16> boot_id{};     ///< who wrote this file; 0: not known
+    std::uint64_t shm_device = 0;
+    std::uint64_t shm_identity = 0;
 };
 
 /// Space for a file under a temporary name: zeroes, on disk. `stop` is asked between chunks.
@@ -68,11 +69,13 @@ public:
 
 private:
     void start_block(BlockKind kind, std::size_t payload);
-    void finish_block() noexcept;
+    /// Signature and checksum: the last that is done to a block.
+    IoError finish_block() noexcept;
 
     File file_;
     File last_;  // the one before, closed for writing: its lock says that this host lives
     FileSpec spec_;
+    Signer signer_;
     std::uint64_t bytes_ = 0;
     std::uint64_t position_ = 0;
     std::uint64_t next_seq_ = 0;

@@ -36,20 +36,46 @@ std::string any_config(const Directory& directory, const Sources& sources) {
     return {};
 }
 
+/// What is given goes before what the files say: nothing of them is verified yet.
 Key find_key(const Directory& directory, const Sources& sources, const std::string& key_file) {
+    Key given = resolve_key(key_file, {});
+    if (given.present()) return given;
     const std::string config = any_config(directory, sources);
-    if (config.empty()) return resolve_key(key_file, {});
+    if (config.empty()) return {};
     try {
-        return resolve_key(key_file, parse_config(config).key_file);
+        return resolve_key({}, parse_config(config).key_file);
     } catch (const Error& error) {
-        if (error.code() == Errc::not_supported) return resolve_key(key_file, {});
+        if (error.code() == Errc::not_supported) return {};
         throw;
     }
+}
+
+bool needs_key(const Sources& sources, const Sources::Journal& journal) noexcept {
+    return !sources.key.present() && is_signed(journal.head.header);
+}
+
+/// Not a loss that anybody could accept: the files may be whole.
+[[noreturn]] void refuse_without_key(const std::string& name) {
+    throw Error(Errc::damaged, name + " " + describe(Signature::needs_key, {}) + ". Nothing was changed");
 }
 
 }  // namespace
 
 Sources::Sources(const Directory& directory, const std::string& key_file) {
+    look(directory);
+    key = find_key(directory, *this, key_file);
+    judge(directory);
+}
+
+Sources Sources::with_key(const Directory& directory, Key key) {
+    Sources sources;
+    sources.look(directory);
+    sources.key = std::move(key);
+    sources.judge(directory);
+    return sources;
+}
+
+void Sources::look(const Directory& directory) {
     std::vector<std::string> names;
     if (const IoError error = directory.list(names))
         throw Error(Errc::permission, "cannot list " + directory.path() + ": " + error.text());
@@ -61,7 +87,7 @@ Sources::Sources(const Directory& directory, const std::string& key_file) {
         journal.first_seq = first_seq_of(name);
         File file;
         IoError io = directory.open_file(name, file);
-        if (!io) journal.problem = read_head(file, journal.head, &io);
+        if (!io) journal.problem = peek_head(file, journal.head, &io);
         if (io && !io.is_of_the_file()) throw Error(Errc::system, "cannot read " + name + ": " + io.text());
         if (io) journal.problem = "cannot be opened: " + io.text();
         if (journal.problem.empty() && journal.head.header.first_seq != journal.first_seq)
@@ -69,6 +95,20 @@ Sources::Sources(const Directory& directory, const std::string& key_file) {
     }
     std::sort(checkpoints.begin(), checkpoints.end(), std::greater<>());
     std::sort(journals.begin(), journals.end(), [](const Journal& a, const Journal& b) { return a.first_seq < b.first_seq; });
+}
+
+/// Whose files they are, once it is known which key there is: what is not signed with it is not of this registry.
+void Sources::judge(const Directory& directory) {
+    for (Journal& journal : journals) {
+        if (!journal.problem.empty()) continue;
+        if (needs_key(*this, journal)) journal.problem = describe(Signature::needs_key, {});
+        if (!key.present()) continue;
+        File file;
+        IoError io = directory.open_file(journal.name, file);
+        if (!io) journal.problem = read_head(file, journal.head, key, &io);
+        if (io && !io.is_of_the_file()) throw Error(Errc::system, "cannot read " + journal.name + ": " + io.text());
+        if (io) journal.problem = "cannot be opened: " + io.text();
+    }
     for (const Journal& journal : journals) {
         if (!journal.problem.empty()) continue;
         if (epoch == 0) epoch = journal.head.header.epoch;
@@ -77,7 +117,6 @@ Sources::Sources(const Directory& directory, const std::string& key_file) {
                                            " belongs to another registry than the files beside it: move away what "
                                            "does not belong to this one");
     }
-    key = find_key(directory, *this, key_file);
 }
 
 bool Sources::only_unused(const Directory& directory) const {
@@ -85,7 +124,7 @@ bool Sources::only_unused(const Directory& directory) const {
     for (const Journal& journal : journals) {
         File file;
         if (!journal.problem.empty() || directory.open_file(journal.name, file)) return false;
-        JournalReader reader(file, journal.head);
+        JournalReader reader(file, journal.head, key);
         Block block;
         if (reader.next(block) || !reader.look_behind().only_zeroes) return false;
     }
@@ -114,9 +153,10 @@ public:
         state_ = &state;
         checkpoint_ = checkpoint;
         const std::uint64_t have = state.log->applied;
+        if (checkpoint != nullptr) report_.mark = checkpoint->journal;
         if (options_.upto && have >= *options_.upto) return;
         std::size_t at = 0;
-        if (!find_start(have, at) || !is_younger(at)) return;
+        if (!find_start(have, at) || !is_younger(at) || !goes_on_behind_the_mark(at)) return;
         for (bool more = true; more && at < sources_.journals.size(); ++at) more = run_file(at);
     }
 
@@ -146,6 +186,34 @@ private:
                        ": it is not the continuation");
     }
 
+    /// The file that goes on behind a checkpoint holds the block that it was made from, or says that it follows that one. A
+    /// journal of another history of the same registry, an older copy for one, does neither.
+    bool goes_on_behind_the_mark(std::size_t at) {
+        const JournalMark mark = checkpoint_ != nullptr ? checkpoint_->journal : JournalMark{};
+        const Sources::Journal& journal = sources_.journals[at];
+        if (!mark.present() || !journal.problem.empty()) return true;
+        const FileHead& head = journal.head;
+        // Whether it is this one is seen when it is read.
+        if (head.header.file_number == mark.file && head.header.first_seq <= mark.last_seq) return true;
+        if (head.info.predecessor == mark.file && head.info.predecessor_last_seq == mark.last_seq &&
+            head.header.previous_hash == mark.hash)
+            return true;
+        return damaged(journal.name + " is not the continuation of " + checkpoint_name(checkpoint_->seq) +
+                       ": it neither holds nor follows the block that ends with event " + show(mark.last_seq) + " in file " +
+                       show(mark.file) + ", from which that was made");
+    }
+
+    /// The block of a checkpoint's mark is the very one.
+    bool meets_mark(const Block& block, const Sources::Journal& journal) {
+        const JournalMark mark = checkpoint_ != nullptr ? checkpoint_->journal : JournalMark{};
+        const BlockHeader& h = block.header;
+        if (h.file_number != mark.file || h.last_seq < mark.last_seq || h.first_seq > mark.last_seq) return true;
+        if (h.last_seq == mark.last_seq && block.hash == mark.hash) return true;
+        return damaged(journal.name + ": its block with events " + show(h.first_seq) + " to " + show(h.last_seq) +
+                       " is not the one that " + checkpoint_name(checkpoint_->seq) +
+                       " was made from: it is of another history of this registry, such as an older copy");
+    }
+
     /// True when the next file is to be read.
     bool run_file(std::size_t at) {
         const Sources::Journal& journal = sources_.journals[at];
@@ -154,6 +222,7 @@ private:
         use.first_seq = journal.first_seq;
         use.last_seq = journal.first_seq - 1;
         report_.bytes += journal.head.size;
+        if (needs_key(sources_, journal)) refuse_without_key(journal.name);
         if (!journal.problem.empty()) return damaged(journal.name + ": " + (use.ending = journal.problem));
         use.number = journal.head.header.file_number;
         if (journal.head.info.layout_hash != layout::layout_hash())
@@ -164,7 +233,7 @@ private:
         File file;
         if (const IoError error = directory_.open_file(journal.name, file))
             throw Error(Errc::system, "cannot read " + journal.name + ": " + error.text());
-        JournalReader reader(file, journal.head);
+        JournalReader reader(file, journal.head, sources_.key);
         const std::uint64_t end = next != nullptr ? next->head.info.predecessor_last_seq : ~0ULL;
         if (!run_blocks(reader, journal, end, use)) return false;
         if (options_.upto && reader.expected() > *options_.upto) return false;
@@ -191,8 +260,11 @@ private:
             ++use.blocks;
             use.last_seq = std::max(use.last_seq, block.header.last_seq);
             report_.head.host_epoch = std::max(report_.head.host_epoch, block.header.host_epoch);
+            if (!block.events.empty() && !meets_mark(block, journal)) return false;
             for (const layout::Event& event : block.events)
                 if (!apply_one(event, journal, use)) return false;
+            if (!block.events.empty() && block.header.last_seq == state_->log->applied)
+                report_.mark = {block.header.file_number, block.header.last_seq, block.hash};
         }
         use.ending = reader.ending();
         if (reader.io_error()) throw Error(Errc::system, "cannot read " + journal.name + ": " + reader.io_error().text());
@@ -388,6 +460,8 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
                                                  report.ignored.front().name + ": " + report.ignored.front().why);
     const auto whole = std::find_if(sources.journals.begin(), sources.journals.end(),
                                     [](const Sources::Journal& j) { return j.problem.empty(); });
+    for (const Sources::Journal& journal : sources.journals)
+        if (whole == sources.journals.end() && needs_key(sources, journal)) refuse_without_key(journal.name);
     if (whole == sources.journals.end())
         throw Error(Errc::damaged, "acknowledged data is damaged: " + sources.journals.front().name + ": " +
                                        sources.journals.front().problem + ", and no checkpoint is left");
@@ -411,9 +485,9 @@ std::uint64_t file_with(const Directory& directory, std::uint64_t seq) {
 }
 
 /// False when `visit` wanted no more.
-bool visit_file(const Directory& directory, const File& file, const FileHead& head, std::uint64_t& next, std::uint64_t upto,
-                const std::function<bool(const layout::Event&)>& visit) {
-    JournalReader reader(file, head);
+bool visit_file(const Directory& directory, const File& file, const FileHead& head, const Key& key, std::uint64_t& next,
+                std::uint64_t upto, const std::function<bool(const layout::Event&)>& visit) {
+    JournalReader reader(file, head, key);
     for (Block block; next <= upto && reader.next(block);) {
         // The file that begins here goes before what this one still holds: its writer gave that up.
         File successor;
@@ -429,20 +503,20 @@ bool visit_file(const Directory& directory, const File& file, const FileHead& he
 }  // namespace
 
 std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::uint64_t upto,
-                          const std::function<bool(const layout::Event&)>& visit) {
+                          const std::function<bool(const layout::Event&)>& visit, const Key& key) {
     std::uint64_t next = std::max(from, kGenesis + 1);
     for (std::uint64_t before = 0; next <= upto && next != before;) {
         before = next;
         File file;
         FileHead head;
         const std::uint64_t first = file_with(directory, next);
-        const bool there = first != 0 && !directory.open_file(journal_name(first), file) && read_head(file, head).empty();
-        if (!there || !visit_file(directory, file, head, next, upto, visit)) break;
+        const bool there = first != 0 && !directory.open_file(journal_name(first), file) && read_head(file, head, key).empty();
+        if (!there || !visit_file(directory, file, head, key, next, upto, visit)) break;
     }
     return next;
 }
 
-Tail find_tail(const Directory& directory, std::uint64_t upto) {
+Tail find_tail(const Directory& directory, std::uint64_t upto, const Key& key) {
     Tail tail;
     std::vector<std::string> names;
     if ((tail.io = directory.list(names))) return tail.problem = tail.io.text(), tail;
@@ -453,8 +527,9 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
         File other;
         FileHead head;
         IoError io = directory.open_file(name, other);
-        if (!io && read_head(other, head, &io).empty())
+        if (!io && read_head(other, head, key, &io).empty())
             tail.newest_number = std::max(tail.newest_number, head.header.file_number);
+        if (!key.present() && is_signed(head.header)) tail.needs_key = name;
         // A number that is not known would be given again.
         if (io && !io.is_of_the_file()) return tail.io = io, tail.problem = io.text(), tail;
     }
@@ -465,13 +540,13 @@ Tail find_tail(const Directory& directory, std::uint64_t upto) {
         if (!error.is_of_the_file()) tail.io = error;
         return tail.problem = error.text(), tail;
     }
-    tail.problem = read_head(file, tail.head, &tail.io);
+    tail.problem = read_head(file, tail.head, key, &tail.io);
     if (!tail.problem.empty()) return tail;
     tail.found = true;
     tail.hash = tail.end_hash = tail.head.hash;
     tail.position = tail.head.header.length;
     tail.last_seq = tail.seen_seq = tail.head.header.first_seq - 1;
-    JournalReader reader(file, tail.head);
+    JournalReader reader(file, tail.head, key);
     for (Block block; reader.next(block);) {
         tail.seen_seq = block.header.last_seq;
         tail.end_hash = block.hash;
@@ -490,8 +565,8 @@ std::string JournalFollower::open_file(std::uint64_t first_wanted) {
     if (first == 0) return "no journal file holds event " + show(first_wanted);
     auto open = std::make_unique<Open>();
     if (const IoError error = directory_.open_file(journal_name(first), open->file)) return error.text();
-    if (std::string wrong = read_head(open->file, open->head); !wrong.empty()) return journal_name(first) + ": " + wrong;
-    open->reader.emplace(open->file, open->head);
+    if (std::string wrong = read_head(open->file, open->head, key_); !wrong.empty()) return journal_name(first) + ": " + wrong;
+    open->reader.emplace(open->file, open->head, key_);
     open_ = std::move(open);
     return {};
 }
@@ -505,8 +580,12 @@ std::string JournalFollower::apply_block(const Block& block, std::uint64_t durab
         layout::store_relaxed(state_.log->committed, event.header.seq);
         core::apply_to_private(state_, event);
     }
+    if (!block.events.empty() && block.header.last_seq == state_.log->applied)
+        mark_ = {block.header.file_number, block.header.last_seq, block.hash};
     return {};
 }
+
+JournalMark JournalFollower::mark() const noexcept { return mark_.last_seq == state_.log->applied ? mark_ : JournalMark{}; }
 
 /// The file that begins with the next event goes before what the open one may still hold: its writer gave that up.
 bool JournalFollower::has_successor() const {

@@ -34,6 +34,7 @@ struct RecoveryReport {
     std::vector<JournalUse> journals;
     std::uint64_t events = 0;            ///< applied from the journal
     std::uint64_t end_seq = 0;
+    JournalMark mark;                    ///< the last block that the tables were made from; absent: none is known
     std::string torn;                    ///< what was dropped as a torn tail; empty: nothing
     std::string damage;                  ///< what of the acknowledged is missing, when the loss was accepted
     std::uint64_t bytes = 0;             ///< read
@@ -53,6 +54,8 @@ public:
     /// Throws Error: permission and system when the directory cannot be read; damaged when the files belong to two
     /// registries.
     Sources(const Directory& directory, const std::string& key_file);
+    /// With the key that a host holds, or with none: no key file is looked at.
+    [[nodiscard]] static Sources with_key(const Directory& directory, Key key);
 
     /// Nothing that a registry ever wrote an event or a checkpoint to.
     [[nodiscard]] bool empty() const noexcept { return journals.empty() && checkpoints.empty(); }
@@ -63,6 +66,11 @@ public:
     std::vector<std::string> checkpoints;      ///< names, newest first
     Key key;
     std::uint64_t epoch = 0;
+
+private:
+    Sources() = default;
+    void look(const Directory& directory);
+    void judge(const Directory& directory);
 };
 
 struct RestoreOptions {
@@ -89,7 +97,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
 /// Visits the events from `from` up to `upto` that the files hold, in order; `visit` ends it with false. Returns the sequence
 /// of the first event that is not there. For auditors: nothing is applied, and a file that is damaged ends it.
 std::uint64_t read_events(const Directory& directory, std::uint64_t from, std::uint64_t upto,
-                          const std::function<bool(const layout::Event&)>& visit);
+                          const std::function<bool(const layout::Event&)>& visit, const Key& key = {});
 
 /// Where a journal is to be continued: the last file, and its chain up to a sequence.
 struct Tail {
@@ -102,20 +110,24 @@ struct Tail {
     std::uint64_t end_hash = 0;  ///< of the last valid block, seals included
     std::uint64_t position = 0;  ///< behind it
     std::uint64_t newest_number = 0;  ///< of any file with a whole head
+    std::string needs_key;  ///< a file that is signed, when no key was given: nothing may then be written beside it
     std::string problem;
     IoError io;  ///< reading failed: nothing is known, and it can be tried again
 };
-[[nodiscard]] Tail find_tail(const Directory& directory, std::uint64_t upto);
+[[nodiscard]] Tail find_tail(const Directory& directory, std::uint64_t upto, const Key& key = {});
 
 /// Follows a journal that is being written, in the same or another process, and applies it to private tables.
 class JournalFollower {
 public:
-    /// `state` holds everything up to its `applied`.
-    JournalFollower(const Directory& directory, core::State& state) : directory_(directory), state_(state) {}
+    /// `state` holds everything up to its `applied`, `mark` is the last block that it was made from.
+    JournalFollower(const Directory& directory, core::State& state, Key key = {}, JournalMark mark = {})
+        : directory_(directory), state_(state), key_(std::move(key)), mark_(mark) {}
 
     /// Applies what is synced up to `durable`. `file_number` is the file that the journaller writes now. Empty, or what
     /// is wrong with the journal: then the replica is no longer to be trusted to be able to go on.
     [[nodiscard]] std::string advance(std::uint64_t durable, std::uint64_t file_number, const std::function<bool()>& stop = {});
+    /// The block that ends with what the tables hold; absent when none is known.
+    [[nodiscard]] JournalMark mark() const noexcept;
 
 private:
     [[nodiscard]] std::string open_file(std::uint64_t first_wanted);
@@ -124,6 +136,8 @@ private:
 
     const Directory& directory_;
     core::State& state_;
+    const Key key_;
+    JournalMark mark_;
     struct Open {
         File file;
         FileHead head;

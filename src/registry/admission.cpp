@@ -132,6 +132,26 @@ bool is_held(const persist::Directory& directory, const std::string& name) {
     return !directory.open_file(name, file) && file.is_locked_by_others();
 }
 
+/// As recovery would find it. Without it less is known of files that are signed.
+persist::Key key_of(const persist::Directory& directory) {
+    try {
+        return persist::Sources(directory, {}).key;
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+/// A head that cannot be verified says all the same what to be careful about.
+void peek_newest(const persist::Directory& directory, const std::vector<std::string>& names, persist::Tail& tail) {
+    std::string newest;
+    for (const std::string& name : names)
+        if (persist::first_seq_of(name) > persist::first_seq_of(newest)) newest = name;
+    persist::File file;
+    if (newest.empty() || directory.open_file(newest, file) || !persist::peek_head(file, tail.head).empty()) return;
+    tail.found = true;
+    tail.seen_seq = 0;
+}
+
 Disk look_at_disk(const LifecycleLock& lock) {
     Disk disk;
     persist::Directory directory;
@@ -142,7 +162,8 @@ Disk look_at_disk(const LifecycleLock& lock) {
         disk.has_files |= journal || persist::checkpoint_seq_of(name) != 0;
         if (journal && is_held(directory, name)) disk.host_is_alive = true, disk.held_journal = lock.directory() + "/" + name;
     }
-    if (disk.has_files) disk.tail = persist::find_tail(directory, ~0ULL);
+    if (disk.has_files) disk.tail = persist::find_tail(directory, ~0ULL, key_of(directory));
+    if (!disk.tail.found) peek_newest(directory, names, disk.tail);
     return disk;
 }
 

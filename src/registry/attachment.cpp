@@ -53,7 +53,7 @@ void make_mutexes(core::State& state) {
 namespace {
 
 void fill_segment(const Mapping& mapping, const Geometry& geometry, const SharedConfig& config, const std::string& json,
-                  LifecycleLock& lock, const std::string& name) {
+                  LifecycleLock& lock, const std::string& name, const persist::Key& key) {
     core::State state = core::view_of(mapping.base(), geometry);
     CRASH_POINT("segment reserved");
     core::make_genesis(state, config, json);
@@ -62,7 +62,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment filled");
-    if (state.has_journal()) make_first_journal(lock, name, json, state.header->epoch, geometry);
+    if (state.has_journal()) make_first_journal(lock, name, json, state.header->epoch, geometry, key);
     // Before the magic: no segment is whole of which LOCK does not say where it is.
     lock.write_record(segment::Stage::live, segment::memory_place(), state.header->epoch);
     CRASH_POINT("place recorded");
@@ -154,13 +154,13 @@ void create_segment(const std::string& name, const SharedConfig& given, const st
     lock.ensure_token();
     CRASH_POINT("exclusive");
     const std::string segment_name = segment::segment_name(lock.identity(), name, 1);
-    static_cast<void>(persist::resolve_key({}, config.key_file));   // one that cannot be read is better found now
+    const persist::Key key = persist::resolve_key({}, config.key_file);   // one that cannot be read is better found now
     const std::string json = config_to_json(config);
     const Geometry geometry = core::geometry_of(config, json.size());
     Mapping mapping = Mapping::create(segment_name, offsets_of(geometry).size_bytes);
     mapping.advise(config.huge_pages, false);
     try {
-        fill_segment(mapping, geometry, config, json, lock, name);
+        fill_segment(mapping, geometry, config, json, lock, name, key);
     } catch (...) {
         segment::remove_segment(segment_name);
         throw;

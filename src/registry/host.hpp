@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 
 #include "core/state.hpp"
 #include "persist/digest.hpp"
@@ -20,15 +21,19 @@ enum class Gap : std::uint8_t {
     closed,        ///< journaller: `durable` moves again
 };
 
+/// What status shows while the key cannot be had.
+inline constexpr int kNoKey = ENOKEY;
+
 struct Host {
     core::State& state;
     Attachment& attachment;
     Alarm& alarm;
-    persist::Key key;
-    std::string key_problem;            ///< not empty: the key cannot be had, and so no checkpoint be written
+    persist::Key key;                   ///< to be read by other threads once `key_known`
+    std::string key_problem;            ///< why it is not known; of the thread that asks for it
     std::string config;
     persist::DirectoryIdentity home;    ///< the directory that was there when this process attached
     std::uint64_t epoch = 0;                  ///< of this host
+    std::atomic<bool> key_known{false};       ///< which key there is, if any; until then nothing is written
     std::atomic<bool> stop{false};            ///< leave: the journaller drains first
     std::atomic<bool> drained{false};         ///< the journaller has left; the replicator may finish
     std::atomic<bool> final_checkpoint{false};
@@ -41,6 +46,8 @@ struct Host {
 
     [[nodiscard]] const std::string& directory() const noexcept { return attachment.lock.directory(); }
     void beat() const noexcept;
+    /// Asks for the key until it is known; then it stays, whatever becomes of its file. One thread.
+    [[nodiscard]] bool learn_key();
     /// Opens the registry's directory, and nothing that has come in its place.
     persist::IoError open_home(persist::Directory& out) const noexcept;
     /// Somebody removed the registry by force: nothing of it is to be written any more.

@@ -7,9 +7,10 @@
 #include "core/apply.hpp"
 #include "core/copy.hpp"
 #include "core/decide.hpp"
-#include "persist/recovery.hpp"
 #include "registry/rebuild.hpp"
 #include "registry/roll.hpp"
+#include "riskreg/config.hpp"
+#include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -44,6 +45,7 @@ std::string_view name_of(Fault fault) noexcept {
         case Fault::directory: return "the state directory cannot be used";
         case Fault::overrun: return "the ring overran the journal";
         case Fault::damaged: return "the journal is damaged";
+        case Fault::key: return "the key cannot be had, and what is not signed is not written";
     }
     return "unknown";
 }
@@ -58,6 +60,17 @@ IoError Host::open_home(persist::Directory& out) const noexcept {
     if (const IoError error = persist::Directory::open(directory(), out)) return error;
     const bool same = out.identity() == home && out.is_current();
     return same ? IoError{} : IoError{static_cast<int>(std::errc::no_such_file_or_directory)};
+}
+
+bool Host::learn_key() {
+    if (key_known) return true;
+    try {
+        key = persist::resolve_key({}, parse_config(config).key_file);
+        return key_known = true;
+    } catch (const Error& error) {
+        key_problem = error.what();
+        return false;
+    }
 }
 
 bool Host::is_destroyed() const noexcept { return core::is_in(state, SegmentState::destroyed); }
@@ -150,13 +163,10 @@ void Journaller::start() {
     while (!open_directory())
         if (host_.stop) return;
     persist::sweep_temporaries(directory_);
-    persist::Tail tail = persist::find_tail(directory_, durable);
-    // Not to be read is not the same as wrong: asked again until it is known what is there.
-    while (tail.io) {
-        failed(Fault::directory, tail.io, true);
+    persist::Tail tail;
+    while (!find_tail(durable, tail))
         if (host_.stop) return;
-        if (open_directory()) tail = persist::find_tail(directory_, durable);
-    }
+    if (load_relaxed(state_.host->fault) == static_cast<std::uint64_t>(Fault::key)) healed();
     started_ = true;
     newest_number_ = std::max(tail.newest_number, load_relaxed(state_.host->journal_file));
     if (load_relaxed(state_.host->gap_end) != 0) return begin_gap("the host before left a gap open");
@@ -182,6 +192,7 @@ void Journaller::start() {
     spec.first_seq = tail.head.header.first_seq;
     spec.epoch = state_.header->epoch;
     spec.host_epoch = host_.epoch;
+    spec.key = host_.key;
     const JournalWriter::End end{tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1};
     // Whoever has it locked still writes it, whatever the words say: then a file of our own.
     if (writer_.resume(std::move(file), spec, end)) return;
@@ -189,6 +200,18 @@ void Journaller::start() {
     if (tail.head.header.first_seq <= durable) chain_ = {spec.number, durable, tail.hash, 0};
     host_.file_number = spec.number;
     store_relaxed(state_.host->journal_file, spec.number);
+}
+
+/// What is there and with which key, asked again until it is known: not to be read is not the same as wrong, and not to have
+/// the key is not the same as a registry without one.
+bool Journaller::find_tail(std::uint64_t durable, persist::Tail& tail) {
+    if (!host_.learn_key()) return failed(Fault::key, {kNoKey}, true, host_.key_problem), false;
+    if (!open_directory()) return false;
+    tail = persist::find_tail(directory_, durable, host_.key);
+    if (tail.io) return failed(Fault::directory, tail.io, true), false;
+    if (tail.needs_key.empty()) return true;
+    const std::string why = tail.needs_key + " " + describe(persist::Signature::needs_key, {});
+    return failed(Fault::key, {kNoKey}, true, why), false;
 }
 
 void Journaller::round() {
@@ -260,6 +283,7 @@ bool Journaller::begin_file() {
     spec.registry = host_.attachment.name;
     spec.config = host_.config;
     say_place(spec);
+    spec.key = host_.key;
     const IoError error = writer_.begin(directory_, std::move(space.file), space.name, space.bytes, spec);
     if (error) {
         static_cast<void>(directory_.remove(space.name));
@@ -435,7 +459,7 @@ bool Journaller::mark_gap() {
 
 // ---- failures -----------------------------------------------------------------------------------
 
-void Journaller::failed(Fault fault, IoError error, bool abandon_file) {
+void Journaller::failed(Fault fault, IoError error, bool abandon_file, const std::string& why) {
     HostWords& words = *state_.host;
     const bool news = load_relaxed(words.fault) != static_cast<std::uint64_t>(fault) ||
                       load_relaxed(words.fault_errno) != static_cast<std::uint64_t>(error.number);
@@ -446,7 +470,7 @@ void Journaller::failed(Fault fault, IoError error, bool abandon_file) {
     store_relaxed(words.state, static_cast<std::uint64_t>(HostState::degraded));
     if (news)
         host_.alarm.raise(Severity::critical,
-                          std::string(name_of(fault)) + ": " + error.text() +
+                          std::string(name_of(fault)) + ": " + (why.empty() ? error.text() : why) +
                               (abandon_file ? "; a new file will begin behind event " : "; tried again, durable is ") +
                               show(host_.synced) + ". Memory holds everything; what increases risk is refused when " +
                               show(state_.geometry.ring_events / 4 * 3) + " events wait");

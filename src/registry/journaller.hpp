@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "persist/journal_writer.hpp"
+#include "persist/recovery.hpp"
 #include "registry/host.hpp"
 
 namespace riskreg::registry {
@@ -57,6 +58,7 @@ private:
     };
 
     void start();
+    [[nodiscard]] bool find_tail(std::uint64_t durable, persist::Tail& tail);
     void round();
     void drain();
     [[nodiscard]] bool ready();
@@ -74,7 +76,7 @@ private:
     void begin_gap(const std::string& why);
     [[nodiscard]] bool handle_gap();
     [[nodiscard]] bool mark_gap();
-    void failed(layout::Fault fault, persist::IoError error, bool abandon_file);
+    void failed(layout::Fault fault, persist::IoError error, bool abandon_file, const std::string& why = {});
     void healed();
     void housekeep();
     void watch_surroundings();

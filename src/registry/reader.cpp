@@ -380,8 +380,8 @@ void read_log(const core::State& state, StatusView& view) {
 }
 
 constexpr std::string_view kHostStates[] = {"none", "starting", "running", "degraded", "left"};
-constexpr std::string_view kFaults[] = {"",           "journal_create", "journal_write", "journal_sync",
-                                        "checkpoint", "directory",      "overrun",       "damaged"};
+constexpr std::string_view kFaults[] = {"",          "journal_create", "journal_write", "journal_sync", "checkpoint",
+                                        "directory", "overrun",        "damaged",       "key"};
 constexpr std::int64_t kStoppedNs = 1'000'000'000;
 
 template <std::size_t N>
@@ -571,9 +571,11 @@ std::uint64_t Reader::journaled_events(std::uint64_t from, std::uint64_t upto, c
     const std::string& path = impl_->attachment->lock.directory();
     if (const persist::IoError error = persist::Directory::open(path, directory))
         throw Error(Errc::permission, "cannot open " + path + ": " + error.text());
-    return persist::read_events(directory, from, upto, [&](const Event& event) {
+    const std::string config(impl_->state().config, impl_->state().geometry.config_bytes);
+    const auto show = [&](const Event& event) {
         return !wants(filter, impl_->state(), event) || visit(event.header.seq, persist::event_to_json(impl_->state(), event));
-    });
+    };
+    return persist::read_events(directory, from, upto, show, persist::resolve_key({}, parse_config(config).key_file));
 }
 
 std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::uint64_t, const std::string&)>& visit,

@@ -134,6 +134,7 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
             require(directory.rename(checkpoint, aside + checkpoint), "set aside " + checkpoint);
     require(directory.sync(), "sync " + directory.path());
     persist::FileSpec spec;
+    spec.key = sources.key;
     spec.number = newest + 1;
     spec.first_seq = end + 1;
     spec.predecessor_last_seq = spec.base_seq = end;
@@ -147,10 +148,11 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
 }  // namespace
 
 void make_first_journal(const segment::LifecycleLock& lock, const std::string& name, const std::string& config,
-                        std::uint64_t epoch, const Geometry& geometry) {
+                        std::uint64_t epoch, const Geometry& geometry, const persist::Key& key) {
     const persist::Directory directory = open_directory(lock);
     persist::sweep_temporaries(directory);
     persist::FileSpec spec;
+    spec.key = key;
     spec.number = 1;
     spec.first_seq = kGenesis + 1;
     spec.predecessor_last_seq = kGenesis;

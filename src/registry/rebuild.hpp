@@ -10,7 +10,7 @@ namespace riskreg::registry {
 /// What a creation leaves on disk before the registry is there: the first journal file, which begins with the
 /// configuration. Throws Error when the files of another registry are in the way, or the disk refuses.
 void make_first_journal(const segment::LifecycleLock& lock, const std::string& name, const std::string& config,
-                        std::uint64_t epoch, const layout::Geometry& geometry);
+                        std::uint64_t epoch, const layout::Geometry& geometry, const persist::Key& key);
 
 /// A journal file says under which kernel and in which view of /dev/shm the memory is that it follows.
 void say_place(persist::FileSpec& spec);

@@ -62,6 +62,8 @@ void Replicator::run() {
 
 void Replicator::round() {
     try {
+        // Before the key is known, nothing of the files can be told.
+        if (!host_.key_known && live_.has_journal()) return answer_requests();
         if (host_.gap != Gap::none) return close_gap();
         answer_requests();
         if (!live_.has_journal()) return;
@@ -80,9 +82,9 @@ void Replicator::round() {
 
 // ---- the replica --------------------------------------------------------------------------------
 
-void Replicator::use_replica(core::PrivateState tables) {
+void Replicator::use_replica(core::PrivateState tables, const persist::JournalMark& mark) {
     replica_ = std::move(tables);
-    follower_.emplace(directory_, replica_->state);
+    follower_.emplace(directory_, replica_->state, host_.key, mark);
     verifier_.emplace(live_, replica_->state);
 }
 
@@ -95,7 +97,7 @@ void Replicator::drop_replica() noexcept {
 bool Replicator::has_replica() {
     if (replica_) return true;
     if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
-    persist::Sources sources(directory_, {});
+    persist::Sources sources = persist::Sources::with_key(directory_, host_.key);
     core::PrivateState built;
     persist::RestoreOptions options;
     options.upto = host_.synced;
@@ -108,7 +110,7 @@ bool Replicator::has_replica() {
     const persist::RecoveryReport report = persist::restore(directory_, sources, fresh, options);
     for (const persist::IgnoredFile& file : report.ignored)
         host_.alarm.raise(Severity::critical, "checkpoint " + file.name + " is not valid: " + file.why);
-    use_replica(std::move(built));
+    use_replica(std::move(built), report.mark);
     return true;
 }
 
@@ -185,9 +187,7 @@ Replicator::Audit Replicator::audit() {
 
 bool Replicator::write(const core::State& state, CheckpointSource source, bool clean) {
     if (host_.is_destroyed()) return false;
-    if (!host_.key_problem.empty())
-        return failed("read the key (" + host_.key_problem + ")", {static_cast<int>(std::errc::no_such_file_or_directory)}),
-               false;
+    if (!host_.key_known) return failed("read the key", {kNoKey}), false;
     if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
     persist::CheckpointOptions options;
     options.registry = host_.attachment.name;
@@ -195,6 +195,7 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
     options.host_epoch = host_.epoch;
     options.source = source;
     options.clean = clean && host_.complete;
+    if (source == CheckpointSource::replica) options.journal = follower_->mark();
     options.key = host_.key;
     options.time_ns = segment::realtime_ns();
     options.stop = [this, clean] {
@@ -237,6 +238,7 @@ bool Replicator::write_from_memory() {
 
 /// Everything that is committed now, through the disk.
 bool Replicator::checkpoint_now(bool clean) {
+    if (!host_.key_known) return failed("read the key", {kNoKey}), false;
     const std::uint64_t wanted = clean ? host_.synced.load() : load_acquire(live_.log->committed);
     const std::int64_t deadline = segment::monotonic_ns() + kSyncWaitNs;
     while (host_.synced < wanted && segment::monotonic_ns() < deadline && !host_.drained) segment::sleep_ns(kMs / 10);
@@ -299,7 +301,7 @@ void Replicator::close_gap() {
             return;
         }
         if (!write(copy->state, CheckpointSource::memory, false)) return;
-        use_replica(std::move(*copy));
+        use_replica(std::move(*copy), {});
         host_.base_seq = replica_->state.log->applied;
         Gap wanted = Gap::copy_wanted;
         static_cast<void>(host_.gap.compare_exchange_strong(wanted, Gap::copied));

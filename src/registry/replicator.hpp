@@ -28,7 +28,7 @@ private:
     void follow_and_verify();
     void close_gap();
     void write_final();
-    void use_replica(core::PrivateState tables);
+    void use_replica(core::PrivateState tables, const persist::JournalMark& mark);
     void drop_replica() noexcept;
     [[nodiscard]] bool has_replica();
     [[nodiscard]] bool follow();

@@ -133,12 +133,7 @@ void Snapshotter::host(bool after_death) {
     HostWords& words = *state_.host;
     take_over_marks(attachment_);
     Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
-    try {
-        host.key = persist::resolve_key({}, parse_config(config_json_).key_file);
-    } catch (const Error& error) {
-        // The journal needs no key: it goes on, and only checkpoints wait.
-        host.key_problem = error.what();
-    }
+    static_cast<void>(host.learn_key());
     host.epoch = load_relaxed(words.epoch) + 1;
     const std::uint64_t before = load_relaxed(words.pid);
     if (after_death) store_relaxed(words.clean, 0);
@@ -202,6 +197,7 @@ void Snapshotter::run_without_journal(Host& host) {
     while (!host.stop) {
         host.beat();
         look_after_the_dead(state_, 20 * kMs, kNoSlot);
+        static_cast<void>(host.learn_key());
         segment::sleep_ns(kStandByNs);
     }
 }

@@ -52,7 +52,7 @@ void Host::start() {
     if (persist::Directory::open("/simulated", directory_)) return;
     chain_.last_seq = synced_ = durable;
     persist::sweep_temporaries(directory_);
-    const persist::Tail tail = persist::find_tail(directory_, durable);
+    const persist::Tail tail = persist::find_tail(directory_, durable, key_);
     // Not to be read is not the same as wrong: asked again until it is known what is there.
     if (tail.io) return failed("look at the journal", tail.io, true);
     state_.host->clean = 0;
@@ -84,6 +84,7 @@ void Host::resume(const persist::Tail& tail, std::uint64_t durable) {
     spec.first_seq = tail.head.header.first_seq;
     spec.epoch = setup_.epoch;
     spec.host_epoch = epoch_;
+    spec.key = key_;
     writer_.resume(std::move(file), spec, {tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1});
     if (tail.head.header.first_seq <= durable) chain_ = {spec.number, durable, tail.hash, 0};
     state_.host->journal_file = file_number_ = spec.number;
@@ -124,6 +125,7 @@ bool Host::begin_file() {
     spec.keep_checkpoints = setup_.keep_checkpoints;
     spec.registry = setup_.name;
     spec.config = setup_.config;
+    spec.key = key_;
     if (const IoError error = writer_.begin(directory_, std::move(space), temporary, bytes, spec)) {
         static_cast<void>(directory_.remove(temporary));
         return failed("begin a journal file", error, true), false;
@@ -247,7 +249,7 @@ void Host::close_gap() {
         if (!copy || !core::audit(copy->state).clean()) return;
         if (!write_checkpoint(copy->state, CheckpointSource::memory, false)) return;
         replica_ = std::move(*copy);
-        follower_.emplace(directory_, replica_->state);
+        follower_.emplace(directory_, replica_->state, key_);
         base_seq_ = replica_->state.log->applied;
         gap_ = Gap::copied;
         return;
@@ -286,11 +288,11 @@ bool Host::has_replica() {
     core::PrivateState built;
     persist::RestoreOptions options;
     options.upto = synced_;
-    static_cast<void>(persist::restore(
+    const persist::RecoveryReport report = persist::restore(
         directory_, sources, [&](const std::string& config) -> core::State& { return (built = tables_of(config)).state; },
-        options));
+        options);
     replica_ = std::move(built);
-    follower_.emplace(directory_, replica_->state);
+    follower_.emplace(directory_, replica_->state, key_, report.mark);
     return true;
 }
 
@@ -333,6 +335,7 @@ bool Host::write_checkpoint(const core::State& state, CheckpointSource source, b
     options.host_epoch = epoch_;
     options.source = source;
     options.clean = clean;
+    if (source == CheckpointSource::replica) options.journal = follower_->mark();
     options.key = key_;
     options.time_ns = now_ns_;
     std::string stage;

@@ -172,6 +172,7 @@ void World::create() {
     spec.epoch = setup_.epoch;
     spec.registry = setup_.name;
     spec.config = setup_.config;
+    spec.key = persist::resolve_key(setup_.key_file, {});
     make_journal(spec);
     disk_->set_faults(true);
     registry_ = std::make_unique<PlainRegistry>(tables_of(setup_.config));
@@ -464,6 +465,7 @@ void World::begin_anew_behind_the_loss(const Restored& out) {
     spec.epoch = setup_.epoch;
     spec.registry = setup_.name;
     spec.config = setup_.config;
+    spec.key = persist::resolve_key(setup_.key_file, {});
     make_journal(spec);
 }
 

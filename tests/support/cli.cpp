@@ -59,6 +59,12 @@ std::string Cli::file(const std::string& name, const std::string& content) const
     return path;
 }
 
+std::string Cli::key(const std::string& name, const std::string& content) const {
+    const std::string path = file(name, content);
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    return path;
+}
+
 CliResult Cli::run(const std::string& arguments, const std::string& input) const {
     const std::string in = file("stdin", input);
     const std::string command = "export RISKREG_STATE_DIR='" + directory_ + "/state'; '" RISKREG_BIN_DIR "/riskctl' " +

@@ -30,6 +30,8 @@ public:
     void create(const std::string& name, const std::string& config) const;
     /// Writes a file in the directory and returns its path.
     [[nodiscard]] std::string file(const std::string& name, const std::string& content) const;
+    /// The same for a key, which nobody else may read.
+    [[nodiscard]] std::string key(const std::string& name, const std::string& content) const;
     [[nodiscard]] const std::string& directory() const noexcept { return directory_; }
 
 private:

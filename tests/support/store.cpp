@@ -44,6 +44,7 @@ persist::FileSpec Store::next_spec() const {
     spec.registry = "desk";
     spec.config = history_.config;
     spec.keep_checkpoints = 3;
+    spec.key.bytes = key_;
     spec.number = 1;
     spec.first_seq = 2;
     spec.predecessor_last_seq = 1;
@@ -77,15 +78,19 @@ void Store::append_blocks(std::initializer_list<std::uint64_t> sizes, std::uint6
     if (writer_.next_seq() <= last) append(last);
 }
 
+persist::JournalMark Store::mark() const { return {writer_.spec().number, writer_.next_seq() - 1, writer_.events_hash()}; }
+
 void Store::seal() { require(writer_.seal(writer_.next_seq() - 1, kTime), "seal"); }
 
-std::string Store::checkpoint(std::uint64_t seq, const std::string& key, persist::CheckpointSource source) const {
+std::string Store::checkpoint(std::uint64_t seq, const std::string& key, persist::CheckpointSource source,
+                              const persist::JournalMark& mark) const {
     const core::PrivateState tables = history_.tables_at(seq);
     persist::CheckpointOptions options;
     options.registry = "desk";
     options.epoch = kEpoch;
     options.host_epoch = 1;
     options.source = source;
+    options.journal = mark;
     options.key.bytes = key;
     options.time_ns = kTime;
     std::string stage;
@@ -95,7 +100,9 @@ std::string Store::checkpoint(std::uint64_t seq, const std::string& key, persist
 
 std::string Store::key_file(const std::string& key) const {
     const std::string path = elsewhere_.path() + "/key";
+    std::filesystem::remove(path);
     std::ofstream(path, std::ios::binary) << key;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     return path;
 }
 

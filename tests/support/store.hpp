@@ -42,6 +42,8 @@ struct RestoreFrom {
 class Store {
 public:
     explicit Store(const History& history);
+    /// Its journal is signed with this key.
+    Store(const History& history, std::string key) : Store(history) { key_ = std::move(key); }
 
     [[nodiscard]] const persist::Directory& directory() const noexcept { return directory_; }
     [[nodiscard]] std::string path_of(const std::string& name) const { return place_.path() + "/" + name; }
@@ -60,7 +62,10 @@ public:
 
     /// Writes the checkpoint of everything up to `seq`.
     std::string checkpoint(std::uint64_t seq, const std::string& key = {},
-                           persist::CheckpointSource source = persist::CheckpointSource::replica) const;
+                           persist::CheckpointSource source = persist::CheckpointSource::replica,
+                           const persist::JournalMark& mark = {}) const;
+    /// The last block with events that was written: what a checkpoint of everything up to now is made from.
+    [[nodiscard]] persist::JournalMark mark() const;
     /// A file with this key, outside of the registry's directory.
     [[nodiscard]] std::string key_file(const std::string& key) const;
 
@@ -76,6 +81,7 @@ private:
     TempDir place_, elsewhere_;
     persist::Directory directory_;
     persist::JournalWriter writer_;
+    std::string key_;
 };
 
 }  // namespace riskreg::test

@@ -111,6 +111,10 @@ int checkpoint_info(const std::string& path, const std::string& key_file, bool j
         out.member_bool("clean", head.clean).member("epoch", hex(head.epoch)).member("host_epoch", head.host_epoch);
         out.member("orders", head.orders).member("executions", head.executions).member("quarantined", head.quarantined);
         out.member("rows", head.rows).member("sessions", head.sessions).member("bytes", head.bytes);
+        if (head.journal.present()) {
+            out.key("journal").begin_object().member("file", head.journal.file).member("last_seq", head.journal.last_seq);
+            out.member("hash", hex(head.journal.hash)).end_object();
+        }
         out.member(head.digest_name, head.digest);
         print_line(out.end_object().text());
         return kDone;
@@ -124,16 +128,20 @@ int checkpoint_info(const std::string& path, const std::string& key_file, bool j
     table.add({"executions", text_of(head.executions)});
     table.add({"quarantined", text_of(head.quarantined)});
     table.add({"bytes", text_of(head.bytes)});
+    if (head.journal.present())
+        table.add({"journal", "made from file number " + text_of(head.journal.file) + " up to event " +
+                                  text_of(head.journal.last_seq) + ", block " + hex(head.journal.hash)});
     table.add({head.digest_name, head.digest + ", matches"});
     table.print();
     return kDone;
 }
 
-int journal_info(const std::string& path, bool json) {
+int journal_info(const std::string& path, const std::string& key_file, bool json) {
     const persist::File file = open_file(path);
+    const persist::Key key = persist::resolve_key(key_file, {});
     persist::FileHead head;
-    if (const std::string why = persist::read_head(file, head); !why.empty()) return print_damaged(path, why, json);
-    persist::JournalReader reader(file, head);
+    if (const std::string why = persist::read_head(file, head, key); !why.empty()) return print_damaged(path, why, json);
+    persist::JournalReader reader(file, head, key);
     std::uint64_t blocks = 0, seals = 0, events = 0;
     for (persist::Block block; reader.next(block); ++blocks) {
         seals += block.events.empty() ? 1U : 0U;
@@ -158,6 +166,7 @@ int journal_info(const std::string& path, bool json) {
         out.member("base", head.info.base_seq).member("first", head.header.first_seq).member("last", reader.expected() - 1);
         out.member("durable_upto", witness).member("events", events).member("blocks", blocks).member("seals", seals);
         out.member("bytes", head.size).member("used_bytes", position).member("tail", tail);
+        out.member_bool("signed", key.present());
         if (!why.empty()) out.member("problem", why);
         print_line(out.end_object().text());
     } else {
@@ -171,6 +180,7 @@ int journal_info(const std::string& path, bool json) {
         table.add({"blocks", text_of(blocks) + ", " + text_of(seals) + " of them seals"});
         table.add({"bytes", text_of(position) + " used of " + text_of(head.size)});
         table.add({"tail", tail});
+        table.add({"signed", key.present() ? "every block up to there, with the key of " + key.file : "no"});
         table.print();
     }
     if (why.empty()) return kDone;

@@ -211,12 +211,13 @@ void add_disk_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     CLI::App* info = add_file_verb(app, "checkpoint-info", "check one checkpoint file and say what it holds", a, chosen,
                                    [&a] { return checkpoint_info(a.file, a.key_file, a.common.json); });
     info->add_option("--key-file", a.key_file, "file with the key, for a checkpoint that is signed");
-    add_file_verb(app, "journal-info", "check one journal file and say what it holds", a, chosen,
-                  [&a] { return journal_info(a.file, a.common.json); });
+    info = add_file_verb(app, "journal-info", "check one journal file and say what it holds", a, chosen,
+                         [&a] { return journal_info(a.file, a.key_file, a.common.json); });
+    info->add_option("--key-file", a.key_file, "file with the key, for a journal that is signed");
     CLI::App* recover_verb = add_verb(app, "recover", "adopt a surviving segment, or rebuild it from disk", a, chosen,
                                       [&a] { return recover(a.common, a.recover); });
     recover_verb->add_option("--key-file", a.recover.key_file,
-                             "key of the checkpoints; default $RISKREG_KEY_FILE or as configured");
+                             "key of journal and checkpoints; default $RISKREG_KEY_FILE or as configured");
     recover_verb->add_flag("--accept-loss", a.recover.accept_loss,
                            "take what is left up to the first damage of acknowledged data");
     recover_verb->add_flag("--i-am-alone", a.recover.i_am_alone,

@@ -94,7 +94,7 @@ int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common, bool clean);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);
 int checkpoint_info(const std::string& file, const std::string& key_file, bool json);
-int journal_info(const std::string& file, bool json);
+int journal_info(const std::string& file, const std::string& key_file, bool json);
 int recover(const Common& common, const RecoverArguments& arguments);
 struct DestroyOptions {
     bool keep_files = false, force = false, yes = false;
