@@ -49,7 +49,7 @@ Error why_not(const std::string& segment, int error) {
 /// What Boost needs to map a descriptor that we opened.
 struct Mappable {
     int descriptor;
-    [[nodiscard]] bip::mapping_handle_t get_mapping_handle() const noexcept { return {descriptor, true}; }
+    [[nodiscard]] bip::mapping_handle_t get_mapping_handle() const noexcept { return {descriptor, false}; }
 };
 
 /// Reserves memory for the whole segment.
