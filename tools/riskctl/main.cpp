@@ -6,6 +6,7 @@
 #include <iostream>
 #include <new>
 
+#include "common/program_posix.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/verbs.hpp"
 
@@ -248,11 +249,7 @@ int guarded(const Verb& verb) {
     }
 }
 
-}  // namespace
-}  // namespace riskctl
-
-int main(int argc, char** argv) {
-    using namespace riskctl;
+int run(int argc, char** argv) {
     CLI::App app{"riskctl: a registry of orders and pre-trade risk in shared memory"};
     app.require_subcommand(1);
     Arguments arguments;
@@ -270,4 +267,11 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? kDone : kUsage;
     }
     return guarded(chosen);
+}
+
+}  // namespace
+}  // namespace riskctl
+
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskctl", [&] { return riskctl::run(argc, argv); });
 }
