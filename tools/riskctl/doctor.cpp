@@ -1,5 +1,4 @@
 // doctor: what this host and this registry lack, and the exact remedy.
-#include <dirent.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -8,9 +7,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
+#include "base/descriptor_posix.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle_posix.hpp"
@@ -93,10 +91,9 @@ void check_locks(Doctor& doctor) {
 }
 
 std::string first_line(const char* path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
+    std::string text;
+    if (!base::read_text(path, text)) return {};
+    return text.substr(0, text.find('\n'));
 }
 
 void check_memory(Doctor& doctor) {
@@ -114,12 +111,11 @@ void check_memory(Doctor& doctor) {
 /// Segments of this user whose registry is not where their name says, and those of other users.
 void check_segments(Doctor& doctor) {
     const std::string own = "riskreg." + std::to_string(segment::user_id()) + ".";
-    DIR* directory = ::opendir("/dev/shm");
-    if (directory == nullptr) return;
+    std::vector<std::string> names;
+    if (!base::list_directory("/dev/shm", names)) return;
     std::size_t ours = 0, foreign = 0;
     std::string unfinished;
-    while (const dirent* entry = ::readdir(directory)) {
-        const std::string name = entry->d_name;
+    for (const std::string& name : names) {
         if (name.rfind("riskreg.", 0) != 0) continue;
         if (name.rfind(own, 0) != 0) {
             ++foreign;
@@ -133,7 +129,6 @@ void check_segments(Doctor& doctor) {
             unfinished += " " + name;
         }
     }
-    ::closedir(directory);
     doctor.find(Health::ok, "segments", std::to_string(ours) + " of this user, " + std::to_string(foreign) + " of others");
     if (!unfinished.empty())
         doctor.find(Health::note, "unfinished segments", "creators died:" + unfinished,
@@ -177,6 +172,18 @@ void check_lock_holder(Doctor& doctor, const Reader& reader) {
 
 std::string directory_of(const Common& common) { return segment::resolve_state_dir(common.state_dir) + "/" + common.name; }
 
+/// What cannot be seen counts as nothing.
+std::uint64_t bytes_in(const std::string& directory) {
+    std::vector<std::string> names;
+    static_cast<void>(base::list_directory(directory, names));
+    std::uint64_t bytes = 0;
+    for (const std::string& name : names) {
+        struct stat facts {};
+        if (::lstat((directory + "/" + name).c_str(), &facts) == 0) bytes += static_cast<std::uint64_t>(facts.st_size);
+    }
+    return bytes;
+}
+
 /// Room for two more checkpoints of today's size and a few journal files.
 void check_disk(Doctor& doctor, const Common& common) {
     const std::string directory = directory_of(common);
@@ -185,9 +192,7 @@ void check_disk(Doctor& doctor, const Common& common) {
         return doctor.find(Health::problem, "state directory", directory + ": " + std::strerror(errno),
                            "its files are gone or cannot be reached: nothing new is durable; restore the directory");
     const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
-    std::uint64_t used = 0;
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) used += entry.file_size(ignored);
+    const std::uint64_t used = bytes_in(directory);
     const bool tight = free_bytes < used + (64U << 20);
     doctor.find(tight ? Health::problem : Health::ok, "state directory",
                 mebibytes(used) + " in " + directory + ", " + mebibytes(free_bytes) + " free",
