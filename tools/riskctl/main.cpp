@@ -37,7 +37,7 @@ struct Arguments {
     std::uint32_t timeout_ms = 60000;
     RecoverArguments recover;
     ReconcileOptions reconcile;
-    std::string file, key_file;
+    std::string file, key_file, owner;
     bool keep_files = false, force = false, no_host = false, expire_day = false;
 };
 
@@ -149,8 +149,10 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     resume_verb->add_option("--state", a.state.state, "default active")
         ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
     CLI::App* approve_verb = add_verb(app, "approve", "four eyes: the second person's word for a resume", a, chosen,
-                                      [&a] { return approve(a.common, a.request); });
+                                      [&a] { return approve(a.common, a.request, a.owner); });
     approve_verb->add_option("REQUEST", a.request, "its number, as `resume` printed it")->required();
+    approve_verb->add_option("--owner", a.owner,
+                             "user whose registry it is, for who has no access to it: its host is asked, and sees who you are");
     CLI::App* limit_verb = add_verb(app, "limit", "change limits on the running registry", a, chosen,
                                     [&a] { return limit(a.common, a.scope, a.reason, a.assignments); });
     limit_verb->add_option("--scope", a.scope, "scope to change")->required();
