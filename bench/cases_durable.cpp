@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "base/descriptor_posix.hpp"
 #include "cases.hpp"
 #include "flow.hpp"
 #include "segment/process_posix.hpp"
@@ -19,17 +20,15 @@ constexpr std::uint64_t kIdsOfOne = 100'000'000;
 /// The floor: one page over written pages of a file, and a sync.
 class RawFile {
 public:
-    explicit RawFile(const std::string& path) : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    explicit RawFile(const std::string& path) : file_(base::open_path(path, O_RDWR | O_CREAT, 0600)) {
         const std::vector<char> zeroes(kBytes);
-        if (descriptor_ < 0 || ::pwrite(descriptor_, zeroes.data(), kBytes, 0) != kBytes || ::fsync(descriptor_) != 0)
+        if (!file_.is_open() || ::pwrite(file_.get(), zeroes.data(), kBytes, 0) != kBytes || ::fsync(file_.get()) != 0)
             throw std::runtime_error("cannot write " + path);
     }
-    ~RawFile() { ::close(descriptor_); }
-    RawFile(const RawFile&) = delete;
-    RawFile& operator=(const RawFile&) = delete;
     [[nodiscard]] std::uint64_t overwrite_and_sync() {
+        const int descriptor = file_.get();
         const std::uint64_t start = ticks();
-        const bool written = ::pwrite(descriptor_, page_.data(), kPage, next_) == kPage && ::fdatasync(descriptor_) == 0;
+        const bool written = ::pwrite(descriptor, page_.data(), kPage, next_) == kPage && ::fdatasync(descriptor) == 0;
         const std::uint64_t end = ticks();
         if (!written) throw std::runtime_error("a write to the raw file failed");
         next_ = (next_ + kPage) % kBytes;
@@ -38,7 +37,7 @@ public:
 
 private:
     static constexpr off_t kPage = 4096, kBytes = 1 << 20;
-    const int descriptor_;
+    const base::Descriptor file_;
     const std::vector<char> page_ = std::vector<char>(kPage, 'x');
     off_t next_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "base/descriptor_posix.hpp"
 #include "cases.hpp"
 #include "core/audit.hpp"
 #include "core/copy.hpp"
@@ -27,10 +28,11 @@ namespace fs = std::filesystem;
 
 /// Of the checkpoints in a directory, oldest first.
 std::vector<std::uint64_t> checkpoints_in(const std::string& directory) {
+    std::vector<std::string> names;
+    if (!base::list_directory(directory, names)) throw std::runtime_error("cannot list " + directory);
     std::vector<std::uint64_t> found;
-    for (const fs::directory_entry& entry : fs::directory_iterator(directory))
-        if (const std::uint64_t seq = persist::checkpoint_seq_of(entry.path().filename().string()); seq != 0)
-            found.push_back(seq);
+    for (const std::string& name : names)
+        if (const std::uint64_t seq = persist::checkpoint_seq_of(name); seq != 0) found.push_back(seq);
     std::sort(found.begin(), found.end());
     return found;
 }

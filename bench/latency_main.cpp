@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/descriptor_posix.hpp"
 #include "cases.hpp"
+#include "common/program_posix.hpp"
 
 namespace {
 
@@ -47,14 +49,16 @@ int measure(const Options& options) {
 void clean_up(const std::string& state_dir) {
     while (::waitpid(-1, nullptr, 0) > 0) {
     }
-    std::error_code ignored;
-    for (const fs::directory_entry& entry : fs::directory_iterator(state_dir, ignored)) {
+    std::vector<std::string> names;
+    static_cast<void>(riskreg::base::list_directory(state_dir, names));
+    for (const std::string& name : names) {
         try {
-            riskreg::Registry::destroy(entry.path().filename().string(), state_dir, false, true);
+            riskreg::Registry::destroy(name, state_dir, false, true);
         } catch (const std::exception&) {
             // Removed already.
         }
     }
+    std::error_code ignored;
     fs::remove_all(state_dir, ignored);
 }
 
@@ -74,7 +78,7 @@ int supervise(const Options& options) {
         // Ctrl-C goes to the whole group: it is the parent that acts on it.
         for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::signal(number, SIG_IGN);
         ::sigprocmask(SIG_UNBLOCK, &awaited, nullptr);
-        ::_exit(measure(options));
+        ::_exit(riskreg::program::finish("riskreg-latency", measure(options)));
     }
     int status = 0;
     for (;;) {
@@ -97,9 +101,7 @@ int run_below(const std::string& parent_dir, Options options) {
     return code;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     static_cast<void>(usable_cpus());  // before anything is pinned
     if (const int code = run_as_child(argc, argv, all_roles()); code >= 0) return code;
     CLI::App app{"How long the registry's calls take: several processes on one machine, every figure with its tail"};
@@ -124,4 +126,10 @@ int main(int argc, char** argv) {
     if (list) return list_cases(), 0;
     if (!names_are_known(options.names)) return 2;
     return run_below(parent_dir, std::move(options));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskreg-latency", [&] { return ::run(argc, argv); });
 }

@@ -1,5 +1,6 @@
 #include "processes.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -37,6 +38,7 @@ void write_text(char (&to)[N], const std::string& text) {
 [[noreturn]] void become(const char* role, int descriptor, unsigned seat, pid_t parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
+    ::fcntl(descriptor, F_SETFD, 0);   // the one thing that it takes along
     const std::string board = std::to_string(descriptor), number = std::to_string(seat);
     ::execl("/proc/self/exe", "riskreg-latency", "--role", role, board.c_str(), number.c_str(), nullptr);
     std::perror("riskreg-latency: exec");
@@ -46,19 +48,16 @@ void write_text(char (&to)[N], const std::string& text) {
 }  // namespace
 
 SharedBoard::SharedBoard(const std::string& state_dir, const std::string& registry)
-    : descriptor_(::memfd_create("riskreg-latency", 0)) {
-    if (descriptor_ < 0 || ::ftruncate(descriptor_, sizeof(Board)) != 0)
+    : memory_(base::open_memory("riskreg-latency", base::Kept::by_children_too)) {
+    if (!memory_.is_open() || ::ftruncate(memory_.get(), sizeof(Board)) != 0)
         throw std::runtime_error("cannot make the memory that the processes share");
-    board_ = map_board(descriptor_);
+    board_ = map_board(memory_.get());
     write_text(board_->state_dir, state_dir);
     write_text(board_->registry, registry);
     board_->cpus = usable_cpus();
 }
 
-SharedBoard::~SharedBoard() {
-    ::munmap(board_, sizeof(Board));
-    ::close(descriptor_);
-}
+SharedBoard::~SharedBoard() { ::munmap(board_, sizeof(Board)); }
 
 Child::Child(const SharedBoard& board, const char* role, unsigned seat) : role_(role) {
     std::fflush(nullptr);

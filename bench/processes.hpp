@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor_posix.hpp"
 #include "histogram.hpp"
 
 namespace riskreg::bench {
@@ -52,10 +53,10 @@ public:
     SharedBoard& operator=(const SharedBoard&) = delete;
     Board* operator->() const noexcept { return board_; }
     Board& operator*() const noexcept { return *board_; }
-    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+    [[nodiscard]] int descriptor() const noexcept { return memory_.get(); }
 
 private:
-    int descriptor_;
+    base::Descriptor memory_;
     Board* board_;
 };
 

@@ -1,6 +1,6 @@
 #include "report.hpp"
 
-#include <stdexcept>
+#include <cstdio>
 
 namespace riskreg::bench {
 
@@ -50,22 +50,12 @@ Measured& Measured::ratio(std::string_view to, const Summary& mine, const Summar
     return number("ratio_base_ns", base.p50);
 }
 
-Report::Report(bool json, const std::string& distributions) : json_(json) {
-    if (distributions.empty()) return;
-    distributions_ = std::fopen(distributions.c_str(), "w");
-    if (distributions_ == nullptr) throw std::runtime_error("cannot write " + distributions);
-}
-
-Report::~Report() {
-    if (distributions_ != nullptr) std::fclose(distributions_);
-}
-
 void Report::print(const Measured& result, const Clock& clock) {
     const Summary s = summarise(*result.histogram, clock);
     const double ops_per_s = result.ops_per_s > 0 ? result.ops_per_s : s.mean > 0 ? 1e9 / s.mean : 0;
     json_ ? print_json(result, s, ops_per_s) : print_row(result, s, ops_per_s);
     std::fflush(stdout);
-    if (distributions_ != nullptr) print_distribution(result, clock);
+    if (distributions_.is_wanted()) print_distribution(result, clock);
 }
 
 void Report::print_json(const Measured& result, const Summary& s, double ops_per_s) const {
@@ -99,17 +89,16 @@ void Report::print_row(const Measured& result, const Summary& s, double ops_per_
 }
 
 /// 20 quantiles for each tenth of what lies above, as far as there are samples to tell them.
-void Report::print_distribution(const Measured& result, const Clock& clock) const {
+void Report::print_distribution(const Measured& result, const Clock& clock) {
     const Histogram& histogram = *result.histogram;
-    std::fprintf(distributions_, "{\"name\":\"%s\",\"processes\":%u,\"quantiles\":[", result.name.c_str(), result.processes);
+    std::string line = formatted("{\"name\":\"%s\",\"processes\":%u,\"quantiles\":[", result.name.c_str(), result.processes);
     for (int k = 0; k <= 100; ++k) {
         const double above = std::pow(10.0, -k / 20.0);
         if (k > 0 && above * static_cast<double>(histogram.n()) < 1) break;
         const double ns = std::max(0.0, clock.ns(histogram.quantile(1 - above) - clock.cost_ticks));
-        std::fprintf(distributions_, "%s[%.6f,%s]", k == 0 ? "" : ",", 1 - above, show(ns).c_str());
+        line += formatted("%s[%.6f,%s]", k == 0 ? "" : ",", 1 - above, show(ns).c_str());
     }
-    std::fprintf(distributions_, "]}\n");
-    std::fflush(distributions_);
+    distributions_.append(line + "]}\n");
 }
 
 }  // namespace riskreg::bench

@@ -1,7 +1,6 @@
 /// What a benchmark found, and how it is told: a table for people, JSON lines for programs, whole distributions for plots.
 #pragma once
 
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "histogram.hpp"
+#include "lines_file.hpp"
 #include "timer.hpp"
 
 namespace riskreg::bench {
@@ -37,20 +37,17 @@ struct Measured {
 
 class Report {
 public:
-    Report(bool json, const std::string& distributions);
-    ~Report();
-    Report(const Report&) = delete;
-    Report& operator=(const Report&) = delete;
+    Report(bool json, const std::string& distributions) : json_(json), distributions_(distributions) {}
 
     void print(const Measured& result, const Clock& clock);
 
 private:
     void print_json(const Measured& result, const Summary& s, double ops_per_s) const;
     void print_row(const Measured& result, const Summary& s, double ops_per_s);
-    void print_distribution(const Measured& result, const Clock& clock) const;
+    void print_distribution(const Measured& result, const Clock& clock);
     bool json_;
     bool begun_ = false;
-    std::FILE* distributions_ = nullptr;
+    LinesFile distributions_;
 };
 
 }  // namespace riskreg::bench

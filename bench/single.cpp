@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "common/program_posix.hpp"
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
@@ -245,4 +246,12 @@ BENCHMARK(digest_page);
 
 }  // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskreg-single", [&] {
+        benchmark::Initialize(&argc, argv);
+        if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+        benchmark::RunSpecifiedBenchmarks();
+        benchmark::Shutdown();
+        return 0;
+    });
+}

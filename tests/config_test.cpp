@@ -51,7 +51,7 @@ const std::string kEverything = R"({"capacity":{"orders":100,"instruments":4,"ac
   "persistence":{"mode":"durable","checkpoint_interval_s":7,"keep_checkpoints":2,"keep_journal":true,"key_file":"/k"},
   "require_limits":false,"allow_limit_without_reference":true,"amend_before_ack":true,"huge_pages":true,"lock_memory":true,
   "reserve_price":"limit","self_match":"advise_cancel","self_match_group":"firm","gross_method":"worst_case",
-  "four_eyes":true,"content_by_strategy":true,"on_loss":"halt","on_mark_breach":"reducing_only",
+  "four_eyes":true,"approvers":[0,1000,4294967294],"content_by_strategy":true,"on_loss":"halt","on_mark_breach":"reducing_only",
   "mark_threshold_bps":25,"mark_interval_ms":0,
   "restricted":[{"scope":"instrument:X","sides":"sell","reason":"no \"shorts\"","from":"2026-11-25T08:00:00.5Z","to":"2026-11-26"},
     {"scope":"account:A","sides":["buy","sell"],"to":"2026-11-25T08:00:00Z"},{"scope":"strategy:s/instrument:X","sides":["buy"]}],
@@ -78,6 +78,7 @@ TEST_CASE("every key of the configuration is read into its field", "[config]") {
     CHECK(c.self_match_group == SelfMatchGroup::firm);
     CHECK(c.gross_method == GrossMethod::worst_case);
     CHECK(c.four_eyes);
+    CHECK(c.approvers == std::vector<std::uint32_t>{0, 1000, 4294967294U});
     CHECK(c.content_by_strategy);
     CHECK(c.halt_on_loss);
     CHECK(c.reduce_on_mark_breach);
@@ -103,6 +104,7 @@ TEST_CASE("what is left out of the configuration has its documented default", "[
     CHECK(c.self_match_group == SelfMatchGroup::account);
     CHECK(c.gross_method == GrossMethod::standard);
     CHECK_FALSE(c.four_eyes);
+    CHECK(c.approvers.empty());
     CHECK_FALSE(c.content_by_strategy);
     CHECK_FALSE(c.halt_on_loss);
     CHECK_FALSE(c.reduce_on_mark_breach);
@@ -140,8 +142,8 @@ TEST_CASE("each switch takes every one of its values and survives being written"
     for (const char* member :
          {R"("self_match":"refuse_new")", R"("self_match":"advise_cancel")", R"("self_match":"allow")",
           R"("self_match_group":"account")", R"("self_match_group":"firm")", R"("gross_method":"standard")",
-          R"("gross_method":"worst_case")", R"("four_eyes":true)", R"("four_eyes":false)", R"("content_by_strategy":true)",
-          R"("on_loss":"reducing_only")", R"("on_loss":"halt")", R"("on_mark_breach":"warn")",
+          R"("gross_method":"worst_case")", R"("four_eyes":true)", R"("four_eyes":false)", R"("approvers":[1000,1001])",
+          R"("content_by_strategy":true)", R"("on_loss":"reducing_only")", R"("on_loss":"halt")", R"("on_mark_breach":"warn")",
           R"("on_mark_breach":"reducing_only")", R"("mark_threshold_bps":0)", R"("mark_interval_ms":60000)"}) {
         INFO(member);
         CHECK(config_to_json(parse_config(with("," + std::string(member)))).find(member) != std::string::npos);
@@ -320,6 +322,10 @@ TEST_CASE("a switch that is wrong is refused by its key and what is allowed", "[
         {with(R"(,"self_match_group":"desk")"), "self_match_group", "account, firm"},
         {with(R"(,"gross_method":"worst")"), "gross_method", "standard, worst_case"},
         {with(R"(,"four_eyes":"yes")"), "four_eyes", "true or false"},
+        {with(R"(,"approvers":1000)"), "approvers", "an array"},
+        {with(R"(,"approvers":["root"])"), "approvers[0]", "the number of a user"},
+        {with(R"(,"approvers":[7,-1])"), "approvers[1]", "the number of a user"},
+        {with(R"(,"approvers":[4294967295])"), "approvers[0]", "the number of a user"},
         {with(R"(,"content_by_strategy":1)"), "content_by_strategy", "true or false"},
         {with(R"(,"on_loss":"halted")"), "on_loss", "reducing_only, halt"},
         {with(R"(,"on_mark_breach":"halt")"), "on_mark_breach", "warn, reducing_only"},

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/program_posix.hpp"
 #include "registry/attachment.hpp"
 #include "riskreg/registry.hpp"
 #include "segment/robust_mutex_posix.hpp"
@@ -191,13 +192,17 @@ int run(const std::string& state_dir, const Names& names) {
     }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     const Names names(argv + 1, argv + argc);
     std::string state_dir = (std::filesystem::temp_directory_path() / "riskreg-instructions-XXXXXX").string();
     if (::mkdtemp(state_dir.data()) == nullptr) return std::perror("riskreg-instructions: mkdtemp"), 3;
     const int code = run(state_dir, names);
     std::filesystem::remove_all(state_dir);
     return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskreg-instructions", [&] { return ::run(argc, argv); });
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "common/program_posix.hpp"
 #include "measure.hpp"
 #include "place.hpp"
 
@@ -46,9 +47,7 @@ void run(const std::vector<PeerType>& types, const Folders& folders, int process
     measure_throughput(types, folders, processes, plan, clock, report);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     CLI::App app("The same job by riskreg and by the systems used in its place, in one run");
     bool json = false, quick = false;
     std::vector<std::string> only;
@@ -76,4 +75,10 @@ int main(int argc, char** argv) {
         return 1;
     }
     return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskreg-peers", [&] { return ::run(argc, argv); });
 }

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <stdexcept>
 
+#include "base/descriptor_posix.hpp"
 #include "make_peers.hpp"
 
 namespace riskreg::bench::peers {
@@ -17,16 +18,13 @@ namespace json = boost::json;
 
 class File {
 public:
-    File(const std::string& path, int flags) : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {
-        if (descriptor_ < 0) throw std::runtime_error("json_file: cannot open " + path);
+    File(const std::string& path, int flags) : descriptor_(base::open_path(path, flags, 0600, base::Kept::by_children_too)) {
+        if (!descriptor_.is_open()) throw std::runtime_error("json_file: cannot open " + path);
     }
-    ~File() { ::close(descriptor_); }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-    operator int() const noexcept { return descriptor_; }
+    operator int() const noexcept { return descriptor_.get(); }
 
 private:
-    int descriptor_;
+    base::Descriptor descriptor_;
 };
 
 void require(bool ok, const char* what) {

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "base/descriptor_posix.hpp"
+
 namespace riskreg::bench::peers {
 
 namespace {
@@ -32,10 +34,8 @@ bool is_on_tmpfs(const std::string& folder) {
 }
 
 void sync_disk(const std::string& folder) {
-    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY);
-    if (descriptor < 0) return;
-    static_cast<void>(::syncfs(descriptor));
-    ::close(descriptor);
+    const base::Descriptor opened = base::open_path(folder, O_RDONLY | O_DIRECTORY);
+    if (opened.is_open()) static_cast<void>(::syncfs(opened.get()));
 }
 
 void remember_signals() {

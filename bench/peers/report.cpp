@@ -1,7 +1,7 @@
 #include "report.hpp"
 
 #include <cmath>
-#include <stdexcept>
+#include <cstdio>
 
 namespace riskreg::bench::peers {
 
@@ -13,16 +13,6 @@ constexpr const char* kReference = "peer_riskreg";
 double figure_of(Result& result) { return result.writers == 1 ? result.samples.at(0.5) : result.ops_per_s; }
 
 }  // namespace
-
-Report::Report(bool json, const std::string& distributions) : json_(json) {
-    if (distributions.empty()) return;
-    distributions_ = std::fopen(distributions.c_str(), "w");
-    if (distributions_ == nullptr) throw std::runtime_error("cannot write " + distributions);
-}
-
-Report::~Report() {
-    if (distributions_ != nullptr) std::fclose(distributions_);
-}
 
 void Report::heading(bool synced, std::size_t live, int writers) {
     if (json_) return;
@@ -39,7 +29,7 @@ void Report::add(Result& result) {
     const auto reference = reference_.find(group);
     const double ratio = reference == reference_.end() || reference->second <= 0 ? 0 : figure_of(result) / reference->second;
     json_ ? print_json(result, ratio) : print_row(result, ratio);
-    if (distributions_ != nullptr) write_distribution(result);
+    if (distributions_.is_wanted()) write_distribution(result);
 }
 
 void Report::print_json(Result& result, double ratio) const {
@@ -66,14 +56,14 @@ void Report::print_row(Result& result, double ratio) {
     std::fflush(stdout);
 }
 
-void Report::write_distribution(Result& result) const {
-    std::fprintf(distributions_, "{\"name\":\"%s\",\"processes\":%d,\"mode\":\"%s\",\"live\":%zu,\"quantiles\":[",
-                 result.type->name, result.writers, mode_name(result.synced), result.live);
+void Report::write_distribution(Result& result) {
+    std::string line = formatted("{\"name\":\"%s\",\"processes\":%d,\"mode\":\"%s\",\"live\":%zu,\"quantiles\":[",
+                                 result.type->name, result.writers, mode_name(result.synced), result.live);
     for (int step = 0; step <= 100; ++step) {
         const double q = 1 - std::pow(10, -0.05 * step);   // 0 … 0.99999
-        std::fprintf(distributions_, "%s[%.7f,%.0f]", step == 0 ? "" : ",", q, result.samples.at(q));
+        line += formatted("%s[%.7f,%.0f]", step == 0 ? "" : ",", q, result.samples.at(q));
     }
-    std::fprintf(distributions_, "]}\n");
+    distributions_.append(line + "]}\n");
 }
 
 }  // namespace riskreg::bench::peers

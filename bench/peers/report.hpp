@@ -1,11 +1,11 @@
 /// Results as a table for people, or as one JSON object a line.
 #pragma once
 
-#include <cstdio>
 #include <map>
 #include <string>
 
 #include "clock.hpp"
+#include "lines_file.hpp"
 #include "peer.hpp"
 
 namespace riskreg::bench::peers {
@@ -24,10 +24,7 @@ struct Result {
 class Report {
 public:
     /// `distributions`: empty, or the file for the quantiles of every result.
-    Report(bool json, const std::string& distributions);
-    ~Report();
-    Report(const Report&) = delete;
-    Report& operator=(const Report&) = delete;
+    Report(bool json, const std::string& distributions) : json_(json), distributions_(distributions) {}
     void heading(bool synced, std::size_t live, int writers);
     /// peer_riskreg first: the others are divided by it.
     void add(Result& result);
@@ -35,10 +32,10 @@ public:
 private:
     void print_json(Result& result, double ratio) const;
     static void print_row(Result& result, double ratio);
-    void write_distribution(Result& result) const;
+    void write_distribution(Result& result);
 
     bool json_;
-    std::FILE* distributions_ = nullptr;
+    LinesFile distributions_;
     std::map<std::string, double> reference_;   // by mode, size and writers: of peer_riskreg
 };
 

@@ -133,6 +133,7 @@ struct SharedConfig {
     SelfMatchGroup self_match_group = SelfMatchGroup::account;
     GrossMethod gross_method = GrossMethod::standard;
     bool four_eyes = false;                ///< a resume needs the approval of a second person
+    std::vector<std::uint32_t> approvers;  ///< users who may approve without access to the registry; empty: any
     bool content_by_strategy = false;      ///< orders of different strategies never count as the same content
     bool halt_on_loss = false;             ///< daily_loss and drawdown halt instead of `reducing_only`
     bool reduce_on_mark_breach = false;    ///< a mark that breaches gross or net: `reducing_only` instead of `warn`

@@ -95,6 +95,7 @@ struct ApprovalView {
     bool lapsed = false;  ///< its scope has changed since: it cannot be approved any more
     std::uint32_t uid = 0;
     std::string reason;
+    bool verified = false;  ///< of an approved one: the kernel told the host who approved (`riskctl approve --owner`)
 };
 
 /// Which events of the log are wanted. An event of an order is about the order's account, strategy and instrument, an event

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ constexpr int kFirstFree = 3;   // behind stdin, stdout and stderr
 
 std::atomic<std::uint64_t> forks{0};
 
-/// Held while holes below 3 are filled, and across fork, so that a child sees a whole list and no filler.
+/// Held across fork, so that a child sees a whole list.
 std::mutex descriptors_mutex;
 
 /// To be closed in a child. Never destroyed: a Registry in a static variable may end after every other static of the program.
@@ -49,34 +50,28 @@ void install_fork_handlers() {
 
 bool is_closed(int descriptor) noexcept { return ::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF; }
 
-/// Takes the free numbers below 3 for as long as it lives. What holds them can neither be read nor written: whoever uses 0, 1 or 2
-/// meanwhile is answered EBADF, as if they were closed.
-class LowNumbersTaken {
-public:
-    LowNumbersTaken() noexcept : lock_(descriptors_mutex) {
-        for (int low = 0; low < kFirstFree; ++low) {
-            if (!is_closed(low)) continue;
-            const int filler = ::open("/", O_PATH | O_CLOEXEC);
-            if (filler < 0) break;
-            if (filler >= kFirstFree) ::close(filler);  // somebody was quicker
-            else fillers_[count_++] = filler;
-        }
-        // Without a hole nothing changes below 3, and a slow file system need not keep others waiting.
-        if (count_ == 0) lock_.unlock();
-    }
-    ~LowNumbersTaken() {
-        const int kept = errno;
-        while (count_ > 0) ::close(fillers_[--count_]);
-        errno = kept;
-    }
-    LowNumbersTaken(const LowNumbersTaken&) = delete;
-    LowNumbersTaken& operator=(const LowNumbersTaken&) = delete;
+/// Something that can neither be read nor written: whoever uses its number is answered EBADF, as if it were closed.
+int open_filler() noexcept { return ::open("/", O_PATH | O_CLOEXEC); }
 
-private:
-    std::unique_lock<std::mutex> lock_;
-    std::array<int, kFirstFree> fillers_{};
-    std::size_t count_ = 0;
-};
+/// No number below 3 is free afterwards, unless another thread closes one. The fillers stay: taking one out again could hit what
+/// another thread has put in its place meanwhile (dup2), and what is free again is where the next file would be opened.
+void fill_low_numbers() noexcept {
+    const int kept = errno;
+    for (int low = 0; low < kFirstFree; ++low) {
+        if (!is_closed(low)) continue;
+        const int filler = open_filler();
+        if (filler >= kFirstFree) ::close(filler);  // somebody was quicker
+    }
+    errno = kept;
+}
+
+/// Puts a filler there, in the same step in which what is there goes.
+void fill_over(int low) noexcept {
+    const int filler = open_filler();
+    if (filler < 0) ::close(low);
+    else ::dup3(filler, low, O_CLOEXEC);
+    if (filler >= kFirstFree) ::close(filler);
+}
 
 /// Above 2 at last, should the program have closed one while we opened.
 int move_up(int raw) noexcept {
@@ -87,7 +82,7 @@ int move_up(int raw) noexcept {
     }
     const int above = ::fcntl(raw, F_DUPFD_CLOEXEC, kFirstFree);
     const int kept = errno;
-    ::close(raw);
+    fill_over(raw);
     errno = kept;
     return above;
 }
@@ -95,8 +90,37 @@ int move_up(int raw) noexcept {
 template <class Open>
 int open_above(Open open) noexcept {
     install_fork_handlers();
-    const LowNumbersTaken taken;
+    fill_low_numbers();
     return open();
+}
+
+bool is_same(const struct stat& one, const struct stat& other) noexcept {
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/// `raw` is below 3, because the program closed that number just when we opened, and it may have closed it again, with what we opened,
+/// and have opened something else. A number above 2 for the file of that name, or -1.
+int rescue(int raw, int directory, const std::string& path) noexcept {
+    const int above = ::fcntl(raw, F_DUPFD_CLOEXEC, kFirstFree);
+    struct stat wanted {
+    }, moved{}, left{};
+    const bool ours = above >= 0 && ::fstat(above, &moved) == 0 && ::fstatat(directory, path.c_str(), &wanted, 0) == 0 &&
+                      is_same(wanted, moved);
+    if (ours && ::fstat(raw, &left) == 0 && is_same(left, moved)) fill_over(raw);
+    if (ours) return above;
+    if (above >= 0) ::close(above);
+    return -1;
+}
+
+/// A number above 2. Nothing in the system opens at a number that one may choose: a program that closes one of 0 to 2 just now meets us
+/// there for a moment. Its own open then gets another number, which it must see.
+int open_named(int directory, const std::string& path, int flags, unsigned mode) noexcept {
+    for (;;) {
+        const int raw = open_above([&] { return ::openat(directory, path.c_str(), flags | O_CLOEXEC, mode); });
+        if (raw < 0 || raw >= kFirstFree) return raw;
+        if (const int above = rescue(raw, directory, path); above >= 0) return above;
+        if ((flags & O_EXCL) != 0) flags &= ~(O_EXCL | O_CREAT);  // it is made, by us
+    }
 }
 
 std::pair<Descriptor, Descriptor> pair_of(const std::array<int, 2>& raw, bool made, Kept kept) noexcept {
@@ -173,11 +197,11 @@ void close_released(int descriptor, std::uint64_t epoch) noexcept {
 }
 
 Descriptor open_path(const std::string& path, int flags, unsigned mode, Kept kept) noexcept {
-    return Descriptor(open_above([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); }), kept);
+    return Descriptor(open_named(AT_FDCWD, path, flags, mode), kept);
 }
 
 Descriptor open_at(int directory, const std::string& path, int flags, unsigned mode) noexcept {
-    return Descriptor(open_above([&] { return ::openat(directory, path.c_str(), flags | O_CLOEXEC, mode); }));
+    return Descriptor(open_named(directory, path, flags, mode));
 }
 
 Descriptor open_memory(const char* label, Kept kept) noexcept {

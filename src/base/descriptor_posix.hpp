@@ -1,6 +1,9 @@
 /// The one way to a descriptor. A program may have closed its 0, 1 or 2 before it calls us; what the kernel would then give us is
 /// the number that somebody else still takes for stdin, stdout or stderr, and a greeting would be written over a segment.
 ///
+/// So what is closed of 0 to 2 is filled, for good, with something that answers EBADF as a closed number does, before anything is opened.
+/// A program that wants the number again closes it, or puts its file there (dup2, freopen).
+///
 /// So every descriptor of the library, the tools and the benchmarks comes from here: above 2, close-on-exec, and, unless it is asked
 /// for otherwise, closed in forked children (an open file lock would live on in them: probe e10). The ctest `descriptors` reads the
 /// sources for calls that go past this file.

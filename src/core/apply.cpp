@@ -494,8 +494,10 @@ void apply_approval(State& state, const ApprovalEvent& event) noexcept {
 
 void apply_approved(State& state, const StateEvent& event) noexcept {
     if (event.approves == 0) return;
-    state.approvals[event.approves - 1].state.update(event.header.seq,
-                                                     [](ApprovalRecord& next) { next.status = ApprovalStatus::approved; });
+    state.approvals[event.approves - 1].state.update(event.header.seq, [&](ApprovalRecord& next) {
+        next.status = ApprovalStatus::approved;
+        next.verified = event.verified;
+    });
     CRASH_POINT("approved");
 }
 

@@ -112,7 +112,7 @@ const char* check_quarantined(const State& state, const QuarantineEvent& e) noex
 
 const char* check_state(const State& state, const StateEvent& e) noexcept {
     const bool fits = e.row < state.geometry.rows() && is_state(e.state) && is_state(e.previous) && is_text(e.reason) &&
-                      e.approves <= kApprovals;
+                      e.approves <= kApprovals && e.verified <= 1;
     return fits ? nullptr : "a scope, state or approval that does not exist";
 }
 

@@ -22,6 +22,7 @@ struct Caller {
     std::uint32_t generation = 0;
     std::uint16_t strategy = 0xFFFF;
     std::uint32_t uid = 0;
+    bool verified = false;   ///< `uid` is what the kernel told us of somebody else
 };
 
 /// What was decided. `commit`: `event` is to be appended and applied; its sequence, checksum and time are set then.

@@ -122,6 +122,7 @@ void decide_approve(const State& state, const Caller& caller, std::uint64_t requ
         write_state(state, caller, asked, out);
         out.event.state.approves = i + 1;
         out.event.state.asked_by = record.uid;
+        out.event.state.verified = caller.verified ? 1 : 0;
         return;
     }
     deny(state, DenyReason::invalid_field, out);

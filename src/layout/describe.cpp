@@ -103,7 +103,7 @@ void describe_risk(std::string& text) {
     DESCRIBE(BookNode, owner, key, bitmap, next, count);
     DESCRIBE(RestrictionRecord, seq, from_ns, to_ns, row, sides, reserved_bytes, reason);
     DESCRIBE(RestrictionSlot, state);
-    DESCRIBE(ApprovalRecord, seq, request, row, uid, state, unreconciled, status, reserved_bytes, reason);
+    DESCRIBE(ApprovalRecord, seq, request, row, uid, state, unreconciled, status, verified, reserved_bytes, reason);
     DESCRIBE(ApprovalSlot, state);
 }
 
@@ -148,7 +148,7 @@ void describe_events(std::string& text) {
              firm_previous, values);
     DESCRIBE(PositionEvent, header, delta, values, price, start_value, uid, reserved_bytes, text, reserved_tail);
     DESCRIBE(MarkedEvent, header, row, total_row, mark, gross, net, reserved_tail);
-    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, reserved_bytes, reason, approves, asked_by,
+    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, verified, reserved_bytes, reason, approves, asked_by,
              reserved_tail);
     DESCRIBE(LimitsEvent, header, row, uid, after, reason, reserved_tail);
     DESCRIBE(RiskLimitsEvent, header, row, uid, after, since_ns, messages_ring, all_ring, messages_stride, all_stride,

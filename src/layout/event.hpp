@@ -298,7 +298,8 @@ struct StateEvent {
     TradingState previous;
     std::uint8_t set_flags;               // ControlFlag bits; firm row
     std::uint8_t clear_flags;
-    std::uint8_t reserved_bytes[4];
+    std::uint8_t verified;                // 1: of an approval, that the kernel told the host who the second person is
+    std::uint8_t reserved_bytes[3];
     Reason reason;
     std::uint32_t approves;               // slot + 1 of the approval that this settles; 0: none
     std::uint32_t asked_by;               // its first person

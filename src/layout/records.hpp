@@ -408,7 +408,8 @@ struct ApprovalRecord {
     TradingState state;                   // asked for
     std::uint8_t unreconciled;            // 1: asks to release the firm after a recovery
     ApprovalStatus status;
-    std::uint8_t reserved_bytes[5];
+    std::uint8_t verified;                // 1: who approved is what the kernel told the host
+    std::uint8_t reserved_bytes[4];
     Reason reason;
 };
 RISKREG_RECORD(ApprovalRecord, 128, 8);

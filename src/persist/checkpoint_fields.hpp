@@ -314,6 +314,9 @@ void approval_fields(Io& io, layout::ApprovalRecord& a) {
     io.flag("unreconciled", unreconciled, false);
     a.unreconciled = unreconciled ? 1 : 0;
     io.choice("status", a.status, names::kApprovals, layout::ApprovalStatus::none);
+    bool verified = a.verified != 0;
+    io.flag("verified", verified, false);
+    a.verified = verified ? 1 : 0;
     io.reason("reason", a.reason);
     io.end_record();
 }

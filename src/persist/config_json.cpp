@@ -343,11 +343,21 @@ Restriction read_restriction(const JsonValue& value, const std::string& path) {
     return out;
 }
 
+std::uint32_t read_uid(const JsonValue& value, const std::string& at) {
+    std::uint32_t uid = 0;
+    const char* end = value.text.data() + value.text.size();
+    const auto [stop, error] = std::from_chars(value.text.data(), end, uid);
+    if (!value.is(Kind::number) || error != std::errc{} || stop != end || uid == 0xFFFF'FFFFU)
+        refuse(at, value.is(Kind::string) ? "the string " + quoted(value.text) : value.shown(), "the number of a user");
+    return uid;
+}
+
 void read_controls(ObjectReader& in, SharedConfig& config) {
     config.self_match = in.choice("self_match", config.self_match, kSelfMatches);
     config.self_match_group = in.choice("self_match_group", config.self_match_group, kSelfMatchGroups);
     config.gross_method = in.choice("gross_method", config.gross_method, kGrossMethods);
     config.four_eyes = in.boolean("four_eyes", config.four_eyes);
+    in.each("approvers", [&](const JsonValue& v, const std::string& at) { config.approvers.push_back(read_uid(v, at)); });
     config.content_by_strategy = in.boolean("content_by_strategy", config.content_by_strategy);
     config.halt_on_loss = in.choice("on_loss", config.halt_on_loss, kOnLoss);
     config.reduce_on_mark_breach = in.choice("on_mark_breach", config.reduce_on_mark_breach, kOnMarkBreach);
@@ -553,6 +563,11 @@ void write_controls(JsonWriter& out, const SharedConfig& config) {
     out.member("self_match", name_in(kSelfMatches, config.self_match));
     out.member("self_match_group", name_in(kSelfMatchGroups, config.self_match_group));
     out.member("gross_method", name_in(kGrossMethods, config.gross_method)).member_bool("four_eyes", config.four_eyes);
+    if (!config.approvers.empty()) {
+        out.key("approvers").begin_array();
+        for (const std::uint32_t uid : config.approvers) out.number(uid);
+        out.end_array();
+    }
     out.member_bool("content_by_strategy", config.content_by_strategy);
     out.member("on_loss", name_in(kOnLoss, config.halt_on_loss));
     out.member("on_mark_breach", name_in(kOnMarkBreach, config.reduce_on_mark_breach));

@@ -172,7 +172,7 @@ void write_state(JsonWriter& out, const core::State& state, const StateEvent& e)
     write_scope(out, state, e.row);
     out.member("state", riskreg::name_of(e.state)).member("previous", riskreg::name_of(e.previous));
     out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
-    if (e.approves != 0) out.member("asked_by", std::uint64_t{e.asked_by});
+    if (e.approves != 0) out.member("asked_by", std::uint64_t{e.asked_by}).member_bool("verified", e.verified != 0);
 }
 
 /// Each event tells its own record's limits: those before `core::kFirstRiskLimit`, or those from there on.

@@ -1,11 +1,15 @@
 #include "registry/alarm.hpp"
 
 #include <spdlog/logger.h>
-#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
+
+#include <mutex>
 
 #include "core/genesis.hpp"
 #include "persist/event_json.hpp"
+#include "registry/log_file_posix.hpp"
 #include "segment/process_posix.hpp"
 
 namespace riskreg::registry {
@@ -14,8 +18,8 @@ using namespace layout;
 
 namespace {
 
-constexpr std::size_t kFileBytes = 10U << 20;
-constexpr std::size_t kFiles = 5;
+constexpr std::uint64_t kFileBytes = 10U << 20;
+constexpr unsigned kOlderFiles = 5;
 constexpr std::uint64_t kEventsPerSecond = 20;   // a loop of odd events must not fill the disk, nor hold up the journal
 
 spdlog::level::level_enum level_of(Severity severity) noexcept {
@@ -27,6 +31,23 @@ spdlog::level::level_enum level_of(Severity severity) noexcept {
     return spdlog::level::critical;
 }
 
+/// spdlog's own file sinks open by themselves, below 3 if there is room.
+class FileSink : public spdlog::sinks::base_sink<std::mutex> {
+public:
+    explicit FileSink(const std::string& stem) : file_(stem, kFileBytes, kOlderFiles) {}
+
+protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        file_.append({line.data(), line.size()});
+    }
+    void flush_() override {}
+
+private:
+    LogFile file_;
+};
+
 }  // namespace
 
 struct Alarm::Impl {
@@ -37,14 +58,11 @@ Alarm::Alarm(core::State& state, const Options& options)
     : state_(state), show_orders_(options.show_orders), impl_(std::make_unique<Impl>()) {
     std::vector<spdlog::sink_ptr> sinks;
     if (options.to_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    try {
-        const std::string path = options.directory + "/riskreg.log";
-        sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(path, kFileBytes, kFiles));
-    } catch (const std::exception&) {
-        // A read-only or vanished directory: what can be said is said to stderr, if anybody listens there.
-    }
+    // In a read-only or vanished directory it stays silent: what can be said is said to stderr, if anybody listens there.
+    sinks.push_back(std::make_shared<FileSink>(options.directory + "/riskreg"));
     impl_->logger = std::make_shared<spdlog::logger>(options.registry, sinks.begin(), sinks.end());
-    impl_->logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l [%P] %n: %v");
+    // UTC, as every other time that is shown.
+    impl_->logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l [%P] %n: %v", spdlog::pattern_time_type::utc);
     impl_->logger->flush_on(spdlog::level::trace);
     impl_->logger->set_error_handler([](const std::string&) {});
 }

@@ -325,7 +325,7 @@ std::vector<ApprovalView> Reader::approvals() const {
         if (a.status == ApprovalStatus::none || a.row >= state.geometry.rows()) continue;
         views.push_back({a.request, state.geometry.scope_of(a.row), a.state, a.unreconciled != 0,
                          a.status == ApprovalStatus::approved, a.status == ApprovalStatus::open && core::is_obsolete(state, a),
-                         a.uid, text_of(a.reason)});
+                         a.uid, text_of(a.reason), a.verified != 0});
     }
     std::sort(views.begin(), views.end(), [](const ApprovalView& a, const ApprovalView& b) { return a.request < b.request; });
     return views;

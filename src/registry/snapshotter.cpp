@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/crash_point.hpp"
+#include "registry/approval_socket.hpp"
 #include "registry/journaller.hpp"
 #include "registry/monitor.hpp"
 #include "registry/replicator.hpp"
@@ -164,15 +165,17 @@ bool Snapshotter::run_threads(Host& host) {
     std::atomic<bool> finished{false};
     std::thread replicator, watcher;
     Monitor monitor(host, std::min(config_.request_timeout_ns, kMonitorNs));
+    ApprovalSocket approvals(host);
     bool clean = false;
     try {
         const segment::SignalsBlocked blocked;
         replicator = std::thread([&host] { Replicator(host).run(); });
         // Passes the wish to end on, and shows life while the last checkpoint is written. The monitor goes before: what it
         // writes is to be drained.
-        watcher = std::thread([this, &host, &finished, &monitor] {
+        watcher = std::thread([this, &host, &finished, &monitor, &approvals] {
             while (!stopping_ && !finished && !day_ended()) segment::sleep_ns(kLookNs);
             monitor.stop();
+            approvals.stop();
             host.final_checkpoint = config_.final_checkpoint && stopping_;
             host.stop = true;
             for (; !finished; segment::sleep_ns(kLookNs))

@@ -1,6 +1,5 @@
 #include "demo/director.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <filesystem>
 #include <new>
 
+#include "base/descriptor_posix.hpp"
 #include "demo/clock.hpp"
 #include "demo/market.hpp"
 #include "demo/report.hpp"
@@ -108,12 +108,12 @@ pid_t Director::start_strategy(std::size_t index, bool take_over) {
 }
 
 void Director::start_riskd() {
-    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-    riskd_ = children_.start("riskd", [this, null] {
-        ::dup2(null, STDERR_FILENO);
+    riskd_ = children_.start("riskd", [this] {
+        // Its --quiet leaves what it says of itself.
+        ::close(STDERR_FILENO);
+        base::fill_standard_descriptors();
         return become_riskd(kRegistryName, state_dir_);
     });
-    ::close(null);
     const auto hosting = [this] {
         look_after_children();
         return reader_.status().host_state == "running" || reader_.status().host_state == "starting";

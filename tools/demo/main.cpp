@@ -1,9 +1,12 @@
 // riskreg-demo: the command line.
 #include <CLI/CLI.hpp>
 
+#include "common/program_posix.hpp"
 #include "demo/director.hpp"
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
     demo::Options options;
     CLI::App app(
         "Creates a registry in a temporary directory, lets four strategy processes trade through it against a simulated\n"
@@ -18,4 +21,10 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     return demo::run(options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskreg-demo", [&] { return ::run(argc, argv); });
 }

@@ -95,7 +95,7 @@ void check_locks(Doctor& doctor) {
 
 std::string first_line(const char* path) {
     std::string text;
-    static_cast<void>(base::read_text(path, text));
+    if (!base::read_text(path, text)) return {};
     return text.substr(0, text.find('\n'));
 }
 
@@ -261,6 +261,18 @@ void check_lock_holder(Doctor& doctor, const Reader& reader) {
 
 std::string directory_of(const Common& common) { return segment::resolve_state_dir(common.state_dir) + "/" + common.name; }
 
+/// What cannot be seen counts as nothing.
+std::uint64_t bytes_in(const std::string& directory) {
+    std::vector<std::string> names;
+    static_cast<void>(base::list_directory(directory, names));
+    std::uint64_t bytes = 0;
+    for (const std::string& name : names) {
+        struct stat facts {};
+        if (::lstat((directory + "/" + name).c_str(), &facts) == 0) bytes += static_cast<std::uint64_t>(facts.st_size);
+    }
+    return bytes;
+}
+
 /// Room for two more checkpoints of today's size and a few journal files.
 void check_disk(Doctor& doctor, const Common& common) {
     const std::string directory = directory_of(common);
@@ -269,12 +281,7 @@ void check_disk(Doctor& doctor, const Common& common) {
         return doctor.find(Health::problem, "state directory", directory + ": " + std::strerror(errno),
                            "its files are gone or cannot be reached: nothing new is durable; restore the directory");
     const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
-    std::uint64_t used = 0;
-    std::vector<std::string> names;
-    static_cast<void>(base::list_directory(directory, names));
-    struct stat file {};
-    for (const std::string& name : names)
-        if (::stat((directory + "/" + name).c_str(), &file) == 0) used += static_cast<std::uint64_t>(file.st_size);
+    const std::uint64_t used = bytes_in(directory);
     const bool tight = free_bytes < used + (64U << 20);
     doctor.find(tight ? Health::problem : Health::ok, "state directory",
                 mebibytes(used) + " in " + directory + ", " + mebibytes(free_bytes) + " free",

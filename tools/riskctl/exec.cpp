@@ -365,7 +365,8 @@ int exec(const Common& common, const ExecOptions& options) {
         ++number;
         if (next == LineReader::Next::line && is_blank(line)) continue;
         if (print_line(executor.answer(number, line, next == LineReader::Next::too_long))) continue;
-        std::fprintf(stderr, "riskctl: stdout was closed; detached after line %llu\n", static_cast<unsigned long long>(number));
+        std::fprintf(stderr, "riskctl: detached after line %llu: its answer could not be written\n",
+                     static_cast<unsigned long long>(number));
         return kCannotAttach;
     }
 }

@@ -17,6 +17,7 @@ namespace {
 volatile sig_atomic_t stop_requested = 0;
 void request_stop(int) { stop_requested = 1; }
 sigset_t while_waiting;   // set by stop_on_signals
+bool is_stdin(const std::string& path) { return path.empty() || path == "-"; }
 }  // namespace
 
 bool stop_wanted() noexcept {
@@ -45,12 +46,9 @@ void stop_on_signals() {
 }
 
 LineReader::LineReader(const std::string& path)
-    : descriptor_(path.empty() || path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    : file_(is_stdin(path) ? riskreg::base::Descriptor() : riskreg::base::open_path(path, O_RDONLY)),
+      descriptor_(is_stdin(path) ? STDIN_FILENO : file_.get()) {
     if (descriptor_ < 0) throw riskreg::Error(riskreg::Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
-}
-
-LineReader::~LineReader() {
-    if (descriptor_ != STDIN_FILENO) ::close(descriptor_);
 }
 
 bool LineReader::fill() {

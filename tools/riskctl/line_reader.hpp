@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <string>
 
+#include "base/descriptor_posix.hpp"
+
 namespace riskctl {
 
 class LineReader {
@@ -12,7 +14,6 @@ public:
 
     /// Opens `path`; "" and "-" are stdin. Throws riskreg::Error{bad_input}.
     explicit LineReader(const std::string& path);
-    ~LineReader();
     LineReader(const LineReader&) = delete;
     LineReader& operator=(const LineReader&) = delete;
 
@@ -24,6 +25,7 @@ public:
 
 private:
     [[nodiscard]] bool fill();
+    riskreg::base::Descriptor file_;   // closed: stdin
     int descriptor_;
     std::string buffer_;
     std::size_t at_ = 0;

@@ -327,7 +327,9 @@ int approvals(const Common& common) {
         JsonWriter out;
         out.begin_object().member("request", a.request).member("scope", reader.name(a.scope));
         out.member("state", name_of(a.state)).member_bool("unreconciled", a.unreconciled).member("status", status);
-        print_line(out.member("uid", std::uint64_t{a.uid}).member("reason", a.reason).end_object().text());
+        out.member("uid", std::uint64_t{a.uid}).member("reason", a.reason);
+        if (a.approved) out.member_bool("verified", a.verified);
+        print_line(out.end_object().text());
     }
     if (!common.json && table.empty()) std::printf("nothing waits for a second person\n");
     if (!common.json && !table.empty()) table.print();

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <new>
 
+#include "common/program_posix.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle_posix.hpp"
@@ -37,7 +38,7 @@ struct Arguments {
     std::uint32_t timeout_ms = 60000;
     RecoverArguments recover;
     ReconcileOptions reconcile;
-    std::string file, key_file;
+    std::string file, key_file, owner;
     DestroyOptions destroy;
     bool clean = false, no_host = false, expire_day = false;
 };
@@ -164,8 +165,10 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     resume_verb->add_option("--state", a.state.state, "default active")
         ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
     CLI::App* approve_verb = add_verb(app, "approve", "four eyes: the second person's word for a resume", a, chosen,
-                                      [&a] { return approve(a.common, a.request); });
+                                      [&a] { return approve(a.common, a.request, a.owner); });
     approve_verb->add_option("REQUEST", a.request, "its number, as `resume` printed it")->required();
+    approve_verb->add_option("--owner", a.owner,
+                             "user whose registry it is, for who has no access to it: its host is asked, and sees who you are");
     CLI::App* limit_verb = add_verb(app, "limit", "change limits on the running registry", a, chosen,
                                     [&a] { return limit(a.common, a.scope, a.reason, a.assignments); });
     limit_verb->add_option("--scope", a.scope, "scope to change")->required();
@@ -274,11 +277,7 @@ int guarded(const Verb& verb) {
     }
 }
 
-}  // namespace
-}  // namespace riskctl
-
-int main(int argc, char** argv) {
-    using namespace riskctl;
+int run(int argc, char** argv) {
     CLI::App app{"riskctl: a registry of orders and pre-trade risk in shared memory"};
     app.require_subcommand(1);
     Arguments arguments;
@@ -296,4 +295,11 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? kDone : kUsage;
     }
     return guarded(chosen);
+}
+
+}  // namespace
+}  // namespace riskctl
+
+int main(int argc, char** argv) {
+    return riskreg::program::run("riskctl", [&] { return riskctl::run(argc, argv); });
 }

@@ -1,5 +1,6 @@
 #include "riskctl/order_flow.hpp"
 
+#include <fcntl.h>
 #include <zlib.h>
 
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <memory>
 
 #include "base/decimal.hpp"
+#include "base/descriptor_posix.hpp"
 #include "base/fixed_id.hpp"
 #include "riskreg/error.hpp"
 
@@ -27,8 +29,10 @@ constexpr std::size_t kMaxLine = 4096;
 
 /// Calls `take` with every line of the file; zlib reads plain files as they are.
 void each_line(const std::string& path, const std::function<void(std::string_view, std::uint64_t)>& take) {
-    gzFile file = ::gzopen(path.c_str(), "rb");
+    base::Descriptor opened = base::open_path(path, O_RDONLY, 0, base::Kept::by_children_too);
+    gzFile file = opened.is_open() ? ::gzdopen(opened.get(), "rb") : nullptr;
     if (file == nullptr) throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+    static_cast<void>(opened.release());   // zlib closes it
     const auto close = [](gzFile f) { ::gzclose(f); };
     const std::unique_ptr<gzFile_s, decltype(close)> guard(file, close);
     ::gzbuffer(file, 1U << 17);

@@ -4,9 +4,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
+#include "base/descriptor_posix.hpp"
 #include "persist/event_json.hpp"
 
 namespace riskctl {
@@ -123,9 +122,10 @@ Scope require_scope(const Reader& reader, const std::string& text) {
 }
 
 std::string read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (!file.is_open() || file.bad()) throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+    std::string text;
+    if (!base::read_text(path, text, kMaxFileBytes + 1))
+        throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+    if (text.size() > kMaxFileBytes) throw Error(Errc::bad_input, path + ": seen more than 64 MiB, allowed: a smaller file");
     return text;
 }
 

@@ -43,7 +43,9 @@ private:
 /// The scope named on the command line; throws riskreg::Error{bad_input} saying what is allowed.
 [[nodiscard]] riskreg::Scope require_scope(const riskreg::Reader& reader, const std::string& text);
 
-/// Whole file; throws riskreg::Error{bad_input} naming it.
+inline constexpr std::size_t kMaxFileBytes = 64U << 20;
+
+/// Whole file; throws riskreg::Error{bad_input} naming it, also when it is larger than that.
 [[nodiscard]] std::string read_file(const std::string& path);
 
 }  // namespace riskctl

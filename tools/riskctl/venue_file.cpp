@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <set>
 #include <tuple>
@@ -23,7 +22,6 @@ using Kind = JsonValue::Kind;
 
 namespace {
 
-constexpr std::size_t kMaxBytes = 64U << 20;
 constexpr std::string_view kTimeForm = "a time in UTC like 2026-11-25T08:15:30Z or 2026-11-25T08:15:30.123Z";
 
 [[noreturn]] void refuse(const std::string& place, const std::string& seen, const std::string& allowed) {
@@ -69,7 +67,7 @@ struct Document {
 };
 
 Document parse_document(const std::string& text) {
-    persist::JsonResult parsed = persist::parse_json(text, kMaxBytes);
+    persist::JsonResult parsed = persist::parse_json(text, kMaxFileBytes);
     if (!parsed.duplicate_key.empty()) refuse(parsed.duplicate_key, "given twice", "once (" + parsed.error + ")");
     if (!parsed.error.empty()) throw Error(Errc::bad_input, "not a JSON document: " + parsed.error);
     if (!parsed.value.is(Kind::object)) refuse("document", parsed.value.shown(), "an object");
@@ -440,7 +438,7 @@ void write_value(persist::JsonWriter& out, const JsonValue& value) {
 /// Limits and the restricted list are read by the reader of the configuration, against the registry's own entities: they are
 /// the same text with the same rules.
 SharedConfig read_as_configuration(const Document& document, const Reader& reader) {
-    const persist::JsonResult own = persist::parse_json(reader.config_json(), kMaxBytes);
+    const persist::JsonResult own = persist::parse_json(reader.config_json(), kMaxFileBytes);
     persist::JsonWriter out;
     out.begin_object();
     for (const std::string_view key : {"capacity", "instruments", "accounts", "strategies"})
@@ -481,17 +479,14 @@ LoadFile read_load(const Document& document, const Reader& reader) {
 }  // namespace
 
 std::string read_bounded(const std::string& path) {
-    std::ifstream file;
-    if (path != "-") file.open(path, std::ios::binary);
-    std::istream& in = path == "-" ? std::cin : file;
-    if (path != "-" && !file.is_open()) throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+    if (path != "-") return read_file(path);
     std::string text;
     std::array<char, 65536> chunk{};
-    while (in.read(chunk.data(), chunk.size()) || in.gcount() > 0) {
-        text.append(chunk.data(), static_cast<std::size_t>(in.gcount()));
-        if (text.size() > kMaxBytes) throw Error(Errc::bad_input, path + ": seen more than 64 MiB, allowed: a smaller file");
+    while (std::cin.read(chunk.data(), chunk.size()) || std::cin.gcount() > 0) {
+        text.append(chunk.data(), static_cast<std::size_t>(std::cin.gcount()));
+        if (text.size() > kMaxFileBytes) throw Error(Errc::bad_input, "stdin: seen more than 64 MiB, allowed: a smaller file");
     }
-    if (in.bad()) throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
+    if (std::cin.bad()) throw Error(Errc::bad_input, std::string("cannot read stdin: ") + std::strerror(errno));
     return text;
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "common/program_posix.hpp"
 #include "riskreg/registry.hpp"
 #include "segment/lifecycle_posix.hpp"
 
@@ -39,8 +40,6 @@ bool told_to_end(const sigset_t& signals, long wait_ms) {
 }
 
 int host(const std::string& name, const ProcessConfig& config) {
-    // A reader of our messages that went away must not keep us from draining.
-    ::signal(SIGPIPE, SIG_IGN);
     // Blocked before any thread starts: only this one takes them.
     const sigset_t signals = ending_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -58,9 +57,7 @@ int host(const std::string& name, const ProcessConfig& config) {
     return kDone;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
     CLI::App app{"riskd: journal, checkpoints and supervision of one registry"};
     std::string name;
     ProcessConfig config;
@@ -94,4 +91,10 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "riskd: %s\n", error.what());
         return kCannotAttach;
     }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return program::run("riskd", [&] { return ::run(argc, argv); });
 }

@@ -1,0 +1,35 @@
+/// The file of the alarm log: appended to a line at a time, kept small by rotation. riskreg.log is the newest, riskreg.1.log the one before.
+///
+/// Errors     nothing throws; a line that cannot be written is lost, and the next one tries again from the start.
+/// Threads    one at a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/descriptor_posix.hpp"
+
+namespace riskreg::registry {
+
+class LogFile {
+public:
+    /// `stem` without ".log"; `most_bytes` of each file, `older` files beside the newest.
+    LogFile(std::string stem, std::uint64_t most_bytes, unsigned older)
+        : stem_(std::move(stem)), most_bytes_(most_bytes), older_(older) {}
+    void append(std::string_view line) noexcept;
+
+private:
+    /// Open, and the file that has the name now: somebody may have moved it away.
+    [[nodiscard]] bool be_open();
+    void rotate();
+    [[nodiscard]] std::string path(unsigned age) const;
+
+    std::string stem_;
+    std::uint64_t most_bytes_;
+    unsigned older_;
+    base::Descriptor file_;
+    std::uint64_t size_ = 0;
+};
+
+}  // namespace riskreg::registry
