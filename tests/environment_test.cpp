@@ -4,6 +4,7 @@
 // Through the command line, in namespaces of their own; what needs root and namespaces says SKIPPED where there are none.
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -188,9 +189,10 @@ TEST_CASE("environment: a small /dev/shm is refused with the size needed and how
     std::ofstream(large.config()) << config;
     cells.refused("one that does not", large.run(small + large.create(), kOwnMounts), 3,
                   {"/dev/shm is too small", "needs", "free", "remount,size=", "--shm-size", "capacity.orders"});
-    cells.refused("one beside a full one",
-                  place.run("mount -t tmpfs -o size=2m tmpfs /dev/shm && " + place.riskctl("recover"), kOwnMounts), 3,
-                  {"/dev/shm is too small"});
+    cells.refused(
+        "one beside a full one",
+        place.run("mount -t tmpfs -o size=2m tmpfs /dev/shm && " + place.riskctl("recover", "--i-am-alone"), kOwnMounts), 3,
+        {"/dev/shm is too small"});
 }
 
 TEST_CASE("environment: without locked memory everything works, and the wish for it is answered", "[environment]") {
@@ -324,4 +326,282 @@ TEST_CASE("environment: the wall clock may jump back and forward while strategie
     place.require(place.riskctl("recover"));
     for (const char* id : {"O-1", "O-2", "O-3", "O-4"}) place.require_order(id);
     cells.works("recover");
+}
+
+// ---- one segment or none (src/README.md "One segment or none") -----------------------------------------------------------
+
+namespace {
+
+/// A session that stays attached, and keeps the journal, until it is told to end.
+class Held {
+public:
+    explicit Held(const Place& place, const std::string& wrapper = {}) : place_(place) {
+        fifo_ = place.directory() + "/held-fifo";
+        said_ = place.directory() + "/held-said";
+        std::remove(fifo_.c_str());
+        std::remove(said_.c_str());
+        place.require("mkfifo '" + fifo_ + "'");
+        const std::string script =
+            place.riskctl("exec", "--strategy s2 --durability durable") + " <'" + fifo_ + "' >'" + said_ + "' 2>&1";
+        const std::string path = place.directory() + "/held.sh";
+        std::ofstream(path) << script << '\n';
+        REQUIRE(std::system((wrapper + " sh '" + path + "' & exec 9>'" + fifo_ + "'; (sleep 120 >&9) & echo $! >'" +
+                             place.directory() + "/held-pid'")
+                                .c_str()) == 0);
+    }
+    ~Held() { end(); }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+
+    /// The answer to one order, on disk when it is given.
+    std::string order(const std::string& id) {
+        const std::size_t before = lines();
+        std::ofstream(fifo_) << R"({"op":"register","id":")" << id
+                             << R"(","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"100","quantity":"1"})"
+                             << '\n';
+        for (int i = 0; i < 2000 && lines() == before; ++i) ::usleep(10'000);
+        return slurp(said_);
+    }
+    void end() {
+        if (ended_) return;
+        ended_ = true;
+        std::system(("kill $(cat '" + place_.directory() + "/held-pid') 2>/dev/null").c_str());
+        // What it had attached to is free again.
+        for (int i = 0; i < 2000 && !is_free(); ++i) ::usleep(10'000);
+    }
+
+private:
+    [[nodiscard]] std::size_t lines() const {
+        const std::string text = slurp(said_);
+        return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    }
+    [[nodiscard]] bool is_free() const { return std::system(("pgrep -f '" + place_.state() + "' >/dev/null").c_str()) != 0; }
+    const Place& place_;
+    std::string fifo_, said_;
+    bool ended_ = false;
+};
+
+constexpr const char* kOwnShm = "unshare --mount sh -c 'mount -t tmpfs tmpfs /dev/shm && exec \"$@\"' x";
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("environment: a LOCK that is removed under a live session makes no second registry, and is given back",
+          "[environment][inv-7][inv-9]") {
+    const Place place;
+    Cells cells("LOCK removed");
+    place.require(place.create());
+    {
+        Held held(place);
+        REQUIRE(has(held.order("O-1"), R"("id":"O-1","result":"accepted")"));
+        place.require("rm '" + place.state() + "/" + place.name() + "/LOCK'");
+        cells.refused("trade beside it", place.run(place.trade("X-1")), 3,
+                      {"End", "riskctl exec", "--restore-lock", "--new-token"});
+        cells.refused("recover beside it", place.run(place.riskctl("recover")), 3, {"pid", "uid 0"});
+        cells.refused("restore beside it", place.run(place.riskctl("recover", "--restore-lock")), 3, {"End"});
+        REQUIRE(has(held.order("O-2"), R"("id":"O-2","result":"accepted")"));
+        cells.works("who is attached trades on, durably");
+    }
+    cells.refused("trade when nobody is attached", place.run(place.trade("X-2")), 3, {"--restore-lock", "nobody uses it"});
+    place.require(place.riskctl("recover", "--restore-lock"));
+    for (const char* id : {"O-1", "O-2"}) place.require_order(id);
+    place.require_trade("O-3");
+    cells.works("restore LOCK, and nothing is lost");
+    CHECK_FALSE(has(place.run(place.riskctl("orders", "--json")).out, "X-"));
+}
+
+TEST_CASE("environment: a copy of a directory in use is refused, and becomes a registry of its own by word only",
+          "[environment][inv-7]") {
+    const Place place;
+    Cells cells("copied directory");
+    place.require(place.create());
+    place.require_trade("O-1");
+    const std::string copy = place.directory() + "/copy";
+    place.require(place.riskctl("checkpoint"));
+    place.require("cp -a '" + place.state() + "' '" + copy + "'");
+    const auto in_copy = [&](std::string command) {
+        for (std::size_t at = command.find(place.state()); at != std::string::npos;
+             at = command.find(place.state(), at + copy.size()))
+            command.replace(at, place.state().size(), copy);
+        return command;
+    };
+    {
+        Held held(place);
+        REQUIRE(has(held.order("O-2"), R"("result":"accepted")"));
+        cells.refused("trade in the copy", place.run(in_copy(place.trade("X-1"))), 3,
+                      {"copy of one that is in use", "--new-token", "pid"});
+        place.require(in_copy(place.riskctl("recover", "--new-token")));
+        cells.works("a token of its own");
+        REQUIRE(has(held.order("O-3"), R"("result":"accepted")"));
+        CHECK_FALSE(has(place.run(in_copy(place.riskctl("orders", "--json"))).out, "O-2"));
+    }
+    for (const char* id : {"O-1", "O-2", "O-3"}) place.require_order(id);
+    cells.works("the original goes on");
+    // Both have memory of their own by now, of one creation: neither takes the other's.
+    place.require("rm -f /dev/shm/riskreg.*." + place.name());
+    place.require(place.riskctl("recover"));
+    place.require(in_copy(place.riskctl("recover")));
+    for (const char* id : {"O-1", "O-2", "O-3"}) place.require_order(id);
+    CHECK(has(place.run(in_copy(place.riskctl("orders", "--json"))).out, "O-1"));
+    cells.works("both come back from their own files");
+    place.require(in_copy(place.riskctl("destroy", "--yes")));
+    place.require_order("O-3");
+}
+
+TEST_CASE("environment: a directory may be moved, and a link to one is refused", "[environment]") {
+    const Place place;
+    Cells cells("moved directory");
+    place.require(place.create());
+    place.require_trade("O-1");
+    place.require("mv '" + place.state() + "' '" + place.directory() + "/elsewhere' && mkdir -m 700 '" + place.state() +
+                  "' && mv '" + place.directory() + "/elsewhere/" + place.name() + "' '" + place.state() + "/'");
+    place.require_trade("O-2");
+    place.require_order("O-1");
+    cells.works("moved, with its memory");
+    place.require("mkdir -m 700 '" + place.directory() + "/links' && ln -s '" + place.state() + "/" + place.name() + "' '" +
+                  place.directory() + "/links/" + place.name() + "'");
+    cells.refused(
+        "look through a link",
+        place.run("'" RISKREG_BIN_DIR "/riskctl' status " + place.name() + " --state-dir '" + place.directory() + "/links'"), 3,
+        {"is a symbolic link"});
+}
+
+TEST_CASE("environment: another view of /dev/shm makes no second registry", "[environment][inv-7][inv-9]") {
+    if (!may(kOwnMounts)) return;
+    const Place place;
+    Cells cells("own /dev/shm");
+    place.require(place.create());
+    place.require_trade("O-1");
+    {
+        Held held(place);
+        REQUIRE(has(held.order("O-2"), R"("result":"accepted")"));
+        cells.refused("trade beside the attached", place.run(place.trade("X-1"), kOwnShm), 3, {"another /dev/shm", "pid"});
+        cells.refused("look beside the attached", place.run(place.riskctl("status"), kOwnShm), 3, {"another /dev/shm"});
+        cells.refused("its word does not help beside the attached",
+                      place.run(place.riskctl("recover", "--i-am-alone"), kOwnShm), 3, {"another /dev/shm"});
+        // Without the LOCK file only the host's lock on its journal tells.
+        place.require("mv '" + place.state() + "/" + place.name() + "/LOCK' '" + place.directory() + "/LOCK'");
+        cells.refused("LOCK gone as well", place.run(place.riskctl("recover", "--i-am-alone"), kOwnShm), 3,
+                      {"writes its journal", "pid"});
+        place.require("mv '" + place.directory() + "/LOCK' '" + place.state() + "/" + place.name() + "/LOCK'");
+        REQUIRE(has(held.order("O-3"), R"("result":"accepted")"));
+    }
+    cells.refused("recover when nobody is attached", place.run(place.riskctl("recover"), kOwnShm), 3,
+                  {"--i-am-alone", "cannot be seen from here"});
+    cells.refused("create there", place.run(place.create(), kOwnShm), 2, {"exists already"});
+    for (const char* id : {"O-1", "O-2", "O-3"}) place.require_order(id);
+    place.require_trade("O-4");
+    cells.works("the memory is used where it is");
+    place.require(place.riskctl("recover", "--i-am-alone"), kOwnShm);
+    cells.works("by word, rebuilt from the files");
+    // From now on the older memory here is not the registry any more.
+    cells.refused("the old memory", place.run(place.trade("X-2")), 3, {"another /dev/shm"});
+}
+
+TEST_CASE("environment: memory that is older than the disk is not adopted, and no sealed file is overwritten",
+          "[environment][inv-9]") {
+    const Place place;
+    Cells cells("stale segment");
+    place.require(place.create());
+    place.require_trade("O-1");
+    const std::string segment = place.segment(), kept = place.directory() + "/old-memory";
+    place.require("cp '" + segment + "' '" + kept + "'");
+    place.require_trade("O-2");
+    place.require_trade("O-3");
+    place.require("rm '" + segment + "' && cp '" + kept + "' '" + segment + "' && chmod 600 '" + segment + "'");
+    cells.refused("trade", place.run(place.trade("X-1")), 4, {"go further than the segment", "--from-disk"});
+    cells.refused("recover", place.run(place.riskctl("recover")), 4, {"--from-disk"});
+    place.require(place.riskctl("recover", "--from-disk"));
+    for (const char* id : {"O-1", "O-2", "O-3"}) place.require_order(id);
+    CHECK_FALSE(has(place.run(place.riskctl("orders", "--json")).out, "X-1"));
+    cells.works("rebuilt from the files");
+    const CliResult doctor = place.run(place.riskctl("doctor"));
+    CHECK_THAT(doctor.out, Catch::Contains("damaged segment"));
+    place.require(place.riskctl("doctor", "--clean >/dev/null; true"));
+    CHECK_FALSE(has(place.run("ls /dev/shm").out, place.name() + ".poisoned-"));
+    cells.works("doctor names what was set aside, and removes it");
+}
+
+TEST_CASE("environment: a header or a size that is damaged costs nothing when the journal is whole", "[environment][inv-9]") {
+    Cells cells("damaged header");
+    for (const char* damage : {"printf XXXX | dd of=SEGMENT bs=1 conv=notrunc 2>/dev/null", "truncate -s 8192 SEGMENT",
+                               "printf '\\377\\377\\377' | dd of=SEGMENT bs=1 seek=44 conv=notrunc 2>/dev/null",
+                               "printf XXXX | dd of=SEGMENT bs=1 seek=122 conv=notrunc 2>/dev/null",
+                               "printf XXXX | dd of=SEGMENT bs=1 seek=162 conv=notrunc 2>/dev/null"}) {
+        const Place place;
+        INFO(damage);
+        place.require(place.create());
+        place.require_trade("O-1");
+        std::string script = damage;
+        script.replace(script.find("SEGMENT"), 7, "'" + place.segment() + "'");
+        place.require(script);
+        place.require(place.riskctl("recover"));
+        place.require_order("O-1");
+        cells.works(damage);
+        place.require(place.riskctl("destroy", "--yes"));
+        CHECK_FALSE(has(place.run("ls /dev/shm").out, "." + place.name()));
+    }
+}
+
+TEST_CASE("environment: root is another user, and --as-owner is the way", "[environment][inv-12]") {
+    if (!may(kOther)) return;
+    const Place place;
+    Cells cells("root on a user's registry");
+    std::filesystem::permissions(place.directory(), std::filesystem::perms::all);
+    place.require("mkdir -m 700 '" + place.state() + "' && chown 65534:65534 '" + place.state() + "'");
+    place.require(place.create(), kOther);
+    place.require(place.trade("O-1"), kOther);
+    for (const char* verb : {"status", "orders", "verify", "checkpoint", "recover", "roll", "destroy --yes"})
+        cells.refused(verb, place.run(place.riskctl(verb)), 3, {"belongs to uid 65534", "this process is uid 0", "--as-owner"});
+    cells.refused("halt", place.run(place.riskctl("halt", "--scope firm --reason x")), 3, {"belongs to uid 65534", "sudo -u"});
+    place.require(place.riskctl("halt", "--scope firm --reason x --as-owner"));
+    const CliResult events = place.run(place.riskctl("events", "--type state_changed --as-owner"));
+    CHECK_THAT(events.out, Catch::Contains(R"("uid":0)"));  // the person
+    place.require(place.riskctl("checkpoint", "--as-owner"));
+    CHECK(place
+              .run("find '" + place.state() + "' /dev/shm -name '*" + place.name() + "*' -o -path '*" + place.name() +
+                   "/*' | xargs stat -c %u | sort -u")
+              .out == "65534\n");
+    cells.works("halt and checkpoint as the owner; every file is the owner's");
+    cells.refused("--as-owner by somebody else", place.run(place.riskctl("status", "--as-owner"), kOther), 2, {"only root"});
+    const CliResult held = place.run(place.trade("O-2"), kOther);
+    CHECK_THAT(held.out, Catch::Contains("halted"));
+    cells.works("the owner's next order meets the halt");
+    place.require(place.riskctl("destroy", "--yes --as-owner"));
+}
+
+TEST_CASE("environment: a directory that others may write is refused, and destroy takes only what is a registry's",
+          "[environment][inv-12]") {
+    const Place place;
+    Cells cells("foreign directories");
+    place.require(place.create());
+    const std::string home = place.state() + "/" + place.name();
+    place.require("chmod 777 '" + home + "'");
+    cells.refused("trade", place.run(place.trade("O-1")), 3, {"may be written by others", "0777", "chmod go-w"});
+    place.require("chmod 700 '" + home + "'; chmod 777 '" + place.state() + "'");
+    cells.refused("trade below", place.run(place.trade("O-1")), 3, {"may be written by others"});
+    place.require("chmod 1777 '" + place.state() + "'");
+    place.require_trade("O-2");
+    cells.works("sticky");
+    place.require("mkdir '" + home + "/mine' && touch '" + home + "/mine/journal-00000000000000000002.log' '" + home +
+                  "/notes.txt'");
+    cells.refused("destroy without a word", place.run(place.riskctl("destroy")), 2, {"1 orders (1 live)", "files", "--yes"});
+    const CliResult destroyed = place.run(place.riskctl("destroy", "--yes"));
+    CHECK(destroyed.code == 0);
+    CHECK_THAT(destroyed.out, Catch::Contains("mine/") && Catch::Contains("notes.txt"));
+    CHECK(place.run("cd '" + home + "' && find . | sort | tr '\\n' ' '").out ==
+          ". ./LOCK ./mine ./mine/journal-00000000000000000002.log ./notes.txt ");
+    cells.works("destroy leaves and names what is not a registry's");
+    cells.refused("destroy again", place.run(place.riskctl("destroy", "--yes")), 3, {"there is nothing"});
+    cells.refused("trade", place.run(place.trade("O-3")), 3, {"was destroyed", "final"});
+    const std::string other = place.state() + "/other";
+    for (const char* lock : {"", "pid 17\n", "0123456789abcdef"}) {
+        place.require("rm -rf '" + other + "'; mkdir -m 700 '" + other + "' && printf '" + lock + "' >'" + other +
+                      "/LOCK' && chmod 600 '" + other + "/LOCK' && echo precious >'" + other +
+                      "/checkpoint-00000000000000000005.json'");
+        static_cast<void>(place.run("'" RISKREG_BIN_DIR "/riskctl' destroy other --force --state-dir '" + place.state() + "'"));
+        CHECK(slurp(other + "/checkpoint-00000000000000000005.json") == "precious\n");
+    }
+    cells.works("a directory with somebody's LOCK in it is left alone");
 }

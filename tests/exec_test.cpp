@@ -331,7 +331,7 @@ TEST_CASE("the exit code says what kind of failure it was", "[cli][input]") {
     CHECK(cli.run("exposure r --scope account:A1/instrument:ESH4 --json").lines().size() == 1);
     CHECK(cli.run("verify r").code == 0);
     CHECK(cli.run("doctor r").code == 0);
-    CHECK(cli.run("destroy r").code == 0);
+    CHECK(cli.run("destroy r --yes").code == 0);
     CHECK(cli.run("status r").code == 3);
     CHECK(cli.run("create r --config '" + cli.directory() + "/config.json'").code == 0);
 }
@@ -538,13 +538,13 @@ TEST_CASE("a segment of another layout, another boot or with a damaged header is
         const Cli cli;
         cli.create("r", es_config());
         patch_segment(cli, offsetof(Header, boot_id), 0);
-        require_refused(cli, 3, "earlier boot");
+        require_refused(cli, 4, "of another boot");
     }
-    SECTION("state directory") {
+    SECTION("token") {
         const Cli cli;
         cli.create("r", es_config());
-        patch_segment(cli, offsetof(Header, lock_inode), 1);
-        require_refused(cli, 3, "another state directory");
+        patch_segment(cli, offsetof(Header, lock_token) + 8, 1);
+        require_refused(cli, 4, "another token");
     }
     SECTION("magic") {
         const Cli cli;

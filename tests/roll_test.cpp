@@ -14,6 +14,7 @@
 #include "core/genesis.hpp"
 #include "core/roll.hpp"
 #include "segment/lifecycle_posix.hpp"
+#include "segment/segment_name.hpp"
 #include "support/child.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
@@ -98,14 +99,13 @@ Verdict roll(const TempRegistry& place) {
     return registry.roll("the day is over");
 }
 
-/// Nothing of a roll is left beside the registry's own segment.
+/// Other days of the registry than its own: nothing of a roll is left when somebody has hosted the day.
 std::vector<std::string> names_beside(const TempRegistry& place) {
-    const std::string segment = place.look().status().segment;
+    const std::string own = place.look().status().segment;
+    const std::optional<segment::SegmentName> name = segment::parse_segment_name(own);
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
-        const std::string name = entry.path().filename().string();
-        if (name != segment && name.starts_with(segment)) names.push_back(name);
-    }
+    for (const segment::SegmentName& day : segment::segments_of(name->uid, name->token, name->registry))
+        if (segment::text_of(day) != own) names.push_back(segment::text_of(day));
     return names;
 }
 

@@ -160,16 +160,13 @@ TEST_CASE("a segment that its creator has not sized is told from one that is who
 TEST_CASE("a name leads to a segment, to none, or to another one, and who has it mapped can tell", "[segment]") {
     const Name name, other;
     CHECK_FALSE(segment::rename_segment(name.text, other.text));
-    CHECK_FALSE(segment::link_segment(name.text, other.text));
     CHECK_FALSE(segment::remove_segment(name.text));
     Mapping mapping = Mapping::create(name.text, kSmall);
     CHECK(mapping.is_current());
-    CHECK(segment::link_segment(name.text, other.text));
-    CHECK(segment::link_segment(name.text, other.text));   // there already
-    CHECK(segment::remove_segment(name.text));
-    CHECK_FALSE(mapping.is_current());
-    mapping.rename(other.text);
+    CHECK(mapping.rename(other.text));
     CHECK(mapping.is_current());
+    CHECK(mapping.name() == other.text);
+    CHECK_FALSE(mapping.rename("no/such/folder"));
     CHECK(segment::rename_segment(other.text, name.text));
     CHECK_FALSE(mapping.is_current());
     mapping = Mapping::create(other.text, kSmall);
@@ -197,12 +194,12 @@ TEST_CASE("a segment of another user, build, boot, directory or PID namespace, o
     const TempRegistry place;
     const LifecycleLock lock(place.state_dir(), place.name(), false);
     const segment::LockIdentity identity = lock.identity();
-    const std::string path = "/dev/shm/" + segment::segment_name(identity, place.name());
+    const std::string path = "/dev/shm/" + segment::segment_name(identity, place.name(), 1);
     LiveSegment live(place, Access::read_write);
     layout::Header& header = *live.state().header;
     const auto attach = [&](bool adopting = false) {
         return caught([&] {
-            const Mapping mapping = Mapping::open(segment::segment_name(identity, place.name()), Access::read_write);
+            const Mapping mapping = Mapping::open(segment::segment_name(identity, place.name(), 1), Access::read_write);
             segment::require_fitting(mapping, identity, place.name(), adopting);
         });
     };
@@ -221,11 +218,15 @@ TEST_CASE("a segment of another user, build, boot, directory or PID namespace, o
     with(header.geometry.orders, header.geometry.orders + 64, Errc::damaged, {"bytes, its header says"});
     with(header.geometry.order_index, header.geometry.order_index - 1, Errc::damaged, {});
     with(header.geometry.book_sides, header.geometry.book_sides + 2, Errc::damaged, {"tables of sizes that no build makes"});
-    with(header.lock_inode, header.lock_inode + 1, Errc::foreign, {"another state directory"});
-    with(header.lock_device, header.lock_device + 1, Errc::foreign, {"another state directory"});
-    with(header.lock_token[0], header.lock_token[0] ^ 2U, Errc::foreign, {"removed", "create the registry anew"});
-    with(header.lock_token[1], header.lock_token[1] ^ 2U, Errc::foreign, {"removed", "create the registry anew"});
-    with(header.boot_id[3], header.boot_id[3] ^ 1U, Errc::foreign, {"earlier boot"});
+    with(header.lock_token[0], header.lock_token[0] ^ 2U, Errc::damaged, {"another token", "damaged"});
+    with(header.lock_token[1], header.lock_token[1] ^ 2U, Errc::damaged, {"another token", "damaged"});
+    with(header.boot_id[3], header.boot_id[3] ^ 1U, Errc::damaged, {"another boot", "damaged"});
+    // Where LOCK lies is for messages: a directory may be moved, and a device have another number after a boot.
+    header.lock_inode += 1;
+    header.lock_device += 1;
+    CHECK_FALSE(attach().threw);
+    header.lock_inode -= 1;
+    header.lock_device -= 1;
     with(header.pid_namespace, header.pid_namespace + 1, Errc::foreign, {"PID namespace", "--pid=host"});
     header.pid_namespace += 1;
     CHECK_FALSE(attach(true).threw);   // nobody is attached: then it is taken over

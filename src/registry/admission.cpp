@@ -59,15 +59,15 @@ constexpr std::array kRows{
         "{name}`"},
 
     // Nobody is attached by this LOCK file; a segment of its token is there.
-    Row{"copy-in-use", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.own != Own::none && f.own_is_used && !f.new_token; },
+    Row{"copy-in-use", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.own != Own::none && f.own_is_used && !(f.new_token && f.has_files && !f.host_is_alive); },
         "this directory is a copy of one that is in use, or its LOCK file was replaced under running processes: the segment of '{name}' is "
         "used by {segment_holders}, who hold another LOCK. If {dir} is a copy: `riskctl recover {name} --new-token` makes it a registry of its "
         "own, from its files. Otherwise end those processes first"},
-    Row{"copy-new-token", Action::retoken, Errc::system, [](const Facts& f) noexcept { return f.new_token && f.has_files; },
+    Row{"copy-new-token", Action::retoken, Errc::system, [](const Facts& f) noexcept { return f.new_token && f.has_files && !f.host_is_alive; },
         "a token of its own, then rebuilt from the files here"},
-    Row{"new-token-no-files", Action::refuse, Errc::missing, [](const Facts& f) noexcept { return f.new_token; }, kNotThere},
+    Row{"new-token-no-files", Action::refuse, Errc::missing, [](const Facts& f) noexcept { return f.new_token && !f.has_files; }, kNotThere},
     Row{"own-elsewhere", Action::refuse, Errc::busy,
-        [](const Facts& f) noexcept { return f.own != Own::none && f.where == Where::elsewhere && !f.i_am_alone && !f.from_disk; }, kElsewhere},
+        [](const Facts& f) noexcept { return f.own != Own::none && f.where == Where::elsewhere && !f.i_am_alone; }, kElsewhere},
     Row{"own-host-alive", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.own != Own::none && f.host_is_alive; },
         "a process writes the journal of '{name}' ({journal_holders}), and it is not attached through this LOCK file and this /dev/shm: "
         "end it first"},
@@ -85,13 +85,13 @@ constexpr std::array kRows{
         "nobody is attached: the segment is adopted after an audit"},
 
     // No segment of this token is there. May there be one, all the same?
-    Row{"host-alive", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.host_is_alive; },
-        "registry '{name}' has no segment that can be seen from here, and yet a process writes its journal: {journal_holders}. It uses "
-        "memory that is not to be seen from here, under a LOCK file that was removed or replaced. End it in order, then `riskctl recover {name}`"},
     Row{"lock-lost-in-use", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.stray == Stray::used; },
         "{dir}/LOCK was removed or replaced, or this directory is a copy: the registry's segment is in use by {stray_holders}, under the token "
         "of another LOCK file. End those processes in order, then `riskctl recover {name} --restore-lock`; if {dir} is a copy, `riskctl recover "
         "{name} --new-token`"},
+    Row{"host-alive", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.host_is_alive; },
+        "registry '{name}' has no segment that can be seen from here, and yet a process writes its journal: {journal_holders}. It uses "
+        "memory that is not to be seen from here, under a LOCK file that was removed or replaced. End it in order, then `riskctl recover {name}`"},
     Row{"restore-lock", Action::restore_lock, Errc::system, [](const Facts& f) noexcept { return f.stray == Stray::unused && f.restore_lock; },
         "LOCK takes the token of the segment that is there"},
     Row{"lock-lost", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.stray == Stray::unused; },

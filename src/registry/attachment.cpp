@@ -391,6 +391,7 @@ void require_own(const LifecycleLock& lock, const std::string& name) {
 std::vector<std::string> destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
+    if (lock.identity().token[0] == 0) return {};  // its creator died before there was anything
     require_own(lock, name);
     if (lock.record().stage == segment::Stage::destroyed && !has_segments(lock, name))
         throw Error(Errc::missing, "registry '" + name + "' was destroyed: there is nothing");

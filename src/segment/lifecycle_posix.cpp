@@ -99,7 +99,11 @@ void require_safe_state_dir(const std::string& state_dir) {
 /// Behind "Permission denied": whose it is, for a registry serves the processes of one user.
 std::string owner_of(const std::string& path, int error) {
     struct stat info {};
-    if ((error != EACCES && error != EPERM) || ::stat(path.c_str(), &info) != 0 || info.st_uid == ::geteuid()) return {};
+    if (error != EACCES && error != EPERM) return {};
+    // What may not even be looked at lies in a directory of the same owner.
+    const std::string above = path.substr(0, path.rfind('/'));
+    const bool known = ::stat(path.c_str(), &info) == 0 || (!above.empty() && ::stat(above.c_str(), &info) == 0);
+    if (!known || info.st_uid == ::geteuid()) return {};
     return " (it belongs to uid " + std::to_string(info.st_uid) + ", this process is uid " + std::to_string(::geteuid()) +
            ": run it as that user)";
 }
@@ -148,7 +152,6 @@ bool is_link(const std::string& path) noexcept {
 base::Descriptor open_lock(const std::string& state_dir, const std::string& name, bool create) {
     const std::string directory = state_dir + "/" + name;
     if (create) make_directories(state_dir, directory);
-    require_safe_state_dir(state_dir);
     const base::Descriptor parent = base::open_path(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!parent.is_open() && errno == ENOENT)
         throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": create it with `riskctl create " + name +
@@ -161,6 +164,7 @@ base::Descriptor open_lock(const std::string& state_dir, const std::string& name
     if (::fstat(parent.get(), &info) != 0) fail("cannot stat " + directory, errno);
     require_owner(info, directory, name);
     require_closed(info, directory, false);
+    require_safe_state_dir(state_dir);
     // A backup may have left LOCK out: where the files of a registry are, it is made anew.
     const bool make = create || holds_files(directory);
     base::Descriptor lock = base::open_at(parent.get(), "LOCK", O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);

@@ -85,7 +85,9 @@ void Host::resume(const persist::Tail& tail, std::uint64_t durable) {
     spec.epoch = setup_.epoch;
     spec.host_epoch = epoch_;
     spec.key = key_;
-    writer_.resume(std::move(file), spec, {tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1});
+    if (writer_.resume(std::move(file), spec,
+                       {tail.head.info.file_bytes, tail.position, tail.end_hash, tail.hash, durable + 1}))
+        return;
     if (tail.head.header.first_seq <= durable) chain_ = {spec.number, durable, tail.hash, 0};
     state_.host->journal_file = file_number_ = spec.number;
     ++counts_.resumed;

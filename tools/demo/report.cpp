@@ -228,7 +228,7 @@ void print_next(const std::string& state_dir, bool kept) {
     }
     std::printf("The registry was kept (it holds shared memory until it is destroyed):\n");
     for (const char* verb :
-         {"status demo", "sessions demo", "orders demo --live", "exposure demo", "verify demo", "destroy demo"})
+         {"status demo", "sessions demo", "orders demo --live", "exposure demo", "verify demo", "destroy demo --yes"})
         std::printf("  %s/riskctl %s --state-dir %s\n", folder.c_str(), verb, state_dir.c_str());
     std::printf("  rm -r %s\n", state_dir.c_str());
 }
