@@ -17,9 +17,11 @@
 
 #include "base/crash_point.hpp"
 #include "riskreg/error.hpp"
+#include "segment/lifecycle_posix.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
 #include "support/operations.hpp"
+#include "support/temp_registry.hpp"
 
 namespace {
 
@@ -218,6 +220,50 @@ TEST_CASE("what a dead creator has left, destroy clears away", "[crash][attach]"
         CHECK_NOTHROW(plot.destroy());
         CHECK(plot.segments() == 0);
     }
+}
+
+// ---- destroyers -------------------------------------------------------------------------------
+
+TEST_CASE("a destroy that is killed at any crash point has not begun, or is final: nobody gets the registry back",
+          "[crash][attach][inv-9]") {
+    std::uint64_t final_ones = 0, untouched = 0;
+    for (std::uint64_t point = 1;; ++point) {
+        INFO("crash point " << point);
+        SharedConfig config = tiny_config();
+        config.persistence_mode = PersistenceMode::async;
+        const TempRegistry place(config);
+        std::optional<Registry> attached = place.attach("s1");
+        OrderRequest order;
+        order.id = "O-1";
+        order.account = attached->account("A1");
+        order.instrument = attached->instrument("ES");
+        order.side = Side::buy;
+        order.price = Price{100'000'000'000};
+        order.quantity = Quantity{100'000'000};
+        REQUIRE(attached->check_and_register(order).accepted());
+        Child destroyer([&] {
+            base::arm_crash_point(point);
+            Registry::destroy(place.name(), place.state_dir(), false, true);
+        });
+        const bool killed = destroyer.wait().was_killed();
+        const segment::LifecycleLock lock(place.state_dir(), place.name(), false);
+        const bool begun = lock.record().stage != segment::Stage::live;
+        if (begun) {
+            // Who is attached may go; who comes finds nothing.
+            attached.reset();
+            CHECK_THROWS_AS(place.attach("s1"), Error);
+            CHECK_THROWS_AS(place.look(), Error);
+            Registry::create(place.name(), tiny_config(), place.state_dir());
+            CHECK(place.look().status().orders_total == 0);
+            ++final_ones;
+        } else {
+            CHECK(place.look().status().orders_total == 1);
+            ++untouched;
+        }
+        if (!killed) break;
+    }
+    CHECK(final_ones > 4);
+    std::cout << "destroyers killed: " << final_ones << " final, " << untouched << " not begun\n";
 }
 
 // ---- adopters ---------------------------------------------------------------------------------
