@@ -12,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <utility>
 
 #include "riskreg/error.hpp"
@@ -286,20 +287,30 @@ TEST_CASE("a state directory that cannot be made, synced or opened is named with
     require_refusal(caught_in_child(refuse(SYS_mkdir, EROFS), create), Errc::system,
                     {"cannot create", (state + "/desk").c_str(), "Read-only file system"});
     std::filesystem::create_directory_symlink(directory.path(), state + "/desk");
-    require_refusal(caught(create), Errc::system, {"cannot open", (state + "/desk").c_str()});
+    require_refusal(caught(create), Errc::foreign, {"is a symbolic link", (state + "/desk").c_str()});
     std::filesystem::remove(state + "/desk");
     std::filesystem::create_directories(state + "/desk/LOCK");
     require_refusal(caught(create), Errc::system, {"cannot open", "/desk/LOCK", "Is a directory"});
     std::filesystem::remove(state + "/desk/LOCK");
-    require_refusal(caught([&] { const LifecycleLock lock(state, "desk", false); }), Errc::missing, {"cannot open", "LOCK"});
+    require_refusal(caught([&] { const LifecycleLock lock(state, "desk", false); }), Errc::missing,
+                    {"LOCK is not there", "riskctl create desk --config"});
     CHECK_FALSE(caught(create).threw);
     if (needs_root()) return;
     std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
     std::filesystem::permissions(state, std::filesystem::perms::all);
+    require_refusal(caught_in_child(become_nobody, create), Errc::foreign,
+                    {(state + "/desk").c_str(), "belongs to uid 0", "this process is uid 65534"});
+    std::filesystem::permissions(state + "/desk", std::filesystem::perms::owner_all);
     require_refusal(caught_in_child(become_nobody, create), Errc::permission,
                     {"cannot open", (state + "/desk").c_str(), "belongs to uid 0", "this process is uid 65534"});
     std::filesystem::permissions(state + "/desk", std::filesystem::perms::all);
-    require_refusal(caught_in_child(become_nobody, create), Errc::permission, {"desk/LOCK", "belongs to uid 0"});
+    require_refusal(caught_in_child(become_nobody, create), Errc::foreign, {"belongs to uid 0", "65534", "--as-owner"});
+    require_refusal(caught(create), Errc::foreign, {(state + "/desk").c_str(), "may be written by others", "chmod go-w"});
+    std::filesystem::permissions(state + "/desk", std::filesystem::perms::owner_all);
+    require_refusal(caught(create), Errc::foreign, {state.c_str(), "may be written by others"});
+    std::filesystem::permissions(state, std::filesystem::perms::owner_all);
+    std::filesystem::permissions(state + "/desk/LOCK", std::filesystem::perms::all);
+    require_refusal(caught(create), Errc::foreign, {"/desk/LOCK", "may be written by others"});
 }
 
 TEST_CASE("a LOCK without its token, or that cannot be read, is never taken for one with another", "[segment][attach]") {
@@ -327,6 +338,11 @@ TEST_CASE("a LOCK without its token, or that cannot be read, is never taken for 
                         Errc::system, {"cannot read", "/desk/LOCK"});
     REQUIRE(::truncate(path.c_str(), 8) == 0);
     CHECK(open().identity().token == none);
+    require_refusal(caught(ensure), Errc::foreign, {"too short", "/desk/LOCK"});
+    // Somebody else's file of that name.
+    REQUIRE(::truncate(path.c_str(), 0) == 0);
+    std::ofstream(path) << "pid 17, and more of that kind";
+    require_refusal(caught([&] { static_cast<void>(open()); }), Errc::foreign, {"is not a LOCK file of a registry"});
 }
 
 TEST_CASE("whoever waits for the registry's lock gets what there is, or nothing at the deadline", "[segment][attach][inv-10]") {
@@ -348,12 +364,15 @@ TEST_CASE("whoever waits for the registry's lock gets what there is, or nothing 
 TEST_CASE("the files of a registry go, and the LOCK that others may have open stays", "[segment]") {
     const TempDir directory;
     const LifecycleLock lock(directory.path(), "desk", true);
-    for (const char* name : {"journal-1.log", "riskreg.log"}) std::ofstream(lock.directory() + "/" + name) << "x";
-    std::filesystem::create_directories(lock.directory() + "/a/b");
-    segment::remove_registry_files(lock.directory());
-    for (const auto& entry : std::filesystem::directory_iterator(lock.directory())) CHECK(entry.path().filename() == "LOCK");
-    CHECK(std::filesystem::exists(lock.directory() + "/LOCK"));
-    segment::remove_registry_files(directory.path() + "/none");   // nothing to do
+    for (const char* name : {"journal-1.log", "riskreg.log", "riskreg.1.log", "checkpoint-2.json", ".tmp-x", ".lost-y", "mine"})
+        std::ofstream(lock.directory() + "/" + name) << "x";
+    std::filesystem::create_directories(lock.directory() + "/journal-a.log/b");
+    // What is not a registry's is left and named: a directory never is.
+    CHECK(segment::remove_registry_files(lock.directory()) == std::vector<std::string>{"journal-a.log/", "mine"});
+    std::set<std::string> left;
+    for (const auto& entry : std::filesystem::directory_iterator(lock.directory())) left.insert(entry.path().filename());
+    CHECK(left == std::set<std::string>{"LOCK", "journal-a.log", "mine"});
+    CHECK(segment::remove_registry_files(directory.path() + "/none").empty());   // nothing to do
 }
 
 // ---- process and host ------------------------------------------------------------------------------------------------

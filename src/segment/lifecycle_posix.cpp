@@ -135,8 +135,9 @@ bool holds_files(const std::string& directory) {
 /// Empty: its creator died. A token alone: a build of before.
 void require_own_lock(int descriptor, const struct stat& info, const std::string& path) {
     LockContent content{};
-    if (info.st_size == 0 || info.st_size == static_cast<off_t>(sizeof content.token)) return;
+    if (info.st_size <= static_cast<off_t>(sizeof content.token)) return;
     const ssize_t got = ::pread(descriptor, &content, sizeof content, 0);
+    if (got < 0) return;  // whoever needs what is in it says so
     if (got >= static_cast<ssize_t>(offsetof(LockContent, stage)) && content.magic == kLockMagic) return;
     throw Error(Errc::foreign, path + " is not a LOCK file of a registry: choose another --state-dir or name");
 }
@@ -276,6 +277,13 @@ std::array<std::uint64_t, 2> draw_token() {
 
 void LifecycleLock::ensure_token() {
     const LockRecord now = record();
+    struct stat info {};
+    const bool short_one = ::fstat(descriptor_.get(), &info) == 0 && info.st_size > 0 &&
+                           info.st_size < static_cast<off_t>(sizeof(LockContent::token));
+    if (short_one)
+        throw Error(Errc::foreign, directory_ +
+                                       "/LOCK is too short for one of a registry, and is left as it is: if it is nobody's, "
+                                       "remove it");
     LockContent content{identity().token, 0, static_cast<std::uint64_t>(now.stage), now.place, now.epoch, 0};
     if (content.token[0] != 0 && now.marked) return;
     if (content.token[0] == 0) content.token = draw_token();
