@@ -106,7 +106,7 @@ void sweep_segments(const LifecycleLock& lock, const std::string& name) {
     }
 }
 
-bool remove_segments(const LifecycleLock& lock, const std::string& name) noexcept {
+bool remove_segments(const LifecycleLock& lock, const std::string& name) {
     bool all = true;
     for (const SegmentName& day : days_of(lock, name)) {
         const std::string segment = text_of(day);

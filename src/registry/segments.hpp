@@ -32,6 +32,6 @@ void begin_day(core::State& next) noexcept;
 /// Under the exclusive lifecycle lock: removes what creators and rollers that died have left, and days that are over for good. What
 /// somebody uses who came by another LOCK file stays.
 void sweep_segments(const segment::LifecycleLock& lock, const std::string& name);
-/// Removes every day of the registry. False: one could not be removed.
-bool remove_segments(const segment::LifecycleLock& lock, const std::string& name) noexcept;
+/// Removes every day of the registry. False: one could not be removed. Throws Error when LOCK cannot be read.
+bool remove_segments(const segment::LifecycleLock& lock, const std::string& name);
 }  // namespace riskreg::registry
