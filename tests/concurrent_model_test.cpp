@@ -25,6 +25,7 @@
 #include "model/recheck.hpp"
 #include "model/world.hpp"
 #include "persist/checkpoint.hpp"
+#include "segment/process_posix.hpp"
 #include "support/child.hpp"
 #include "support/random.hpp"
 #include "support/setting.hpp"
@@ -149,11 +150,8 @@ std::int64_t clock_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
-/// Both times as a call takes them. The registry measures windows on the wall clock still.
-model::Moment moment() {
-    const std::int64_t now_ns = clock_ns();
-    return {now_ns, now_ns};
-}
+/// Both times as a call takes them.
+model::Moment moment() { return {clock_ns(), segment::boottime_ns()}; }
 
 /// One strategy session and one operator in one process. Draws commands from what the shared tables say, asks and writes
 /// down.
@@ -704,7 +702,7 @@ std::string run_round(std::uint64_t seed, std::uint32_t steps, Coverage& coverag
     Recheck recheck(state, reader.config_json(), records);
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) {
         const layout::ReferencePrice there = state.references[i].price.newest();
-        if (there.time_ns != 0) recheck.set_reference(InstrumentId{i}, there.price, {there.time_ns, there.time_ns});
+        if (there.time_ns != 0) recheck.set_reference(InstrumentId{i}, there.price, {there.time_ns, there.steady_ns});
     }
     text += recheck.run();
     if (text.empty()) text = check_replica(state, recheck.replica());

@@ -712,7 +712,8 @@ core::Caller core_caller(const PlainRegistry& registry, const Command& c) {
     core::Caller caller =
         c.session == core::kNoSlot ? PlainRegistry::operator_at(c.now_ns) : registry.caller(c.session, c.now_ns);
     caller.uid = c.uid;
-    return caller;   // the command's steady time goes here as soon as a caller has one
+    caller.steady_ns = c.steady_ns;
+    return caller;
 }
 
 core::AlertRequest alert_request(const PlainRegistry& registry, const Command& c) {
@@ -744,10 +745,10 @@ Verdict run(PlainRegistry& registry, const Command& c) {
         case Op::load_order: return registry.load_order(caller, c.strategy, order_request(c));
         case Op::approve: return registry.approve(caller, c.request);
         case Op::alert: return registry.alert(caller, alert_request(registry, c));
-        case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns); break;
-        case Op::attach: registry.attach(c.session, c.strategy, c.now_ns); break;
-        case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns); break;
-        case Op::set_clock: throw std::runtime_error("the core has no such operation yet");
+        case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns, c.steady_ns); break;
+        case Op::attach: registry.attach(c.session, c.strategy, c.now_ns, c.steady_ns); break;
+        case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns, c.time_steady_ns); break;
+        case Op::set_clock: return registry.set_clock(caller);
     }
     return {};
 }
@@ -804,7 +805,7 @@ Outcome run_seed(std::uint64_t seed) {
     model::Model model(config);
     if (random.percent(15)) registry.make_unreconciled(), model.make_unreconciled();
     for (std::uint16_t s = 0; s < config.strategies.size(); ++s) {
-        registry.attach(s, StrategyId{s}, kStart);
+        registry.attach(s, StrategyId{s}, kStart, kSteadyStart);
         model.attached(StrategyId{s}, {kStart, kSteadyStart});
     }
     Generator generator(random, config, model, huge);

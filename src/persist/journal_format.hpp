@@ -1,5 +1,6 @@
 /// The bytes of a journal file. README.md beside this file is their description.
 ///
+/// Events lie back to back in their block, each in 256 or 512 bytes as the words that it uses ask for.
 /// A file is a chain of blocks of whole pages: one `file` block, then `events` and `seal` blocks, then zeroes up to
 /// the size that it was made with. Nothing is ever appended beyond that size.
 #pragma once
@@ -13,7 +14,7 @@
 namespace riskreg::persist {
 
 inline constexpr std::uint64_t kBlockMagic = 0x314C4E4A52535252ULL;   // "RRSRJNL1"
-inline constexpr std::uint32_t kJournalVersion = 1;
+inline constexpr std::uint32_t kJournalVersion = 2;
 inline constexpr std::size_t kBlockPage = 4096;
 /// Of one block: bounds what a reader has to hold.
 inline constexpr std::size_t kMaxBlockEvents = 4096;
@@ -55,6 +56,9 @@ struct FileInfo {
     std::uint8_t reserved_bytes[56];
 };
 RISKREG_RECORD(FileInfo, 192, 8);
+
+/// Bytes that these events take in one block.
+[[nodiscard]] std::size_t bytes_in_journal(std::span<const layout::Event> events) noexcept;
 
 /// Hash of one whole block: the link of the chain.
 [[nodiscard]] std::uint64_t hash_of_block(std::span<const std::byte> block) noexcept;

@@ -33,6 +33,7 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     header.lock_token[0] = id.token[0];
     header.lock_token[1] = id.token[1];
     header.pid_namespace = segment::pid_namespace();
+    header.time_namespace = segment::time_namespace();
     header.created_ns = segment::realtime_ns();
     header.uid = segment::user_id();
     header.name_begin = base::make_id(std::string_view(name).substr(0, kMaxIdBytes));
@@ -87,6 +88,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
 /// be trusted; then they are poisoned.
 std::string adopt(core::State& state) {
     store_relaxed(state.header->pid_namespace, segment::pid_namespace());
+    store_relaxed(state.header->time_namespace, segment::time_namespace());
     const auto poisoned = [&](std::string why) {
         segment::poison(state);
         return why;

@@ -6,8 +6,8 @@
 
 namespace riskreg::test {
 
-/// Whether the wall clocks of commands for the core step. False while the core measures windows on the wall clock.
-inline constexpr bool kWallSteps = false;
+/// Whether the wall clocks of commands for the core step.
+inline constexpr bool kWallSteps = true;
 
 /// Draws the moments of commands. Looks at the model, to meet what the rule of labels allows exactly.
 ///

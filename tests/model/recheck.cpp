@@ -46,8 +46,8 @@ std::size_t guilty_of(const std::vector<Verdict>& answers) {
     return static_cast<std::size_t>(guilty - answers.begin());
 }
 
-/// Both times of an event. The core does not keep a steady time yet and measures windows on the label.
-model::Moment moment_of(const layout::EventHeader& header) { return {header.time_ns, header.time_ns}; }
+/// Both times of an event.
+model::Moment moment_of(const layout::EventHeader& header) { return {header.time_ns, header.steady_ns}; }
 
 Command at(const Command& c, const model::Moment& moment) {
     Command moved = c;
