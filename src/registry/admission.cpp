@@ -218,9 +218,10 @@ StrayFound find_stray(const LifecycleLock& lock, const std::string& name, std::u
         if (!mapping) continue;
         const Header& header = *state_of(*mapping).header;
         const bool same_directory = header.lock_device == own.device && header.directory_inode == lock.directory_inode();
-        if (!same_directory && (epoch == 0 || header.epoch != epoch)) continue;
-        if (is_in(state_of(*mapping), SegmentState::destroyed)) continue;
         const bool used = mapping->is_used_by_others();
+        // Numbers of files are given again, so a directory alone proves nothing but that somebody must be asked.
+        if (!(same_directory && used) && (epoch == 0 || header.epoch != epoch)) continue;
+        if (is_in(state_of(*mapping), SegmentState::destroyed)) continue;
         if (found.stray == Stray::used || (found.stray == Stray::unused && !used)) continue;
         found = {used ? Stray::used : Stray::unused, {header.lock_token[0], header.lock_token[1]}, text_of(other)};
     }

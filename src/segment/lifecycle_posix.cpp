@@ -292,6 +292,9 @@ void LifecycleLock::replace_token() {
 }
 
 void LifecycleLock::write_record(Stage stage, const MemoryPlace& place, std::uint64_t epoch) {
+    const LockRecord now = record();
+    // An adoption finds it as it was nearly always, and would wait for the disk for nothing.
+    if (now.marked && now.stage == stage && now.place == place && now.epoch == epoch) return;
     write_content(descriptor_.get(), directory_ + "/LOCK",
                   {identity().token, 0, static_cast<std::uint64_t>(stage), place, epoch, 0});
 }
