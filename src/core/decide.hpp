@@ -7,6 +7,8 @@
 /// decide_control.cpp    trading states, limits, sessions, reference owners
 #pragma once
 
+#include <memory>
+
 #include "base/wide.hpp"
 #include "core/index.hpp"
 #include "core/state.hpp"
@@ -39,8 +41,12 @@ struct Decision {
 struct FollowUps {
     static constexpr std::size_t kMost = 8;
     std::size_t size = 0;
-    std::array<layout::Event, kMost> events;
-    [[nodiscard]] layout::Event& add() noexcept { return events[size++] = layout::Event{}; }
+    /// Only the first `size` are made: most decisions have none, and zeroing all of them would cost more than the decision.
+    union {
+        std::array<layout::Event, kMost> events;
+    };
+    FollowUps() noexcept {}
+    [[nodiscard]] layout::Event& add() noexcept { return *std::construct_at(&events[size++]); }
 };
 
 /// A new order with everything that can be computed before the lock.
