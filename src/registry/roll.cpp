@@ -92,13 +92,17 @@ void drop_day_before(Attachment& attachment) noexcept {
     const core::State& state = attachment.state;
     if (state.header->rolled_seq == 0) return;
     try {
-        // The one before it was left when somebody still used it.
+        // The one before it was left when somebody still used it, or when nobody hosted it.
         const std::uint64_t day = state.header->day;
-        for (const std::uint64_t old : {day - 1, day - 2}) {
-            const std::string name = segment_of_day(attachment, old);
-            if (old == 0 || old > day || !segment::segment_exists(name) || !is_hosted(state)) continue;
-            const std::optional<Mapping> ended = look_at(name, segment::Access::read_only);
-            if (ended && is_in(state_of(*ended), SegmentState::rolled) && segment::remove_unused_segment(name))
+        const bool any = segment::segment_exists(segment_of_day(attachment, day - 1)) ||
+                         (day > 2 && segment::segment_exists(segment_of_day(attachment, day - 2)));
+        if (!any || !is_hosted(state)) return;
+        const std::uint64_t token = attachment.lock.identity().token[0];
+        for (const segment::SegmentName& old : segment::segments_of(segment::user_id(), token, attachment.name)) {
+            if (old.day >= day) continue;
+            const std::optional<Mapping> ended = look_at(text_of(old), segment::Access::read_only);
+            // Its roller may have died before he could say so.
+            if (ended && core::ends_the_day(state_of(*ended)) && segment::remove_unused_segment(text_of(old)))
                 CRASH_POINT("day before removed");
         }
     } catch (const Error&) {

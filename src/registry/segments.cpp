@@ -91,7 +91,7 @@ void sweep_segments(const LifecycleLock& lock, const std::string& name) {
         const bool whole = mapping && is_whole(*mapping);
         // Under the exclusive lock no creator lives; one that is not a page long, either.
         const bool useless = !mapping || segment::is_unfinished(*mapping) || (whole && !found && !has_begun(*mapping, day));
-        const bool over = found && hosted && whole && is_in(state_of(*mapping), SegmentState::rolled);
+        const bool over = found && hosted && whole && core::ends_the_day(state_of(*mapping));
         if (!useless && !found) {
             found = true;
             hosted = whole && load_acquire(state_of(*mapping).host->epoch) != 0;

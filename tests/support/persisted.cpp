@@ -82,7 +82,11 @@ Child PersistedRegistry::riskd() const {
     });
 }
 
-void PersistedRegistry::remove_segment() const { segment::remove_segment(segment_); }
+void PersistedRegistry::remove_segment() const {
+    const std::optional<segment::SegmentName> name = segment::parse_segment_name(segment_);
+    for (const segment::SegmentName& day : segment::segments_of(name->uid, name->token, name->registry))
+        segment::remove_segment(segment::text_of(day));
+}
 
 std::vector<std::string> PersistedRegistry::journal_files() const { return names_in(directory(), "journal-"); }
 std::vector<std::string> PersistedRegistry::checkpoint_files() const { return names_in(directory(), "checkpoint-"); }
