@@ -359,7 +359,7 @@ TEST_CASE("a host without its key writes nothing, says so, and goes on when it h
     CHECK(orders_of(cli, name) == 6);
 }
 
-TEST_CASE("a key that is removed while it is used is still held; a changed one is a gap, and everything is signed anew",
+TEST_CASE("a key that is removed while it is used is still held, a changed one is a gap, and everything is signed anew",
           "[persist][cli][signing]") {
     const Cli cli;
     const std::string name = own_name();

@@ -185,7 +185,7 @@ TEST_CASE("no bit of a signed journal flips, checksums and hashes put right behi
     }
 }
 
-TEST_CASE("a price that was changed by someone without the key is refused; without a key nobody can tell",
+TEST_CASE("a price that was changed by someone without the key is refused, without a key nobody can tell",
           "[persist][signing]") {
     for (const std::string key : {"", kOurs}) {
         Store store(story(), key);

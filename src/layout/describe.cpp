@@ -148,8 +148,8 @@ void describe_events(std::string& text) {
              firm_previous, values);
     DESCRIBE(PositionEvent, header, delta, values, price, start_value, uid, reserved_bytes, text, reserved_tail);
     DESCRIBE(MarkedEvent, header, row, total_row, mark, gross, net, reserved_tail);
-    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, verified, reserved_bytes, reason, approves, asked_by,
-             reserved_tail);
+    DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, verified, reserved_bytes, reason, approves,
+             asked_by, reserved_tail);
     DESCRIBE(LimitsEvent, header, row, uid, after, reason, reserved_tail);
     DESCRIBE(RiskLimitsEvent, header, row, uid, after, since_ns, messages_ring, all_ring, messages_stride, all_stride,
              next_budget_ring, kinds, resets, reserved_tail);

@@ -136,52 +136,52 @@ inline constexpr std::size_t kDirectoryBytes = 2048;
 
 /// The one log: written only under the lock, one cache line.
 struct alignas(64) LogWords {
-    std::uint64_t committed;              // storing this is the commit point
+    std::uint64_t committed;  // storing this is the commit point
     std::uint64_t applied;
     std::uint64_t last_time_ns;
     std::uint64_t next_order;
     std::uint64_t next_execution;
     std::uint64_t next_quarantine;
     std::uint64_t next_generation;
-    std::uint64_t quarantined_events;     // absolute, from the event
+    std::uint64_t quarantined_events;  // absolute, from the event
 };
 RISKREG_RECORD(LogWords, 64, 64);
 
 /// Written under the lock only, one cache line.
 struct alignas(64) StatusWords {
-    std::uint64_t state_epoch;            // sequence of the last change of a trading state
-    std::uint64_t repairs;                // owners found dead and repaired
-    std::uint64_t redone;                 // events that a repair applied
-    std::uint64_t owner_session;          // slot + 1 of whoever holds the lock, 0 otherwise
-    std::uint64_t consumer;               // `durable` as writers last saw it: what the ring may overwrite
-    std::uint64_t next_budget_ring;       // rings taken so far; absolute, from the event
-    std::uint64_t recovered_ns;           // time of the last recovery from disk: budgets before it count as used up
-    std::uint64_t book_overflow;          // 1: some live order is in no book, so self-match refuses what it cannot judge
+    std::uint64_t state_epoch;  // sequence of the last change of a trading state
+    std::uint64_t repairs;  // owners found dead and repaired
+    std::uint64_t redone;  // events that a repair applied
+    std::uint64_t owner_session;  // slot + 1 of whoever holds the lock, 0 otherwise
+    std::uint64_t consumer;  // `durable` as writers last saw it: what the ring may overwrite
+    std::uint64_t next_budget_ring;  // rings taken so far; absolute, from the event
+    std::uint64_t recovered_ns;  // time of the last recovery from disk: budgets before it count as used up
+    std::uint64_t book_overflow;  // 1: some live order is in no book, so self-match refuses what it cannot judge
 };
 RISKREG_RECORD(StatusWords, 64, 64);
 
 /// How far each view of the log is; one writer, the host of the snapshotter (exception to INV-1).
 struct alignas(64) Watermarks {
-    std::uint64_t journaled;              // written to a journal file
-    std::uint64_t durable;                // and synced
-    std::uint64_t checkpointed;           // sequence of the newest checkpoint that was verified and synced
-    std::uint64_t heartbeat_ns;           // monotonic clock of the journaller's last round
-    std::uint64_t checkpoint_ns;          // when the newest checkpoint was written, since the Unix epoch
-    std::uint64_t verified;               // records that the online verifier compared and found equal
+    std::uint64_t journaled;  // written to a journal file
+    std::uint64_t durable;  // and synced
+    std::uint64_t checkpointed;  // sequence of the newest checkpoint that was verified and synced
+    std::uint64_t heartbeat_ns;  // monotonic clock of the journaller's last round
+    std::uint64_t checkpoint_ns;  // when the newest checkpoint was written, since the Unix epoch
+    std::uint64_t verified;  // records that the online verifier compared and found equal
     std::uint64_t verifier_cycles;
-    std::uint64_t differences;            // records that it found different: each is an alarm
+    std::uint64_t differences;  // records that it found different: each is an alarm
 };
 RISKREG_RECORD(Watermarks, 64, 64);
 
 /// Futex words between waiters and the journaller. Advice only: every wait is in slices and looks again.
 struct alignas(64) Wakes {
-    std::uint32_t durable_tick;           // moves with `durable`
-    std::uint32_t waiters;                // processes that wait for it; a killed one leaves its count behind
-    std::uint32_t work_tick;              // moves when somebody wants the journaller to look now
-    std::uint32_t asleep;                 // 1 while the journaller sleeps on work_tick
-    std::uint64_t checkpoint_wanted;      // requests for a checkpoint now, counted
-    std::uint64_t checkpoint_done;        // requests that were answered; checkpoint_failed says how
-    std::uint64_t checkpoint_failed;      // the last one that failed
+    std::uint32_t durable_tick;  // moves with `durable`
+    std::uint32_t waiters;  // processes that wait for it; a killed one leaves its count behind
+    std::uint32_t work_tick;  // moves when somebody wants the journaller to look now
+    std::uint32_t asleep;  // 1 while the journaller sleeps on work_tick
+    std::uint64_t checkpoint_wanted;  // requests for a checkpoint now, counted
+    std::uint64_t checkpoint_done;  // requests that were answered; checkpoint_failed says how
+    std::uint64_t checkpoint_failed;  // the last one that failed
     std::uint64_t reserved_words[3];
 };
 RISKREG_RECORD(Wakes, 64, 64);
@@ -203,22 +203,22 @@ enum class Fault : std::uint64_t {
 
 /// The host of the snapshotter and its health; one writer, the host.
 struct alignas(64) HostWords {
-    std::uint64_t state;                  // HostState
-    std::uint64_t epoch;                  // grows by one with every host
+    std::uint64_t state;  // HostState
+    std::uint64_t epoch;  // grows by one with every host
     std::uint64_t pid;
     std::uint64_t pid_start;
-    std::uint64_t clean;                  // 1: the last host left with everything synced; its file may be continued
-    std::uint64_t fault;                  // Fault; none: healthy
+    std::uint64_t clean;  // 1: the last host left with everything synced; its file may be continued
+    std::uint64_t fault;  // Fault; none: healthy
     std::uint64_t fault_errno;
-    std::uint64_t fault_since_ns;         // since the Unix epoch
-    std::uint64_t retries;                // of the present fault
-    std::uint64_t gaps;                   // times that the ring overran the journal
-    std::uint64_t gap_end;                // newest sequence that is in no journal; `durable` waits for two checkpoints above
-    std::uint64_t alarms;                 // lines in the alarm log
-    std::uint64_t checkpoints;            // written
-    std::uint64_t journal_file;           // number of the file that is written
-    std::uint64_t journal_bytes;          // written to journal files by this host
-    std::uint64_t checkpoint_fault_errno; // of the last checkpoint, 0: it was written
+    std::uint64_t fault_since_ns;  // since the Unix epoch
+    std::uint64_t retries;  // of the present fault
+    std::uint64_t gaps;  // times that the ring overran the journal
+    std::uint64_t gap_end;  // newest sequence that is in no journal; `durable` waits for two checkpoints above
+    std::uint64_t alarms;  // lines in the alarm log
+    std::uint64_t checkpoints;  // written
+    std::uint64_t journal_file;  // number of the file that is written
+    std::uint64_t journal_bytes;  // written to journal files by this host
+    std::uint64_t checkpoint_fault_errno;  // of the last checkpoint, 0: it was written
 };
 RISKREG_RECORD(HostWords, 128, 64);
 

@@ -546,9 +546,11 @@ Tail find_tail(const Directory& directory, std::uint64_t upto, const Key& key) {
     tail.hash = tail.end_hash = tail.head.hash;
     tail.position = tail.head.header.length;
     tail.last_seq = tail.seen_seq = tail.head.header.first_seq - 1;
+    tail.host_epoch = tail.head.header.host_epoch;
     JournalReader reader(file, tail.head, key);
     for (Block block; reader.next(block);) {
         tail.seen_seq = block.header.last_seq;
+        tail.host_epoch = std::max(tail.host_epoch, block.header.host_epoch);
         tail.end_hash = block.hash;
         tail.position = reader.position();
         if (block.events.empty() || block.header.last_seq > upto) continue;

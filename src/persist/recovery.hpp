@@ -109,6 +109,7 @@ struct Tail {
     std::uint64_t seen_seq = 0;  ///< of the last valid block, wanted or not
     std::uint64_t end_hash = 0;  ///< of the last valid block, seals included
     std::uint64_t position = 0;  ///< behind it
+    std::uint64_t host_epoch = 0;  ///< of the youngest host that wrote into it
     std::uint64_t newest_number = 0;  ///< of any file with a whole head
     std::string needs_key;  ///< a file that is signed, when no key was given: nothing may then be written beside it
     std::string problem;

@@ -150,6 +150,7 @@ void peek_newest(const persist::Directory& directory, const std::vector<std::str
     if (newest.empty() || directory.open_file(newest, file) || !persist::peek_head(file, tail.head).empty()) return;
     tail.found = true;
     tail.seen_seq = 0;
+    tail.host_epoch = tail.head.header.host_epoch;
 }
 
 Disk look_at_disk(const LifecycleLock& lock) {
@@ -190,14 +191,16 @@ Where where_is(const LifecycleLock& lock, const Disk& disk) {
     return disk.tail.found ? where_is(place_of(disk.tail.head.info), lock.directory()) : Where::unknown;
 }
 
-/// The journal goes further than the memory, or was written by a host that this memory has never had.
+/// The journal was written by a host that this memory has never had, or the same host wrote more than the memory holds. What an older
+/// host has left behind the end of what counts is no later than the memory.
 bool is_ahead(const Disk& disk, const core::State& state) noexcept {
     const persist::Tail& tail = disk.tail;
     if (!tail.found || tail.head.header.epoch != state.header->epoch) return false;
-    // The first host of a day takes over the count of hosts.
     const std::uint64_t hosts = load_acquire(state.host->epoch);
-    const bool counted = hosts != 0 || state.header->rolled_seq == 0;
-    return tail.seen_seq > load_acquire(state.log->committed) || (counted && tail.head.header.host_epoch > hosts);
+    const bool more = tail.seen_seq > load_acquire(state.log->committed);
+    // The first host of a day takes over the count of hosts.
+    if (hosts == 0 && state.header->rolled_seq != 0) return more;
+    return tail.host_epoch > hosts || (tail.host_epoch == hosts && more);
 }
 
 struct StrayFound {

@@ -34,13 +34,14 @@ std::string describe(const persist::RecoveryReport& report) {
     return text + " and " + std::to_string(report.events) + " events";
 }
 
-void start_words(core::State& state, const persist::RecoveryReport& report, std::uint64_t epoch) {
+void start_words(core::State& state, const persist::RecoveryReport& report, std::uint64_t epoch, std::uint64_t youngest_host) {
     state.header->epoch = epoch;
     state.header->recovered_seq = report.end_seq;
     state.marks->journaled = state.marks->durable = state.status->consumer = report.end_seq;
     state.marks->checkpointed = report.checkpoint.empty() ? 0 : report.head.seq;
     state.marks->checkpoint_ns = report.checkpoint.empty() ? 0 : static_cast<std::uint64_t>(report.head.time_ns);
-    state.host->epoch = report.head.host_epoch;
+    // Later than every host that wrote into the directory, also what was not used of it.
+    state.host->epoch = std::max(report.head.host_epoch, youngest_host) + 1;
 }
 
 }  // namespace
@@ -204,7 +205,7 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         if (mapping) segment::remove_segment(mapping->name());
         throw;
     }
-    start_words(state, report, sources.epoch);
+    start_words(state, report, sources.epoch, persist::find_tail(directory, ~0ULL, sources.key).host_epoch);
     write_identity(*state.header, lock, name);
     make_mutexes(state);
     core::Decision decision;
