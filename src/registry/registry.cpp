@@ -382,6 +382,7 @@ Registry::Impl* Registry::Days::follow(const Impl& ended) noexcept {
         add(next_day(before));
         // Its bytes stay for the calls and readers that are in it; its name may go.
         before.attachment.mapping.stop_using();
+        registry::drop_day_before(now().attachment);
         return &now();
     } catch (...) {
         // No memory, no room for its mapping, a deadline: the caller is told so, and the next call tries again.

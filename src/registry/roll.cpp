@@ -96,7 +96,8 @@ void drop_day_before(Attachment& attachment) noexcept {
         const std::uint64_t day = state.header->day;
         const bool any = segment::segment_exists(segment_of_day(attachment, day - 1)) ||
                          (day > 2 && segment::segment_exists(segment_of_day(attachment, day - 2)));
-        if (!any || !is_hosted(state)) return;
+        // Without a journal there are no watermarks to take over.
+        if (!any || (state.has_journal() && !is_hosted(state))) return;
         const std::uint64_t token = attachment.lock.identity().token[0];
         for (const segment::SegmentName& old : segment::segments_of(segment::user_id(), token, attachment.name)) {
             if (old.day >= day) continue;

@@ -39,7 +39,9 @@ std::string day_before(SegmentName name) {
 bool has_begun(const Mapping& mapping, const SegmentName& name) {
     if (!is_in(state_of(mapping), SegmentState::creating)) return true;
     const std::optional<Mapping> before = look_at(day_before(name), Access::read_only);
-    return before && follows(state_of(mapping), state_of(*before));
+    // Somebody may have said so, and removed the day before, while we looked.
+    if (!before) return !is_in(state_of(mapping), SegmentState::creating);
+    return follows(state_of(mapping), state_of(*before));
 }
 
 }  // namespace
@@ -83,6 +85,17 @@ std::optional<Mapping> open_newest(const LifecycleLock& lock, const std::string&
     return std::nullopt;
 }
 
+namespace {
+
+void say_begun(const std::string& segment) {
+    if (std::optional<Mapping> mapping = look_at(segment, Access::read_write)) {
+        core::State state = state_of(*mapping);
+        begin_day(state);
+    }
+}
+
+}  // namespace
+
 void sweep_segments(const LifecycleLock& lock, const std::string& name) {
     bool found = false;   // the registry's own
     bool hosted = false;  // and it has the watermarks of the day before
@@ -94,7 +107,10 @@ void sweep_segments(const LifecycleLock& lock, const std::string& name) {
         const bool over = found && hosted && whole && core::ends_the_day(state_of(*mapping));
         if (!useless && !found) {
             found = true;
-            hosted = whole && load_acquire(state_of(*mapping).host->epoch) != 0;
+            // Said before the day goes by which it can be seen.
+            if (whole) say_begun(text_of(day));
+            // Without a journal there are no watermarks to take over.
+            hosted = whole && (!state_of(*mapping).has_journal() || load_acquire(state_of(*mapping).host->epoch) != 0);
             continue;
         }
         mapping.reset();
