@@ -375,7 +375,9 @@ private:
         const std::string text = slurp(said_);
         return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     }
-    [[nodiscard]] bool is_free() const { return std::system(("pgrep -f '" + place_.state() + "' >/dev/null").c_str()) != 0; }
+    [[nodiscard]] bool is_free() const {
+        return std::system(("pgrep -f '[/]" + place_.state().substr(1) + "' >/dev/null").c_str()) != 0;
+    }
     const Place& place_;
     std::string fifo_, said_;
     bool ended_ = false;
