@@ -78,7 +78,7 @@ void wait_until(const std::function<bool()>& condition);
 class TracedChild {
 public:
     explicit TracedChild(const std::function<void()>& body);
-    /// One instruction further; false at the second `hand_over` or at the end.
+    /// One instruction of ours further; false at the second `hand_over` or at the end.
     [[nodiscard]] bool step();
     /// To the next entry or exit of a system call; false at the second `hand_over` or at the end.
     [[nodiscard]] bool step_to_system_call();
