@@ -25,6 +25,7 @@
 #include "model/recheck.hpp"
 #include "model/world.hpp"
 #include "persist/checkpoint.hpp"
+#include "segment/process_posix.hpp"
 #include "support/child.hpp"
 #include "support/random.hpp"
 #include "support/setting.hpp"
@@ -149,6 +150,9 @@ std::int64_t clock_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
+/// Both times as a call takes them.
+model::Moment moment() { return {clock_ns(), segment::boottime_ns()}; }
+
 /// One strategy session and one operator in one process. Draws commands from what the shared tables say, asks and writes
 /// down.
 class Participant {
@@ -185,10 +189,12 @@ private:
         c.uid = ::getuid();
         Recorded record;
         record.before = committed();
-        record.before_ns = clock_ns();
+        const model::Moment before = moment();
         record.answers =
             c.op == Op::batch ? ask_batch(c) : std::vector<Verdict>{test::ask(c.session == kNoSession ? desk_ : session_, c)};
-        record.after_ns = clock_ns();
+        const model::Moment after = moment();
+        record.before_ns = before.now_ns, record.before_steady_ns = before.steady_ns;
+        record.after_ns = after.now_ns, record.after_steady_ns = after.steady_ns;
         record.after = committed();
         record.command = std::move(c);
         records_.push_back(std::move(record));
@@ -696,7 +702,7 @@ std::string run_round(std::uint64_t seed, std::uint32_t steps, Coverage& coverag
     Recheck recheck(state, reader.config_json(), records);
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) {
         const layout::ReferencePrice there = state.references[i].price.newest();
-        if (there.time_ns != 0) recheck.set_reference(InstrumentId{i}, there.price, there.time_ns);
+        if (there.time_ns != 0) recheck.set_reference(InstrumentId{i}, there.price, {there.time_ns, there.steady_ns});
     }
     text += recheck.run();
     if (text.empty()) text = check_replica(state, recheck.replica());
@@ -748,7 +754,8 @@ TEST_CASE("control: an order of the log that the clock contradicts, and an answe
         Recorded& early = *std::min_element(records.begin(), records.end(), [&](const Recorded& a, const Recorded& b) {
             return (accepted(a) ? a.before : ~0ULL) < (accepted(b) ? b.before : ~0ULL);
         });
-        for (const Recorded& record : records) early.before_ns = std::max(early.before_ns, record.after_ns + 1);
+        for (const Recorded& record : records)
+            early.before_steady_ns = std::max(early.before_steady_ns, record.after_steady_ns + 1);
     });
     CHECK_THAT(late, Catch::Contains("ended before a call began"));
     const std::string changed = run_round(1, 200, coverage, [&](std::vector<Recorded>& records) {

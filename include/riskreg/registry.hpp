@@ -159,6 +159,8 @@ struct StatusView {
     std::uint64_t verified = 0, verifier_cycles = 0, differences = 0;
     std::uint64_t journal_bytes = 0;
     std::int64_t recovered_ns = 0;  ///< when it was rebuilt from disk, 0: never on this trading day
+    std::int64_t last_time_ns = 0;  ///< of the newest event: since the Unix epoch, and since boot
+    std::int64_t last_steady_ns = 0;
     std::uint64_t recovered_seq = 0;  ///< where a recovery from disk ended, 0: never
     std::uint32_t lock_holder_pid = 0;  ///< 0: free; otherwise the thread id that holds the lock now
 };
@@ -488,6 +490,10 @@ public:
     [[nodiscard]] Verdict load_order(StrategyId strategy, const OrderRequest& order) noexcept;
     /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below
     /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
+    /// An operator's word that the wall clock is right now: the times of events go on from it, forwards or backwards. Windows,
+    /// ages and reference prices are measured by another clock and stay as they are.
+    [[nodiscard]] Verdict set_clock(std::string_view reason) noexcept;
+
     [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,
                                      LimitMask fields = kAllLimits) noexcept;
     /// Ends the trading day, for every process at once and while they trade; an operator's call. What is live goes on with its

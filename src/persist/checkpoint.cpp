@@ -119,7 +119,8 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     std::string last;
     append_time(last, static_cast<std::int64_t>(state.log->last_time_ns));
     json.end_object().key("log").begin_object().member("last_time", last);
-    json.member("next_generation", state.log->next_generation).member("quarantined_events", state.log->quarantined_events);
+    json.member("last_steady_ns", state.log->last_steady_ns);
+    json.member("next_generation", state.log->next_generation).member("quarantined_events", state.status->quarantined_events);
     json.member("next_budget_ring", state.status->next_budget_ring);
     json.end_object();
     out += json.text();
@@ -381,6 +382,13 @@ bool parse_mark(const JsonValue& root, CheckpointHead& head) {
     return true;
 }
 
+std::string older_hint(std::uint64_t version) {
+    return version < kCheckpointVersion
+               ? ": `riskctl migrate FILE` writes it anew (if journal files follow it: checkpoint with the "
+                 "build that wrote them first)"
+               : "";
+}
+
 void parse_head(const std::string& line, CheckpointHead& head) {
     const JsonResult parsed = parse_json(line, kMaxLine);
     if (!parsed.error.empty()) throw RecordError("its first line is not JSON: " + parsed.error);
@@ -389,7 +397,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
         throw RecordError("not a checkpoint of riskreg");
     if (whole(root, "version") != kCheckpointVersion)
         throw RecordError("version " + std::to_string(whole(root, "version")) + ", this build reads " +
-                          std::to_string(kCheckpointVersion));
+                          std::to_string(kCheckpointVersion) + older_hint(whole(root, "version")));
     head.registry = member(root, "registry", JsonValue::Kind::string).text;
     head.epoch = hex_of(root, "epoch");
     head.seq = whole(root, "sequence");
@@ -407,6 +415,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.sessions = whole(counts, "sessions");
     const JsonValue& log = member(root, "log", JsonValue::Kind::object);
     head.last_time_ns = time_of(log, "last_time");
+    head.last_steady_ns = static_cast<std::int64_t>(whole(log, "last_steady_ns"));
     head.next_generation = whole(log, "next_generation");
     head.quarantined_events = whole(log, "quarantined_events");
     head.next_budget_ring = whole(log, "next_budget_ring");
@@ -415,7 +424,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.rolled_seq = whole(root, "rolled_seq");
     if (head.day == 0 || head.rolled_seq > head.seq) throw RecordError("day, rolled_seq: not of a day that began before");
     const std::size_t members = kHeadMembers + (parse_mark(root, head) ? 1 : 0);
-    const bool only_known = root.members.size() == members && counts.members.size() == 5 && log.members.size() == 4;
+    const bool only_known = root.members.size() == members && counts.members.size() == 5 && log.members.size() == 5;
     if (!only_known) throw RecordError("its first line has members that this version does not know");
 }
 
@@ -632,7 +641,6 @@ private:
         require(order.quantity >= 0 && order.cum_quantity >= 0 && identity.quantity >= 0, "quantity: below 0");
         require(venue.seq <= head_.seq, "venue_seq: beyond the checkpoint's own");
         require_seq(identity.created_seq);
-        identity.hash = core::order_hash(identity.account, identity.id);
         to.identity = identity;
         put(to.state, order);
         to.venue = venue;
@@ -718,11 +726,12 @@ private:
         LogWords& log = *state_.log;
         log.committed = log.applied = head_.seq;
         log.last_time_ns = static_cast<std::uint64_t>(head_.last_time_ns);
+        log.last_steady_ns = static_cast<std::uint64_t>(head_.last_steady_ns);
         log.next_order = head_.orders;
         log.next_execution = head_.executions;
         log.next_quarantine = head_.quarantined;
         log.next_generation = head_.next_generation;
-        log.quarantined_events = head_.quarantined_events;
+        state_.status->quarantined_events = head_.quarantined_events;
         state_.status->state_epoch = head_.seq;
         state_.status->next_budget_ring = head_.next_budget_ring;
         state_.header->day = head_.day;
@@ -732,7 +741,8 @@ private:
     void index() {
         const Geometry& g = state_.geometry;
         for (std::uint32_t i = 0; i < head_.orders; ++i)
-            core::insert_word(state_.order_index, g.order_index, state_.orders[i].identity.hash, i);
+            core::insert_word(state_.order_index, g.order_index,
+                              core::order_hash(state_.orders[i].identity.account, state_.orders[i].identity.id), i);
         for (std::uint32_t i = 0; i < head_.executions; ++i) {
             const ExecutionIdentity& e = state_.executions[i].identity;
             core::insert_word(state_.execution_index, g.execution_index, core::execution_hash(e.order_slot, e.id), i);

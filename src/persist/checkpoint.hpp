@@ -13,7 +13,7 @@
 
 namespace riskreg::persist {
 
-inline constexpr std::uint32_t kCheckpointVersion = 2;
+inline constexpr std::uint32_t kCheckpointVersion = 3;
 
 /// Where the tables came from that were written.
 enum class CheckpointSource : std::uint8_t {
@@ -31,6 +31,7 @@ struct CheckpointHead {
     std::uint64_t host_epoch = 0;
     std::uint64_t orders = 0, executions = 0, quarantined = 0, rows = 0, sessions = 0;
     std::int64_t last_time_ns = 0;
+    std::int64_t last_steady_ns = 0;
     std::uint64_t next_generation = 0;
     std::uint64_t quarantined_events = 0;
     std::uint64_t next_budget_ring = 0;

@@ -13,9 +13,6 @@ namespace riskreg::persist {
 namespace {
 
 constexpr std::size_t pages(std::size_t bytes) noexcept { return (bytes + kBlockPage - 1) / kBlockPage * kBlockPage; }
-constexpr std::size_t events_block_bytes(std::size_t events) noexcept {
-    return pages(sizeof(BlockHeader) + events * sizeof(layout::Event));
-}
 constexpr std::size_t file_block_bytes(std::size_t config_bytes) noexcept {
     return pages(sizeof(BlockHeader) + sizeof(FileInfo) + config_bytes);
 }
@@ -151,18 +148,22 @@ void JournalWriter::close() noexcept {
     file_ = File();
 }
 
-bool JournalWriter::has_room_for(std::size_t events) const noexcept {
+bool JournalWriter::has_room_for(std::span<const layout::Event> events) const noexcept {
     // One page stays for the seal behind it.
-    return position_ + events_block_bytes(events) + kBlockPage <= bytes_;
+    return position_ + pages(sizeof(BlockHeader) + bytes_in_journal(events)) + kBlockPage <= bytes_;
 }
 
 IoError JournalWriter::append(std::span<const layout::Event> events, std::uint64_t durable_upto, std::int64_t time_ns) {
-    start_block(BlockKind::events, events.size_bytes());
+    start_block(BlockKind::events, bytes_in_journal(events));
     BlockHeader& h = header_in(block_);
     h.last_seq = next_seq_ + events.size() - 1;
     h.durable_upto = durable_upto;
     h.time_ns = time_ns;
-    std::memcpy(block_.data() + sizeof(BlockHeader), events.data(), events.size_bytes());
+    std::byte* to = block_.data() + sizeof(BlockHeader);
+    for (const layout::Event& event : events) {
+        std::memcpy(to, event.words, 8ULL * event.header.words);
+        to += layout::class_bytes(event.header.words);
+    }
     if (const IoError error = finish_block()) return error;
     if (const IoError error = file_.write_at(block_.data(), block_.size(), position_)) return error;
     CRASH_POINT("block written");

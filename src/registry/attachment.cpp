@@ -37,6 +37,7 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     header.lock_token[0] = id.token[0];
     header.lock_token[1] = id.token[1];
     header.pid_namespace = segment::pid_namespace();
+    header.time_namespace = segment::time_namespace();
     header.created_ns = segment::realtime_ns();
     header.uid = segment::user_id();
     header.name_begin = base::make_id(std::string_view(name).substr(0, kMaxIdBytes));
@@ -81,6 +82,7 @@ std::string adopt(core::State& state, LifecycleLock& lock) {
     state.header->directory_inode = lock.directory_inode();
     segment::write_directory(state.base, lock.directory());
     lock.write_record(segment::Stage::live, segment::memory_place(), state.header->epoch);
+    store_relaxed(state.header->time_namespace, segment::time_namespace());
     const auto poisoned = [&](std::string why) {
         segment::poison(state);
         return why;

@@ -42,10 +42,10 @@ Replicator::Replicator(Host& host)
 std::int64_t Replicator::interval_ns() const noexcept { return live_.header->checkpoint_interval_s * 1000 * kMs; }
 
 /// Counts from the last checkpoint, whoever wrote it: hosts that each die before their first one would leave a journal file
-/// each, and nobody would ever remove them. The wall clock may jump; that is never worth more than one interval.
+/// each, and nobody would ever remove them. Of another boot, or none yet: an interval from now.
 std::int64_t Replicator::until_due_ns() const noexcept {
-    const auto written = static_cast<std::int64_t>(load_relaxed(live_.marks->checkpoint_ns));
-    const std::int64_t age = segment::realtime_ns() - (written != 0 ? written : live_.header->created_ns);
+    const auto written = static_cast<std::int64_t>(load_relaxed(live_.marks->checkpoint_steady_ns));
+    const std::int64_t age = written != 0 ? segment::boottime_ns() - written : 0;
     return interval_ns() - std::clamp<std::int64_t>(age, 0, interval_ns());
 }
 
@@ -212,6 +212,7 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
     last_checkpoint_ = state.log->applied;
     retention_.written(last_checkpoint_);
     store_relaxed(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(options.time_ns));
+    store_relaxed(live_.marks->checkpoint_steady_ns, static_cast<std::uint64_t>(segment::boottime_ns()));
     store_release(live_.marks->checkpointed, last_checkpoint_);
     store_relaxed(live_.host->checkpoints, load_relaxed(live_.host->checkpoints) + 1);
     CRASH_POINT("checkpoint done");

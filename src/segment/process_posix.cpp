@@ -43,6 +43,7 @@ void on_crash(int signal_number) {
 
 std::int64_t realtime_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+std::int64_t boottime_ns() noexcept { return clock_ns(CLOCK_BOOTTIME); }
 void sleep_ns(std::int64_t ns) noexcept {
     const timespec time{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     ::nanosleep(&time, nullptr);
@@ -137,6 +138,11 @@ std::uint64_t pid_namespace() {
     if (::stat("/proc/self/ns/pid", &status) != 0)
         throw Error(Errc::system, "cannot read /proc/self/ns/pid: riskreg needs /proc to tell PID namespaces apart");
     return status.st_ino;
+}
+
+std::uint64_t time_namespace() noexcept {
+    struct stat status {};
+    return ::stat("/proc/self/ns/time", &status) == 0 ? status.st_ino : 0;
 }
 
 std::uint64_t fork_epoch() noexcept { return base::fork_epoch(); }

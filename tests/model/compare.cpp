@@ -161,10 +161,14 @@ std::string differences(const core::State& state, const model::Model& model) {
               static_cast<std::int64_t>(model.executions_used()));
     d.compare("next_quarantine", static_cast<std::int64_t>(state.log->next_quarantine),
               static_cast<std::int64_t>(model.quarantine_used()));
-    d.compare("quarantined_events", static_cast<std::int64_t>(state.log->quarantined_events),
+    d.compare("quarantined_events", static_cast<std::int64_t>(state.status->quarantined_events),
               static_cast<std::int64_t>(model.quarantined_events()));
     if (model.last_time_ns() != 0)
         d.compare("last_time", static_cast<std::int64_t>(state.log->last_time_ns), model.last_time_ns());
+    if (model.last_time_ns() != 0)
+        d.compare("last_steady", static_cast<std::int64_t>(state.log->last_steady_ns), model.last_steady_ns());
+    d.compare("clocks_ahead", static_cast<std::int64_t>(state.status->clocks_ahead),
+              static_cast<std::int64_t>(model.ahead_events()));
     std::string text = d.text();
     for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) text += differences(state, model, row);
     return text;

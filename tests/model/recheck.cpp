@@ -46,9 +46,13 @@ std::size_t guilty_of(const std::vector<Verdict>& answers) {
     return static_cast<std::size_t>(guilty - answers.begin());
 }
 
-Command at(const Command& c, std::int64_t now_ns) {
+/// Both times of an event.
+model::Moment moment_of(const layout::EventHeader& header) { return {header.time_ns, header.steady_ns}; }
+
+Command at(const Command& c, const model::Moment& moment) {
     Command moved = c;
-    moved.now_ns = now_ns;
+    moved.now_ns = moment.now_ns;
+    moved.steady_ns = moment.steady_ns;
     return moved;
 }
 
@@ -122,9 +126,9 @@ std::string Recheck::check_real_time() const {
     for (const auto& [seq, record] : by_event_) {
         if (seq <= record->before || seq > record->after)
             return "event " + std::to_string(seq) + " is not from within its call\n";
-        if (latest != nullptr && record->after_ns < latest->before_ns)
+        if (latest != nullptr && record->after_steady_ns < latest->before_steady_ns)
             return where(seq, record, "  ended before a call began that stands before it in the log\n");
-        if (latest == nullptr || record->before_ns > latest->before_ns) latest = record;
+        if (latest == nullptr || record->before_steady_ns > latest->before_steady_ns) latest = record;
     }
     return {};
 }
@@ -177,10 +181,10 @@ std::string Recheck::follow(std::uint64_t seq) {
 std::string Recheck::pass(const Event& event) {
     const layout::EventHeader& header = event.header;
     switch (header.type) {
-        case EventType::session_attached: model_.attached(StrategyId{header.strategy}, header.time_ns); return {};
-        case EventType::session_dead: model_.died(StrategyId{header.strategy}, header.time_ns); return {};
+        case EventType::session_attached: model_.attached(StrategyId{header.strategy}, moment_of(header)); return {};
+        case EventType::session_dead: model_.died(StrategyId{header.strategy}, moment_of(header)); return {};
         case EventType::session_detached:
-        case EventType::reference_owner: model_.passed(header.time_ns); return {};
+        case EventType::reference_owner: model_.passed(moment_of(header)); return {};
         default: return "  nobody recorded a call that writes this event\n";
     }
 }
@@ -191,8 +195,8 @@ std::string Recheck::play(const Recorded& record, std::uint64_t seq) {
     const bool denied = event.header.type == EventType::denied;
     const layout::Metered& metered = event.denied.metered;
     // What does not count as a message is only noted, by a gate that the semantics do not know.
-    if (denied && metered.messages == 0 && metered.all_messages == 0) model_.passed(event.header.time_ns);
-    const std::vector<Verdict> expected = run_all(model_, at(record.command, event.header.time_ns));
+    if (denied && metered.messages == 0 && metered.all_messages == 0) model_.passed(moment_of(event.header));
+    const std::vector<Verdict> expected = run_all(model_, at(record.command, moment_of(event.header)));
     std::string text;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         const std::string unlike = differences(record.answers[i], expected[i]);
@@ -212,8 +216,8 @@ std::string Recheck::play(const Recorded& record, std::uint64_t seq) {
 }
 
 /// The refusal that the model gives; nothing when it would do what is asked.
-std::optional<Verdict> Recheck::refusal_at(const Recorded& record, std::int64_t now_ns) {
-    const Command c = at(record.command, now_ns);
+std::optional<Verdict> Recheck::refusal_at(const Recorded& record, const model::Moment& moment) {
+    const Command c = at(record.command, moment);
     switch (c.op) {
         case Op::register_order: return model_.refusal_of(model_caller(c), order_request(c));
         case Op::batch: return model_.refusal_of(model_caller(c), order_request(c.members.front()));
@@ -228,10 +232,10 @@ std::string Recheck::play_between(const Recorded& record) {
     // The first member of a batch is judged like an order of its own, the others after what was never committed.
     const bool known = record.command.op != Op::batch || guilty_of(record.answers) == 0;
     // Only a restriction can begin and end again; none is as short as this.
-    const bool short_enough = record.after_ns - record.before_ns < kMillisecond;
+    const bool short_enough = record.after_steady_ns - record.before_steady_ns < kMillisecond;
     if (!known || !short_enough) return note_unplaced(record), std::string();
-    const auto early = refusal_at(record, record.before_ns);
-    const auto late = refusal_at(record, record.after_ns);
+    const auto early = refusal_at(record, {record.before_ns, record.before_steady_ns});
+    const auto late = refusal_at(record, {record.after_ns, record.after_steady_ns});
     const bool same = early.has_value() == late.has_value() && (!early || differences(*early, *late).empty());
     if (!same) return note_unplaced(record), std::string();
     const Verdict& answer = record.answers.front();
@@ -246,7 +250,7 @@ std::string Recheck::play_between(const Recorded& record) {
 
 std::string Recheck::where(std::uint64_t seq, const Recorded* record, const std::string& text) const {
     std::string all = "event " + std::to_string(seq);
-    if (record != nullptr) all += ", " + text_of(at(record->command, live_.ring_slot(seq).header.time_ns));
+    if (record != nullptr) all += ", " + text_of(at(record->command, moment_of(live_.ring_slot(seq).header)));
     all += '\n' + text + "  the log:\n";
     const std::uint64_t last = std::min<std::uint64_t>(seq + kNeighbours, live_.log->committed);
     for (std::uint64_t s = seq > kNeighbours + 2 ? seq - kNeighbours : 2; s <= last; ++s)

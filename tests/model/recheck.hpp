@@ -33,8 +33,8 @@ public:
     /// `live`: tables at rest whose ring holds the whole log. `config`: as the registry has it.
     Recheck(const core::State& live, const std::string& json, const std::vector<Recorded>& records);
 
-    void set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns) {
-        model_.set_reference(instrument, price, time_ns);
+    void set_reference(InstrumentId instrument, std::int64_t price, const model::Moment& written) {
+        model_.set_reference(instrument, price, written);
     }
     /// Empty, or the first difference and what stood around it in the log.
     [[nodiscard]] std::string run();
@@ -52,7 +52,7 @@ private:
     [[nodiscard]] std::string pass(const layout::Event& event);
     [[nodiscard]] std::string play(const Recorded& record, std::uint64_t seq);
     [[nodiscard]] std::string play_between(const Recorded& record);
-    [[nodiscard]] std::optional<Verdict> refusal_at(const Recorded& record, std::int64_t now_ns);
+    [[nodiscard]] std::optional<Verdict> refusal_at(const Recorded& record, const model::Moment& moment);
     [[nodiscard]] std::string where(std::uint64_t seq, const Recorded* record, const std::string& text) const;
 
     const core::State& live_;

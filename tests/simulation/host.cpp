@@ -153,7 +153,7 @@ bool Host::read_events(std::uint64_t from, std::uint64_t to) {
 }
 
 bool Host::append_block() {
-    if (!writer_.has_room_for(batch_.size())) {
+    if (!writer_.has_room_for(batch_)) {
         if (unsynced_ > 0 && !sync()) return false;
         writer_.close();
         if (!begin_file()) return false;
@@ -238,7 +238,9 @@ bool Host::handle_gap() {
     if (chain_.base_seq != base_seq_) state_.host->gap_end = synced_ = chain_.base_seq = base_seq_;
     if (!writer_.is_open() && !begin_file()) return false;
     core::Decision decision;
-    core::decide_journal_gap(state_, now_ns_, decision);
+    core::Caller caller;
+    caller.now_ns = caller.steady_ns = now_ns_;
+    core::decide_journal_gap(state_, caller, decision);
     core::execute(state_, decision.event);
     gap_ = Gap::following;
     return true;

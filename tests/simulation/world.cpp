@@ -491,7 +491,7 @@ void World::begin_life_from(Restored& out) {
     state.marks->journaled = state.marks->durable = state.status->consumer = end;
     state.marks->checkpointed = report.checkpoint.empty() ? 0 : report.head.seq;
     core::Decision decision;
-    core::decide_recovered(state, now_ns_, "rebuilt", decision);
+    core::decide_recovered(state, test::PlainRegistry::operator_at(now_ns_), "rebuilt", decision);
     core::execute(state, decision.event);
     for (std::uint32_t session = 0; session < state.geometry.sessions; ++session)
         if (state.sessions[session].record.newest().status == layout::SessionStatus::attached)

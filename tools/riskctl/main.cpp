@@ -164,6 +164,9 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     resume_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
     resume_verb->add_option("--state", a.state.state, "default active")
         ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
+    CLI::App* clock_verb = add_verb(app, "clock", "the times of events go on from this machine's clock, forwards or backwards",
+                                    a, chosen, [&a] { return set_clock(a.common, a.reason); });
+    clock_verb->add_option("--reason", a.reason, "why, up to 95 bytes")->required();
     CLI::App* approve_verb = add_verb(app, "approve", "four eyes: the second person's word for a resume", a, chosen,
                                       [&a] { return approve(a.common, a.request, a.owner); });
     approve_verb->add_option("REQUEST", a.request, "its number, as `resume` printed it")->required();

@@ -80,6 +80,7 @@ int restricted(const Common& common);
 int approvals(const Common& common);
 int halt(const Common& common, const StateOptions& options);
 int resume(const Common& common, const StateOptions& options);
+int set_clock(const Common& common, const std::string& reason);
 int approve(const Common& common, std::uint64_t request, const std::string& owner);
 struct RestrictOptions {
     std::string scope, sides = "both", from, to, reason;

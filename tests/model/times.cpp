@@ -1,0 +1,109 @@
+// The model's two times: labels by the wall clock, windows and ages by one that cannot step; and what a recovery and a new
+// day make of them.
+#include <algorithm>
+
+#include "model/model.hpp"
+#include "model/parts.hpp"
+
+namespace riskreg::model {
+
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;   // a wall clock may be ahead by so much
+
+}  // namespace
+
+std::int64_t Model::steady_of(const Moment& at) const { return std::max(at.steady_ns, last_steady_ns_); }
+
+Label Model::label_of(const Moment& at) const {
+    if (last_time_ns_ == 0) return {at.now_ns};
+    if (at.now_ns < last_time_ns_) return {last_time_ns_};
+    const Big gone_on = Big(last_time_ns_) + (Big(steady_of(at)) - last_steady_ns_);
+    if (at.now_ns > gone_on + kSecond) return {clamp_to_64(gone_on), true};
+    return {at.now_ns};
+}
+
+/// One event: both its times, and an alarm where the clock was ahead, at most one a second.
+void Model::happened(const Moment& at) {
+    const Label label = label_of(at);
+    last_steady_ns_ = steady_of(at);
+    last_time_ns_ = label.time_ns;
+    last_was_ahead_ = label.ahead;
+    ++events_;
+    if (!label.ahead) return;
+    ++ahead_events_;
+    if (alarmed_steady_ns_ && Big(last_steady_ns_) - *alarmed_steady_ns_ < kSecond) return;
+    alarmed_steady_ns_ = last_steady_ns_;
+    ++clock_alarms_;
+}
+
+Verdict Model::set_clock(const Caller& caller) {
+    last_steady_ns_ = steady_of(caller.at());
+    last_time_ns_ = caller.now_ns;
+    last_was_ahead_ = false;
+    ++events_;
+    return taken(Result::ok);
+}
+
+// ---- recovery ---------------------------------------------------------------------------------------
+
+/// What was counted before has no time any more that could be compared. Messages and contents are taken to be as new as the
+/// recovery, so that they leave their windows no sooner than they would have; of breakers nothing is known. Prices were in
+/// memory only.
+void Model::recovered(const Moment& at) {
+    last_time_ns_ = last_time_ns_ == 0 ? at.now_ns : std::max(at.now_ns, last_time_ns_);
+    last_steady_ns_ = at.steady_ns;
+    last_was_ahead_ = false;
+    recovered_steady_ns_ = at.steady_ns;
+    alarmed_steady_ns_.reset();
+    ++events_;
+    const auto as_new = [&](std::vector<std::int64_t>& times) { std::fill(times.begin(), times.end(), at.steady_ns); };
+    for (auto& [key, row] : rows_) {
+        as_new(row.messages), as_new(row.all_messages);
+        row.buys.clear(), row.sells.clear(), row.rejects.clear();
+    }
+    for (auto& [content, times] : contents_) as_new(times);
+    references_.clear();
+    make_unreconciled();
+    rows_.at(key_of(Scope{ScopeKind::firm})).changed_at = events_;   // who asked to release it before did not see this
+}
+
+// ---- a new day --------------------------------------------------------------------------------------
+
+/// Positions are the start of the day, at what they are worth.
+void Model::begin_day(Row& row) const {
+    row.bought_quantity = row.sold_quantity = 0;
+    row.bought_notional = row.sold_notional = 0;
+    row.start_position = row.position;
+    row.start_value = row.net_value;
+    row.cash_flow = row.peak = 0;
+    row.alert_levels = {};
+}
+
+/// An ended order stays while a gap that the venue reported keeps something reserved.
+void Model::forget_ended_orders() {
+    std::vector<Order> kept;
+    std::map<std::size_t, std::size_t> place;
+    executions_used_ = 0;
+    for (std::size_t i = 0; i < orders_.size(); ++i) {
+        if (!live(orders_[i]) && orders_[i].reserved_quantity == 0) continue;
+        place[i] = kept.size();
+        executions_used_ += orders_[i].executions.size();
+        kept.push_back(orders_[i]);
+    }
+    std::erase_if(ids_, [&](const auto& id) { return place.count(id.second) == 0; });
+    for (auto& [id, order] : ids_) order = place.at(order);
+    orders_ = std::move(kept);
+}
+
+void Model::rolled(const Moment& at) {
+    happened(at);
+    for (auto& [key, row] : rows_) begin_day(row);
+    forget_ended_orders();
+    quarantined_.clear();
+    quarantined_events_ = 0;
+    booked_outside_.clear();
+    std::erase_if(requests_, [](const ResumeRequest& request) { return !request.open; });
+}
+
+}  // namespace riskreg::model

@@ -1,0 +1,335 @@
+/// The reference model's two times by themselves, rule by rule, with numbers written down by hand.
+#include <catch2/catch.hpp>
+#include <limits>
+
+#include "model/clock.hpp"
+#include "model/command.hpp"
+
+namespace riskreg::test {
+namespace {
+
+using model::Caller;
+using model::Model;
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kHour = 3600 * kSecond;
+constexpr StrategyId kStrategy{0};
+constexpr InstrumentId kInstrument{0};
+constexpr Scope kFirm{ScopeKind::firm};
+
+LimitValue of(std::int64_t value) { return {LimitValue::Kind::value, value}; }
+
+/// One of each, whole ticks and lots, and no limits but these. References are fresh for two seconds.
+SharedConfig plain(const Limits& limits = {}) {
+    SharedConfig config;
+    config.require_limits = false;
+    config.allow_limit_without_reference = true;
+    config.self_match = SelfMatch::allow;
+    InstrumentConfig instrument;
+    instrument.id = "ES";
+    instrument.tick = Price{kSecond};
+    instrument.reference_max_age_ms = 2000;
+    config.instruments = {instrument};
+    config.accounts = {{.id = "A", .currency = ""}};
+    config.strategies = {{.id = "s", .accounts = {"A"}, .instruments = {}, .on_death = OnDeath::leave}};
+    config.limits = {{.scope = "firm", .limits = limits}};
+    return config;
+}
+
+/// At so many seconds of the wall clock from the start, and of the steady one.
+Caller at(double wall_s, double steady_s) {
+    return {kStart + static_cast<std::int64_t>(wall_s * 1e9), kSteadyStart + static_cast<std::int64_t>(steady_s * 1e9),
+            kStrategy, 1000};
+}
+Caller later(Caller caller, std::int64_t steady_ns) {
+    caller.steady_ns += steady_ns;
+    return caller;
+}
+
+OrderRequest order(std::string_view id, OrderType type = OrderType::limit) {
+    OrderRequest request;
+    request.id = id;
+    request.account = AccountId{0};
+    request.instrument = kInstrument;
+    request.side = Side::buy;
+    request.type = type;
+    if (type == OrderType::limit) request.price = Price{100 * kSecond};
+    request.quantity = Quantity{100'000'000};
+    return request;
+}
+
+DenyReason reason_of(const Verdict& verdict) { return verdict.reason; }
+DenyReason ask(Model& model, const Caller& caller, std::string_view id, OrderType type = OrderType::limit) {
+    return reason_of(model.register_order(caller, order(id, type)));
+}
+
+OrderEvent report(EventKind kind, std::string_view id, std::string_view exec_id = "") {
+    OrderEvent event;
+    event.kind = kind;
+    event.account = AccountId{0};
+    event.id = id;
+    event.exec_id = exec_id;
+    if (kind != EventKind::filled) return event;
+    event.price = Price{100 * kSecond};
+    event.quantity = Quantity{100'000'000};
+    return event;
+}
+
+TradingState state_of(const Model& model) {
+    return model.row({ScopeKind::strategy_instrument, AccountId::none, kStrategy, kInstrument}).state;
+}
+
+std::int64_t label_s(const Model& model) { return (model.last_time_ns() - kStart) / kSecond; }
+std::int64_t steady_s(const Model& model) { return (model.last_steady_ns() - kSteadyStart) / kSecond; }
+
+/// Five messages and two of one content a second; the third buy, or the second reject of a second, is one too many.
+Limits windows() {
+    Limits limits;
+    limits.max_messages = of(5);
+    limits.max_same_content = of(2);
+    limits.max_same_direction = of(2);
+    limits.max_rejects = of(1);
+    return limits;
+}
+
+}  // namespace
+
+TEST_CASE("C1, C2: an event is never earlier than the last by the clock that cannot step, and that is what has elapsed",
+          "[model]") {
+    Model model(plain());
+    model.passed(at(10, 10).at());
+    CHECK(steady_s(model) == 10);
+    model.passed(at(10, 8).at());   // read before the last one was written
+    CHECK(steady_s(model) == 10);
+    CHECK(label_s(model) == 10);
+    model.passed(at(11, 10).at());   // nothing elapsed, a second of grace
+    CHECK(label_s(model) == 11);
+    CHECK_FALSE(model.last_was_ahead());
+    model.passed(at(14, 12).at());   // two elapsed, and one
+    CHECK(label_s(model) == 14);
+    CHECK(steady_s(model) == 12);
+    CHECK_FALSE(model.last_was_ahead());
+}
+
+TEST_CASE("C3: a label never goes back, and one that runs ahead by more than a second is not taken over", "[model]") {
+    Model model(plain());
+    model.passed(at(100, 0).at());   // the first one is taken as it is
+    CHECK(label_s(model) == 100);
+    model.passed(at(-3600, 1).at());
+    CHECK(label_s(model) == 100);
+    CHECK_FALSE(model.last_was_ahead());
+    model.passed({kStart + 103 * kSecond, kSteadyStart + 3 * kSecond});   // 100 + 2 elapsed + 1
+    CHECK(label_s(model) == 103);
+    CHECK(model.ahead_events() == 0);
+    model.passed({kStart + 105 * kSecond + 1, kSteadyStart + 4 * kSecond});   // 103 + 1 + 1, and a nanosecond
+    CHECK(model.last_time_ns() == kStart + 104 * kSecond);
+    CHECK(model.last_was_ahead());
+    model.passed(at(106, 5).at());   // 104 + 1 + 1
+    CHECK(label_s(model) == 106);
+    CHECK_FALSE(model.last_was_ahead());
+}
+
+TEST_CASE("C3: a clock that runs ahead is an alarm at most once a second, and every event of it is counted", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    for (const double steady : {1.0, 1.5, 1.999999999, 2.0, 2.5}) model.passed(at(3600, steady).at());
+    CHECK(model.ahead_events() == 5);
+    CHECK(model.clock_alarms() == 2);   // at 1 and at 2
+    CHECK(model.last_time_ns() == kStart + 2'500'000'000);
+}
+
+TEST_CASE("C3: any 64 bits may come in as a time", "[model]") {
+    constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = std::numeric_limits<std::int64_t>::max();
+    Model model(plain());
+    model.passed({kLeast, kLeast});
+    CHECK(model.last_time_ns() == kLeast);
+    CHECK(model.last_steady_ns() == 0);
+    model.passed({kMost, 5});
+    CHECK(model.last_time_ns() == kLeast + 5);
+    CHECK(model.last_was_ahead());
+    CHECK(model.set_clock({kMost - 1, 6}).result == Result::ok);
+    model.passed({kMost, kMost});   // a second and an age after the end of time
+    CHECK(model.last_time_ns() == kMost);
+    CHECK_FALSE(model.last_was_ahead());
+    model.passed({kMost, kLeast});
+    CHECK(model.last_steady_ns() == kMost);
+}
+
+TEST_CASE("C4: a message budget is measured by the clock that cannot step, whatever the wall clock does", "[model]") {
+    Limits limits;
+    limits.max_messages = of(2);
+    Model model(plain(limits));
+    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
+    CHECK(ask(model, at(3600, 0.5), "2") == DenyReason::none);   // an hour ahead, for one order
+    CHECK(label_s(model) == 0);
+    CHECK(ask(model, at(3600, 0.75), "3") == DenyReason::rate_limit);
+    CHECK(ask(model, at(-86400, 0.75), "3") == DenyReason::rate_limit);
+    CHECK(ask(model, later(at(0.5, 1), -1), "3") == DenyReason::rate_limit);
+    CHECK(ask(model, at(-3600, 1), "3") == DenyReason::none);   // exactly a window after the first
+    CHECK(ask(model, at(-3600, 1.25), "4") == DenyReason::rate_limit);
+    CHECK(ask(model, at(-3600, 1.5), "4") == DenyReason::none);
+}
+
+TEST_CASE("C4: content and breakers are measured by the clock that cannot step", "[model]") {
+    Limits limits = windows();
+    limits.max_messages = {};
+    Model model(plain(limits));
+    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
+    CHECK(ask(model, at(0, 0), "2") == DenyReason::none);
+    CHECK(ask(model, at(7200, 0.5), "3") == DenyReason::duplicate_content);
+    CHECK(ask(model, at(-7200, 1), "3") == DenyReason::none);
+
+    (void)model.fact(at(0, 1), report(EventKind::filled, "1", "E1"));
+    (void)model.fact(at(3600, 1.5), report(EventKind::filled, "2", "E2"));
+    (void)model.fact(at(-3600, 2), report(EventKind::filled, "3", "E3"));   // the first has left the window
+    CHECK(state_of(model) == TradingState::active);
+    CHECK(ask(model, at(0, 3), "4") == DenyReason::none);
+    CHECK(ask(model, at(0, 3), "5") == DenyReason::none);
+    (void)model.fact(at(0, 3), report(EventKind::rejected, "4"));
+    (void)model.fact(at(3600, 3.999999999), report(EventKind::rejected, "5"));
+    CHECK(state_of(model) == TradingState::halted);
+}
+
+TEST_CASE("C4: the dates of the restricted list are held against the label that the event would get", "[model]") {
+    Model model(plain());
+    Restriction entry;
+    entry.from_ns = kStart + 60 * kSecond;
+    entry.to_ns = kStart + 120 * kSecond;
+    CHECK(model.restrict(at(0, 0), kFirm, entry).result == Result::ok);
+    CHECK(ask(model, at(61, 1), "1") == DenyReason::none);   // ahead: not believed
+    CHECK(label_s(model) == 1);
+    CHECK(ask(model, at(60, 58.5), "2") == DenyReason::none);   // the label is 58.5, believed up to 59.5 only
+    CHECK(ask(model, at(60, 59), "3") == DenyReason::restricted);
+    CHECK(ask(model, at(0, 60), "3") == DenyReason::none);      // the clock went back: the label stays at 58.5
+    // What passed before that event is missing from every label from here on: 1.5 seconds.
+    CHECK(ask(model, at(120, 120), "4") == DenyReason::restricted);   // 58.5 + 60 + 1 is less: the label is 118.5
+    CHECK(ask(model, at(120, 120.5), "4") == DenyReason::none);       // exactly as far ahead as it may be
+}
+
+TEST_CASE("C5: a reference is as old as the clock that cannot step says, and what its label says plays no part", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    CHECK(ask(model, at(0, 0), "1", OrderType::market) == DenyReason::reference_price_unknown);
+    model.set_reference(kInstrument, 100 * kSecond, at(3600, 10).at());   // a price from the future
+    CHECK(ask(model, at(10, 12), "1", OrderType::market) == DenyReason::none);
+    CHECK(ask(model, later(at(12, 12), 1), "2", OrderType::market) == DenyReason::reference_price_stale);
+    model.set_reference(kInstrument, 100 * kSecond, at(-3600, 13).at());   // and one from the past
+    CHECK(ask(model, at(7200, 15), "2", OrderType::market) == DenyReason::none);
+    CHECK(ask(model, at(13, 12.5), "3", OrderType::market) == DenyReason::none);   // written after this caller looked
+    model.set_reference(kInstrument, 100 * kSecond, at(15, 15).at());
+    model.passed(at(18, 18).at());
+    CHECK(ask(model, at(17, 17), "4", OrderType::market) == DenyReason::none);   // its own time, not the last event's
+}
+
+TEST_CASE("C6: a new day goes on with both times and with what is in the windows", "[model]") {
+    Model model(plain(windows()));
+    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
+    CHECK(ask(model, at(0, 0), "2") == DenyReason::none);
+    for (const char* id : {"1", "2"}) (void)model.cancel(at(0, 0), AccountId{0}, id);
+    (void)model.fact(at(0, 0), report(EventKind::canceled, "1"));
+    model.rolled(at(-3600, 0.25).at());
+    CHECK(label_s(model) == 0);
+    CHECK(model.last_steady_ns() == kSteadyStart + kSecond / 4);
+    CHECK(model.find(AccountId{0}, "1") == nullptr);   // ended, so its id is free
+    CHECK(model.find(AccountId{0}, "2") != nullptr);
+    CHECK(ask(model, at(0.5, 0.5), "3") == DenyReason::duplicate_content);   // refused, and counts as a message
+    CHECK(ask(model, at(0.5, 0.5), "3") == DenyReason::duplicate_content);
+    CHECK(ask(model, at(0.5, 0.5), "3") == DenyReason::duplicate_content);
+    CHECK(ask(model, at(0.9, 0.9), "3") == DenyReason::rate_limit);   // two of yesterday, three of today
+    CHECK(ask(model, at(1, 1), "1") == DenyReason::none);
+}
+
+TEST_CASE("C7: after a recovery labels go on, steady times begin anew, and the windows are used up once", "[model]") {
+    Model model(plain(windows()));
+    model.set_reference(kInstrument, 100 * kSecond, at(0, 0).at());
+    CHECK(ask(model, at(0, 0), "1", OrderType::market) == DenyReason::none);
+    (void)model.fact(at(0, 0), report(EventKind::filled, "1", "E1"));
+    CHECK(ask(model, at(0, 0), "2") == DenyReason::none);
+    CHECK(ask(model, at(0, 0), "3") == DenyReason::none);
+
+    const Caller boot{kStart + 10 * kHour, 30 * kSecond, kStrategy, 1000};   // another boot: up for half a minute
+    model.recovered(boot.at());
+    CHECK(model.last_time_ns() == boot.now_ns);   // ten hours ahead of the last, and believed
+    CHECK(model.last_steady_ns() == 30 * kSecond);
+    CHECK_FALSE(model.last_was_ahead());
+    CHECK(model.row(kFirm).unreconciled);
+    CHECK(model.release_unreconciled(boot).result == Result::ok);
+
+    CHECK(ask(model, later(boot, kSecond - 1), "4", OrderType::market) == DenyReason::reference_price_unknown);
+    CHECK(ask(model, later(boot, kSecond - 1), "4") == DenyReason::rate_limit);
+    (void)model.fact(later(boot, kSecond / 2), report(EventKind::filled, "2", "E2"));
+    (void)model.fact(later(boot, kSecond / 2), report(EventKind::filled, "3", "E3"));
+    CHECK(state_of(model) == TradingState::active);   // the one of before is forgotten
+    CHECK(ask(model, later(boot, kSecond), "4") == DenyReason::none);
+}
+
+TEST_CASE("C7: after a recovery a registration of before is in the window of its content for one window more", "[model]") {
+    Limits limits;
+    limits.max_same_content = of(1);
+    limits.content_window_ms = of(4000);
+    Model model(plain(limits));
+    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
+    model.passed(at(3600, 3600).at());
+    const Caller boot = at(-60, -3000);   // an earlier wall clock as well
+    model.recovered(boot.at());
+    CHECK(label_s(model) == 3600);
+    CHECK(steady_s(model) == -3000);
+    CHECK(model.release_unreconciled(boot).result == Result::ok);
+    CHECK(ask(model, later(boot, 4 * kSecond - 1), "2") == DenyReason::duplicate_content);
+    CHECK(ask(model, later(boot, 4 * kSecond), "2") == DenyReason::none);
+}
+
+TEST_CASE("C8: an operator sets the clock forwards and backwards, and windows and ages stay as they are", "[model]") {
+    Limits limits;
+    limits.max_messages = of(1);
+    Model model(plain(limits));
+    model.set_reference(kInstrument, 100 * kSecond, at(0, 0).at());
+    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
+    for (const double wall : {86400.0, -86400.0, 7200.0}) {
+        const std::uint64_t before = model.events();
+        CHECK(model.set_clock(at(wall, 0.5)).result == Result::ok);
+        CHECK(label_s(model) == static_cast<std::int64_t>(wall));
+        CHECK(model.last_steady_ns() == kSteadyStart + kSecond / 2);
+        CHECK(model.events() == before + 1);
+        CHECK(ask(model, at(wall, 0.5), "2") == DenyReason::rate_limit);
+    }
+    CHECK(model.ahead_events() == 0);
+    CHECK(model.set_clock(at(-7200, 0.25)).result == Result::ok);   // by a process that looked earlier
+    CHECK(model.last_steady_ns() == kSteadyStart + kSecond / 2);
+    CHECK(ask(model, at(-7199.5, 1), "2", OrderType::market) == DenyReason::none);
+    CHECK(model.find(AccountId{0}, "2")->created_ns == kStart - 7'199'500'000'000);
+    CHECK(ask(model, later(at(-7199, 2), 1), "3", OrderType::market) == DenyReason::reference_price_stale);
+}
+
+TEST_CASE("clocks drawn for random commands step in every way, and the model keeps to the rules all the same", "[model]") {
+    Random random(7);
+    Model model(plain());
+    model.passed({kStart, kSteadyStart});
+    CallClock clock(random, model, true);
+    std::uint64_t back = 0, hours = 0, days = 0, behind = 0, equal = 0, to_the_nanosecond = 0;
+    for (int i = 0; i < 20'000; ++i) {
+        clock.advance();
+        const model::Moment now = clock.now();
+        const std::int64_t label = model.last_time_ns(), steady = model.last_steady_ns();
+        const std::int64_t gap = now.now_ns - label;
+        back += gap < 0 ? 1 : 0, behind += now.steady_ns < steady ? 1 : 0, equal += now.steady_ns == steady ? 1 : 0;
+        hours += gap > kHour / 2 || gap < -kHour / 2 ? 1 : 0, days += gap > 20 * kHour || gap < -20 * kHour ? 1 : 0;
+        const std::int64_t elapsed = std::max<std::int64_t>(now.steady_ns - steady, 0);
+        to_the_nanosecond += gap == elapsed + kSecond ? 1 : 0;
+        const std::int64_t promised = clock.label_ns();
+        if (random.percent(1)) {
+            (void)model.set_clock({now.now_ns, now.steady_ns, StrategyId::none, 0});
+            REQUIRE(model.last_time_ns() == now.now_ns);
+        } else {
+            model.passed(now);
+            REQUIRE(model.last_time_ns() == promised);
+            REQUIRE(model.last_time_ns() >= label);
+            REQUIRE(model.last_time_ns() <= label + elapsed + kSecond);
+        }
+        REQUIRE(model.last_steady_ns() == steady + elapsed);
+    }
+    for (const std::uint64_t met : {back, hours, days, behind, equal, to_the_nanosecond, model.ahead_events()}) CHECK(met > 20);
+    CHECK(model.clock_alarms() < model.ahead_events());
+}
+
+}  // namespace riskreg::test
