@@ -175,7 +175,7 @@ public:
     void make_unreconciled();
     /// Rebuilt from disk, maybe after another boot: steady times of before compare with nothing.
     void recovered(const Moment& at);
-    /// A new trading day. What is live, what limits, and clock and windows go on; what counts the day begins anew.
+    /// A new trading day. What is live, what limits, and the clock and the prices go on; what counts begins anew.
     void rolled(const Moment& at);
 
     // Reading, for the comparison and for the generator of commands.
@@ -193,6 +193,8 @@ public:
     /// What an event of this moment would get.
     [[nodiscard]] Label label_of(const Moment& at) const;
     [[nodiscard]] std::int64_t steady_of(const Moment& at) const;
+    /// The greatest wall clock that would be taken over for a label; where there is no event yet, any.
+    [[nodiscard]] std::int64_t believed_until(const Moment& at) const;
     [[nodiscard]] Big pnl(const Row& row) const;
     [[nodiscard]] const RestrictedList& restricted() const { return restricted_; }
     [[nodiscard]] const std::vector<ResumeRequest>& requests() const { return requests_; }
@@ -322,6 +324,7 @@ private:
     [[nodiscard]] Verdict denied_with(const Order& order, Verdict verdict) const;
     void report(const Order& order, Verdict& verdict) const;
     void happened(const Moment& at);
+    void labels_begin_with(std::int64_t label_ns);
     [[nodiscard]] bool used_up(const std::vector<std::int64_t>& times, std::int64_t most, std::int64_t steady_ns,
                                const LimitValue& window_ms) const;
     void begin_day(Row& row) const;
@@ -376,8 +379,9 @@ private:
     std::map<Content, std::vector<std::int64_t>> contents_;  ///< steady times of counted registrations, oldest first
     std::uint64_t quarantined_events_ = 0;
     std::size_t executions_used_ = 0;
-    std::int64_t last_time_ns_ = 0;  ///< the last event's label; 0: there was none
+    std::int64_t last_time_ns_ = 0;  ///< the last event's label
     std::int64_t last_steady_ns_ = 0;
+    std::optional<Big> best_;  ///< by how much a label was ahead of its steady time at most; none: there was no event
     std::optional<std::int64_t> recovered_steady_ns_, alarmed_steady_ns_;
     bool last_was_ahead_ = false;
     std::uint64_t ahead_events_ = 0, clock_alarms_ = 0;

@@ -15,12 +15,24 @@ constexpr std::int64_t kSecond = 1'000'000'000;   // a wall clock may be ahead b
 
 std::int64_t Model::steady_of(const Moment& at) const { return std::max(at.steady_ns, last_steady_ns_); }
 
+/// A clock is held against the most that any event has shown, not against the last one: who is behind takes nothing from
+/// those after it.
 Label Model::label_of(const Moment& at) const {
-    if (last_time_ns_ == 0) return {at.now_ns};
-    if (at.now_ns < last_time_ns_) return {last_time_ns_};
-    const Big gone_on = Big(last_time_ns_) + (Big(steady_of(at)) - last_steady_ns_);
-    if (at.now_ns > gone_on + kSecond) return {clamp_to_64(gone_on), true};
-    return {at.now_ns};
+    if (!best_) return {at.now_ns};
+    const std::int64_t gone_on = clamp_to_64(steady_of(at) + *best_);
+    if (at.now_ns > believed_until(at)) return {std::max(last_time_ns_, gone_on), true};
+    return {std::max(last_time_ns_, at.now_ns)};
+}
+
+std::int64_t Model::believed_until(const Moment& at) const {
+    return best_ ? clamp_to_64(steady_of(at) + *best_ + kSecond) : kMax;
+}
+
+/// The next label is compared with these, and with nothing from before.
+void Model::labels_begin_with(std::int64_t label_ns) {
+    last_time_ns_ = label_ns;
+    last_was_ahead_ = false;
+    best_ = Big(label_ns) - last_steady_ns_;
 }
 
 /// One event: both its times, and an alarm where the clock was ahead, at most one a second.
@@ -29,6 +41,8 @@ void Model::happened(const Moment& at) {
     last_steady_ns_ = steady_of(at);
     last_time_ns_ = label.time_ns;
     last_was_ahead_ = label.ahead;
+    const Big shown = Big(last_time_ns_) - last_steady_ns_;
+    best_ = best_ ? std::max(*best_, shown) : shown;
     ++events_;
     if (!label.ahead) return;
     ++ahead_events_;
@@ -39,8 +53,7 @@ void Model::happened(const Moment& at) {
 
 Verdict Model::set_clock(const Caller& caller) {
     last_steady_ns_ = steady_of(caller.at());
-    last_time_ns_ = caller.now_ns;
-    last_was_ahead_ = false;
+    labels_begin_with(caller.now_ns);
     ++events_;
     return taken(Result::ok);
 }
@@ -51,9 +64,8 @@ Verdict Model::set_clock(const Caller& caller) {
 /// recovery, so that they leave their windows no sooner than they would have; of breakers nothing is known. Prices were in
 /// memory only.
 void Model::recovered(const Moment& at) {
-    last_time_ns_ = last_time_ns_ == 0 ? at.now_ns : std::max(at.now_ns, last_time_ns_);
     last_steady_ns_ = at.steady_ns;
-    last_was_ahead_ = false;
+    labels_begin_with(best_ ? std::max(at.now_ns, last_time_ns_) : at.now_ns);
     recovered_steady_ns_ = at.steady_ns;
     alarmed_steady_ns_.reset();
     ++events_;
@@ -70,7 +82,7 @@ void Model::recovered(const Moment& at) {
 
 // ---- a new day --------------------------------------------------------------------------------------
 
-/// Positions are the start of the day, at what they are worth.
+/// Positions are the start of the day, at what they are worth. What windows have counted is of the day that is over.
 void Model::begin_day(Row& row) const {
     row.bought_quantity = row.sold_quantity = 0;
     row.bought_notional = row.sold_notional = 0;
@@ -78,6 +90,8 @@ void Model::begin_day(Row& row) const {
     row.start_value = row.net_value;
     row.cash_flow = row.peak = 0;
     row.alert_levels = {};
+    row.messages.clear(), row.all_messages.clear();
+    row.buys.clear(), row.sells.clear(), row.rejects.clear();
 }
 
 /// An ended order stays while a gap that the venue reported keeps something reserved.
@@ -99,6 +113,8 @@ void Model::forget_ended_orders() {
 void Model::rolled(const Moment& at) {
     happened(at);
     for (auto& [key, row] : rows_) begin_day(row);
+    contents_.clear();
+    recovered_steady_ns_.reset();   // budgets begin anew, those as well that a recovery has used up
     forget_ended_orders();
     quarantined_.clear();
     quarantined_events_ = 0;
