@@ -118,15 +118,90 @@ TEST_CASE("C3: a label never goes back, and one that runs ahead by more than a s
     model.passed(at(-3600, 1).at());
     CHECK(label_s(model) == 100);
     CHECK_FALSE(model.last_was_ahead());
-    model.passed({kStart + 103 * kSecond, kSteadyStart + 3 * kSecond});   // 100 + 2 elapsed + 1
-    CHECK(label_s(model) == 103);
+    model.passed(at(104, 3).at());   // 100 + 3 elapsed + 1
+    CHECK(label_s(model) == 104);
     CHECK(model.ahead_events() == 0);
-    model.passed({kStart + 105 * kSecond + 1, kSteadyStart + 4 * kSecond});   // 103 + 1 + 1, and a nanosecond
-    CHECK(model.last_time_ns() == kStart + 104 * kSecond);
+    model.passed({kStart + 106 * kSecond + 1, kSteadyStart + 4 * kSecond});   // 104 + 1 + 1, and a nanosecond
+    CHECK(model.last_time_ns() == kStart + 105 * kSecond);
     CHECK(model.last_was_ahead());
-    model.passed(at(106, 5).at());   // 104 + 1 + 1
-    CHECK(label_s(model) == 106);
+    model.passed(at(107, 5).at());   // 105 + 1 + 1
+    CHECK(label_s(model) == 107);
     CHECK_FALSE(model.last_was_ahead());
+}
+
+TEST_CASE("C3': one call with a clock an hour behind makes no honest clock count as ahead", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    model.passed(at(100 - 3600, 100).at());   // the first call after 100 seconds of quiet
+    CHECK(label_s(model) == 0);
+    for (int s = 100; s < 200; ++s) {
+        model.passed(at(s, s).at());
+        CHECK(label_s(model) == s);
+    }
+    CHECK(model.ahead_events() == 0);
+}
+
+TEST_CASE("C3': a process whose clock is always behind shows the label before, and the others theirs", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    for (int s = 10; s < 2000; s += 20) {
+        model.passed(at(s - 3600, s).at());
+        CHECK(label_s(model) == (s == 10 ? 0 : s - 10));
+        model.passed(at(s + 10, s + 10).at());
+        CHECK(label_s(model) == s + 10);
+    }
+    CHECK(model.ahead_events() == 0);
+}
+
+TEST_CASE("C3': a label may be a second ahead of all before it and not a nanosecond more, whoever was behind", "[model]") {
+    for (const bool one_behind : {false, true}) {
+        for (const std::int64_t over : {-1, 0, 1}) {
+            Model model(plain());
+            model.passed(at(0, 0).at());
+            if (one_behind) model.passed(at(-3600, 4.5).at());
+            const model::Moment now{kStart + 6 * kSecond + over, kSteadyStart + 5 * kSecond};
+            CHECK(model.believed_until(now) == kStart + 6 * kSecond);
+            model.passed(now);
+            CHECK(model.last_was_ahead() == (over > 0));
+            CHECK(model.last_time_ns() == (over > 0 ? kStart + 5 * kSecond : now.now_ns));
+        }
+    }
+}
+
+TEST_CASE("C3': a clock that is an hour ahead for one call moves nothing that comes after it", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    model.passed(at(3610, 10).at());
+    CHECK(label_s(model) == 10);   // what an honest clock would have shown
+    CHECK(model.last_was_ahead());
+    for (int s = 11; s < 20; ++s) {
+        model.passed(at(s, s).at());
+        CHECK(label_s(model) == s);
+        CHECK_FALSE(model.last_was_ahead());
+    }
+    model.passed(at(21.000000001, 20).at());   // nor was the bound moved
+    CHECK(label_s(model) == 20);
+    CHECK(model.ahead_events() == 2);
+}
+
+TEST_CASE("C3': a clock that creeps ahead by less than a second with each call is taken over each time", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    model::Moment creeping{kStart, kSteadyStart};
+    for (int i = 0; i < 100; ++i) {
+        creeping.now_ns += 900'000'000 + kMillisecond, creeping.steady_ns += kMillisecond;
+        model.passed(creeping);
+        CHECK(model.last_time_ns() == creeping.now_ns);
+    }
+    CHECK(model.ahead_events() == 0);
+    model.passed(at(1, 1).at());   // 89 seconds behind by now
+    CHECK(model.last_time_ns() == creeping.now_ns);
+    CHECK_FALSE(model.last_was_ahead());
+    model.passed(at(92, 2).at());   // 90 + 2: with what crept, none of the second is used
+    CHECK(label_s(model) == 92);
+    model.passed({kStart + 93 * kSecond + 1, kSteadyStart + 2 * kSecond});
+    CHECK(label_s(model) == 92);
+    CHECK(model.last_was_ahead());
 }
 
 TEST_CASE("C3: a clock that runs ahead is an alarm at most once a second, and every event of it is counted", "[model]") {
@@ -153,6 +228,30 @@ TEST_CASE("C3: any 64 bits may come in as a time", "[model]") {
     CHECK_FALSE(model.last_was_ahead());
     model.passed({kMost, kLeast});
     CHECK(model.last_steady_ns() == kMost);
+    CHECK(model.ahead_events() == 1);
+}
+
+TEST_CASE("C3': what a label is ahead by may need more than 64 bits", "[model]") {
+    constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min(), kMost = std::numeric_limits<std::int64_t>::max();
+    Model model(plain());
+    CHECK(model.set_clock({kLeast, 7}).result == Result::ok);
+    model.passed({0, 8});
+    CHECK(model.last_time_ns() == kLeast + 1);
+    CHECK(model.last_was_ahead());
+    model.recovered({kMost, kLeast});
+    model.passed({kMost, kLeast});
+    CHECK(model.last_time_ns() == kMost);
+    CHECK_FALSE(model.last_was_ahead());
+    model.passed({0, kMost});   // an age after the end of time: the label can only stay
+    CHECK(model.last_time_ns() == kMost);
+}
+
+TEST_CASE("C3': an event at the epoch is an event", "[model]") {
+    Model model(plain());
+    model.passed({0, 0});
+    model.passed({kStart, 1});
+    CHECK(model.last_time_ns() == 1);
+    CHECK(model.last_was_ahead());
 }
 
 TEST_CASE("C4: a message budget is measured by the clock that cannot step, whatever the wall clock does", "[model]") {
@@ -201,9 +300,10 @@ TEST_CASE("C4: the dates of the restricted list are held against the label that 
     CHECK(ask(model, at(60, 58.5), "2") == DenyReason::none);   // the label is 58.5, believed up to 59.5 only
     CHECK(ask(model, at(60, 59), "3") == DenyReason::restricted);
     CHECK(ask(model, at(0, 60), "3") == DenyReason::none);      // the clock went back: the label stays at 58.5
-    // What passed before that event is missing from every label from here on: 1.5 seconds.
-    CHECK(ask(model, at(120, 120), "4") == DenyReason::restricted);   // 58.5 + 60 + 1 is less: the label is 118.5
-    CHECK(ask(model, at(120, 120.5), "4") == DenyReason::none);       // exactly as far ahead as it may be
+    CHECK(ask(model, at(60, 60), "4") == DenyReason::restricted);   // and takes nothing from the next
+    CHECK(ask(model, later(at(3600, 120), -1), "4") == DenyReason::restricted);   // ahead: as late as all the others say
+    CHECK(ask(model, at(120, 118.999), "4") == DenyReason::restricted);           // 119.999 at most, and so it is 118.999
+    CHECK(ask(model, at(120, 119), "4") == DenyReason::none);                     // exactly as far ahead as it may be
 }
 
 TEST_CASE("C5: a reference is as old as the clock that cannot step says, and what its label says plays no part", "[model]") {
@@ -221,22 +321,54 @@ TEST_CASE("C5: a reference is as old as the clock that cannot step says, and wha
     CHECK(ask(model, at(17, 17), "4", OrderType::market) == DenyReason::none);   // its own time, not the last event's
 }
 
-TEST_CASE("C6: a new day goes on with both times and with what is in the windows", "[model]") {
+TEST_CASE("C6: a new day goes on with labels, steady times and prices; what windows have counted begins anew", "[model]") {
     Model model(plain(windows()));
-    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
-    CHECK(ask(model, at(0, 0), "2") == DenyReason::none);
-    for (const char* id : {"1", "2"}) (void)model.cancel(at(0, 0), AccountId{0}, id);
-    (void)model.fact(at(0, 0), report(EventKind::canceled, "1"));
+    model.set_reference(kInstrument, 100 * kSecond, at(0, 0).at());
+    for (const char* id : {"1", "2"}) CHECK(ask(model, at(0, 0), id) == DenyReason::none);
+    CHECK(ask(model, at(0, 0), "3") == DenyReason::duplicate_content);
+    for (const char* id : {"3", "4"}) CHECK(ask(model, at(0, 0), id, OrderType::market) == DenyReason::none);
+    CHECK(ask(model, at(0, 0), "5", OrderType::market) == DenyReason::rate_limit);
+    for (const char* id : {"3", "4"}) (void)model.fact(at(0, 0), report(EventKind::filled, id, id));  // one less than too many
+    (void)model.fact(at(0, 0), report(EventKind::rejected, "1"));
+
     model.rolled(at(-3600, 0.25).at());
     CHECK(label_s(model) == 0);
     CHECK(model.last_steady_ns() == kSteadyStart + kSecond / 4);
-    CHECK(model.find(AccountId{0}, "1") == nullptr);   // ended, so its id is free
+    CHECK(model.find(AccountId{0}, "1") == nullptr);  // ended, so its id is free
     CHECK(model.find(AccountId{0}, "2") != nullptr);
-    CHECK(ask(model, at(0.5, 0.5), "3") == DenyReason::duplicate_content);   // refused, and counts as a message
-    CHECK(ask(model, at(0.5, 0.5), "3") == DenyReason::duplicate_content);
-    CHECK(ask(model, at(0.5, 0.5), "3") == DenyReason::duplicate_content);
-    CHECK(ask(model, at(0.9, 0.9), "3") == DenyReason::rate_limit);   // two of yesterday, three of today
-    CHECK(ask(model, at(1, 1), "1") == DenyReason::none);
+    for (const char* id : {"5", "6"}) CHECK(ask(model, at(0.5, 0.5), id) == DenyReason::none);
+    CHECK(ask(model, at(0.5, 0.5), "7") == DenyReason::duplicate_content);  // two of today
+    for (const char* id : {"7", "8"}) CHECK(ask(model, at(0.5, 0.5), id, OrderType::market) == DenyReason::none);
+    CHECK(ask(model, at(0.5, 0.5), "9", OrderType::market) == DenyReason::rate_limit);  // five of today
+    for (const char* id : {"7", "8"}) (void)model.fact(at(0.5, 0.5), report(EventKind::filled, id, id));
+    (void)model.fact(at(0.5, 0.5), report(EventKind::rejected, "5"));
+    CHECK(state_of(model) == TradingState::active);
+    (void)model.fact(at(0.5, 0.5), report(EventKind::rejected, "6"));  // the second of today
+    CHECK(state_of(model) == TradingState::halted);
+}
+
+TEST_CASE("C6: a new day makes a clock neither more nor less believed", "[model]") {
+    for (const std::int64_t over : {0, 1}) {
+        Model model(plain());
+        model.passed(at(10, 0).at());
+        model.rolled(at(-3600, 5).at());
+        model.passed({kStart + 17 * kSecond + over, kSteadyStart + 6 * kSecond});  // 10 + 6 + 1
+        CHECK(model.last_was_ahead() == (over > 0));
+        CHECK(label_s(model) == 17 - over);
+        model.rolled(at(3600, 7).at());  // the event that ends a day is one like the others
+        CHECK(model.last_was_ahead());
+        CHECK(label_s(model) == 18 - over);
+    }
+}
+
+TEST_CASE("C6: a new day after a recovery begins with whole budgets", "[model]") {
+    Model model(plain(windows()));
+    CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
+    model.recovered(at(1, 1).at());
+    CHECK(model.release_unreconciled(at(1, 1)).result == Result::ok);
+    CHECK(ask(model, at(1.25, 1.25), "2") == DenyReason::rate_limit);
+    model.rolled(at(1.5, 1.5).at());
+    CHECK(ask(model, at(1.5, 1.5), "2") == DenyReason::none);
 }
 
 TEST_CASE("C7: after a recovery labels go on, steady times begin anew, and the windows are used up once", "[model]") {
@@ -247,9 +379,9 @@ TEST_CASE("C7: after a recovery labels go on, steady times begin anew, and the w
     CHECK(ask(model, at(0, 0), "2") == DenyReason::none);
     CHECK(ask(model, at(0, 0), "3") == DenyReason::none);
 
-    const Caller boot{kStart + 10 * kHour, 30 * kSecond, kStrategy, 1000};   // another boot: up for half a minute
+    const Caller boot{kStart + 10 * kHour, 30 * kSecond, kStrategy, 1000};  // another boot: up for half a minute
     model.recovered(boot.at());
-    CHECK(model.last_time_ns() == boot.now_ns);   // ten hours ahead of the last, and believed
+    CHECK(model.last_time_ns() == boot.now_ns);  // ten hours ahead of the last, and believed
     CHECK(model.last_steady_ns() == 30 * kSecond);
     CHECK_FALSE(model.last_was_ahead());
     CHECK(model.row(kFirm).unreconciled);
@@ -259,7 +391,7 @@ TEST_CASE("C7: after a recovery labels go on, steady times begin anew, and the w
     CHECK(ask(model, later(boot, kSecond - 1), "4") == DenyReason::rate_limit);
     (void)model.fact(later(boot, kSecond / 2), report(EventKind::filled, "2", "E2"));
     (void)model.fact(later(boot, kSecond / 2), report(EventKind::filled, "3", "E3"));
-    CHECK(state_of(model) == TradingState::active);   // the one of before is forgotten
+    CHECK(state_of(model) == TradingState::active);  // the one of before is forgotten
     CHECK(ask(model, later(boot, kSecond), "4") == DenyReason::none);
 }
 
@@ -270,13 +402,44 @@ TEST_CASE("C7: after a recovery a registration of before is in the window of its
     Model model(plain(limits));
     CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
     model.passed(at(3600, 3600).at());
-    const Caller boot = at(-60, -3000);   // an earlier wall clock as well
+    const Caller boot = at(-60, -3000);  // an earlier wall clock as well
     model.recovered(boot.at());
     CHECK(label_s(model) == 3600);
     CHECK(steady_s(model) == -3000);
     CHECK(model.release_unreconciled(boot).result == Result::ok);
     CHECK(ask(model, later(boot, 4 * kSecond - 1), "2") == DenyReason::duplicate_content);
     CHECK(ask(model, later(boot, 4 * kSecond), "2") == DenyReason::none);
+}
+
+TEST_CASE("C7: a recovery begins anew with what labels are held against, after an earlier and a later boot", "[model]") {
+    for (const double boot_s : {-3000.0, 5000.0}) {
+        Model model(plain());
+        model.passed(at(0, 0).at());
+        model.passed(at(100, 100).at());
+        model.recovered(at(7200, boot_s).at());
+        CHECK(label_s(model) == 7200);
+        model.passed(at(7201, boot_s + 1).at());  // as honest as before, by another boot
+        CHECK(label_s(model) == 7201);
+        CHECK_FALSE(model.last_was_ahead());
+        model.passed({kStart + 7203 * kSecond + 1, at(0, boot_s + 2).steady_ns});
+        CHECK(label_s(model) == 7202);
+        CHECK(model.last_was_ahead());
+    }
+}
+
+TEST_CASE("C7: a clock that is behind at a recovery is no alarm while it catches up", "[model]") {
+    Model model(plain());
+    model.passed(at(100, 100).at());
+    model.recovered(at(40, -3000).at());
+    CHECK(label_s(model) == 100);
+    for (int s = 1; s < 120; ++s) {
+        model.passed(at(40 + s, -3000 + s).at());
+        CHECK(label_s(model) == std::max(100, 40 + s));
+    }
+    CHECK(model.ahead_events() == 0);
+    model.passed(at(40 + 181, -3000 + 120).at());  // 100 + 120 + 1
+    CHECK(label_s(model) == 221);
+    CHECK_FALSE(model.last_was_ahead());
 }
 
 TEST_CASE("C8: an operator sets the clock forwards and backwards, and windows and ages stay as they are", "[model]") {
@@ -294,11 +457,33 @@ TEST_CASE("C8: an operator sets the clock forwards and backwards, and windows an
         CHECK(ask(model, at(wall, 0.5), "2") == DenyReason::rate_limit);
     }
     CHECK(model.ahead_events() == 0);
-    CHECK(model.set_clock(at(-7200, 0.25)).result == Result::ok);   // by a process that looked earlier
+    CHECK(model.set_clock(at(-7200, 0.25)).result == Result::ok);  // by a process that looked earlier
     CHECK(model.last_steady_ns() == kSteadyStart + kSecond / 2);
     CHECK(ask(model, at(-7199.5, 1), "2", OrderType::market) == DenyReason::none);
     CHECK(model.find(AccountId{0}, "2")->created_ns == kStart - 7'199'500'000'000);
     CHECK(ask(model, later(at(-7199, 2), 1), "3", OrderType::market) == DenyReason::reference_price_stale);
+}
+
+TEST_CASE("C8: what labels are held against is what the operator last said, back and forth", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    double steady = 1;
+    for (const double offset : {-3600.0, 3600.0, -7200.0, 86400.0, 0.0}) {
+        CHECK(model.set_clock(at(offset + steady, steady)).result == Result::ok);
+        CHECK_FALSE(model.last_was_ahead());
+        ++steady;
+        model.passed(at(offset + steady, steady).at());  // the one that was right from now on
+        CHECK(label_s(model) == static_cast<std::int64_t>(offset + steady));
+        CHECK_FALSE(model.last_was_ahead());
+        model.passed({at(offset + steady + 1, 0).now_ns + 1, at(0, steady).steady_ns});
+        CHECK(label_s(model) == static_cast<std::int64_t>(offset + steady));
+        CHECK(model.last_was_ahead());
+        model.passed(at(offset - 3600, steady).at());  // one that nobody told
+        CHECK(label_s(model) == static_cast<std::int64_t>(offset + steady));
+        CHECK_FALSE(model.last_was_ahead());
+        ++steady;
+    }
+    CHECK(model.ahead_events() == 5);
 }
 
 TEST_CASE("clocks drawn for random commands step in every way, and the model keeps to the rules all the same", "[model]") {
@@ -306,7 +491,8 @@ TEST_CASE("clocks drawn for random commands step in every way, and the model kee
     Model model(plain());
     model.passed({kStart, kSteadyStart});
     CallClock clock(random, model, true);
-    std::uint64_t back = 0, hours = 0, days = 0, behind = 0, equal = 0, to_the_nanosecond = 0;
+    std::uint64_t back = 0, hours = 0, days = 0, behind = 0, equal = 0, to_the_nanosecond = 0, as_it_is = 0;
+    std::int64_t best = kStart - kSteadyStart;
     for (int i = 0; i < 20'000; ++i) {
         clock.advance();
         const model::Moment now = clock.now();
@@ -315,20 +501,26 @@ TEST_CASE("clocks drawn for random commands step in every way, and the model kee
         back += gap < 0 ? 1 : 0, behind += now.steady_ns < steady ? 1 : 0, equal += now.steady_ns == steady ? 1 : 0;
         hours += gap > kHour / 2 || gap < -kHour / 2 ? 1 : 0, days += gap > 20 * kHour || gap < -20 * kHour ? 1 : 0;
         const std::int64_t elapsed = std::max<std::int64_t>(now.steady_ns - steady, 0);
-        to_the_nanosecond += gap == elapsed + kSecond ? 1 : 0;
+        const std::int64_t most = best + steady + elapsed + kSecond;
+        to_the_nanosecond += now.now_ns == most ? 1 : 0;
         const std::int64_t promised = clock.label_ns();
         if (random.percent(1)) {
             (void)model.set_clock({now.now_ns, now.steady_ns, StrategyId::none, 0});
             REQUIRE(model.last_time_ns() == now.now_ns);
+            best = now.now_ns - (steady + elapsed);
         } else {
             model.passed(now);
             REQUIRE(model.last_time_ns() == promised);
             REQUIRE(model.last_time_ns() >= label);
-            REQUIRE(model.last_time_ns() <= label + elapsed + kSecond);
+            REQUIRE(model.last_time_ns() <= most);
+            REQUIRE(model.last_was_ahead() == (now.now_ns > most));
+            best = std::max(best, model.last_time_ns() - (steady + elapsed));
+            as_it_is += now.now_ns > label && !model.last_was_ahead() ? 1 : 0;
         }
         REQUIRE(model.last_steady_ns() == steady + elapsed);
     }
-    for (const std::uint64_t met : {back, hours, days, behind, equal, to_the_nanosecond, model.ahead_events()}) CHECK(met > 20);
+    for (const std::uint64_t met : {back, hours, days, behind, equal, to_the_nanosecond, as_it_is, model.ahead_events()})
+        CHECK(met > 20);
     CHECK(model.clock_alarms() < model.ahead_events());
 }
 
