@@ -1,5 +1,7 @@
 #include "core/apply.hpp"
 
+#include <limits>
+
 #include "base/crash_point.hpp"
 #include "base/planted_defect.hpp"
 #include "base/wide.hpp"
@@ -631,8 +633,24 @@ void commit(State& state, std::uint64_t seq) noexcept {
     CRASH_POINT("committed");
 }
 
+namespace {
+
+/// Repeating it changes nothing: the greatest of the same.
+void keep_lead(State& state, const EventHeader& header) noexcept {
+    std::int64_t lead_ns = 0;
+    if (__builtin_sub_overflow(header.time_ns, header.steady_ns, &lead_ns)) [[unlikely]]
+        lead_ns = header.time_ns < 0 ? std::numeric_limits<std::int64_t>::min() : base::kMaxInt64;
+    auto& word = reinterpret_cast<std::uint64_t&>(state.status->label_lead_ns);
+    const bool begins = header.type == EventType::clock_set || header.type == EventType::recovered;
+    if (lead_ns > static_cast<std::int64_t>(load_relaxed(word)) || begins) [[unlikely]]
+        store_relaxed(word, static_cast<std::uint64_t>(lead_ns));
+}
+
+}  // namespace
+
 void apply(State& state, const Event& event) noexcept {
     apply_records(state, event);
+    keep_lead(state, event.header);
     store_relaxed(state.log->last_time_ns, static_cast<std::uint64_t>(event.header.time_ns));
     store_relaxed(state.log->last_steady_ns, static_cast<std::uint64_t>(event.header.steady_ns));
     CRASH_POINT("records applied");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "core/decide.hpp"
 #include "core/order_view.hpp"
@@ -23,25 +24,29 @@ struct EventTimes {
     std::uint32_t flags;
 };
 
+/// Saturates.
 [[nodiscard]] inline std::int64_t later_by(std::int64_t time_ns, std::int64_t by_ns) noexcept {
     std::int64_t sum = 0;
-    return __builtin_add_overflow(time_ns, by_ns, &sum) ? base::kMaxInt64 : sum;
+    if (!__builtin_add_overflow(time_ns, by_ns, &sum)) [[likely]]
+        return sum;
+    return by_ns < 0 ? std::numeric_limits<std::int64_t>::min() : base::kMaxInt64;
 }
 
-/// The label goes neither back nor further ahead than what has elapsed and a second (semantics.md 10).
+[[nodiscard]] inline std::int64_t lead_of(const State& state) noexcept {
+    return static_cast<std::int64_t>(layout::load_relaxed(reinterpret_cast<const std::uint64_t&>(state.status->label_lead_ns)));
+}
+
+/// The label goes neither back, nor further ahead of boot time than any label before it and a second (semantics.md 10). Held against the
+/// greatest lead, not against the last label: one process whose clock is behind must not make all others look ahead.
 [[nodiscard]] inline EventTimes event_times(const State& state, const Caller& caller) noexcept {
     const std::int64_t steady_ns = steady_time(state, caller);
     const auto last_ns = static_cast<std::int64_t>(layout::load_relaxed(state.log->last_time_ns));
     if (last_ns == 0) [[unlikely]]
         return {caller.now_ns, steady_ns, 0};
     if (caller.now_ns < last_ns) return {last_ns, steady_ns, 0};
-    std::int64_t elapsed_ns = 0;
-    if (__builtin_sub_overflow(steady_ns, static_cast<std::int64_t>(layout::load_relaxed(state.log->last_steady_ns)),
-                               &elapsed_ns)) [[unlikely]]
-        elapsed_ns = base::kMaxInt64;
-    const std::int64_t due_ns = later_by(last_ns, elapsed_ns);
+    const std::int64_t due_ns = later_by(steady_ns, lead_of(state));
     if (caller.now_ns > later_by(due_ns, kClockSlackNs)) [[unlikely]]
-        return {due_ns, steady_ns, layout::kClockAhead};
+        return {std::max(last_ns, due_ns), steady_ns, layout::kClockAhead};
     return {caller.now_ns, steady_ns, 0};
 }
 
@@ -128,12 +133,12 @@ struct RowsNow {
     RowSet rows;
     std::array<const layout::RowCounters*, kRowsPerOrder> counters;
     std::array<const layout::RowControl*, kRowsPerOrder> control;
-    unsigned set;              // limits that some row has: LimitBit
-    unsigned flags;            // ControlFlag of some row
-    bool state_may_refuse;     // some row is in a state that may refuse
+    unsigned set;  // limits that some row has: LimitBit
+    unsigned flags;  // ControlFlag of some row
+    bool state_may_refuse;  // some row is in a state that may refuse
     /// The three above. The everyday answer to what they ask is no, so this one pass is all that most checks cost.
     void sum_up() noexcept;
-    std::array<layout::RowCounters, kRowsPerOrder> with_batch;   // only with an overlay
+    std::array<layout::RowCounters, kRowsPerOrder> with_batch;  // only with an overlay
 };
 void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overlay, RowsNow& now) noexcept;
 
@@ -182,13 +187,13 @@ template <class Named>
 /// By how much one order's reservation is to grow (checks 7 and 11).
 struct Growth {
     Side side = Side::none;
-    std::int64_t quantity = 0;        // of the reservation
+    std::int64_t quantity = 0;  // of the reservation
     std::int64_t notional = 0;
     std::int64_t order_quantity = 0;  // the (new) total; 0: does not grow, not checked
     std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
-    std::uint32_t orders = 0;         // 1 for a new order
-    layout::ValueDelta values{};      // of the rows, by the worst-case method
-    unsigned unpriced = 0;            // worst case: bit of the pair whose instrument row has no price to value it at
+    std::uint32_t orders = 0;  // 1 for a new order
+    layout::ValueDelta values{};  // of the rows, by the worst-case method
+    unsigned unpriced = 0;  // worst case: bit of the pair whose instrument row has no price to value it at
     [[nodiscard]] bool is_unpriced(std::size_t row) const noexcept { return (unpriced >> row % 3 & 1U) != 0; }
 };
 /// Whether growing the order breaks any limit of RowControl on any row, or overflows a counter: checks 7, 11 and 12 name it.

@@ -176,12 +176,11 @@ void describe_segment(std::string& text) {
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, time_namespace, created_ns, uid, persistence, checkpoint_interval_s,
              keep_checkpoints, page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal,
-             mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode,
-             reserved_bytes);
+             mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, reserved_bytes);
     DESCRIBE(LogWords, committed, applied, last_time_ns, last_steady_ns, next_order, next_execution, next_quarantine,
              next_generation);
     DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_steady_ns,
-             book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, reserved_words);
+             book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, label_lead_ns, reserved_words);
     DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences,
              checkpoint_steady_ns, reserved_words);
     DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,

@@ -162,7 +162,8 @@ struct alignas(64) StatusWords {
     std::uint64_t recovered_seq;  // its event: steady times of earlier ones compare with nothing
     std::uint64_t quarantined_events;  // absolute, from the event
     std::uint64_t clocks_ahead;  // events whose caller's wall clock ran ahead; counted for the alarm
-    std::uint64_t reserved_words[4];
+    std::int64_t label_lead_ns;  // greatest lead of a label over boot time since creation, recovery, clock_set
+    std::uint64_t reserved_words[3];
 };
 RISKREG_RECORD(StatusWords, 128, 64);
 
