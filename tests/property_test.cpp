@@ -45,6 +45,8 @@ public:
         return c;
     }
 
+    /// When the first event is written.
+    [[nodiscard]] const model::Moment& begin() const { return clock_.begin(); }
     /// References that exist from the start; the others are unknown until drawn.
     std::vector<Command> opening() {
         std::vector<Command> commands;
@@ -54,14 +56,15 @@ public:
     }
 
 private:
-    void set_moment(Command& c) {
-        c.now_ns = clock_.now().now_ns;
-        c.steady_ns = clock_.now().steady_ns;
+    void set_moment(Command& c) { set_moment(c, c.op == Op::set_clock ? clock_.to_set() : clock_.now()); }
+    static void set_moment(Command& c, const model::Moment& at) {
+        c.now_ns = at.now_ns;
+        c.steady_ns = at.steady_ns;
     }
 
     Command draw() {
         clock_.advance();
-        if (clock_.steps() && random_.between(1, 1000) <= 4) return simple(Op::set_clock);
+        if (random_.between(1, 1000) <= 6) return simple(Op::set_clock);
         const std::int64_t n = random_.between(1, 1000);
         if (n <= 275) return register_order();
         if (n <= 288) return batch();
@@ -598,8 +601,9 @@ private:
         c.entry.buy = random_.percent(70);
         c.entry.sell = !c.entry.buy || random_.percent(50);
         const std::int64_t now_ns = clock_.label_ns();
-        c.entry.from_ns = random_.percent(20) ? 0 : now_ns + random_.between(-6, 6) * kMillisecond / 2;
-        if (random_.percent(92)) c.entry.to_ns = now_ns + random_.between(7, 60) * kMillisecond / 2;
+        c.entry.from_ns = random_.percent(20) ? 0 : saturating_sum(now_ns, random_.between(-6, 6) * kMillisecond / 2);
+        if (random_.percent(92)) c.entry.to_ns = saturating_sum(now_ns, random_.between(7, 60) * kMillisecond / 2);
+        c.entry.from_ns = std::min(c.entry.from_ns, c.entry.to_ns - 1);  // with labels at either end of time as well
         if (model_.restricted().empty() || !random_.percent(50)) return c;
         const auto& [row, from_ns, to_ns] = random_.one_of(model_.restricted()).first;
         c.scope = scope_of(row);
@@ -789,8 +793,10 @@ std::string run_both(PlainRegistry& registry, model::Model& model, const Command
 }
 
 std::string step(PlainRegistry& registry, model::Model& model, const Command& c, bool full) {
+    const std::uint64_t before = model.events();
     std::string text = run_both(registry, model, c);
     if (model.overflowed()) return {};
+    text += stamp_differences(registry.state(), model, before);
     if (const model::Order* order = model.find(c.account, c.id)) text += differences(registry.state(), model, *order);
     text += differences(registry.state(), model);
     if (full) text += full_differences(registry.state(), model);
@@ -804,11 +810,12 @@ Outcome run_seed(std::uint64_t seed) {
     PlainRegistry registry(config);
     model::Model model(config);
     if (random.percent(15)) registry.make_unreconciled(), model.make_unreconciled();
-    for (std::uint16_t s = 0; s < config.strategies.size(); ++s) {
-        registry.attach(s, StrategyId{s}, kStart, kSteadyStart);
-        model.attached(StrategyId{s}, {kStart, kSteadyStart});
-    }
     Generator generator(random, config, model, huge);
+    const model::Moment& begin = generator.begin();
+    for (std::uint16_t s = 0; s < config.strategies.size(); ++s) {
+        registry.attach(s, StrategyId{s}, begin.now_ns, begin.steady_ns);
+        model.attached(StrategyId{s}, begin);
+    }
     for (const Command& c : generator.opening()) run(registry, c), run(model, c);
 
     Outcome outcome;

@@ -18,6 +18,9 @@ std::optional<T> wrap(const std::optional<std::int64_t>& value) {
     return value ? std::optional<T>(T{*value}) : std::nullopt;
 }
 
+/// How much after a moment; any two numbers have a difference here.
+std::string since(std::int64_t time_ns, std::int64_t origin_ns) { return (model::Big(time_ns) - origin_ns).str() + "ns"; }
+
 /// What the operations of control add to a command's text.
 std::string text_of_control(const Command& c) {
     std::ostringstream out;
@@ -27,12 +30,12 @@ std::string text_of_control(const Command& c) {
     if (c.op == Op::die || c.op == Op::attach || c.op == Op::load_position || c.op == Op::load_order)
         out << " strategy " << int(c.strategy);
     if (c.op == Op::reference)
-        out << " at t+" << (c.time_ns - kStart) / 1000 << "us steady+" << (c.time_steady_ns - kSteadyStart) / 1000 << "us";
+        out << " at t+" << since(c.time_ns, kStart) << " steady+" << since(c.time_steady_ns, kSteadyStart);
     if (c.op == Op::approve) out << " request " << c.request;
     if (c.op == Op::alert) out << " limit " << int(c.alert_limit) << " level " << int(c.alert_level);
     if (c.op == Op::restrict)
-        out << (c.entry.buy ? " buy" : "") << (c.entry.sell ? " sell" : "") << " from t+" << (c.entry.from_ns - kStart) / 1000
-            << "us to t+" << (c.entry.to_ns - kStart) / 1000 << "us";
+        out << (c.entry.buy ? " buy" : "") << (c.entry.sell ? " sell" : "") << " from t+" << since(c.entry.from_ns, kStart)
+            << " to t+" << since(c.entry.to_ns, kStart);
     return out.str();
 }
 
@@ -100,8 +103,7 @@ std::string text_of(const Command& c) {
     std::ostringstream out;
     out << kOpNames[int(c.op)];
     if (c.op == Op::fact) out << ' ' << kKindNames[int(c.kind)];
-    out << " t+" << (c.now_ns - kStart) / 1000 << "us steady+" << (c.steady_ns - kSteadyStart) / 1000 << "us session "
-        << int(c.session);
+    out << " t+" << since(c.now_ns, kStart) << " steady+" << since(c.steady_ns, kSteadyStart) << " session " << int(c.session);
     const auto text = [&](const char* name, const std::string& value) {
         if (!value.empty()) out << ' ' << name << " '" << value << '\'';
     };

@@ -547,7 +547,7 @@ Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to)
     happened(caller.at());
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
-        verdict.request = events_ + 1;  // the log's numbers begin at 2: the first is the creation
+        verdict.request = events() + 1;  // the log's numbers begin at 2: the first is the creation
         write_down({verdict.request, scope, to, false, caller.uid, true, 0});
     } else {
         change_state(scope, to);
@@ -563,11 +563,11 @@ Verdict Model::release_unreconciled(const Caller& caller) {
     happened(caller.at());
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
-        verdict.request = events_ + 1;
+        verdict.request = events() + 1;
         write_down({verdict.request, scope, TradingState::active, true, caller.uid, true, 0});
     } else {
         firm.unreconciled = false;
-        firm.changed_at = events_;
+        firm.changed_at = events();
     }
     return verdict;
 }
@@ -590,13 +590,13 @@ Verdict Model::approve(const Caller& caller, std::uint64_t request) {
     if (is_obsolete(*found)) return deny(DenyReason::not_allowed, found->scope);
     if (found->unreconciled) {
         asked.unreconciled = false;
-        asked.changed_at = events_ + 1;
+        asked.changed_at = events() + 1;
     } else {
         change_state(found->scope, found->to);
     }
     happened(caller.at());
     found->open = false;
-    found->changed = events_ + 1;
+    found->changed = events() + 1;
     return taken(Result::ok);
 }
 

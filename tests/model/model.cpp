@@ -442,7 +442,7 @@ void Model::take_in(const Caller& caller, Draft& draft) {
     happened(caller.at());
     Order& order = draft.order;
     order.created_ns = last_time_ns_;
-    order.created_at = events_;
+    order.created_at = events();
     ids_[{order.account, order.chain.front()}] = orders_.size();
     Order absent = order;
     absent.base = OrderBase::none;
@@ -1175,8 +1175,8 @@ void Model::compare_cum(Work& work, const OrderEvent& fact) {
 void Model::change_state(const Scope& scope, TradingState to) {
     Row& row = rows_.at(key_of(scope));
     row.state = to;
-    row.changed_at = events_ + 1;
-    if (to == TradingState::halted) row.halted_at = events_ + 1;
+    row.changed_at = events() + 1;
+    if (to == TradingState::halted) row.halted_at = events() + 1;
 }
 
 /// An execution could not be remembered. A firm in a worse state stays as it is.

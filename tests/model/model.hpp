@@ -111,6 +111,12 @@ struct Label {
     bool ahead = false;
 };
 
+/// The two times of one event.
+struct Stamp {
+    Label label;
+    std::int64_t steady_ns = 0;
+};
+
 /// A resume that waits for a second person, or had one.
 struct ResumeRequest {
     std::uint64_t number = 0;
@@ -199,11 +205,15 @@ public:
     [[nodiscard]] const RestrictedList& restricted() const { return restricted_; }
     [[nodiscard]] const std::vector<ResumeRequest>& requests() const { return requests_; }
     /// Events written so far.
-    [[nodiscard]] std::uint64_t events() const { return events_; }
+    [[nodiscard]] std::uint64_t events() const { return stamps_.size(); }
+    /// Their times, the first event's first.
+    [[nodiscard]] const std::vector<Stamp>& stamps() const { return stamps_; }
     [[nodiscard]] std::int64_t last_time_ns() const { return last_time_ns_; }
     [[nodiscard]] std::int64_t last_steady_ns() const { return last_steady_ns_; }
     /// The last event carries the flag; events that do so far; how often that was worth an alarm.
-    [[nodiscard]] bool last_was_ahead() const { return last_was_ahead_; }
+    [[nodiscard]] bool last_was_ahead() const { return !stamps_.empty() && stamps_.back().label.ahead; }
+    /// By how much a label was ahead of its steady time at most, so far as labels are held against it.
+    [[nodiscard]] const std::optional<std::int64_t>& best() const { return best_; }
     [[nodiscard]] std::uint64_t ahead_events() const { return ahead_events_; }
     [[nodiscard]] std::uint64_t clock_alarms() const { return clock_alarms_; }
     [[nodiscard]] std::size_t ids_used() const { return ids_.size(); }
@@ -381,11 +391,10 @@ private:
     std::size_t executions_used_ = 0;
     std::int64_t last_time_ns_ = 0;  ///< the last event's label
     std::int64_t last_steady_ns_ = 0;
-    std::optional<Big> best_;  ///< by how much a label was ahead of its steady time at most; none: there was no event
+    std::optional<std::int64_t> best_;  ///< by how much a label was ahead of its steady time at most; none: there was no event
     std::optional<std::int64_t> recovered_steady_ns_, alarmed_steady_ns_;
-    bool last_was_ahead_ = false;
+    std::vector<Stamp> stamps_;
     std::uint64_t ahead_events_ = 0, clock_alarms_ = 0;
-    std::uint64_t events_ = 0;
     bool overflowed_ = false;
 };
 

@@ -170,6 +170,7 @@ std::string Recheck::follow(std::uint64_t seq) {
         if (by_event_.count(more) != 0) text += "  the model writes event " + std::to_string(more) + " as well\n";
     advance_replica(after);
     const core::State& state = replica_.state;
+    text += stamp_differences(live_, model_, seq - layout::kGenesis - 1);
     if (record != nullptr)
         if (const model::Order* order = model_.find(record->command.account, record->command.id))
             text += differences(state, model_, *order);

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;   // a wall clock may be ahead by so much
 
+/// In 64 bits, as far as they go: so the tables keep it, and the rule leaves it open. No clock is that far off.
+std::int64_t lead_of(std::int64_t label_ns, std::int64_t steady_ns) { return clamp_to_64(Big(label_ns) - steady_ns); }
+
 }  // namespace
 
 std::int64_t Model::steady_of(const Moment& at) const { return std::max(at.steady_ns, last_steady_ns_); }
@@ -19,20 +22,20 @@ std::int64_t Model::steady_of(const Moment& at) const { return std::max(at.stead
 /// those after it.
 Label Model::label_of(const Moment& at) const {
     if (!best_) return {at.now_ns};
-    const std::int64_t gone_on = clamp_to_64(steady_of(at) + *best_);
+    const std::int64_t gone_on = clamp_to_64(Big(steady_of(at)) + *best_);
     if (at.now_ns > believed_until(at)) return {std::max(last_time_ns_, gone_on), true};
     return {std::max(last_time_ns_, at.now_ns)};
 }
 
 std::int64_t Model::believed_until(const Moment& at) const {
-    return best_ ? clamp_to_64(steady_of(at) + *best_ + kSecond) : kMax;
+    return best_ ? clamp_to_64(Big(steady_of(at)) + *best_ + kSecond) : kMax;
 }
 
 /// The next label is compared with these, and with nothing from before.
 void Model::labels_begin_with(std::int64_t label_ns) {
     last_time_ns_ = label_ns;
-    last_was_ahead_ = false;
-    best_ = Big(label_ns) - last_steady_ns_;
+    best_ = lead_of(label_ns, last_steady_ns_);
+    stamps_.push_back({{label_ns}, last_steady_ns_});
 }
 
 /// One event: both its times, and an alarm where the clock was ahead, at most one a second.
@@ -40,10 +43,9 @@ void Model::happened(const Moment& at) {
     const Label label = label_of(at);
     last_steady_ns_ = steady_of(at);
     last_time_ns_ = label.time_ns;
-    last_was_ahead_ = label.ahead;
-    const Big shown = Big(last_time_ns_) - last_steady_ns_;
+    stamps_.push_back({label, last_steady_ns_});
+    const std::int64_t shown = lead_of(last_time_ns_, last_steady_ns_);
     best_ = best_ ? std::max(*best_, shown) : shown;
-    ++events_;
     if (!label.ahead) return;
     ++ahead_events_;
     if (alarmed_steady_ns_ && Big(last_steady_ns_) - *alarmed_steady_ns_ < kSecond) return;
@@ -54,7 +56,6 @@ void Model::happened(const Moment& at) {
 Verdict Model::set_clock(const Caller& caller) {
     last_steady_ns_ = steady_of(caller.at());
     labels_begin_with(caller.now_ns);
-    ++events_;
     return taken(Result::ok);
 }
 
@@ -68,7 +69,6 @@ void Model::recovered(const Moment& at) {
     labels_begin_with(best_ ? std::max(at.now_ns, last_time_ns_) : at.now_ns);
     recovered_steady_ns_ = at.steady_ns;
     alarmed_steady_ns_.reset();
-    ++events_;
     const auto as_new = [&](std::vector<std::int64_t>& times) { std::fill(times.begin(), times.end(), at.steady_ns); };
     for (auto& [key, row] : rows_) {
         as_new(row.messages), as_new(row.all_messages);
@@ -77,7 +77,7 @@ void Model::recovered(const Moment& at) {
     for (auto& [content, times] : contents_) as_new(times);
     references_.clear();
     make_unreconciled();
-    rows_.at(key_of(Scope{ScopeKind::firm})).changed_at = events_;   // who asked to release it before did not see this
+    rows_.at(key_of(Scope{ScopeKind::firm})).changed_at = events();   // who asked to release it before did not see this
 }
 
 // ---- a new day --------------------------------------------------------------------------------------
