@@ -168,8 +168,6 @@ std::string differences(const core::State& state, const model::Model& model) {
         d.compare("last_steady", static_cast<std::int64_t>(state.log->last_steady_ns), model.last_steady_ns());
         d.compare("lead", state.status->label_lead_ns, *model.best());
     }
-    d.compare("clocks_ahead", static_cast<std::int64_t>(state.status->clocks_ahead),
-              static_cast<std::int64_t>(model.ahead_events()));
     std::string text = d.text();
     for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) text += differences(state, model, row);
     return text;
@@ -187,7 +185,11 @@ std::string stamp_differences(const core::State& state, const model::Model& mode
         d.compare("clock ahead", (header.flags & layout::kClockAhead) != 0, stamp.label.ahead);
         text += d.text();
     }
-    return text;
+    if (state.log->committed != model.events() + layout::kGenesis) return text;
+    Differences d("status");
+    d.compare("clocks_ahead", static_cast<std::int64_t>(state.status->clocks_ahead),
+              static_cast<std::int64_t>(model.ahead_events()));
+    return text + d.text();
 }
 
 std::string full_differences(const core::State& state, const model::Model& model) {

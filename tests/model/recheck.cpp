@@ -1,6 +1,7 @@
 #include "model/recheck.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 
 #include "core/apply.hpp"
@@ -46,8 +47,12 @@ std::size_t guilty_of(const std::vector<Verdict>& answers) {
     return static_cast<std::size_t>(guilty - answers.begin());
 }
 
-/// Both times of an event.
-model::Moment moment_of(const layout::EventHeader& header) { return {header.time_ns, header.steady_ns}; }
+/// When an event's caller asked, as far as the event tells: a wall clock behind the label would have got the same label, and
+/// one that was not believed may have been ahead by any amount.
+model::Moment moment_of(const layout::EventHeader& header) {
+    const bool ahead = (header.flags & layout::kClockAhead) != 0;
+    return {ahead ? std::numeric_limits<std::int64_t>::max() : header.time_ns, header.steady_ns};
+}
 
 Command at(const Command& c, const model::Moment& moment) {
     Command moved = c;
@@ -71,6 +76,8 @@ void Coverage::add(const Coverage& other) {
     accepted += other.accepted;
     commands += other.commands;
     refusals_logged += other.refusals_logged;
+    ahead += other.ahead;
+    clocks_set += other.clocks_set;
     ordered_in_time += other.ordered_in_time;
     refusals_between += other.refusals_between;
     for (const auto& [reason, count] : other.refused) refused[reason] += count;
@@ -81,6 +88,8 @@ Recheck::Recheck(const core::State& live, const std::string& json, const std::ve
     : live_(live), config_(parse_config(json)), replica_(genesis_of(config_, json)), model_(config_), records_(records) {
     for (std::uint64_t seq = layout::kGenesis + 1; seq <= live_.log->committed; ++seq) {
         const layout::EventHeader& header = live_.ring_slot(seq).header;
+        coverage_.ahead += (header.flags & layout::kClockAhead) != 0 ? 1 : 0;
+        coverage_.clocks_set += header.type == EventType::clock_set ? 1 : 0;
         if (header.type == EventType::session_attached) slot_of_[header.strategy] = header.session;
         if (seq > layout::kGenesis + 1 && live_.ring_slot(seq - 1).header.session != header.session) ++coverage_.handovers;
     }

@@ -21,6 +21,8 @@ struct Coverage {
     std::uint64_t accepted = 0;                       ///< orders, of those below
     std::uint64_t commands = 0;                       ///< compared at the place of their event
     std::uint64_t refusals_logged = 0;                ///< of these
+    std::uint64_t ahead = 0;                          ///< events whose caller's wall clock was not believed
+    std::uint64_t clocks_set = 0;                     ///< by an operator
     std::uint64_t ordered_in_time = 0;                ///< calls whose place in the log was held against the clock
     std::uint64_t refusals_between = 0;               ///< wrote nothing, compared between two events
     std::map<DenyReason, std::uint64_t> refused;      ///< compared refusals, by reason
