@@ -24,7 +24,7 @@ constexpr int kDrainRounds = 40;
 }  // namespace
 
 Host::Host(Disk& disk, Trace& trace, Counts& counts, const Setup& setup, core::State& state, std::uint64_t epoch,
-           std::uint64_t seed, const std::int64_t& now_ns)
+           std::uint64_t seed, const std::int64_t& now_ns, const std::int64_t& booted_ns)
     : disk_(disk),
       trace_(trace),
       counts_(counts),
@@ -32,6 +32,7 @@ Host::Host(Disk& disk, Trace& trace, Counts& counts, const Setup& setup, core::S
       state_(state),
       random_(seed),
       now_ns_(now_ns),
+      booted_ns_(booted_ns),
       epoch_(epoch),
       key_(persist::resolve_key(setup.key_file, {})),
       next_checkpoint_ns_(now_ns + setup.checkpoint_interval_ns),
@@ -239,7 +240,8 @@ bool Host::handle_gap() {
     if (!writer_.is_open() && !begin_file()) return false;
     core::Decision decision;
     core::Caller caller;
-    caller.now_ns = caller.steady_ns = now_ns_;
+    caller.now_ns = now_ns_;
+    caller.steady_ns = now_ns_ - booted_ns_;
     core::decide_journal_gap(state_, caller, decision);
     core::execute(state_, decision.event);
     gap_ = Gap::following;

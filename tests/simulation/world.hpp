@@ -56,6 +56,7 @@ private:
     void end_life(Host& host);
     void require_catching_up(Host& host);
     void advance_clock();
+    [[nodiscard]] Times times() const { return {now_ns_, now_ns_ - booted_ns_}; }
     void take_over();
     [[nodiscard]] bool recover();
     [[nodiscard]] bool restore_once(Restored& out);
@@ -85,7 +86,7 @@ private:
     Reference reference_;
     std::unique_ptr<test::PlainRegistry> registry_;
     persist::Directory directory_;
-    std::int64_t now_ns_;
+    std::int64_t now_ns_, booted_ns_;
     std::uint64_t promised_ = layout::kGenesis;
     std::uint64_t host_epoch_ = 0;
     bool memory_survives_ = false;
