@@ -37,7 +37,9 @@ public:
         if (huge_) centre_.back() = 5;
     }
 
+    /// A recovery leaves no reference price: all are written again before anything else.
     Command next() {
+        if (unwritten_ > 0) return reference(InstrumentId{--unwritten_});
         Command c = draw();
         set_moment(c);
         for (Command& member : c.members) set_moment(member);
@@ -56,7 +58,11 @@ public:
     }
 
 private:
-    void set_moment(Command& c) { set_moment(c, c.op == Op::set_clock ? clock_.to_set() : clock_.now()); }
+    void set_moment(Command& c) {
+        if (c.op == Op::recovered && random_.percent(60)) clock_.boot();
+        set_moment(c, c.op == Op::set_clock ? clock_.to_set() : clock_.now());
+        if (c.op == Op::recovered) c.steady_ns = std::max<std::int64_t>(c.steady_ns, 1);  // no machine recovers as it starts
+    }
     static void set_moment(Command& c, const model::Moment& at) {
         c.now_ns = at.now_ns;
         c.steady_ns = at.steady_ns;
@@ -65,6 +71,12 @@ private:
     Command draw() {
         clock_.advance();
         if (random_.between(1, 1000) <= 6) return simple(Op::set_clock);
+        if (config_.four_eyes || random_.between(1, 1000) > 2) return draw_request();
+        unwritten_ = static_cast<std::uint32_t>(config_.instruments.size());
+        return simple(Op::recovered);
+    }
+
+    Command draw_request() {
         const std::int64_t n = random_.between(1, 1000);
         if (n <= 275) return register_order();
         if (n <= 288) return batch();
@@ -708,6 +720,7 @@ private:
     std::int64_t unknown_share_ = 5;    // percent of the facts
     std::vector<std::int64_t> centre_;  // of prices, in ticks
     std::uint64_t ids_ = 0, executions_ = 0;
+    std::uint32_t unwritten_ = 0;       // reference prices, the first so many instruments'
 };
 
 // ---- both sides ------------------------------------------------------------------------------------------
@@ -753,6 +766,7 @@ Verdict run(PlainRegistry& registry, const Command& c) {
         case Op::attach: registry.attach(c.session, c.strategy, c.now_ns, c.steady_ns); break;
         case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns, c.time_steady_ns); break;
         case Op::set_clock: return registry.set_clock(caller);
+        case Op::recovered: registry.recovered(caller); break;
     }
     return {};
 }

@@ -57,7 +57,7 @@ std::int64_t CallClock::offset() {
 }
 
 model::Moment CallClock::drawn() {
-    model::Moment at{0, kSteadyStart + passed_ns_};
+    model::Moment at{0, kSteadyStart + passed_ns_ - booted_ns_};
     if (random_.percent(10)) at.steady_ns -= random_.percent(50) ? tick() : random_.between(1, 2000);  // read before another's
     std::int64_t& offset_ns = random_.one_of(offsets_ns_);
     if (random_.between(1, 1000) <= 8) offset_ns = random_.percent(40) ? 0 : offset_ns + step();
@@ -77,6 +77,11 @@ void CallClock::make_extreme(model::Moment& at) {
     if (random_.percent(80)) at.now_ns = far_off();
     if (random_.percent(20)) at.steady_ns = random_.pick<std::int64_t>({kLeast, -kSteadyStart, -1, 0});
     if (random_.percent(2)) at.steady_ns = random_.pick<std::int64_t>({1000 * kDay, kMost - kHour, kMost});
+}
+
+void CallClock::boot() {
+    booted_ns_ = passed_ns_ + kSteadyStart / 2;
+    now_ = drawn();
 }
 
 model::Moment CallClock::to_set() {

@@ -22,6 +22,8 @@ public:
     [[nodiscard]] const model::Moment& begin() const noexcept { return begin_; }
     /// Both times go on, and what the next caller reads is drawn.
     void advance();
+    /// The steady time is that of another boot, and less. The wall clocks go on.
+    void boot();
     /// What the next caller reads.
     [[nodiscard]] const model::Moment& now() const noexcept { return now_; }
     /// The label that its event would get: what dates are compared with.
@@ -44,6 +46,7 @@ private:
     const bool on_grid_;  // time goes in halves of a millisecond, so that ends of windows are met exactly
     const bool extreme_;  // any 64 bits may come in
     std::int64_t passed_ns_ = 0;  // since the start
+    std::int64_t booted_ns_ = 0;  // of that, what the steady clock does not know of
     std::array<std::int64_t, 4> offsets_ns_{};  // of the processes' wall clocks, each until it steps again
     model::Moment begin_, now_;
 };

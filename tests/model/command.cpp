@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kOpNames[] = {"register", "batch",         "replace",    "cancel",  "abort",  "fact",      "halt",
                                     "resume",   "release",       "limits",     "die",     "attach", "reference", "mark",
-                                    "restrict", "load_position", "load_order", "approve", "alert",  "set_clock"};
+                                    "restrict", "load_position", "load_order", "approve", "alert",  "set_clock", "recovered"};
 constexpr const char* kKindNames[] = {
     "none",         "acked",     "rejected", "canceled",  "cancel_rejected", "replaced", "replace_rejected", "expired",
     "done_for_day", "suspended", "resumed",  "timed_out", "filled",          "bust",     "correct"};
@@ -175,6 +175,7 @@ Verdict run(model::Model& model, const Command& c) {
         case Op::attach: model.attached(c.strategy, moment_of(c)); break;
         case Op::reference: model.set_reference(c.instrument, *c.price, {c.time_ns, c.time_steady_ns}); break;
         case Op::set_clock: return model.set_clock(caller);
+        case Op::recovered: model.recovered(moment_of(c)); break;
     }
     return {};
 }

@@ -39,6 +39,7 @@ enum class Op : std::uint8_t {
     approve,
     alert,
     set_clock,
+    recovered,   ///< another boot, where its steady time is less
 };
 
 struct Command {

@@ -255,6 +255,12 @@ void PlainRegistry::set_reference(InstrumentId instrument, Price price, std::int
     cell.store(cell.newest().seq + 1, value);
 }
 
+void PlainRegistry::recovered(const core::Caller& caller) {
+    core::Decision decision;
+    core::decide_recovered(state(), caller, kReason, decision);
+    core::execute(state(), decision.event);
+}
+
 void PlainRegistry::make_unreconciled() {
     auto& cell = state().rows[state().geometry.firm_row()].control;
     layout::RowControl control = cell.newest();

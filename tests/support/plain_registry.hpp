@@ -73,6 +73,8 @@ public:
     void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns, std::int64_t steady_ns);
     /// Labels go on from the caller's wall clock.
     Verdict set_clock(const core::Caller& caller);
+    /// The event with which trading goes on after a rebuild from disk; of what was in memory only, all stays.
+    void recovered(const core::Caller& caller);
     /// Makes the firm `unreconciled`, as a recovery from disk does before anybody attaches.
     void make_unreconciled();
 
