@@ -364,6 +364,32 @@ TEST_CASE("C6: a new day makes a clock neither more nor less believed", "[model]
     }
 }
 
+TEST_CASE("C6: a new day that one who is behind begins keeps what labels are held against", "[model]") {
+    Model model(plain());
+    model.passed(at(0, 0).at());
+    model.passed(at(-3600, 50).at());
+    model.rolled(at(-3600, 100).at());
+    CHECK(label_s(model) == 0);
+    CHECK(*model.best() == kStart - kSteadyStart);
+    model.passed(at(201, 200).at());  // 0 + 200 + 1
+    CHECK(label_s(model) == 201);
+    CHECK(model.ahead_events() == 0);
+}
+
+TEST_CASE("C8: a label goes back at the operator's word and at nothing else, a recovery and a new day included", "[model]") {
+    Model model(plain());
+    model.passed(at(100, 100).at());
+    model.attached(kStrategy, at(-3600, 101).at());
+    model.died(kStrategy, at(-86400, 102).at());
+    CHECK(ask(model, at(-3600, 103), "1") == DenyReason::none);
+    model.rolled(at(0, 104).at());
+    model.recovered(at(-3600, -3000).at());
+    for (const model::Stamp& stamp : model.stamps()) CHECK(stamp.label.time_ns == kStart + 100 * kSecond);
+    CHECK(model.stamps().size() == 6);
+    CHECK(model.set_clock(at(-3600, -2999)).result == Result::ok);
+    CHECK(label_s(model) == -3600);
+}
+
 TEST_CASE("C6: a new day after a recovery begins with whole budgets", "[model]") {
     Model model(plain(windows()));
     CHECK(ask(model, at(0, 0), "1") == DenyReason::none);
