@@ -296,7 +296,7 @@ TEST_CASE("environment: a segment of another layout version is refused by both n
         put(place.segment(), 8, version + static_cast<std::uint32_t>(delta));
         cells.refused(
             "look", place.run(place.riskctl("status")), 3,
-            {("layout version " + other).c_str(), ("this build has " + own).c_str(), "use the build that created it"});
+            {("layout version " + other).c_str(), ("this build has " + own).c_str(), "riskctl migrate"});
         cells.refused("trade", place.run(place.trade("O-2")), 3, {("layout version " + other).c_str()});
         cells.refused("recover", place.run(place.riskctl("recover")), 3, {("layout version " + other).c_str()});
         put(place.segment(), 8, version);

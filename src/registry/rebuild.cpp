@@ -112,6 +112,22 @@ void sync_what_was_used(const persist::Directory& directory, const persist::Reco
     require(directory.sync(), "sync " + directory.path());
 }
 
+/// A journal file for what comes behind these tables; a checkpoint of them is on disk.
+void begin_behind(const persist::Directory& directory, const core::State& state, const std::string& name,
+                  const persist::Sources& sources, std::uint64_t number) {
+    const std::uint64_t end = state.log->applied;
+    persist::FileSpec spec;
+    spec.key = sources.key;
+    spec.number = number;
+    spec.first_seq = end + 1;
+    spec.predecessor_last_seq = spec.base_seq = end;
+    spec.epoch = sources.epoch;
+    spec.registry = name;
+    spec.config.assign(state.config, state.geometry.config_bytes);
+    say_place(spec);
+    make_journal(directory, spec, state.geometry.ring_events);
+}
+
 /// After an accepted loss: a checkpoint of what is left, every file that says more or something else set aside under a name
 /// that nobody reads, and a journal that begins behind it. Otherwise old files would be taken for the continuation.
 void begin_anew_behind_the_loss(const persist::Directory& directory, const core::State& state, const std::string& name,
@@ -135,16 +151,7 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
         if (persist::checkpoint_seq_of(checkpoint) > end)
             require(directory.rename(checkpoint, aside + checkpoint), "set aside " + checkpoint);
     require(directory.sync(), "sync " + directory.path());
-    persist::FileSpec spec;
-    spec.key = sources.key;
-    spec.number = newest + 1;
-    spec.first_seq = end + 1;
-    spec.predecessor_last_seq = spec.base_seq = end;
-    spec.epoch = sources.epoch;
-    spec.registry = name;
-    spec.config.assign(state.config, state.geometry.config_bytes);
-    say_place(spec);
-    make_journal(directory, spec, state.geometry.ring_events);
+    begin_behind(directory, state, name, sources, newest + 1);
 }
 
 }  // namespace
@@ -202,6 +209,8 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         core::rebuild_derived(state);
         sync_what_was_used(directory, report);
         if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
+        // A checkpoint of an earlier version, written anew: its journal was left behind.
+        else if (state.has_journal() && sources.journals.empty()) begin_behind(directory, state, name, sources, 1);
     } catch (...) {
         if (mapping) segment::remove_segment(mapping->name());
         throw;
