@@ -44,6 +44,17 @@ struct Old {
         fs::permissions(directory, fs::perms::owner_all);
         fs::copy_file(golden(persist::kOldestVersion), path);
     }
+    Old(const Old&) = delete;
+    Old& operator=(const Old&) = delete;
+    /// All of them are one registry: what one left in memory would be a stray segment of the next.
+    ~Old() {
+        if (!fs::exists(directory + "/LOCK")) return;
+        try {
+            Registry::destroy("desk", place.path(), true, true);
+        } catch (const Error&) {
+            // destroyed already
+        }
+    }
     [[nodiscard]] persist::Migration migrate(const std::string& key_file = {}) const {
         persist::Directory open;
         REQUIRE_FALSE(persist::Directory::open(directory, open));
@@ -85,6 +96,11 @@ void require_content(const Reader& reader) {
     CHECK(reader.audit().violations.empty());
 }
 
+void lose_memory(const Old& old) {
+    const std::string segment = Reader::open("desk", old.place.path()).status().segment;
+    REQUIRE(fs::remove("/dev/shm/" + segment));
+}
+
 }  // namespace
 
 TEST_CASE("a checkpoint of every version before is migrated, recovered and traded on", "[persist][migrate][inv-9]") {
@@ -106,8 +122,7 @@ TEST_CASE("a checkpoint of every version before is migrated, recovered and trade
         CHECK(registry.status().gaps == 0);
     }
     // And the next reboot needs no further word.
-    const std::string segment = Reader::open("desk", old.place.path()).status().segment;
-    fs::remove("/dev/shm/" + segment);
+    lose_memory(old);
     {
         const Registry registry = open_desk(old);
         require_content(registry.reader());
@@ -170,6 +185,37 @@ TEST_CASE("killed at any crash point, a migration leaves the old document or the
             break;
         }
     }
+}
+
+TEST_CASE("killed at any crash point, the first recovery of a migrated checkpoint is done again and comes to the same",
+          "[persist][migrate][crash]") {
+    for (std::uint64_t point = 1;; ++point) {
+        const Old old;
+        static_cast<void>(old.migrate());
+        Child child([&] {
+            base::arm_crash_point(point);
+            static_cast<void>(open_desk(old));
+        });
+        const bool killed = child.wait().was_killed();
+        INFO("crash point " << point);
+        {
+            const Registry registry = open_desk(old);
+            require_content(registry.reader());
+        }
+        if (killed) continue;
+        CHECK(point > 3);
+        break;
+    }
+}
+
+TEST_CASE("a journal that is lost after a migration is a loss, and is said to be one", "[persist][migrate]") {
+    const Old old;
+    static_cast<void>(old.migrate());
+    { const Registry registry = open_desk(old); }
+    lose_memory(old);
+    for (const std::string& name : old.files())
+        if (persist::first_seq_of(name) != 0) fs::remove(old.directory + "/" + name);
+    CHECK_THROWS_WITH(open_desk(old), Catch::Contains("no journal file is left"));
 }
 
 TEST_CASE("what is no checkpoint, or a damaged one, is not migrated, and nothing changes", "[persist][migrate][input]") {
