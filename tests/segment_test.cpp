@@ -214,7 +214,7 @@ TEST_CASE("a segment of another user, build, boot, directory or PID namespace, o
     };
     with(header.magic, 0, Errc::missing, {"not finished", "attach again"});
     with(header.magic, header.magic ^ 1U, Errc::damaged, {"magic", "damaged"});
-    with(header.layout_version, header.layout_version + 1, Errc::foreign, {"layout version", "use the build that created it"});
+    with(header.layout_version, header.layout_version + 1, Errc::foreign, {"layout version", "riskctl migrate"});
     with(header.layout_hash, header.layout_hash ^ 1U, Errc::foreign, {"layout version"});
     with(header.geometry.orders, header.geometry.orders + 64, Errc::damaged, {"bytes, its header says"});
     with(header.geometry.order_index, header.geometry.order_index - 1, Errc::damaged, {});

@@ -28,7 +28,7 @@ constexpr std::size_t kSyncBytes = 16U << 20;
 constexpr std::size_t kMaxLine = 8192;                 // of a record; the two head lines are longer
 constexpr std::size_t kMaxHeadLine = (64U << 20) + 64;
 constexpr std::string_view kConfiguration = "\"configuration\":";
-constexpr std::string_view kSources[] = {"replica", "memory"};
+constexpr std::array<std::string_view, 3> kSources{"replica", "memory", "migrated"};
 
 std::string hex(std::uint64_t value) {
     char text[20];
@@ -403,8 +403,9 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.seq = whole(root, "sequence");
     head.time_ns = time_of(root, "time");
     const std::string& source = member(root, "source", JsonValue::Kind::string).text;
-    if (source != kSources[0] && source != kSources[1]) throw RecordError("source: neither replica nor memory");
-    head.source = source == kSources[0] ? CheckpointSource::replica : CheckpointSource::memory;
+    const auto known = std::find(kSources.begin(), kSources.end(), source);
+    if (known == kSources.end()) throw RecordError("source: neither replica, memory nor migrated");
+    head.source = static_cast<CheckpointSource>(known - kSources.begin());
     head.clean = member(root, "clean", JsonValue::Kind::boolean).boolean;
     head.host_epoch = whole(root, "host_epoch");
     const JsonValue& counts = member(root, "counts", JsonValue::Kind::object);

@@ -19,6 +19,7 @@ inline constexpr std::uint32_t kCheckpointVersion = 3;
 enum class CheckpointSource : std::uint8_t {
     replica,   ///< rebuilt from the synced journal: never newer than `durable` (INV-13)
     memory,    ///< copied from the segment: after a gap of the journal, or without a journal
+    migrated,  ///< written anew from one of an earlier version (persist/migrate): no journal of this version follows it
 };
 
 struct CheckpointHead {

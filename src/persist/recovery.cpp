@@ -170,6 +170,7 @@ private:
         if (!journals.empty())
             damaged(journals.front().name + " begins with event " + show(journals.front().first_seq) + ", and events " +
                     show(have + 1) + " to " + show(journals.front().first_seq - 1) + " are in no file that is left");
+        else if (checkpoint_ != nullptr && checkpoint_->source == CheckpointSource::migrated) return false;
         else if (state_->has_journal()) damaged("no journal file is left; events behind " + show(have) + " may be missing");
         return false;
     }

@@ -343,9 +343,15 @@ Attachment attach_reader(const std::string& name, const std::string& state_dir) 
                             name + "` rebuilds it from its files");
         throw Error(Errc::missing, view.says);
     }
-    // Looking takes no mutex, so a namespace that was left behind does not matter here.
+    // Looking takes no mutex, so a PID namespace that was left behind does not matter here.
     segment::require_fitting(*mapping, lock.identity(), name, true);
     const core::State state = state_of(*mapping);
+    if (state.header->time_namespace != segment::time_namespace())
+        throw Error(Errc::foreign, "the segment of '" + name +
+                                       "' is of another time namespace: every age and silence that is shown from here would be "
+                                       "wrong. Look from there, or set the segment aside and rebuild from the files with "
+                                       "`riskctl recover " +
+                                       name + " --from-disk`");
     const std::string segment = mapping->name();
     return {std::move(lock), std::move(*mapping), state, name, segment, segment::fork_epoch(), false, {}, {}};
 }

@@ -110,7 +110,7 @@ bool Monitor::round() {
     if (rows_.empty()) {
         instruments_.assign(state_.geometry.instruments, {{}, 0, kNever});
         // Who hosts now does not know when a row was marked last: as if just now, so that a take-over marks nothing anew.
-        rows_.assign(state_.geometry.rows(), {now_ns_, false, false});
+        rows_.assign(state_.geometry.rows(), {steady_ns_, false, false});
     }
     wishes_.clear();
     bool busy = gather();
@@ -214,7 +214,7 @@ bool Monitor::look_at_references() {
         InstrumentMemory& memory = instruments_[i];
         if (memory.exposed.empty()) continue;
         const std::uint64_t updates = updates_of(state_.references[i]);
-        if (updates == memory.reference_seq && now_ns_ < memory.due_ns) continue;
+        if (updates == memory.reference_seq && steady_ns_ < memory.due_ns) continue;
         memory.reference_seq = updates;
         memory.due_ns = kNever;
         busy = true;
@@ -231,7 +231,7 @@ void Monitor::look_at_mark(std::uint32_t row, std::uint32_t instrument, std::int
     const std::int64_t interval = kMs * state_.header->mark_interval_ms;
     if (wish == core::MarkWish::in_time && interval == 0) return;
     const std::int64_t due = rows_[row].marked_ns + interval;
-    const bool overdue = interval != 0 && now_ns_ >= due;
+    const bool overdue = interval != 0 && steady_ns_ >= due;
     if (wish == core::MarkWish::now || overdue) return wishes_.push_back({What::mark, row, instrument, overdue, {}});
     instruments_[instrument].due_ns = std::min(instruments_[instrument].due_ns, due);
 }
@@ -302,7 +302,7 @@ void Monitor::decide_mark(const Wish& wish, const core::Caller& caller, core::De
     const core::MarkWish now = core::mark_wish(state_, wish.row, *reference);
     if (now == core::MarkWish::none || (now == core::MarkWish::in_time && !wish.overdue)) return;
     core::decide_mark(state_, caller, wish.row, *reference, out);
-    rows_[wish.row].marked_ns = now_ns_;
+    rows_[wish.row].marked_ns = steady_ns_;
 }
 
 void Monitor::decide_level(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept {

@@ -30,7 +30,7 @@ public:
 
 private:
     struct RowMemory {
-        std::int64_t marked_ns = 0;             // when we marked it, or began to host
+        std::int64_t marked_ns = 0;             // when we marked it, or began to host; boot time
         bool changed = false;                   // it is in changed_
         bool exposed = false;                   // it is in its instrument's list
     };

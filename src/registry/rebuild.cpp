@@ -112,10 +112,24 @@ void sync_what_was_used(const persist::Directory& directory, const persist::Reco
     require(directory.sync(), "sync " + directory.path());
 }
 
-/// After an accepted loss: a checkpoint of what is left, every file that says more or something else set aside under a name
-/// that nobody reads, and a journal that begins behind it. Otherwise old files would be taken for the continuation.
-void begin_anew_behind_the_loss(const persist::Directory& directory, const core::State& state, const std::string& name,
-                                const persist::Sources& sources) {
+/// A journal file for what comes behind these tables; a checkpoint of them is on disk.
+void begin_behind(const persist::Directory& directory, const core::State& state, const std::string& name,
+                  const persist::Sources& sources, std::uint64_t number) {
+    const std::uint64_t end = state.log->applied;
+    persist::FileSpec spec;
+    spec.key = sources.key;
+    spec.number = number;
+    spec.first_seq = end + 1;
+    spec.predecessor_last_seq = spec.base_seq = end;
+    spec.epoch = sources.epoch;
+    spec.registry = name;
+    spec.config.assign(state.config, state.geometry.config_bytes);
+    say_place(spec);
+    make_journal(directory, spec, state.geometry.ring_events);
+}
+
+void write_checkpoint_of(const persist::Directory& directory, const core::State& state, const std::string& name,
+                         const persist::Sources& sources) {
     persist::CheckpointOptions options;
     options.registry = name;
     options.epoch = sources.epoch;
@@ -123,8 +137,24 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
     options.key = sources.key;
     options.time_ns = segment::realtime_ns();
     std::string stage;
-    require(persist::write_checkpoint(directory, state, options, stage), "write a checkpoint of what is left (" + stage + ")");
-    const std::string aside = persist::kLostPrefix + std::to_string(options.time_ns) + "-";
+    require(persist::write_checkpoint(directory, state, options, stage), "write a checkpoint of what was read (" + stage + ")");
+}
+
+/// A checkpoint of an earlier version, written anew: its journal was left behind. The journal of this one comes first: from
+/// then on recovery has what it needs. Then the migrated document gives way to one that no recovery takes without a journal.
+void begin_behind_the_migrated(const persist::Directory& directory, const core::State& state, const std::string& name,
+                               const persist::Sources& sources) {
+    begin_behind(directory, state, name, sources, 1);
+    CRASH_POINT("journal behind the migrated");
+    write_checkpoint_of(directory, state, name, sources);
+}
+
+/// After an accepted loss: a checkpoint of what is left, every file that says more or something else set aside under a name
+/// that nobody reads, and a journal that begins behind it. Otherwise old files would be taken for the continuation.
+void begin_anew_behind_the_loss(const persist::Directory& directory, const core::State& state, const std::string& name,
+                                const persist::Sources& sources) {
+    write_checkpoint_of(directory, state, name, sources);
+    const std::string aside = persist::kLostPrefix + std::to_string(segment::realtime_ns()) + "-";
     const std::uint64_t end = state.log->applied;
     std::uint64_t newest = 0;
     for (const persist::Sources::Journal& journal : sources.journals) {
@@ -135,16 +165,7 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
         if (persist::checkpoint_seq_of(checkpoint) > end)
             require(directory.rename(checkpoint, aside + checkpoint), "set aside " + checkpoint);
     require(directory.sync(), "sync " + directory.path());
-    persist::FileSpec spec;
-    spec.key = sources.key;
-    spec.number = newest + 1;
-    spec.first_seq = end + 1;
-    spec.predecessor_last_seq = spec.base_seq = end;
-    spec.epoch = sources.epoch;
-    spec.registry = name;
-    spec.config.assign(state.config, state.geometry.config_bytes);
-    say_place(spec);
-    make_journal(directory, spec, state.geometry.ring_events);
+    begin_behind(directory, state, name, sources, newest + 1);
 }
 
 }  // namespace
@@ -202,6 +223,7 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         core::rebuild_derived(state);
         sync_what_was_used(directory, report);
         if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
+        else if (state.has_journal() && sources.journals.empty()) begin_behind_the_migrated(directory, state, name, sources);
     } catch (...) {
         if (mapping) segment::remove_segment(mapping->name());
         throw;

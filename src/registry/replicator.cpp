@@ -34,7 +34,7 @@ Replicator::Replicator(Host& host)
     : host_(host),
       live_(host.state),
       started_ns_(segment::monotonic_ns()),
-      next_checkpoint_ns_(started_ns_ + until_due_ns()),
+      next_checkpoint_ns_(segment::boottime_ns() + until_due_ns()),
       last_checkpoint_(load_relaxed(host.state.marks->checkpointed)),
       retention_(directory_, host.key, {live_.header->epoch, live_.header->keep_checkpoints, live_.header->keep_journal != 0}) {
 }
@@ -272,8 +272,8 @@ void Replicator::answer_requests() {
 void Replicator::write_when_due() {
     const std::int64_t now = segment::monotonic_ns();
     // Without anything new it stays due.
-    if (now < next_checkpoint_ns_ || now < next_attempt_ns_ || host_.synced <= last_checkpoint_) return;
-    if (checkpoint_now(false)) next_checkpoint_ns_ = segment::monotonic_ns() + interval_ns();
+    if (segment::boottime_ns() < next_checkpoint_ns_ || now < next_attempt_ns_ || host_.synced <= last_checkpoint_) return;
+    if (checkpoint_now(false)) next_checkpoint_ns_ = segment::boottime_ns() + interval_ns();
 }
 
 void Replicator::write_final() {

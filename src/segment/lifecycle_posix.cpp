@@ -347,7 +347,8 @@ bool is_own_file(const std::string& name) noexcept {
         return name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix);
     };
     return name == "LOCK" || name == "riskreg.log" || is("riskreg.", ".log") || is("journal-", ".log") ||
-           is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") || is(".v2-checkpoint-", ".json");
+           is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") ||
+           (is(".v", ".json") && name.find("-checkpoint-") != std::string::npos);   // kept by a migration
 }
 
 std::vector<std::string> remove_registry_files(const std::string& directory) {

@@ -268,7 +268,8 @@ void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std
     if (header.layout_version != kLayoutVersion || header.layout_hash != layout_hash())
         throw Error(Errc::foreign, "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) +
                                        ", this build has " + std::to_string(kLayoutVersion) +
-                                       ": use the build that created it, or destroy and create it anew");
+                                       ": write a checkpoint with the build that created it, destroy the registry with that build, "
+                                       "and take the checkpoint over with `riskctl migrate`");
     if (offsets_of(header.geometry).size_bytes != mapping.size_bytes())
         throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) +
                                        " bytes, its header says " + std::to_string(offsets_of(header.geometry).size_bytes) +

@@ -94,6 +94,7 @@ int roll(const Common& common, const std::string& reason, bool expire_day);
 int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common, bool clean);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);
+int migrate(const std::string& path, const std::string& output, const std::string& key_file, bool json);
 int checkpoint_info(const std::string& file, const std::string& key_file, bool json);
 int journal_info(const std::string& file, const std::string& key_file, bool json);
 int recover(const Common& common, const RecoverArguments& arguments);
