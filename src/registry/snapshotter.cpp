@@ -150,10 +150,10 @@ void Snapshotter::learn_home() {
 }
 
 void Snapshotter::host(bool after_death) {
-    learn_home();
-    HostWords& words = *state_.host;
     claims_.withdraw();
     asking_ = false;
+    learn_home();
+    HostWords& words = *state_.host;
     take_over_marks(attachment_);
     Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
     static_cast<void>(host.learn_key());
