@@ -351,7 +351,8 @@ std::vector<CrashSite> one_of_each_name() {
 
 /// At most once in the life of a host under load.
 bool happens_once(const CrashSite& site) {
-    constexpr std::array kOnce = {"host mutex held", "host begins", "journaller starts", "host leaves", "seal written"};
+    constexpr std::array kOnce = {"host mutex held", "host begins",    "journaller starts", "host leaves",
+                                  "seal written",    "fence given up", "place given up"};
     return std::find(kOnce.begin(), kOnce.end(), site.name) != kOnce.end();
 }
 

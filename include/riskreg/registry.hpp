@@ -145,6 +145,9 @@ struct StatusView {
     std::string host_state;  ///< none, starting, running, degraded, stopped, left
     std::uint64_t host_pid = 0, host_epoch = 0;
     std::int64_t host_silent_ns = 0;  ///< since its last sign of life
+    std::string host_rank;  ///< library, exec, riskd; empty: nobody hosts
+    std::uint64_t waiter_pid = 0;  ///< a living process of higher rank waits for the host's place; 0: none does
+    std::string waiter_rank;
     std::string fault;  ///< empty: healthy
     std::string fault_error;
     std::int64_t fault_since_ns = 0;

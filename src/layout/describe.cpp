@@ -186,7 +186,8 @@ void describe_segment(std::string& text) {
     DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
              reserved_words);
     DESCRIBE(HostWords, state, epoch, pid, pid_start, clean, fault, fault_errno, fault_since_ns, retries, gaps, gap_end, alarms,
-             checkpoints, journal_file, journal_bytes, checkpoint_fault_errno);
+             checkpoints, journal_file, journal_bytes, checkpoint_fault_errno, rank, waiter, waiter_start, waiter_beat,
+             reserved_words);
     DESCRIBE(Control, log, status, marks, wakes, host);
 }
 

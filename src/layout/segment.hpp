@@ -210,7 +210,8 @@ enum class Fault : std::uint64_t {
     key = 8
 };
 
-/// The host of the snapshotter and its health; one writer, the host.
+/// The host of the snapshotter and its health; one writer, the host. Only the last line is of others, too: who ranks higher
+/// says there that it waits for the place, and the host leaves it in order while it sees that one alive and awake.
 struct alignas(64) HostWords {
     std::uint64_t state;  // HostState
     std::uint64_t epoch;  // grows by one with every host
@@ -228,8 +229,13 @@ struct alignas(64) HostWords {
     std::uint64_t journal_file;  // number of the file that is written
     std::uint64_t journal_bytes;  // written to journal files by this host
     std::uint64_t checkpoint_fault_errno;  // of the last checkpoint, 0: it was written
+    std::uint64_t rank;  // of the last host: riskreg::HostRank
+    std::uint64_t waiter;  // who waits for the place of a lower one: pid * 256 + rank. 0: nobody; a killed one leaves it
+    std::uint64_t waiter_start;  // with the pid it names the process for ever
+    std::uint64_t waiter_beat;  // moved by the waiter every few milliseconds: one that is stopped or dead does not
+    std::uint64_t reserved_words[4];
 };
-RISKREG_RECORD(HostWords, 128, 64);
+RISKREG_RECORD(HostWords, 192, 64);
 
 struct Control {
     LogWords log;
@@ -238,7 +244,7 @@ struct Control {
     Wakes wakes;
     HostWords host;
 };
-RISKREG_RECORD(Control, 512, 64);
+RISKREG_RECORD(Control, 576, 64);
 
 /// Hash over every field, offset and size: what makes two builds compatible.
 [[nodiscard]] std::uint64_t layout_hash();

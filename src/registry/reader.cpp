@@ -12,6 +12,7 @@
 #include "core/value.hpp"
 #include "persist/event_json.hpp"
 #include "persist/recovery.hpp"
+#include "registry/claims.hpp"
 #include "registry/reader_impl.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -408,7 +409,11 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.host_pid = load_relaxed(host.pid);
     view.host_epoch = load_relaxed(host.epoch);
     view.host_silent_ns = segment::monotonic_ns() - static_cast<std::int64_t>(load_relaxed(state.marks->heartbeat_ns));
+    if (held) view.host_rank = name_of(static_cast<HostRank>(load_relaxed(host.rank)));
     if (!held) view.host_state = "none", view.host_pid = 0, view.host_silent_ns = 0;
+    const registry::Claims::Waiter waiter = registry::Claims::waiting(state);
+    view.waiter_pid = waiter.pid;
+    if (waiter.pid != 0) view.waiter_rank = name_of(waiter.rank);
     if (held && view.host_silent_ns > kStoppedNs) view.host_state = "stopped";
     view.fault = name_in(kFaults, load_relaxed(host.fault));
     view.fault_error = error_text(load_relaxed(host.fault_errno));

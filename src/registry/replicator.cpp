@@ -243,6 +243,7 @@ bool Replicator::checkpoint_now(bool clean) {
     const std::uint64_t wanted = clean ? host_.synced.load() : load_acquire(live_.log->committed);
     const std::int64_t deadline = segment::monotonic_ns() + kSyncWaitNs;
     while (host_.synced < wanted && segment::monotonic_ns() < deadline && !host_.drained) segment::sleep_ns(kMs / 10);
+    if (!clean && host_.synced < wanted && host_.handed_over) return false;
     if (!clean && host_.synced < wanted)
         return host_.alarm.raise(Severity::critical, "no checkpoint: the journal is behind"), false;
     if (!has_replica()) return false;
@@ -265,6 +266,7 @@ void Replicator::answer_requests() {
         // Whoever asked is told, and not left waiting.
         failed(std::string("write it: ") + error.what(), {static_cast<int>(std::errc::io_error)});
     }
+    if (!written && host_.handed_over) return;   // the next host answers
     if (!written) store_relaxed(wakes.checkpoint_failed, wanted);
     store_release(wakes.checkpoint_done, wanted);
 }

@@ -295,7 +295,11 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
     if (v.persistence == PersistenceMode::none)
         return doctor.find(Health::note, "snapshotter", "persistence.mode is none: nothing survives a reboot");
     check_disk(doctor, common);
-    const std::string who = v.host_state + (v.host_pid == 0 ? "" : ", pid " + std::to_string(v.host_pid));
+    const auto whom = [](std::uint64_t pid, const std::string& rank) {
+        return segment::process_text(static_cast<std::uint32_t>(pid)) + ", rank " + rank;
+    };
+    const std::string who = v.host_state + (v.host_pid == 0 ? "" : ", " + whom(v.host_pid, v.host_rank)) +
+                            (v.waiter_pid == 0 ? "" : "; " + whom(v.waiter_pid, v.waiter_rank) + ", waits for its place");
     const auto find = [&](Health health, const std::string& seen, const std::string& remedy) {
         doctor.find(health, "snapshotter", seen, remedy);
     };
