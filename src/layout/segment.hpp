@@ -177,7 +177,8 @@ struct alignas(64) Watermarks {
     std::uint64_t verified;  // records that the online verifier compared and found equal
     std::uint64_t verifier_cycles;
     std::uint64_t differences;  // records that it found different: each is an alarm
-    std::uint64_t checkpoint_steady_ns;  // boot time of the newest checkpoint: the next one is due an interval later
+    std::uint64_t
+        checkpoint_steady_ns;  // boot time of the newest checkpoint, before it of the segment: the next one is due an interval later
     std::uint64_t reserved_words[7];
 };
 RISKREG_RECORD(Watermarks, 128, 64);

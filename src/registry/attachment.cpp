@@ -60,6 +60,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     core::make_genesis(state, config, json);
     write_identity(*state.header, lock, name);
     state.header->epoch = segment::random_bits() | 1U;
+    state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment filled");

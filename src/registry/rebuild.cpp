@@ -40,6 +40,7 @@ void start_words(core::State& state, const persist::RecoveryReport& report, std:
     state.header->recovered_seq = report.end_seq;
     state.marks->journaled = state.marks->durable = state.status->consumer = report.end_seq;
     state.marks->checkpointed = report.checkpoint.empty() ? 0 : report.head.seq;
+    state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());   // of this boot
     state.marks->checkpoint_ns = report.checkpoint.empty() ? 0 : static_cast<std::uint64_t>(report.head.time_ns);
     // Later than every host that wrote into the directory, also what was not used of it.
     state.host->epoch = std::max(report.head.host_epoch, youngest_host) + 1;

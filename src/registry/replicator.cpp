@@ -42,11 +42,10 @@ Replicator::Replicator(Host& host)
 std::int64_t Replicator::interval_ns() const noexcept { return live_.header->checkpoint_interval_s * 1000 * kMs; }
 
 /// Counts from the last checkpoint, whoever wrote it: hosts that each die before their first one would leave a journal file
-/// each, and nobody would ever remove them. Of another boot, or none yet: an interval from now.
+/// each, and nobody would ever remove them. Before the first one it counts from when the segment was made.
 std::int64_t Replicator::until_due_ns() const noexcept {
     const auto written = static_cast<std::int64_t>(load_relaxed(live_.marks->checkpoint_steady_ns));
-    const std::int64_t age = written != 0 ? segment::boottime_ns() - written : 0;
-    return interval_ns() - std::clamp<std::int64_t>(age, 0, interval_ns());
+    return interval_ns() - std::clamp<std::int64_t>(segment::boottime_ns() - written, 0, interval_ns());
 }
 
 void Replicator::run() {
