@@ -491,12 +491,12 @@ public:
                                         Price price, std::string_view text = {}) noexcept;
     /// An order that is live at the venue already: reserved whatever the limits say, then known as acknowledged.
     [[nodiscard]] Verdict load_order(StrategyId strategy, const OrderRequest& order) noexcept;
-    /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below
-    /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
     /// An operator's word that the wall clock is right now: the times of events go on from it, forwards or backwards. Windows,
     /// ages and reference prices are measured by another clock and stay as they are.
     [[nodiscard]] Verdict set_clock(std::string_view reason) noexcept;
 
+    /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below
+    /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
     [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,
                                      LimitMask fields = kAllLimits) noexcept;
     /// Ends the trading day, for every process at once and while they trade; an operator's call. What is live goes on with its

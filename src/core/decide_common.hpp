@@ -36,12 +36,17 @@ struct EventTimes {
     return static_cast<std::int64_t>(layout::load_relaxed(reinterpret_cast<const std::uint64_t&>(state.status->label_lead_ns)));
 }
 
+/// No event has been written: there is no label to go on from.
+[[nodiscard]] inline bool is_first(const State& state) noexcept {
+    return layout::load_relaxed(state.log->applied) <= layout::kGenesis;
+}
+
 /// The label goes neither back, nor further ahead of boot time than any label before it and a second (semantics.md 10). Held against the
 /// greatest lead, not against the last label: one process whose clock is behind must not make all others look ahead.
 [[nodiscard]] inline EventTimes event_times(const State& state, const Caller& caller) noexcept {
     const std::int64_t steady_ns = steady_time(state, caller);
     const auto last_ns = static_cast<std::int64_t>(layout::load_relaxed(state.log->last_time_ns));
-    if (last_ns == 0) [[unlikely]]
+    if (is_first(state)) [[unlikely]]
         return {caller.now_ns, steady_ns, 0};
     if (caller.now_ns < last_ns) return {last_ns, steady_ns, 0};
     const std::int64_t due_ns = later_by(steady_ns, lead_of(state));

@@ -126,7 +126,7 @@ void decide_recovered(const State& state, const Caller& caller, std::string_view
     StateEvent& event = out.event.state;
     // Another boot, perhaps: its steady time compares with nothing before, so neither does what the label gained.
     const auto last_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns));
-    const std::int64_t time_ns = last_ns == 0 ? caller.now_ns : std::max(caller.now_ns, last_ns);
+    const std::int64_t time_ns = is_first(state) ? caller.now_ns : std::max(caller.now_ns, last_ns);
     event.header = header_of(EventType::recovered, {time_ns, caller.steady_ns, 0}, caller);
     event.row = state.geometry.firm_row();
     event.previous = event.state = state.rows[event.row].control.newest().state;

@@ -46,7 +46,7 @@ std::int64_t CallClock::step() { return random_.pick({kSecond, kHour, kDay}) * (
 
 /// No time that a clock shows.
 std::int64_t CallClock::far_off() {
-    return random_.pick<std::int64_t>({kLeast, kLeast + 1, -kStart, -1, 1, kMost - kSecond, kMost - 1, kMost});
+    return random_.pick<std::int64_t>({kLeast, kLeast + 1, -kStart, -1, 0, 1, kMost - kSecond, kMost - 1, kMost});
 }
 
 /// Most clocks are right, some nearly, some not at all.
