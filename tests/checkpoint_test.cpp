@@ -494,7 +494,7 @@ const std::vector<Lie>& lies() {
         {"\"sequence\":61", "\"sequence\":0", "sequence: below 1"},
         {"\"sequence\":61", "\"sequence\":99999999999999999999", "sequence: not a whole number"},
         {"\"sequence\":61,", "", "sequence: missing"},
-        {"\"source\":\"replica\"", "\"source\":\"rumour\"", "source: neither replica nor memory"},
+        {"\"source\":\"replica\"", "\"source\":\"rumour\"", "source: neither replica, memory nor migrated"},
         {"\"epoch\":\"1", "\"epoch\":\"x", "epoch: not 16 hexadecimal digits"},
         {"\"sequence\":61,", "\"sequence\":61,\"mood\":1,", "members that this version does not know"},
         {"\"time\":\"1969-", "\"time\":\"1969/", "time: not a time"},

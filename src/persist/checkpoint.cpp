@@ -442,23 +442,32 @@ void read_head_lines(Lines& lines, CheckpointHead& head) {
 
 }  // namespace
 
+namespace {
+
+std::string unreadable(IoError error, IoError* io) {
+    if (io != nullptr) *io = error;
+    return error.text();
+}
+
+}  // namespace
+
 /// The end of the document, of known length: `"name":"64 digits"}` and a newline.
-std::string check_digest(const File& file, const Key& key, CheckpointHead& head) {
+std::string check_digest(const File& file, const Key& key, CheckpointHead& head, IoError* io) {
     const std::string_view name = digest_name(key);
     const std::size_t tail = name.size() + 3 + 1 + 64 + 3;
-    if (const IoError error = file.size(head.bytes)) return error.text();
+    if (const IoError error = file.size(head.bytes)) return unreadable(error, io);
     if (head.bytes < tail) return "shorter than its digest";
     StreamDigest digest(key);
     std::string chunk(kChunk, '\0');
     std::size_t got = 0;
     for (std::uint64_t at = 0; at < head.bytes - tail; at += got) {
         const std::uint64_t wanted = std::min<std::uint64_t>(kChunk, head.bytes - tail - at);
-        if (const IoError error = file.read_at(chunk.data(), wanted, at, got)) return error.text();
+        if (const IoError error = file.read_at(chunk.data(), wanted, at, got)) return unreadable(error, io);
         if (got == 0) return "became shorter while it was read";
         digest.add({chunk.data(), got});
     }
     std::string last(tail, '\0');
-    if (const IoError error = file.read_at(last.data(), tail, head.bytes - tail, got)) return error.text();
+    if (const IoError error = file.read_at(last.data(), tail, head.bytes - tail, got)) return unreadable(error, io);
     const std::string begin = "\"" + std::string(name) + "\":\"";
     if (got != tail || !last.starts_with(begin) || !last.ends_with("\"}\n")) {
         const bool other = last.find(key.present() ? "\"sha256\":" : "sha256\":\"") != std::string::npos;
@@ -470,14 +479,14 @@ std::string check_digest(const File& file, const Key& key, CheckpointHead& head)
     return equal_digests(head.digest, digest.finish()) ? std::string() : std::string(name) + " does not match its content";
 }
 
-std::string peek_checkpoint(const File& file, CheckpointHead& head) {
-    if (const IoError error = file.size(head.bytes)) return error.text();
+std::string peek_checkpoint(const File& file, CheckpointHead& head, IoError* io) {
+    if (const IoError error = file.size(head.bytes)) return unreadable(error, io);
+    Lines lines(file);
     try {
-        Lines lines(file);
         read_head_lines(lines, head);
         return {};
     } catch (const std::exception& error) {
-        return error.what();
+        return lines.error() ? unreadable(lines.error(), io) : error.what();
     }
 }
 
@@ -493,6 +502,8 @@ class Loader {
 public:
     Loader(const File& file, const CheckpointHead& head, State& state)
         : lines_(file), head_(head), state_(state), names_(state), io_(names_) {}
+
+    [[nodiscard]] IoError error() const noexcept { return lines_.error(); }
 
     void run() {
         CheckpointHead ignored;
@@ -765,12 +776,13 @@ private:
 
 }  // namespace
 
-std::string load_checkpoint(const File& file, const CheckpointHead& head, State& state) {
+std::string load_checkpoint(const File& file, const CheckpointHead& head, State& state, IoError* io) {
+    Loader loader(file, head, state);
     try {
-        Loader(file, head, state).run();
+        loader.run();
         return {};
     } catch (const std::exception& error) {
-        return error.what();
+        return loader.error() ? unreadable(loader.error(), io) : error.what();
     }
 }
 

@@ -68,9 +68,10 @@ IoError write_checkpoint(const Directory& directory, const core::State& state, c
                          std::string& stage);
 
 /// Reads what stands before the tables, and believes it for now: the digest is the other half. Empty, or what is wrong.
-[[nodiscard]] std::string peek_checkpoint(const File& file, CheckpointHead& head);
+/// Here and below: `io` is set when reading failed, which says nothing of what the file holds.
+[[nodiscard]] std::string peek_checkpoint(const File& file, CheckpointHead& head, IoError* io = nullptr);
 /// The digest over the whole file; sets its name and value in `head`. Empty when it matches, else what is wrong.
-[[nodiscard]] std::string check_digest(const File& file, const Key& key, CheckpointHead& head);
+[[nodiscard]] std::string check_digest(const File& file, const Key& key, CheckpointHead& head, IoError* io = nullptr);
 
 /// Both. Checks the digest over the whole file, and reads what stands before the tables. Bounded memory.
 /// Empty when it is whole; else what is wrong.
@@ -78,6 +79,7 @@ IoError write_checkpoint(const Directory& directory, const core::State& state, c
 
 /// Fills tables at genesis (core::make_genesis with head.config) from a verified file. Empty when done; otherwise the
 /// tables are not to be used.
-[[nodiscard]] std::string load_checkpoint(const File& file, const CheckpointHead& head, core::State& state);
+[[nodiscard]] std::string load_checkpoint(const File& file, const CheckpointHead& head, core::State& state,
+                                          IoError* io = nullptr);
 
 }  // namespace riskreg::persist

@@ -182,7 +182,10 @@ Behind JournalReader::look_behind() {
         if (is_zero(page)) continue;
         behind.only_zeroes = false;
         BlockHeader header;
-        if (!is_whole_block(at, header)) continue;
+        const bool whole = is_whole_block(at, header);
+        // Read on, the next page would hide it.
+        if (error_) break;
+        if (!whole) continue;
         ++behind.valid_blocks;
         behind.durable_upto = std::max(behind.durable_upto, header.durable_upto);
         behind.last_seq = std::max(behind.last_seq, header.last_seq);

@@ -47,18 +47,44 @@ IoError prepare_space(const Directory& directory, const std::string& temporary, 
 
 namespace {
 
+constexpr int kMaxKeptOfAName = 1000;
+
+/// A second name that nobody reads: the first one leads to the file until the new one takes its place, for whoever is killed in
+/// between would leave nothing there, and recovery would not miss it.
+IoError set_aside(const Directory& directory, const File& file, const std::string& name, const std::string& why) {
+    FileIdentity ours;
+    if (const IoError error = file.identity(ours)) return error;
+    for (int i = 1; i <= kMaxKeptOfAName; ++i) {
+        const std::string aside = kLostPrefix + why + (i == 1 ? "" : std::to_string(i) + "-") + name;
+        const IoError error = directory.link(name, aside);
+        if (error.is_not_supported()) return directory.rename(name, aside);
+        if (!error.is_existing()) return error ? error : directory.sync();
+        // From an attempt before this one, or of another file.
+        File there;
+        FileIdentity theirs;
+        if (!directory.open_file(aside, there) && !there.identity(theirs) && theirs == ours) return directory.sync();
+    }
+    return {static_cast<int>(std::errc::file_exists)};
+}
+
 /// A file of this name whose blocks say of themselves that they are on disk was answered from once. Whatever the memory thinks that
-/// we write from, its bytes are kept.
+/// we write from, its bytes are kept. Not to be read now says nothing of it: then no file begins.
 IoError keep_what_is_sealed(const Directory& directory, const std::string& name, const Key& key) {
     File there;
     if (const IoError error = directory.open_file(name, there)) return error.is_missing() ? IoError{} : error;
     FileHead head;
-    if (!read_head(there, head, key).empty()) return directory.rename(name, kLostPrefix + ("unread-" + name));
+    IoError io;
+    const std::string wrong = read_head(there, head, key, &io);
+    if (io) return io;
+    if (!wrong.empty()) return set_aside(directory, there, name, "unread-");
     JournalReader reader(there, head, key);
-    std::uint64_t sealed = 0;
-    for (Block block; reader.next(block);) sealed = std::max(sealed, block.header.durable_upto);
-    if (sealed < head.header.first_seq) return {};
-    return directory.rename(name, kLostPrefix + (std::to_string(head.header.file_number) + "-" + name));
+    for (Block block; reader.next(block);) {
+    }
+    if (reader.io_error()) return reader.io_error();
+    const Behind behind = reader.look_behind();
+    if (reader.io_error()) return reader.io_error();
+    if (std::max(reader.durable_upto(), behind.durable_upto) < head.header.first_seq) return {};
+    return set_aside(directory, there, name, std::to_string(head.header.file_number) + "-");
 }
 
 }  // namespace

@@ -207,6 +207,7 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         core::make_genesis(state, config, json);
         return state;
     };
+    persist::Tail tail;
     try {
         require(persist::settle_last_journal(directory, sources), "sync the journal before it is read");
         persist::RestoreOptions restoring;
@@ -225,11 +226,13 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         sync_what_was_used(directory, report);
         if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
         else if (state.has_journal() && sources.journals.empty()) begin_behind_the_migrated(directory, state, name, sources);
+        tail = persist::find_tail(directory, ~0ULL, sources.key);
+        require(tail.io, "read the last journal file");
     } catch (...) {
         if (mapping) segment::remove_segment(mapping->name());
         throw;
     }
-    start_words(state, report, sources.epoch, persist::find_tail(directory, ~0ULL, sources.key).host_epoch);
+    start_words(state, report, sources.epoch, tail.host_epoch);
     write_identity(*state.header, lock, name);
     make_mutexes(state);
     core::Decision decision;

@@ -96,10 +96,11 @@ void Replicator::drop_replica() noexcept {
 bool Replicator::has_replica() {
     if (replica_) return true;
     if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
+    persist::RestoreOptions options;
+    // Before the files are looked for: one that is begun in between holds what was given up in the one before it.
+    options.upto = host_.synced;
     persist::Sources sources = persist::Sources::with_key(directory_, host_.key);
     core::PrivateState built;
-    persist::RestoreOptions options;
-    options.upto = host_.synced;
     const auto fresh = [&](const std::string& config) -> core::State& {
         const SharedConfig parsed = parse_config(config);
         built = core::allocate_state(core::geometry_of(parsed, config.size()));
@@ -246,7 +247,9 @@ bool Replicator::checkpoint_now(bool clean) {
     if (!clean && host_.synced < wanted)
         return host_.alarm.raise(Severity::critical, "no checkpoint: the journal is behind"), false;
     if (!has_replica()) return false;
-    const std::string wrong = follower_->advance(host_.synced, host_.file_number, [this, clean] {
+    // In this order: with a number from before, what was given up would be read from the file that it was given up in.
+    const std::uint64_t synced = host_.synced;
+    const std::string wrong = follower_->advance(synced, host_.file_number, [this, clean] {
         if (clean) host_.beat();
         return !clean && host_.drained;
     });

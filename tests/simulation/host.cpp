@@ -290,10 +290,10 @@ void Host::drop_replica() {
 
 bool Host::has_replica() {
     if (replica_) return true;
-    persist::Sources sources(directory_, setup_.key_file);
-    core::PrivateState built;
     persist::RestoreOptions options;
     options.upto = synced_;
+    persist::Sources sources(directory_, setup_.key_file);
+    core::PrivateState built;
     const persist::RecoveryReport report = persist::restore(
         directory_, sources, [&](const std::string& config) -> core::State& { return (built = tables_of(config)).state; },
         options);

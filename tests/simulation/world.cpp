@@ -403,7 +403,8 @@ void World::judge_loss(const Restored& out) {
 }
 
 /// The highest sequence that anything that is left says was on disk: every valid block of every file, and every name of a
-/// checkpoint, whole or not. Looked for here page by page, not by the product's reader.
+/// checkpoint, whole or not. Looked for here page by page, not by the product's reader. A file of a history that was given up, and
+/// that the disk brought back, speaks of what was reported as lost then.
 std::uint64_t World::witness() const {
     std::uint64_t highest = 0;
     for (const std::string& name : disk_->names()) {
@@ -424,6 +425,7 @@ std::uint64_t World::witness_of_journal(const std::string& name) const {
                           header.length >= persist::kBlockPage && header.length % persist::kBlockPage == 0 &&
                           header.length <= bytes.size() - at;
         if (at == 0) number = header.file_number;
+        if (number <= given_up_number_) return 0;
         if (!sane || header.file_number != number) continue;
         if (persist::checksum_of_block({bytes.data() + at, header.length}) == header.checksum)
             highest = std::max(highest, header.durable_upto);
@@ -468,6 +470,7 @@ void World::begin_anew_behind_the_loss(const Restored& out) {
     spec.config = setup_.config;
     spec.key = persist::resolve_key(setup_.key_file, {});
     make_journal(spec);
+    given_up_number_ = std::max(given_up_number_, out.newest_number);
 }
 
 void World::begin_life_from(Restored& out) {

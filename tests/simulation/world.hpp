@@ -92,6 +92,7 @@ private:
     bool memory_survives_ = false;
     bool accept_loss_ = false;
     bool gave_up_history_ = false; // events that were promised are gone, and others have their numbers
+    std::uint64_t given_up_number_ = 0;   ///< journal files up to this number are of a history that was given up
     bool lost_ = false;            // nothing can be restored, even by accepting a loss
     bool power_failed_ = false;
     Ending ending_;
