@@ -4,7 +4,9 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -274,6 +276,32 @@ TEST_CASE("one process whose clock is behind makes nobody else look ahead", "[cl
         CHECK(registry.status().last_time_ns >= segment::realtime_ns() - kSecond - kNear / 2);
     }
     CHECK(desk.ahead() == 0);
+}
+
+TEST_CASE("a clock that runs ahead is an alarm with the number of its events, and one that is behind is none",
+          "[clock][registry]") {
+    ClockDesk desk("async");
+    ProcessConfig config = desk.place.process("s1");
+    config.host_snapshotter = true;
+    Registry registry = Registry::open("desk", config);
+    const auto told = [&](const std::string& what) {
+        std::ifstream file(desk.place.state_dir() + "/desk/riskreg.log");
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        return text.find(what) != std::string::npos;
+    };
+    CHECK(reason_of(desk.send(registry, "A2", OrderType::limit, 1)) == DenyReason::none);
+    {
+        const Stepped clock(-kDay);
+        for (int i = 0; i < 3; ++i) CHECK(reason_of(desk.send(registry, "A2", OrderType::limit, 2 + i)) == DenyReason::none);
+    }
+    {
+        const Stepped clock(kDay);
+        CHECK(reason_of(desk.send(registry, "A2", OrderType::limit, 10)) == DenyReason::none);
+    }
+    wait_until([&] { return told("1 events came from a clock that ran ahead of elapsed time"); });
+    CHECK(desk.ahead() == 1);
+    CHECK(registry.status().alarms >= 1);
+    desk.require_honest_labels();
 }
 
 TEST_CASE("the host marks when the interval has passed in boot time, and checkpoints, wherever the wall clock is",
