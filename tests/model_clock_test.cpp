@@ -324,7 +324,7 @@ TEST_CASE("C5: a reference is as old as the clock that cannot step says, and wha
     CHECK(ask(model, at(17, 17), "4", OrderType::market) == DenyReason::none);   // its own time, not the last event's
 }
 
-TEST_CASE("C6: a new day goes on with labels, steady times and prices; what windows have counted begins anew", "[model]") {
+TEST_CASE("C6: a new day goes on with labels, steady times and prices, and what windows have counted begins anew", "[model]") {
     Model model(plain(windows()));
     model.set_reference(kInstrument, 100 * kSecond, at(0, 0).at());
     for (const char* id : {"1", "2"}) CHECK(ask(model, at(0, 0), id) == DenyReason::none);

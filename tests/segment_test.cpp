@@ -1,6 +1,7 @@
 // Everything that the segment layer may be refused, or refuses itself, provoked once: each case is the set-up, the code of the
 // error and the words that have to be in it. The layers above add names and advice to these; they do not catch them.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -120,6 +121,30 @@ TEST_CASE("a segment that is not there, is there already, is another user's, or 
     if (needs_root()) return;
     require_refusal(caught_in_child(become_nobody, [&] { Mapping::open(name.text, Access::read_only); }), Errc::permission,
                     {"/dev/shm/", name.text.c_str(), "another user", "ls -l"});
+}
+
+TEST_CASE("a limit on the size of files is told from a full /dev/shm, and does not end the program of the library's user",
+          "[segment][inv-12]") {
+    const auto small_files = [] {
+        const rlimit small{4096, 4096};
+        ::signal(SIGXFSZ, SIG_DFL);
+        if (::setrlimit(RLIMIT_FSIZE, &small) != 0) throw std::runtime_error("setrlimit failed");
+    };
+    const TempRegistry place;
+    const TempRegistry gone;
+    require_refusal(caught_in_child(small_files, [&] { Registry::create("other", tiny_config(), place.state_dir()); }),
+                    Errc::no_space, {"may not make one so large", "ulimit -f", "LimitFSIZE"});
+    CHECK(place.look().status().day == 1);
+    require_refusal(caught_in_child(small_files,
+                                    [&] {
+                                        Registry op = place.attach();
+                                        // Refused or thrown, but answered.
+                                        if (!op.roll("evening").taken()) throw Error(Errc::no_space, "ulimit -f");
+                                    }),
+                    Errc::no_space, {"ulimit -f"});
+    CHECK(place.look().status().day == 1);
+    const auto nothing = caught_in_child(small_files, [&] { Registry::destroy(gone.name(), gone.state_dir(), false, true); });
+    CHECK_FALSE(nothing.threw);
 }
 
 TEST_CASE("memory that cannot be reserved refuses the segment with the size and the remedy, and leaves nothing behind",

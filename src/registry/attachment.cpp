@@ -147,6 +147,7 @@ void require_free_place(LifecycleLock& lock, const std::string& name) {
 }  // namespace
 
 void create_segment(const std::string& name, const SharedConfig& given, const std::string& state_dir) {
+    const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     // Whoever filled the structure by hand gets the same checks as a file.
     const SharedConfig config = parse_config(config_to_json(given));
@@ -280,6 +281,7 @@ std::optional<Mapping> try_attach(Attaching& at, bool alone) {
 
 Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
                   const RecoverOptions& options) {
+    const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
@@ -398,6 +400,7 @@ void require_own(const LifecycleLock& lock, const std::string& name) {
 }  // namespace
 
 std::vector<std::string> destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
+    const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
     if (lock.identity().token[0] == 0) return {};  // its creator died before there was anything

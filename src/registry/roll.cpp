@@ -322,6 +322,7 @@ bool take_over_before(LifecycleLock& lock, Attachment& attachment) {
 }  // namespace
 
 Verdict roll(Attachment& attachment, const core::Caller& who, std::string_view reason, std::int64_t timeout_ns) {
+    const segment::FileLimitIsAnError file_limit;
     LifecycleLock lock(attachment.lock.state_dir(), attachment.name, false);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     const auto wait = [&] {

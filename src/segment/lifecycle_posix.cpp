@@ -348,7 +348,7 @@ bool is_own_file(const std::string& name) noexcept {
     };
     return name == "LOCK" || name == "riskreg.log" || is("riskreg.", ".log") || is("journal-", ".log") ||
            is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") ||
-           (is(".v", ".json") && name.find("-checkpoint-") != std::string::npos);   // kept by a migration
+           (is(".v", ".json") && name.find("-checkpoint-") != std::string::npos);  // kept by a migration
 }
 
 std::vector<std::string> remove_registry_files(const std::string& directory) {

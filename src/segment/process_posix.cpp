@@ -157,6 +157,34 @@ SignalsBlocked::SignalsBlocked() noexcept {
 
 SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, reinterpret_cast<sigset_t*>(before_), nullptr); }
 
+namespace {
+
+sigset_t file_limit_signal() noexcept {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGXFSZ);
+    return set;
+}
+
+bool is_pending(int signal) noexcept {
+    sigset_t pending;
+    return ::sigpending(&pending) == 0 && ::sigismember(&pending, signal) == 1;
+}
+
+}  // namespace
+
+FileLimitIsAnError::FileLimitIsAnError() noexcept : was_pending_(is_pending(SIGXFSZ)) {
+    const sigset_t set = file_limit_signal();
+    ::pthread_sigmask(SIG_BLOCK, &set, reinterpret_cast<sigset_t*>(before_));
+}
+
+FileLimitIsAnError::~FileLimitIsAnError() {
+    const sigset_t set = file_limit_signal();
+    const timespec now{};
+    if (!was_pending_ && is_pending(SIGXFSZ)) static_cast<void>(::sigtimedwait(&set, nullptr, &now));
+    ::pthread_sigmask(SIG_SETMASK, reinterpret_cast<sigset_t*>(before_), nullptr);
+}
+
 void enter_critical_section() noexcept { ++critical_depth; }
 void leave_critical_section() noexcept { --critical_depth; }
 

@@ -60,6 +60,20 @@ private:
     alignas(8) unsigned char before_[128];   // sigset_t
 };
 
+/// While it lives a write beyond the process's limit on the size of files (`ulimit -f`) is an error to the calling thread, and not
+/// SIGXFSZ, which would end the program: a strategy must not die of a file that we write. A signal that came is taken back.
+class FileLimitIsAnError {
+public:
+    FileLimitIsAnError() noexcept;
+    ~FileLimitIsAnError();
+    FileLimitIsAnError(const FileLimitIsAnError&) = delete;
+    FileLimitIsAnError& operator=(const FileLimitIsAnError&) = delete;
+
+private:
+    alignas(8) unsigned char before_[128];  // sigset_t
+    bool was_pending_;
+};
+
 /// Marks the calling thread as inside the critical section. A crash handler that is installed with the first
 /// attach then forgoes the core dump: a dump would hold the lock for 0.6 ms per MB of memory (probe e3).
 void enter_critical_section() noexcept;
