@@ -32,6 +32,7 @@ core::Caller caller_of(const Registry& registry) {
         if (session.pid != segment::process_id() || session.status != SessionStatus::attached) continue;
         core::Caller caller;
         caller.now_ns = segment::realtime_ns();
+        caller.steady_ns = segment::boottime_ns();
         caller.session = session.slot;
         caller.generation = session.generation;
         caller.strategy = static_cast<std::uint16_t>(registry.strategy());

@@ -36,6 +36,7 @@ struct Tables {
         core::make_genesis(state, config, json);
         caller.strategy = static_cast<std::uint16_t>(core::find_strategy(state, "S3"));
         caller.now_ns = segment::realtime_ns();
+        caller.steady_ns = segment::boottime_ns();
         while (next < kLive) add();
     }
     [[nodiscard]] core::NewOrder order(std::size_t i) const {

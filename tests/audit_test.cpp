@@ -263,6 +263,7 @@ TEST_CASE("an event that names what does not exist, or carries what cannot be, i
     const auto of_type = [](EventType type) {
         Event event{};
         event.header.type = type;
+        event.header.words = layout::words_in(type);
         return event;
     };
     CHECK(why(of_type(EventType::none)) == "an event without a type");

@@ -185,7 +185,8 @@ public:
         log.next_execution = executions_;
         log.next_quarantine = quarantined;
         log.next_generation = word();
-        log.quarantined_events = word();
+        log.last_steady_ns = word();
+        state_.status->quarantined_events = word();
     }
 
 private:
@@ -311,6 +312,7 @@ private:
         RowMeters meters{};
         meters.messages = word(), meters.all_messages = word();
         meters.since_ns = time();
+        meters.since_seq = word();
         meters.messages_ring = none_or(state_.status->next_budget_ring);
         meters.all_ring = none_or(state_.status->next_budget_ring);
         meters.messages_stride = one_of<std::uint32_t>({1, 2, ~0U});
@@ -340,7 +342,7 @@ private:
         o.tif = choice<TimeInForce>({0, 1, 2, 3, 4, 5});
         o.flags = static_cast<std::uint32_t>(below(16));
         o.content_previous = (o.flags & kContentIndexed) != 0 || sometimes() ? none_or(slot) : 0;
-        o.hash = core::order_hash(o.account, o.id);
+        o.created_steady_ns = time();
         if (sometimes()) state_.orders[slot].venue = {word(), id(0), {}};
         fill_order_state(slot, o);
     }
@@ -481,10 +483,10 @@ const std::vector<Lie>& lies() {
     static const std::vector<Lie> all = {
         {"{\"format\":\"riskreg-checkpoint\"", "{\"format\":\"other\"", "not a checkpoint of riskreg"},
         {"\"format\":\"riskreg-checkpoint\"", "\"format\":7", "format: missing"},
-        {"\"version\":2", "\"version\":1", "version 1, this build reads 2"},
-        {"\"version\":2", "\"version\":-1", "version: not a whole number"},
-        {"\"version\":2", "\"version\":2.0", "version: not a whole number"},
-        {"\"version\":2,", "\"version\":2,\"version\":2,", "its first line is not JSON"},
+        {"\"version\":3", "\"version\":1", "version 1, this build reads 3"},
+        {"\"version\":3", "\"version\":-1", "version: not a whole number"},
+        {"\"version\":3", "\"version\":3.0", "version: not a whole number"},
+        {"\"version\":3,", "\"version\":3,\"version\":3,", "its first line is not JSON"},
         {"\"day\":1,", "\"day\":0,", "day, rolled_seq: not of a day that began before"},
         {"\"day\":1,", "", "day: missing"},
         {"\"rolled_seq\":0", "\"rolled_seq\":18446744073709551615", "day, rolled_seq: not of a day that began before"},
@@ -492,7 +494,7 @@ const std::vector<Lie>& lies() {
         {"\"sequence\":61", "\"sequence\":0", "sequence: below 1"},
         {"\"sequence\":61", "\"sequence\":99999999999999999999", "sequence: not a whole number"},
         {"\"sequence\":61,", "", "sequence: missing"},
-        {"\"source\":\"replica\"", "\"source\":\"rumour\"", "source: neither replica nor memory"},
+        {"\"source\":\"replica\"", "\"source\":\"rumour\"", "source: neither replica, memory nor migrated"},
         {"\"epoch\":\"1", "\"epoch\":\"x", "epoch: not 16 hexadecimal digits"},
         {"\"sequence\":61,", "\"sequence\":61,\"mood\":1,", "members that this version does not know"},
         {"\"time\":\"1969-", "\"time\":\"1969/", "time: not a time"},
@@ -640,6 +642,7 @@ TEST_CASE("a checkpoint is one JSON document", "[persist]") {
     core::PrivateState usual = story().tables_at(story().last_seq());
     core::PrivateState unusual = test::genesis_of(story().config);
     Extremes(unusual.state, 42).fill();
+    unusual.state.log->committed = unusual.state.log->applied = ~0ULL;
     for (core::PrivateState* tables : {&usual, &unusual}) {
         const Desk desk(tables->state);
         const persist::JsonResult parsed = persist::parse_json(desk.text(), desk.text().size());

@@ -5,6 +5,8 @@
 /// RISKREG_ROUNDS   how many rounds
 /// RISKREG_LONG=1   longer rounds, 200 of them
 #include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,10 +27,25 @@
 #include "model/recheck.hpp"
 #include "model/world.hpp"
 #include "persist/checkpoint.hpp"
+#include "segment/process_posix.hpp"
 #include "support/child.hpp"
 #include "support/random.hpp"
 #include "support/setting.hpp"
 #include "support/temp_registry.hpp"
+
+namespace {
+/// By how much the wall clock of this process is wrong.
+std::atomic<std::int64_t> wall_offset_ns{0};
+}  // namespace
+
+/// For the registry and for this test alike; boot time and the like stay what they are.
+extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
+    const long failed = ::syscall(SYS_clock_gettime, clock, time);
+    if (failed != 0 || clock != CLOCK_REALTIME) return static_cast<int>(failed);
+    const std::int64_t now_ns = time->tv_sec * 1'000'000'000LL + time->tv_nsec + wall_offset_ns.load();
+    *time = {static_cast<time_t>(now_ns / 1'000'000'000), static_cast<long>(now_ns % 1'000'000'000)};
+    return 0;
+}
 
 namespace riskreg::test {
 namespace {
@@ -144,10 +161,8 @@ struct Board {
     std::array<std::atomic<std::int64_t>, kProcesses> ids{};
 };
 
-std::int64_t clock_ns() {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
+/// Both times as a call takes them.
+model::Moment moment() { return {segment::realtime_ns(), segment::boottime_ns()}; }
 
 /// One strategy session and one operator in one process. Draws commands from what the shared tables say, asks and writes
 /// down.
@@ -166,6 +181,7 @@ public:
         board_.ready.fetch_add(1);
         wait_until([&] { return board_.go.load(); });
         for (std::uint32_t step = 0; step < round_.steps; ++step) {
+            if (step == 0 || random_.between(1, 1000) <= 15) step_wall_clock();
             ask(draw());
             let_others_in();
         }
@@ -173,6 +189,15 @@ public:
     [[nodiscard]] const std::vector<Recorded>& records() const noexcept { return records_; }
 
 private:
+    /// Right, or a little or far off, until the next step. The clock of the calls looks again once a millisecond.
+    void step_wall_clock() {
+        constexpr std::int64_t kSecond = 1000 * kMillisecond;
+        const std::int64_t off = random_.pick({kSecond / 2, kSecond, 3600 * kSecond, 86'400 * kSecond});
+        wall_offset_ns.store(random_.percent(40) ? 0 : random_.percent(50) ? off : -off);
+        const std::int64_t looked_ns = segment::boottime_ns() + 2 * kMillisecond;
+        wait_until([&] { return segment::boottime_ns() >= looked_ns; });
+    }
+
     /// On two processors a call is shorter than a turn: without this each process would have the registry to itself.
     void let_others_in() {
         if (random_.percent(30)) ::sched_yield();
@@ -185,10 +210,12 @@ private:
         c.uid = ::getuid();
         Recorded record;
         record.before = committed();
-        record.before_ns = clock_ns();
+        const model::Moment before = moment();
         record.answers =
             c.op == Op::batch ? ask_batch(c) : std::vector<Verdict>{test::ask(c.session == kNoSession ? desk_ : session_, c)};
-        record.after_ns = clock_ns();
+        const model::Moment after = moment();
+        record.before_ns = before.now_ns, record.before_steady_ns = before.steady_ns;
+        record.after_ns = after.now_ns, record.after_steady_ns = after.steady_ns;
         record.after = committed();
         record.command = std::move(c);
         records_.push_back(std::move(record));
@@ -221,7 +248,8 @@ private:
         if (n <= 45) return load_position();
         if (n <= 75) return load_order();
         if (n <= 90) return reference();
-        return n <= 95 ? approve() : simple(Op::release, reporter());
+        if (n <= 94) return approve();
+        return n <= 97 ? simple(Op::set_clock, kNoSession) : simple(Op::release, reporter());
     }
 
     static Command simple(Op op, std::uint32_t session) {
@@ -539,7 +567,8 @@ private:
         c.entry.buy = random_.percent(60);
         c.entry.sell = !c.entry.buy || random_.percent(30);
         c.entry.reason = "test";
-        c.entry.from_ns = clock_ns() + random_.between(-3, 3) * kMillisecond;
+        const auto label_ns = static_cast<std::int64_t>(layout::load_acquire(live_.state().log->last_time_ns));
+        c.entry.from_ns = label_ns + random_.between(-3, 3) * kMillisecond;
         c.entry.to_ns = c.entry.from_ns + random_.between(5, 10) * kMillisecond;
         const std::vector<RestrictionView> list = desk_.reader().restrictions();
         if (list.empty() || !random_.percent(60)) return c;
@@ -696,7 +725,7 @@ std::string run_round(std::uint64_t seed, std::uint32_t steps, Coverage& coverag
     Recheck recheck(state, reader.config_json(), records);
     for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) {
         const layout::ReferencePrice there = state.references[i].price.newest();
-        if (there.time_ns != 0) recheck.set_reference(InstrumentId{i}, there.price, there.time_ns);
+        if (there.time_ns != 0) recheck.set_reference(InstrumentId{i}, there.price, {there.time_ns, there.steady_ns});
     }
     text += recheck.run();
     if (text.empty()) text = check_replica(state, recheck.replica());
@@ -719,6 +748,7 @@ void print(std::uint64_t rounds, const Coverage& c) {
         "  answers compared at their event: %llu (%llu orders accepted, %llu refusals); refusals between events: %llu\n",
         number(c.commands), number(c.accepted), number(c.refusals_logged), number(c.refusals_between));
     std::printf("  places in the log that agree with the clock: %llu\n", number(c.ordered_in_time));
+    std::printf("  events of clocks that ran ahead: %llu; clocks set: %llu\n", number(c.ahead), number(c.clocks_set));
     print("refusals compared", c.refused);
     print("refusals without a known place, not compared", c.not_placed);
 }
@@ -736,6 +766,8 @@ TEST_CASE("eight processes at once get the answers and leave the state that the 
     }
     print(seeds.count, coverage);
     CHECK(coverage.not_placed.count(DenyReason::lock_timeout) == 0);
+    CHECK(coverage.ahead > 0);
+    CHECK(coverage.clocks_set > 0);
     CHECK(coverage.refusals_logged > 0);
     CHECK(coverage.refusals_between > 0);
 }
@@ -748,7 +780,8 @@ TEST_CASE("control: an order of the log that the clock contradicts, and an answe
         Recorded& early = *std::min_element(records.begin(), records.end(), [&](const Recorded& a, const Recorded& b) {
             return (accepted(a) ? a.before : ~0ULL) < (accepted(b) ? b.before : ~0ULL);
         });
-        for (const Recorded& record : records) early.before_ns = std::max(early.before_ns, record.after_ns + 1);
+        for (const Recorded& record : records)
+            early.before_steady_ns = std::max(early.before_steady_ns, record.after_steady_ns + 1);
     });
     CHECK_THAT(late, Catch::Contains("ended before a call began"));
     const std::string changed = run_round(1, 200, coverage, [&](std::vector<Recorded>& records) {

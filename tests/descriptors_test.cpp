@@ -228,6 +228,8 @@ std::vector<Words> verbs_in_order(const Place& place) {
     const std::string load = place.file("load.json", R"({"positions":[]})");
     const std::string venue =
         place.file("venue.json", R"({"time":"2026-11-25T08:15:30Z","orders":[],"positions":[],"fills":[]})");
+    std::ifstream golden(RISKREG_SOURCE_DIR "/tests/golden/checkpoints/v2.json", std::ios::binary);
+    const std::string old = place.file("old", std::string(std::istreambuf_iterator<char>(golden), {}));
     return {{"create", "other", "--config", config},
             {"exec", "desk", "--strategy", "s2", lines},
             {"replay", "desk", "--processes", "2", flow},
@@ -251,6 +253,8 @@ std::vector<Words> verbs_in_order(const Place& place) {
             {"checkpoint", "desk"},
             {"checkpoint-info", place.path("checkpoint-")},
             {"journal-info", place.path("journal-")},
+            {"clock", "desk", "--reason", "test"},
+            {"migrate", old},
             {"recover", "desk"},
             {"load", "desk", load},
             {"reconcile", "desk", venue},

@@ -294,9 +294,8 @@ TEST_CASE("environment: a segment of another layout version is refused by both n
         const std::uint32_t version = riskreg::layout::kLayoutVersion;
         const std::string other = std::to_string(static_cast<int>(version) + delta), own = std::to_string(version);
         put(place.segment(), 8, version + static_cast<std::uint32_t>(delta));
-        cells.refused(
-            "look", place.run(place.riskctl("status")), 3,
-            {("layout version " + other).c_str(), ("this build has " + own).c_str(), "use the build that created it"});
+        cells.refused("look", place.run(place.riskctl("status")), 3,
+                      {("layout version " + other).c_str(), ("this build has " + own).c_str(), "riskctl migrate"});
         cells.refused("trade", place.run(place.trade("O-2")), 3, {("layout version " + other).c_str()});
         cells.refused("recover", place.run(place.riskctl("recover")), 3, {("layout version " + other).c_str()});
         put(place.segment(), 8, version);
@@ -606,4 +605,94 @@ TEST_CASE("environment: a directory that others may write is refused, and destro
         CHECK(slurp(other + "/checkpoint-00000000000000000005.json") == "precious\n");
     }
     cells.works("a directory with somebody's LOCK in it is left alone");
+}
+
+namespace {
+
+/// After a reboot: another boot id, and nothing in shared memory.
+constexpr const char* kOtherBoot =
+    "unshare --mount sh -c 'mount -t tmpfs tmpfs /dev/shm && echo 11111111-2222-3333-4444-555555555555 >/dev/shm/boot_id && "
+    "mount --bind /dev/shm/boot_id /proc/sys/kernel/random/boot_id && exec \"$@\"' x";
+constexpr const char* kOtherClock = "unshare --time --boottime 100000 --fork";
+
+}  // namespace
+
+TEST_CASE("environment: after a reboot a registry on a local disk is rebuilt by one word", "[environment][inv-9]") {
+    if (!may(kOtherBoot)) return;
+    const Place place;
+    Cells cells("reboot, local disk");
+    place.require(place.create());
+    place.require_trade("O-1", {});
+    cells.refused("look", place.run(place.riskctl("status"), kOtherBoot), 3, {"rebooted", "riskctl recover"});
+    const CliResult second =
+        place.run(place.riskctl("recover") + " && " + place.riskctl("resume", "--unreconciled --reason compared") + " && " +
+                      place.trade("O-2") + " && " + place.riskctl("orders") + " && " + place.riskctl("verify") + " && " +
+                      place.riskctl("doctor"),
+                  kOtherBoot);
+    INFO(second.out << second.err);
+    CHECK(has(second.out, R"("result":"accepted")"));
+    CHECK(has(second.out, "O-1"));
+    cells.works("recover, resume, trade, verify");
+    // And the first boot's memory, should it still be there (a restored machine), is older than the disk.
+    cells.refused("the memory of before", place.run(place.trade("O-3")), 4, {"older memory", "recover", "--from-disk"});
+    place.require("rm -f '" + place.segment() + "'");
+}
+
+TEST_CASE(
+    "environment: after a reboot a registry on a network file system may be another machine's, until somebody says that it is "
+    "not",
+    "[environment][inv-7]") {
+    if (!may(kOtherBoot) || !may("bindfs --version && test -c /dev/fuse &&")) return;
+    const Place place;
+    Cells cells("reboot, network file system");
+    place.require("mkdir '" + place.directory() + "/real' '" + place.state() + "' && chmod 700 '" + place.directory() +
+                  "/real'");
+    // The kernel tells nothing of what is behind a FUSE file system: it counts as one of the network.
+    place.require("bindfs '" + place.directory() + "/real' '" + place.state() + "'");
+    struct Unmount {
+        const Place& place;
+        ~Unmount() { static_cast<void>(place.run("umount '" + place.state() + "'")); }
+    } unmount{place};
+    place.require(place.create());
+    place.require_trade("O-1");
+    for (const char* verb : {"status", "orders", "recover", "doctor"}) {
+        if (std::string(verb) == "doctor") continue;
+        cells.refused(verb, place.run(place.riskctl(verb), kOtherBoot), 3, {"network file system", "--i-am-alone"});
+    }
+    cells.refused("trade", place.run(place.trade("O-2"), kOtherBoot), 3, {"network file system", "--i-am-alone"});
+    const CliResult alone = place.run(place.riskctl("recover", "--i-am-alone") + " && " + place.riskctl("orders"), kOtherBoot);
+    INFO(alone.out << alone.err);
+    CHECK(alone.code == 0);
+    CHECK(has(alone.out, "O-1"));
+    cells.works("recover --i-am-alone");
+    place.require("rm -f '" + place.segment() + "'");
+}
+
+TEST_CASE("environment: a process of another time namespace is refused, whoever came first", "[environment][inv-11]") {
+    if (!may(kOtherClock)) return;
+    const Place place;
+    Cells cells("other time namespace");
+    place.require(place.create());
+    place.require_trade("O-1");
+    for (const char* verb : {"status", "orders", "verify", "recover"})
+        cells.refused(verb, place.run(place.riskctl(verb), kOtherClock), 3, {"another time namespace", "--from-disk"});
+    cells.refused("trade", place.run(place.trade("O-2"), kOtherClock), 3, {"another time namespace"});
+    cells.refused("halt", place.run(place.riskctl("halt", "--scope firm --reason x"), kOtherClock), 3,
+                  {"another time namespace"});
+    {
+        Held held(place);
+        REQUIRE(has(held.order("O-2"), R"("result":"accepted")"));
+        cells.refused("beside others", place.run(place.trade("O-3"), kOtherClock), 3,
+                      {"another time namespace", "Start this process in the same one"});
+    }
+    place.require_trade("O-4");
+    cells.works("the first ones trade on");
+    // By an operator's word it moves over, and then the others are strangers.
+    place.require(place.riskctl("recover", "--from-disk") + " && " +
+                      place.riskctl("resume", "--unreconciled --reason compared") + " && " + place.trade("O-5") + " && " +
+                      place.riskctl("verify"),
+                  kOtherClock);
+    cells.works("recover --from-disk there");
+    cells.refused("and then from here", place.run(place.riskctl("status")), 3, {"another time namespace"});
+    place.require("rm -f '" + place.segment() + "'");
 }

@@ -106,11 +106,12 @@ TEST_CASE("a journal without its seal is whole, too: its last block is no torn t
 TEST_CASE("a file that is full to its last page ends with the file", "[persist][inv-9]") {
     Store store(story());
     store.begin(store.next_spec(), 8);
-    while (store.writer().next_seq() + 6 < story().last_seq() && store.writer().has_room_for(7))
+    while (store.writer().next_seq() + 6 < story().last_seq() &&
+           store.writer().has_room_for(story().between(store.writer().next_seq(), store.writer().next_seq() + 6)))
         store.append(store.writer().next_seq() + 6);
     store.seal();
     const std::uint64_t last = store.writer().next_seq() - 1;
-    CHECK_FALSE(store.writer().has_room_for(1));
+    CHECK_FALSE(store.writer().has_room_for(story().between(last + 1, last + 1)));
     const Restored restored = store.restore();
     REQUIRE_FALSE(restored.refused());
     CHECK(restored.report.journals[0].ending == "end of the file");
@@ -149,17 +150,18 @@ TEST_CASE("what a predecessor wrote behind the point that its successor names is
 
 TEST_CASE("a last block of which only a part reached the disk is dropped and reported", "[persist][inv-9]") {
     for (const std::uint64_t kept : {std::uint64_t{1}, std::uint64_t{100}, std::uint64_t{2048}, kPage, kPage + 300,
-                                     sizeof(persist::BlockHeader) + 24 * sizeof(layout::Event) - 200}) {
+                                     sizeof(persist::BlockHeader) + persist::bytes_in_journal(story().between(21, 44)) - 200}) {
         INFO(kept << " bytes of the last block");
         Store store(story());
         store.begin();
         store.append(20);
         const std::uint64_t position = store.writer().position();
-        store.append(44);   // two pages
-        REQUIRE(store.writer().position() == position + 2 * kPage);
+        store.append(44);
+        const std::uint64_t end = store.writer().position();
+        REQUIRE(end > position + 2 * kPage);
         std::string bytes = store.read(store.journal());
         std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(position + kept),
-                  bytes.begin() + static_cast<std::ptrdiff_t>(position + 2 * kPage), '\0');
+                  bytes.begin() + static_cast<std::ptrdiff_t>(end), '\0');
         store.write(store.journal(), bytes);
         const Restored restored = store.restore();
         INFO(restored.error);

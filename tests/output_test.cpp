@@ -62,6 +62,8 @@ const std::vector<Call>& calls() {
         {"checkpoint", "desk"},
         {"checkpoint-info", "checkpoint"},
         {"journal-info", "journal"},
+        {"clock", "desk --reason test"},
+        {"migrate", "old"},
         {"recover", "desk"},
         {"load", "desk load.json"},
         {"reconcile", "desk venue.json"},
@@ -85,6 +87,7 @@ class Place {
 public:
     Place() {
         std::ofstream(path("config.json")) << kConfig;
+        std::filesystem::copy_file(RISKREG_SOURCE_DIR "/tests/golden/checkpoints/v2.json", path("old"));
         std::ofstream(path("lines"))
             << R"({"op":"register","id":"O-2","instrument":"ESH4","side":"buy","type":"limit","tif":"day","price":"1","quantity":"1"})"
             << "\n";

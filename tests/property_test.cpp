@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "model/clock.hpp"
 #include "model/command.hpp"
 #include "model/compare.hpp"
 #include "model/world.hpp"
@@ -25,20 +26,29 @@ constexpr std::uint64_t kMostFailures = 3;  // seeds that are reported before gi
 class Generator {
 public:
     Generator(Random& random, const SharedConfig& config, const model::Model& model, bool huge)
-        : random_(random), config_(config), model_(model), huge_(huge), attached_(config.strategies.size(), true) {
+        : random_(random),
+          config_(config),
+          model_(model),
+          huge_(huge),
+          clock_(random, model),
+          attached_(config.strategies.size(), true) {
         if (random_.percent(10)) unknown_share_ = 45;  // fills the quarantine
         for (std::size_t i = 0; i < config_.instruments.size(); ++i) centre_.push_back(random_.pick({100, 40, -3, 0, 2000}));
         if (huge_) centre_.back() = 5;
-        on_grid_ = random_.percent(70);
     }
 
+    /// A recovery leaves no reference price: all are written again before anything else.
     Command next() {
+        if (unwritten_ > 0) return reference(InstrumentId{--unwritten_});
         Command c = draw();
-        c.now_ns = now_ns_;
+        set_moment(c);
+        for (Command& member : c.members) set_moment(member);
         if (c.op != Op::approve) c.uid = random_.percent(50) ? 1000 : 1001;
         return c;
     }
 
+    /// When the first event is written.
+    [[nodiscard]] const model::Moment& begin() const { return clock_.begin(); }
     /// References that exist from the start; the others are unknown until drawn.
     std::vector<Command> opening() {
         std::vector<Command> commands;
@@ -48,8 +58,25 @@ public:
     }
 
 private:
+    void set_moment(Command& c) {
+        if (c.op == Op::recovered && random_.percent(60)) clock_.boot();
+        set_moment(c, c.op == Op::set_clock ? clock_.to_set() : clock_.now());
+        if (c.op == Op::recovered) c.steady_ns = std::max<std::int64_t>(c.steady_ns, 1);  // no machine recovers as it starts
+    }
+    static void set_moment(Command& c, const model::Moment& at) {
+        c.now_ns = at.now_ns;
+        c.steady_ns = at.steady_ns;
+    }
+
     Command draw() {
-        advance();
+        clock_.advance();
+        if (random_.between(1, 1000) <= 6) return simple(Op::set_clock);
+        if (config_.four_eyes || random_.between(1, 1000) > 2) return draw_request();
+        unwritten_ = static_cast<std::uint32_t>(config_.instruments.size());
+        return simple(Op::recovered);
+    }
+
+    Command draw_request() {
         const std::int64_t n = random_.between(1, 1000);
         if (n <= 275) return register_order();
         if (n <= 288) return batch();
@@ -75,16 +102,6 @@ private:
         if (n <= 90) return load_order();
         if (n <= 95) return alert();
         return approve();
-    }
-
-    /// In most worlds time goes in halves of a millisecond, so that ends of windows are met exactly.
-    void advance() {
-        const std::int64_t n = random_.between(1, 1000);
-        if (n <= 800) now_ns_ += on_grid_ ? random_.between(0, 4) * kMillisecond / 2 : random_.between(0, 2 * kMillisecond);
-        if (n > 800 && n <= 803) now_ns_ += 150 * kMillisecond;  // exactly the age that is still fresh
-        if (n > 803 && n <= 805) now_ns_ += 500 * kMillisecond;  // everything is stale
-        if (n > 805 && n <= 830)                                 // a clock that went backwards
-            now_ns_ -= on_grid_ ? random_.between(0, 20) * kMillisecond : random_.between(0, 20 * kMillisecond);
     }
 
     Command simple(Op op) {
@@ -230,7 +247,6 @@ private:
             c.members.push_back(alike ? c.members.front() : register_order());
             if (alike && !random_.percent(1)) c.members.back().id = fresh_id();
         }
-        for (Command& member : c.members) member.now_ns = now_ns_;
         return c;
     }
 
@@ -596,8 +612,10 @@ private:
         c.scope = any_scope();
         c.entry.buy = random_.percent(70);
         c.entry.sell = !c.entry.buy || random_.percent(50);
-        c.entry.from_ns = random_.percent(20) ? 0 : now_ns_ + random_.between(-6, 6) * kMillisecond / 2;
-        if (random_.percent(92)) c.entry.to_ns = now_ns_ + random_.between(7, 60) * kMillisecond / 2;
+        const std::int64_t now_ns = clock_.label_ns();
+        c.entry.from_ns = random_.percent(20) ? 0 : saturating_sum(now_ns, random_.between(-6, 6) * kMillisecond / 2);
+        if (random_.percent(92)) c.entry.to_ns = saturating_sum(now_ns, random_.between(7, 60) * kMillisecond / 2);
+        c.entry.from_ns = std::min(c.entry.from_ns, c.entry.to_ns - 1);  // with labels at either end of time as well
         if (model_.restricted().empty() || !random_.percent(50)) return c;
         const auto& [row, from_ns, to_ns] = random_.one_of(model_.restricted()).first;
         c.scope = scope_of(row);
@@ -631,9 +649,8 @@ private:
         c.strategy = StrategyId{static_cast<std::uint16_t>(
             random_.between(0, random_.percent(97) ? static_cast<std::int64_t>(config_.strategies.size()) - 1 : 9))};
         if (static_cast<std::size_t>(c.strategy) == config_.strategies.size()) c.strategy = StrategyId{0};
-        const std::int64_t now_ns = std::max(now_ns_, model_.last_time_ns());
         const bool unpriced = static_cast<std::size_t>(c.instrument) >= config_.instruments.size() ||
-                              !model_.fresh_reference(c.instrument, now_ns);
+                              !model_.fresh_reference(c.instrument, clock_.now().steady_ns);
         const bool takes_price = c.type == OrderType::limit || c.type == OrderType::stop_limit;
         if (!unpriced || takes_price) return c;
         c.type = OrderType::limit;
@@ -687,8 +704,10 @@ private:
         auto& middle = centre_[static_cast<std::size_t>(i)];
         if (!is_huge(i)) middle += random_.between(-3, 3);
         c.price = middle * config_of(i).tick.value + (random_.percent(10) ? config_of(i).tick.value / 3 : 0);
-        c.now_ns = now_ns_;
-        c.time_ns = now_ns_ + random_.pick<std::int64_t>({0, 0, 0, -10, -140, -150, 5}) * kMillisecond;
+        set_moment(c);
+        const model::Moment written = clock_.written(random_.pick<std::int64_t>({0, 0, 0, 10, 140, 150, -5}) * kMillisecond);
+        c.time_ns = written.now_ns;
+        c.time_steady_ns = written.steady_ns;
         return c;
     }
 
@@ -696,12 +715,12 @@ private:
     const SharedConfig& config_;
     const model::Model& model_;
     bool huge_;
+    CallClock clock_;
     std::vector<bool> attached_;
     std::int64_t unknown_share_ = 5;    // percent of the facts
     std::vector<std::int64_t> centre_;  // of prices, in ticks
-    std::int64_t now_ns_ = kStart;
-    bool on_grid_ = false;
     std::uint64_t ids_ = 0, executions_ = 0;
+    std::uint32_t unwritten_ = 0;       // reference prices, the first so many instruments'
 };
 
 // ---- both sides ------------------------------------------------------------------------------------------
@@ -710,6 +729,7 @@ core::Caller core_caller(const PlainRegistry& registry, const Command& c) {
     core::Caller caller =
         c.session == core::kNoSlot ? PlainRegistry::operator_at(c.now_ns) : registry.caller(c.session, c.now_ns);
     caller.uid = c.uid;
+    caller.steady_ns = c.steady_ns;
     return caller;
 }
 
@@ -742,9 +762,11 @@ Verdict run(PlainRegistry& registry, const Command& c) {
         case Op::load_order: return registry.load_order(caller, c.strategy, order_request(c));
         case Op::approve: return registry.approve(caller, c.request);
         case Op::alert: return registry.alert(caller, alert_request(registry, c));
-        case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns); break;
-        case Op::attach: registry.attach(c.session, c.strategy, c.now_ns); break;
-        case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns); break;
+        case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns, c.steady_ns); break;
+        case Op::attach: registry.attach(c.session, c.strategy, c.now_ns, c.steady_ns); break;
+        case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns, c.time_steady_ns); break;
+        case Op::set_clock: return registry.set_clock(caller);
+        case Op::recovered: registry.recovered(caller); break;
     }
     return {};
 }
@@ -785,8 +807,10 @@ std::string run_both(PlainRegistry& registry, model::Model& model, const Command
 }
 
 std::string step(PlainRegistry& registry, model::Model& model, const Command& c, bool full) {
+    const std::uint64_t before = model.events();
     std::string text = run_both(registry, model, c);
     if (model.overflowed()) return {};
+    text += stamp_differences(registry.state(), model, before);
     if (const model::Order* order = model.find(c.account, c.id)) text += differences(registry.state(), model, *order);
     text += differences(registry.state(), model);
     if (full) text += full_differences(registry.state(), model);
@@ -800,11 +824,12 @@ Outcome run_seed(std::uint64_t seed) {
     PlainRegistry registry(config);
     model::Model model(config);
     if (random.percent(15)) registry.make_unreconciled(), model.make_unreconciled();
-    for (std::uint16_t s = 0; s < config.strategies.size(); ++s) {
-        registry.attach(s, StrategyId{s}, kStart);
-        model.attached(StrategyId{s}, kStart);
-    }
     Generator generator(random, config, model, huge);
+    const model::Moment& begin = generator.begin();
+    for (std::uint16_t s = 0; s < config.strategies.size(); ++s) {
+        registry.attach(s, StrategyId{s}, begin.now_ns, begin.steady_ns);
+        model.attached(StrategyId{s}, begin);
+    }
     for (const Command& c : generator.opening()) run(registry, c), run(model, c);
 
     Outcome outcome;

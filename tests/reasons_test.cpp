@@ -764,10 +764,10 @@ TEST_CASE("a breaker is exact up to 256, errs towards halting by less than 16 ab
     for (std::uint64_t i = 0; i < count; ++i) {
         layout::EventHeader header{};
         header.seq = 1000 + i;
-        header.time_ns = times.emplace_back(desk.now + static_cast<std::int64_t>(i) * kMillisecond);
+        header.steady_ns = times.emplace_back(desk.now + static_cast<std::int64_t>(i) * kMillisecond);
         core::count_breaker(state, header, layout::Breaker::sells);
     }
-    state.log->last_time_ns = static_cast<std::uint64_t>(times.back());
+    state.log->last_time_ns = state.log->last_steady_ns = static_cast<std::uint64_t>(times.back());
     const layout::BreakerSlot& slot = *core::breaker_of(state, 0, 0);
     const auto breaks = [&](std::uint32_t limit, std::int64_t now_ns) {
         return core::breaks(slot, layout::Breaker::sells, limit, window, now_ns);

@@ -64,7 +64,7 @@ class Trading {
 public:
     Trading(const TempRegistry& place, const SharedConfig& config, std::uint64_t seed)
         : random_(seed), registry_(place.attach("s1")), model_(config) {
-        model_.attached(StrategyId{0}, kStart);
+        model_.attached(StrategyId{0}, {kStart, kSteadyStart});
     }
     /// One call to both.
     struct Answers {

@@ -1,6 +1,7 @@
 // Everything that the segment layer may be refused, or refuses itself, provoked once: each case is the set-up, the code of the
 // error and the words that have to be in it. The layers above add names and advice to these; they do not catch them.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -122,6 +123,30 @@ TEST_CASE("a segment that is not there, is there already, is another user's, or 
                     {"/dev/shm/", name.text.c_str(), "another user", "ls -l"});
 }
 
+TEST_CASE("a limit on the size of files is told from a full /dev/shm, and does not end the program of the library's user",
+          "[segment][inv-12]") {
+    const auto small_files = [] {
+        const rlimit small{4096, 4096};
+        ::signal(SIGXFSZ, SIG_DFL);
+        if (::setrlimit(RLIMIT_FSIZE, &small) != 0) throw std::runtime_error("setrlimit failed");
+    };
+    const TempRegistry place;
+    const TempRegistry gone;
+    require_refusal(caught_in_child(small_files, [&] { Registry::create("other", tiny_config(), place.state_dir()); }),
+                    Errc::no_space, {"may not make one so large", "ulimit -f", "LimitFSIZE"});
+    CHECK(place.look().status().day == 1);
+    require_refusal(caught_in_child(small_files,
+                                    [&] {
+                                        Registry op = place.attach();
+                                        // Refused or thrown, but answered.
+                                        if (!op.roll("evening").taken()) throw Error(Errc::no_space, "ulimit -f");
+                                    }),
+                    Errc::no_space, {"ulimit -f"});
+    CHECK(place.look().status().day == 1);
+    const auto nothing = caught_in_child(small_files, [&] { Registry::destroy(gone.name(), gone.state_dir(), false, true); });
+    CHECK_FALSE(nothing.threw);
+}
+
 TEST_CASE("memory that cannot be reserved refuses the segment with the size and the remedy, and leaves nothing behind",
           "[segment][inv-12]") {
     const Name name;
@@ -214,7 +239,7 @@ TEST_CASE("a segment of another user, build, boot, directory or PID namespace, o
     };
     with(header.magic, 0, Errc::missing, {"not finished", "attach again"});
     with(header.magic, header.magic ^ 1U, Errc::damaged, {"magic", "damaged"});
-    with(header.layout_version, header.layout_version + 1, Errc::foreign, {"layout version", "use the build that created it"});
+    with(header.layout_version, header.layout_version + 1, Errc::foreign, {"layout version", "riskctl migrate"});
     with(header.layout_hash, header.layout_hash ^ 1U, Errc::foreign, {"layout version"});
     with(header.geometry.orders, header.geometry.orders + 64, Errc::damaged, {"bytes, its header says"});
     with(header.geometry.order_index, header.geometry.order_index - 1, Errc::damaged, {});

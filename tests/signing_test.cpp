@@ -377,6 +377,23 @@ TEST_CASE("a host that gave a file up and wrote its events again is followed fro
     }
 }
 
+TEST_CASE("beside a journaller nothing is made from what was given up, when its successor cannot be told",
+          "[persist][signing]") {
+    Store store(story(), kOurs);
+    store.begin();
+    store.append_blocks({10, 10}, 21);
+    persist::FileSpec successor = store.next_spec();
+    store.append(35);   // never synced: the successor says so
+    store.begin(successor);
+    store.append(31);
+    std::string bytes = store.read(store.journal());
+    bytes.at(0) ^= 1;
+    store.write(store.journal(), bytes);
+    persist::RestoreOptions options;
+    options.upto = 31;
+    require_damaged(restore_with(store, kOurs, options), store.journal());
+}
+
 TEST_CASE("a checkpoint from memory names no block, and the file behind its gap is taken by its base", "[persist][signing]") {
     Store store(story(), kOurs);
     store.begin();

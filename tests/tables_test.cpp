@@ -1065,6 +1065,7 @@ TEST_CASE("whatever changes who may trade moves the word that readers without th
     require_moved();
     layout::Event rolled{};
     rolled.header.type = layout::EventType::rolled;
+    rolled.header.words = layout::words_in(rolled.header.type);
     core::execute(state, rolled);
     require_moved();
     CHECK(state.header->state == static_cast<std::uint64_t>(layout::SegmentState::rolled));

@@ -15,11 +15,12 @@ std::int64_t start_ns() noexcept { return (realtime_ns() / kHourNs + 2) * kHourN
 
 }  // namespace
 
-[[gnu::noinline]] std::int64_t event_clock_ns() noexcept {
+[[gnu::noinline]] ClockTimes event_clock() noexcept {
     static thread_local std::int64_t now_ns = 0;
     if (now_ns == 0) [[unlikely]]
         now_ns = start_ns();
-    return now_ns += kStepNs;
+    now_ns += kStepNs;
+    return {now_ns, now_ns};
 }
 
 }  // namespace riskreg::segment

@@ -154,6 +154,18 @@ struct SharedConfig {
 /// The same configuration as canonical JSON; `parse_config` of it gives an equal one.
 [[nodiscard]] std::string config_to_json(const SharedConfig& config);
 
+/// Who of those that stand by as host of the snapshotter is meant to have the place. While one of lower rank hosts, a process
+/// asks for the place, and gets it within about a second on a healthy disk; while it hosts, it leaves the place to one of
+/// strictly higher rank that waits, as at its end in order (the final checkpoint included), and stands by from then on. Equals
+/// never ask each other. The library's own threads do it: no call fails by it, and what was answered as durable stays so. A
+/// host that is stopped keeps the place; a waiter that is killed or stopped gets nothing.
+enum class HostRank : std::uint8_t {
+    library,    ///< a program of yours that has other things to do
+    exec,       ///< `riskctl exec`
+    riskd,      ///< the daemon: a program that does nothing else
+};
+[[nodiscard]] std::string_view name_of(HostRank value) noexcept;
+
 struct ProcessConfig {
     std::string state_dir;      ///< empty: $RISKREG_STATE_DIR, $XDG_STATE_HOME/riskreg, ~/.local/state/riskreg
     std::string strategy;       ///< empty: an operator, who may not register orders
@@ -167,6 +179,7 @@ struct ProcessConfig {
     bool final_checkpoint = false;   ///< as host: write a checkpoint, marked clean, when leaving
     bool log_to_stderr = false;      ///< as host: alarms also to stderr
     bool log_orders = false;         ///< as host: order ids, prices and quantities in clear in the alarm log
+    HostRank host_rank = HostRank::library;          ///< with host_snapshotter: who leaves the place to whom
 };
 
 /// How a registry is rebuilt from its files.

@@ -145,6 +145,9 @@ struct StatusView {
     std::string host_state;  ///< none, starting, running, degraded, stopped, left
     std::uint64_t host_pid = 0, host_epoch = 0;
     std::int64_t host_silent_ns = 0;  ///< since its last sign of life
+    std::string host_rank;  ///< library, exec, riskd; empty: nobody hosts
+    std::uint64_t waiter_pid = 0;  ///< a living process of higher rank waits for the host's place; 0: none does
+    std::string waiter_rank;
     std::string fault;  ///< empty: healthy
     std::string fault_error;
     std::int64_t fault_since_ns = 0;
@@ -159,6 +162,8 @@ struct StatusView {
     std::uint64_t verified = 0, verifier_cycles = 0, differences = 0;
     std::uint64_t journal_bytes = 0;
     std::int64_t recovered_ns = 0;  ///< when it was rebuilt from disk, 0: never on this trading day
+    std::int64_t last_time_ns = 0;  ///< of the newest event: since the Unix epoch, and since boot
+    std::int64_t last_steady_ns = 0;
     std::uint64_t recovered_seq = 0;  ///< where a recovery from disk ended, 0: never
     std::uint32_t lock_holder_pid = 0;  ///< 0: free; otherwise the thread id that holds the lock now
 };
@@ -486,6 +491,10 @@ public:
                                         Price price, std::string_view text = {}) noexcept;
     /// An order that is live at the venue already: reserved whatever the limits say, then known as acknowledged.
     [[nodiscard]] Verdict load_order(StrategyId strategy, const OrderRequest& order) noexcept;
+    /// An operator's word that the wall clock is right now: the times of events go on from it, forwards or backwards. Windows,
+    /// ages and reference prices are measured by another clock and stay as they are.
+    [[nodiscard]] Verdict set_clock(std::string_view reason) noexcept;
+
     /// Sets the limits of a scope that `fields` names (bit i = i-th member of Limits), the others stay. A limit below
     /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
     [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,

@@ -1,4 +1,5 @@
 // The names of every closed set, in one place: JSON, command line and messages all use these.
+#include "riskreg/config.hpp"
 #include "riskreg/types.hpp"
 
 namespace riskreg {
@@ -53,6 +54,15 @@ std::string_view name_of(OrderStatus value) noexcept {
         case OrderStatus::none: break;
     }
     return "none";
+}
+
+std::string_view name_of(HostRank value) noexcept {
+    switch (value) {
+        case HostRank::library: return "library";
+        case HostRank::exec: return "exec";
+        case HostRank::riskd: return "riskd";
+    }
+    return "unknown";
 }
 
 std::string_view name_of(TradingState value) noexcept {

@@ -1,5 +1,7 @@
 #include "core/apply.hpp"
 
+#include <limits>
+
 #include "base/crash_point.hpp"
 #include "base/planted_defect.hpp"
 #include "base/wide.hpp"
@@ -179,7 +181,7 @@ void apply_registered(State& state, const RegisterEvent& event) noexcept {
     const EventHeader& h = event.header;
     OrderIdentity identity{};
     identity.id = event.id;
-    identity.hash = event.hash;
+    identity.created_steady_ns = h.steady_ns;
     identity.price = event.price;
     identity.quantity = event.quantity;
     identity.stop_price = event.stop_price;
@@ -216,7 +218,7 @@ void apply_registered(State& state, const RegisterEvent& event) noexcept {
     state.orders[h.order_slot].state.store(h.seq, order);
     CRASH_POINT("order state");
 
-    apply_rows(state, h, event.delta);
+    apply_rows(state, h, delta_of(event));
     apply_values(state, h, {event.values, 0, 0, event.sets_mark != 0, event.mark}, false);
     count_messages(state, h, event.metered);
     store_relaxed(state.log->next_order, h.order_slot + 1ULL);
@@ -271,7 +273,7 @@ void apply_alias(State& state, const LifeEvent& event) noexcept {
     const EventHeader& h = event.header;
     OrderIdentity identity{};
     identity.id = event.id;
-    identity.hash = order_hash(h.account, event.id);
+    identity.created_steady_ns = h.steady_ns;
     identity.price = event.price;
     identity.quantity = event.quantity;
     identity.created_ns = h.time_ns;
@@ -292,7 +294,7 @@ void apply_alias(State& state, const LifeEvent& event) noexcept {
     state.orders[h.alias_slot].state.store(h.seq, presence);
     store_relaxed(state.log->next_order, h.alias_slot + 1ULL);
     CRASH_POINT("alias");
-    insert_word(state.order_index, state.geometry.order_index, identity.hash, h.alias_slot);
+    insert_word(state.order_index, state.geometry.order_index, order_hash(h.account, event.id), h.alias_slot);
     CRASH_POINT("alias index");
 }
 
@@ -379,7 +381,7 @@ void apply_quarantined(State& state, const QuarantineEvent& event) noexcept {
         apply_values(state, h, {event.values, cash, 0, true, event.price}, true);
     }
     if ((h.flags & kFirmReducing) != 0) apply_firm_reducing(state, h, event.firm_previous);
-    store_relaxed(state.log->quarantined_events, event.count_after);
+    store_relaxed(state.status->quarantined_events, event.count_after);
     if (event.slot == kNoSlot) return;
     QuarantineSlot& slot = state.quarantine[event.slot];
     QuarantineSlot value{};
@@ -409,6 +411,9 @@ void apply_recovered(State& state, const StateEvent& event) noexcept {
         event.header.seq, [&](RowControl& next) { next.flags = static_cast<std::uint8_t>(next.flags | event.set_flags); });
     CRASH_POINT("recovered");
     store_relaxed(state.status->recovered_ns, static_cast<std::uint64_t>(event.header.time_ns));
+    store_relaxed(state.status->recovered_steady_ns, static_cast<std::uint64_t>(event.header.steady_ns));
+    store_relaxed(state.status->recovered_seq, event.header.seq);
+    if (state.keeps_derived) forget_times(state);
     store_release(state.status->state_epoch, event.header.seq);
 }
 
@@ -431,6 +436,7 @@ void apply_risk_limits(State& state, const RiskLimitsEvent& event) noexcept {
     row.meters.update(h.seq, [&](RowMeters& next) {
         if ((event.resets & 1U) != 0) next.messages = 0;
         if ((event.resets & 2U) != 0) next.all_messages = 0;
+        if (event.resets != 0) next.since_seq = h.seq;
         next.since_ns = event.since_ns;
         next.messages_ring = event.messages_ring;
         next.all_ring = event.all_ring;
@@ -581,6 +587,7 @@ void apply_records(State& state, const Event& event) noexcept {
         case EventType::session_fenced: return apply_session(state, event.session);
         case EventType::reference_owner: return apply_reference_owner(state, event.header);
         case EventType::denied: return count_messages(state, event.header, event.denied.metered);
+        case EventType::clock_set:
         case EventType::journal_gap:
         case EventType::none: return;
         default: return apply_life(state, event.life);
@@ -597,7 +604,7 @@ void apply_records(State& state, const Event& event) noexcept {
 
 bool is_whole(const State& state, std::uint64_t seq) noexcept {
     const Event& event = state.ring_slot(seq);
-    return load_acquire(event.header.seq) == seq &&
+    return load_acquire(event.header.seq) == seq && is_sized(event.header) &&
            (kPlanted == Defect::unchecked_events || event.header.checksum == checksum_of(event, seq));
 }
 
@@ -611,7 +618,9 @@ const Event& write_event(State& state, Event& event, std::uint64_t offset) noexc
     fence_release();
     event.header.seq = seq;
     event.header.checksum = checksum_of(event, seq);
-    copy_in<31>(slot.words + 1, event.words + 1);
+    copy_event_in(slot, event);
+    if ((event.header.flags & kClockAhead) != 0) [[unlikely]]
+        store_relaxed(state.status->clocks_ahead, load_relaxed(state.status->clocks_ahead) + 1);
     store_release(slot.header.seq, seq);
     CRASH_POINT("event written");
     return slot;
@@ -624,9 +633,26 @@ void commit(State& state, std::uint64_t seq) noexcept {
     CRASH_POINT("committed");
 }
 
+namespace {
+
+/// Repeating it changes nothing: the greatest of the same.
+void keep_lead(State& state, const EventHeader& header) noexcept {
+    std::int64_t lead_ns = 0;
+    if (__builtin_sub_overflow(header.time_ns, header.steady_ns, &lead_ns)) [[unlikely]]
+        lead_ns = header.time_ns < 0 ? std::numeric_limits<std::int64_t>::min() : base::kMaxInt64;
+    auto& word = reinterpret_cast<std::uint64_t&>(state.status->label_lead_ns);
+    const bool begins = header.type == EventType::clock_set || header.type == EventType::recovered;
+    if (lead_ns > static_cast<std::int64_t>(load_relaxed(word)) || begins) [[unlikely]]
+        store_relaxed(word, static_cast<std::uint64_t>(lead_ns));
+}
+
+}  // namespace
+
 void apply(State& state, const Event& event) noexcept {
     apply_records(state, event);
+    keep_lead(state, event.header);
     store_relaxed(state.log->last_time_ns, static_cast<std::uint64_t>(event.header.time_ns));
+    store_relaxed(state.log->last_steady_ns, static_cast<std::uint64_t>(event.header.steady_ns));
     CRASH_POINT("records applied");
     store_release(state.log->applied, event.header.seq);
     CRASH_POINT("applied");

@@ -47,7 +47,8 @@ constexpr std::uint32_t kIdentityFlags = kHasPrice | kHasStopPrice | kContentInd
 
 const char* check_registered(const State& state, const RegisterEvent& e) noexcept {
     if (!is_sound(state, e.header)) return "registered: an account, strategy or instrument that does not exist";
-    if (e.quantity <= 0 || !is_delta(e.delta) || !is_delta(e.values)) return "registered: a quantity that cannot be";
+    if (e.quantity <= 0 || e.reserved_notional == kLowest || !is_delta(e.values))
+        return "registered: a quantity that cannot be";
     const bool known = is_metered(e.metered) && e.sets_mark <= 1 && e.identity_flags <= kIdentityFlags;
     if (!known) return "registered: a mark, flag or budget that does not exist";
     const bool chained =
@@ -181,6 +182,7 @@ const char* check_session(const State& state, const SessionEvent& e) noexcept {
 
 const char* why_not_applicable(const State& state, const Event& event) noexcept {
     if (event.header.seq != state.log->applied + 1) return "not the next sequence number";
+    if (!is_sized(event.header)) return "not as long as an event of its type";
     if ((event.header.flags & kNoChange) != 0) return nullptr;
     switch (event.header.type) {
         case EventType::registered: return check_registered(state, event.registered);
@@ -206,6 +208,7 @@ const char* why_not_applicable(const State& state, const Event& event) noexcept 
             return event.header.instrument < state.geometry.instruments ? nullptr : "an instrument that does not exist";
         case EventType::denied: return check_denied(state, event.denied);
         case EventType::journal_gap: return nullptr;
+        case EventType::clock_set: return is_text(event.clock.reason) ? nullptr : "clock_set: a reason that cannot be";
         case EventType::none: return "an event without a type";
         default: break;
     }

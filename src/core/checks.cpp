@@ -114,12 +114,14 @@ std::optional<std::int64_t> reserve_price(const State& state, const PricedOrder&
 
 }  // namespace
 
-Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t now_ns) noexcept {
+Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t steady_ns) noexcept {
     const ReferencePrice cell = state.references[instrument].price.read();
     Reference reference;
     reference.known = cell.seq > kGenesis;
     reference.price = cell.price;
-    reference.age_ns = now_ns > cell.time_ns ? now_ns - cell.time_ns : 0;
+    if (__builtin_sub_overflow(steady_ns, cell.steady_ns, &reference.age_ns)) [[unlikely]]
+        reference.age_ns = steady_ns < cell.steady_ns ? 0 : base::kMaxInt64;
+    reference.age_ns = std::max<std::int64_t>(reference.age_ns, 0);
     const std::int64_t max_age_ns = 1'000'000LL * state.instrument_records[instrument].reference_max_age_ms;
     reference.fresh = reference.known && reference.age_ns <= max_age_ns;
     return reference;
@@ -541,9 +543,10 @@ bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth,
     return deny_first_breach(state, now, broken, growth, overlay, out);
 }
 
-bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int64_t now_ns, Decision& out) noexcept {
+bool deny_restricted(const State& state, const RowsNow& now, Side side, const Caller& caller, Decision& out) noexcept {
     if ((now.flags & kRestricted) == 0) [[likely]]
         return false;
+    const std::int64_t now_ns = event_times(state, caller).time_ns;
     const unsigned wanted = side == Side::buy ? kRestrictBuy : side == Side::sell ? kRestrictSell : 0;
     std::size_t first = kRowsPerOrder;
     for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) {
@@ -596,8 +599,7 @@ bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out)
 void write_denied(const State& state, const Caller& caller, EventType request, const NewOrder& order, Decision& out) noexcept {
     const Verdict& v = out.verdict;
     DeniedEvent event{};
-    event.header = header_of(EventType::denied, caller);
-    event.header.time_ns = event_time(state, caller.now_ns);
+    event.header = header_of(state, EventType::denied, caller);
     event.header.account = order.account;
     event.header.strategy = caller.strategy;
     event.header.instrument = v.scope.instrument != InstrumentId::none ? static_cast<std::uint32_t>(v.scope.instrument)

@@ -85,6 +85,13 @@ struct ContentLimit {
     std::uint32_t count = 0;
 };
 
+/// What was registered before a recovery may have been registered right before it.
+std::int64_t since_of(const State& state, const OrderIdentity& identity) noexcept {
+    if (identity.created_seq < load_relaxed(state.status->recovered_seq)) [[unlikely]]
+        return static_cast<std::int64_t>(load_relaxed(state.status->recovered_steady_ns));
+    return identity.created_steady_ns;
+}
+
 /// Visits the accepted orders of one content that are younger than `longest_ns`, newest first, with their age, until `visit`
 /// says that it has seen enough.
 template <class Visit>
@@ -93,7 +100,7 @@ inline void each_younger(const State& state, std::uint32_t newest, std::int64_t 
     std::uint32_t steps = 0;
     for (std::uint32_t slot = newest; slot < state.geometry.orders && steps < kMostCounted; ++steps) {
         const OrderIdentity& identity = state.orders[slot].identity;
-        const base::Int128 age = static_cast<base::Int128>(now_ns) - identity.created_ns;
+        const base::Int128 age = static_cast<base::Int128>(now_ns) - since_of(state, identity);
         if (age >= longest_ns || !visit(age)) return;
         // Always an earlier slot, so this ends.
         if (identity.content_previous != kNoSlot && identity.content_previous >= slot) return;
@@ -184,7 +191,7 @@ bool deny_content(const State& state, const Caller& caller, const RowsNow& now, 
     const Content content = content_of(state, caller, order);
     previous = find_content(state, content, hash).slot;
     const InBatch batch = overlay == nullptr ? InBatch{} : count_batch(state, caller, content, *overlay);
-    const std::int64_t now_ns = event_time(state, caller.now_ns);
+    const std::int64_t now_ns = steady_time(state, caller);
     if (may_repeat(state, now, previous, batch.count, now_ns) && deny_repeated(state, now, previous, batch.count, now_ns, out))
         return true;
     if (batch.count != 0) previous = static_cast<std::uint32_t>(load_relaxed(state.log->next_order) + batch.last);

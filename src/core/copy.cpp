@@ -130,9 +130,9 @@ bool try_copy(State& to, const State& from) {
 bool read_event(const State& live, std::uint64_t seq, Event& event) noexcept {
     const Event& slot = live.ring_slot(seq);
     if (load_acquire(slot.header.seq) != seq) return false;
-    for (std::size_t i = 0; i < 32; ++i) event.words[i] = load_relaxed(slot.words[i]);
+    copy_event_out(event, slot);
     fence_acquire();
-    return load_relaxed(slot.header.seq) == seq && event.header.checksum == checksum_of(event, seq);
+    return load_relaxed(slot.header.seq) == seq && is_sized(event.header) && event.header.checksum == checksum_of(event, seq);
 }
 
 bool catch_up(State& to, const State& from) {
@@ -209,8 +209,9 @@ std::uint64_t digest(const State& state) noexcept {
     const LogWords& log = *state.log;
     d.word(log.applied);
     d.word(log.last_time_ns);
+    d.word(log.last_steady_ns);
     d.word(log.next_generation);
-    d.word(log.quarantined_events);
+    d.word(state.status->quarantined_events);
     add_rows(d, state);
     // Clamped: a digest is also asked of memory that may be damaged.
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_order, state.geometry.orders); ++i) {

@@ -7,6 +7,8 @@
 /// decide_control.cpp    trading states, limits, sessions, reference owners
 #pragma once
 
+#include <memory>
+
 #include "base/wide.hpp"
 #include "core/index.hpp"
 #include "core/state.hpp"
@@ -15,9 +17,10 @@
 
 namespace riskreg::core {
 
-/// Who asks, and when. `now_ns` was taken once, outside the lock.
+/// Who asks, and when. Both times were taken once, outside the lock, by one look at the clock.
 struct Caller {
-    std::int64_t now_ns = 0;
+    std::int64_t now_ns = 0;     ///< wall clock: a label
+    std::int64_t steady_ns = 0;  ///< boot time: what windows and ages are measured by
     std::uint32_t session = kNoSlot;
     std::uint32_t generation = 0;
     std::uint16_t strategy = 0xFFFF;
@@ -38,8 +41,12 @@ struct Decision {
 struct FollowUps {
     static constexpr std::size_t kMost = 8;
     std::size_t size = 0;
-    std::array<layout::Event, kMost> events;
-    [[nodiscard]] layout::Event& add() noexcept { return events[size++] = layout::Event{}; }
+    /// Only the first `size` are made: most decisions have none, and zeroing all of them would cost more than the decision.
+    union {
+        std::array<layout::Event, kMost> events;
+    };
+    FollowUps() noexcept {}
+    [[nodiscard]] layout::Event& add() noexcept { return *std::construct_at(&events[size++]); }
 };
 
 /// A new order with everything that can be computed before the lock.
@@ -94,10 +101,13 @@ struct StateRequest {
 void decide_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept;
 
 /// The first event after a rebuild from disk: the firm is `unreconciled` until somebody compared it with the venue.
-void decide_recovered(const State& state, std::int64_t now_ns, std::string_view reason, Decision& out) noexcept;
+void decide_recovered(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept;
 
 /// Marks in the log itself that events before it are in no journal.
-void decide_journal_gap(const State& state, std::int64_t now_ns, Decision& out) noexcept;
+void decide_journal_gap(const State& state, const Caller& caller, Decision& out) noexcept;
+
+/// The label of events begins anew at the caller's wall clock, forwards or backwards. Windows, ages and references stay.
+void decide_clock(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept;
 
 /// Only the members of `limits` that `fields` names change; merged here, so that two operators never undo each other.
 struct LimitsRequest {
@@ -168,6 +178,8 @@ struct SessionRequest {
     std::uint32_t pid = 0;
     std::uint32_t uid = 0;
     std::uint64_t pid_start = 0;
+    std::int64_t now_ns = 0;
+    std::int64_t steady_ns = 0;
 };
 void decide_session(const State& state, const SessionRequest& request, Decision& out) noexcept;
 

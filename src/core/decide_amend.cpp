@@ -102,18 +102,18 @@ bool deny_values(const State& state, const Caller& caller, const Life& life, Tar
     if (deny_shape(state, priced, out)) return report(state, life, out.verdict), true;
     // An amend that only decreases keeps its reserve price: it must not be locked out by a missing reference.
     if (target.down && !target.price_changes) return false;
-    if (!deny_reference(state, priced, event_time(state, caller.now_ns), target.reserved_price, out)) return false;
+    if (!deny_reference(state, priced, caller.steady_ns, target.reserved_price, out)) return false;
     report(state, life, out.verdict);
     return true;
 }
 
 /// Check 3 on the growth: what is restricted, or would be a short sale.
-bool deny_prohibited(const State& state, const RowsNow& rows, const Life& life, const Target& target, std::int64_t now_ns,
+bool deny_prohibited(const State& state, const RowsNow& rows, const Life& life, const Target& target, const Caller& caller,
                      Decision& out) noexcept {
     if (target.down) return false;
     const OrderIdentity& i = *life.identity;
     const std::int64_t growth = std::max<std::int64_t>(target.quantity - life.now->quantity, 0);
-    return deny_restricted(state, rows, i.side, now_ns, out) ||
+    return deny_restricted(state, rows, i.side, caller, out) ||
            (growth > 0 && deny_short_sale(state, rows, i.instrument, i.side, growth, out));
 }
 
@@ -190,17 +190,17 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     const Intent intent = target.down ? Intent::amend_down : Intent::amend_up;
     if (deny_log_room(state, rows, intent, identity.side, 0, out) || deny_state(state, rows, intent, identity.side, 0, out))
         return report(state, life, out.verdict);
-    const std::int64_t now_ns = event_time(state, caller.now_ns);
+    const std::int64_t steady_ns = steady_time(state, caller);
     out.instrument = identity.instrument;
-    if (deny_prohibited(state, rows, life, target, now_ns, out)) return report(state, life, out.verdict);
+    if (deny_prohibited(state, rows, life, target, caller, out)) return report(state, life, out.verdict);
     bool takes_slot = false;
     if (deny_new_id(state, life, request.new_id, takes_slot, out)) return;
     if (deny_values(state, caller, life, target, out)) return;
     const auto alias = static_cast<std::uint32_t>(load_relaxed(state.log->next_order));
     request_replace(life, target, takes_slot ? alias : kNoSlot);
-    if (deny_growth(state, rows, life, target, takes_slot, now_ns, out)) return;
+    if (deny_growth(state, rows, life, target, takes_slot, steady_ns, out)) return;
     out.metered = {};
-    EventHeader header = header_of(EventType::replace_requested, caller);
+    EventHeader header = header_of(state, EventType::replace_requested, caller);
     header.alias_slot = takes_slot ? alias : kNoSlot;
     write_life(state, life, header, out);
     if (takes_slot) out.event.life.id = base::make_id(request.new_id);
@@ -217,7 +217,7 @@ void decide_cancel(const State& state, const Caller& caller, std::uint32_t accou
     life.metered = metered_as_relief(state, rows);
     life.changed = !life.has(kPendingCancel) || life.metered.all_messages != 0;
     life.set(kPendingCancel);
-    write_life(state, life, header_of(EventType::cancel_requested, caller), out);
+    write_life(state, life, header_of(state, EventType::cancel_requested, caller), out);
 }
 
 void decide_abort(const State& state, const Caller& caller, std::uint32_t account, std::string_view id,
@@ -229,7 +229,7 @@ void decide_abort(const State& state, const Caller& caller, std::uint32_t accoun
     if (life.now->base != OrderBase::pending_new) return deny_order(state, life, DenyReason::not_allowed, out);
     life.end(OrderBase::aborted);
     set_reservation(life, factor_of(state, life.identity->instrument));
-    write_life(state, life, header_of(EventType::aborted, caller), out);
+    write_life(state, life, header_of(state, EventType::aborted, caller), out);
 }
 
 }  // namespace riskreg::core

@@ -2,16 +2,67 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "core/decide.hpp"
 #include "core/order_view.hpp"
 
 namespace riskreg::core {
 
-[[nodiscard]] inline layout::EventHeader header_of(layout::EventType type, const Caller& caller) noexcept {
+/// Steady time of an event: never before the last one's.
+[[nodiscard]] inline std::int64_t steady_time(const State& state, const Caller& caller) noexcept {
+    return std::max(caller.steady_ns, static_cast<std::int64_t>(layout::load_relaxed(state.log->last_steady_ns)));
+}
+
+/// What a wall clock may gain on the steady one between two events and still be believed.
+inline constexpr std::int64_t kClockSlackNs = 1'000'000'000;
+
+/// Times of an event, and kClockAhead where the label is not the caller's.
+struct EventTimes {
+    std::int64_t time_ns;
+    std::int64_t steady_ns;
+    std::uint32_t flags;
+};
+
+/// Saturates.
+[[nodiscard]] inline std::int64_t later_by(std::int64_t time_ns, std::int64_t by_ns) noexcept {
+    std::int64_t sum = 0;
+    if (!__builtin_add_overflow(time_ns, by_ns, &sum)) [[likely]]
+        return sum;
+    return by_ns < 0 ? std::numeric_limits<std::int64_t>::min() : base::kMaxInt64;
+}
+
+[[nodiscard]] inline std::int64_t lead_of(const State& state) noexcept {
+    return static_cast<std::int64_t>(layout::load_relaxed(reinterpret_cast<const std::uint64_t&>(state.status->label_lead_ns)));
+}
+
+/// No event has been written: there is no label to go on from.
+[[nodiscard]] inline bool is_first(const State& state) noexcept {
+    return layout::load_relaxed(state.log->applied) <= layout::kGenesis;
+}
+
+/// The label goes neither back, nor further ahead of boot time than any label before it and a second (semantics.md 10). Held against the
+/// greatest lead, not against the last label: one process whose clock is behind must not make all others look ahead.
+[[nodiscard]] inline EventTimes event_times(const State& state, const Caller& caller) noexcept {
+    const std::int64_t steady_ns = steady_time(state, caller);
+    const auto last_ns = static_cast<std::int64_t>(layout::load_relaxed(state.log->last_time_ns));
+    if (is_first(state)) [[unlikely]]
+        return {caller.now_ns, steady_ns, 0};
+    if (caller.now_ns < last_ns) return {last_ns, steady_ns, 0};
+    const std::int64_t due_ns = later_by(steady_ns, lead_of(state));
+    if (caller.now_ns > later_by(due_ns, kClockSlackNs)) [[unlikely]]
+        return {std::max(last_ns, due_ns), steady_ns, layout::kClockAhead};
+    return {caller.now_ns, steady_ns, 0};
+}
+
+[[nodiscard]] inline layout::EventHeader header_of(layout::EventType type, const EventTimes& times,
+                                                   const Caller& caller) noexcept {
     layout::EventHeader header{};
     header.type = type;
-    header.time_ns = caller.now_ns;
+    header.words = layout::words_in(type);
+    header.time_ns = times.time_ns;
+    header.steady_ns = times.steady_ns;
+    header.flags = times.flags;
     header.session = caller.session;
     header.generation = caller.generation;
     header.order_slot = header.alias_slot = header.execution_slot = header.execution_ref = kNoSlot;
@@ -19,10 +70,8 @@ namespace riskreg::core {
     header.account = header.strategy = 0xFFFF;
     return header;
 }
-
-/// Event time is monotone (semantics.md 10): never before the last event's.
-[[nodiscard]] inline std::int64_t event_time(const State& state, std::int64_t now_ns) noexcept {
-    return std::max(now_ns, static_cast<std::int64_t>(layout::load_relaxed(state.log->last_time_ns)));
+[[nodiscard]] inline layout::EventHeader header_of(const State& state, layout::EventType type, const Caller& caller) noexcept {
+    return header_of(type, event_times(state, caller), caller);
 }
 
 /// What a refusal compared.
@@ -47,14 +96,14 @@ inline void deny(const State& state, DenyReason reason, const Compared& compared
 }
 inline void deny(const State& state, DenyReason reason, Decision& out) noexcept { deny(state, reason, Compared{}, out); }
 
-/// Reference price of an instrument at a moment.
+/// Reference price of an instrument at a moment of steady time. Its label plays no part.
 struct Reference {
     bool known = false;
     bool fresh = false;
     std::int64_t price = 0;
     std::int64_t age_ns = 0;
 };
-[[nodiscard]] Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t now_ns) noexcept;
+[[nodiscard]] Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t steady_ns) noexcept;
 
 /// What sections 3 and 5 need of an order or of an amend.
 struct PricedOrder {
@@ -89,12 +138,12 @@ struct RowsNow {
     RowSet rows;
     std::array<const layout::RowCounters*, kRowsPerOrder> counters;
     std::array<const layout::RowControl*, kRowsPerOrder> control;
-    unsigned set;              // limits that some row has: LimitBit
-    unsigned flags;            // ControlFlag of some row
-    bool state_may_refuse;     // some row is in a state that may refuse
+    unsigned set;  // limits that some row has: LimitBit
+    unsigned flags;  // ControlFlag of some row
+    bool state_may_refuse;  // some row is in a state that may refuse
     /// The three above. The everyday answer to what they ask is no, so this one pass is all that most checks cost.
     void sum_up() noexcept;
-    std::array<layout::RowCounters, kRowsPerOrder> with_batch;   // only with an overlay
+    std::array<layout::RowCounters, kRowsPerOrder> with_batch;  // only with an overlay
 };
 void load_rows(const State& state, const RowSet& rows, const BatchOverlay* overlay, RowsNow& now) noexcept;
 
@@ -143,13 +192,13 @@ template <class Named>
 /// By how much one order's reservation is to grow (checks 7 and 11).
 struct Growth {
     Side side = Side::none;
-    std::int64_t quantity = 0;        // of the reservation
+    std::int64_t quantity = 0;  // of the reservation
     std::int64_t notional = 0;
     std::int64_t order_quantity = 0;  // the (new) total; 0: does not grow, not checked
     std::int64_t order_notional = 0;  // of the (new) total; 0: does not grow, not checked
-    std::uint32_t orders = 0;         // 1 for a new order
-    layout::ValueDelta values{};      // of the rows, by the worst-case method
-    unsigned unpriced = 0;            // worst case: bit of the pair whose instrument row has no price to value it at
+    std::uint32_t orders = 0;  // 1 for a new order
+    layout::ValueDelta values{};  // of the rows, by the worst-case method
+    unsigned unpriced = 0;  // worst case: bit of the pair whose instrument row has no price to value it at
     [[nodiscard]] bool is_unpriced(std::size_t row) const noexcept { return (unpriced >> row % 3 & 1U) != 0; }
 };
 /// Whether growing the order breaks any limit of RowControl on any row, or overflows a counter: checks 7, 11 and 12 name it.
@@ -164,8 +213,8 @@ struct Growth {
 /// Only the last of them, for orders that no limit refuses.
 [[nodiscard]] bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;
 
-/// Check 3, second part: the restricted list, and short sales by `quantity` more. True when it denied.
-[[nodiscard]] bool deny_restricted(const State& state, const RowsNow& now, Side side, std::int64_t now_ns,
+/// Check 3, second part: the restricted list, whose dates are judged by the label, and short sales by `quantity` more. True when it denied.
+[[nodiscard]] bool deny_restricted(const State& state, const RowsNow& now, Side side, const Caller& caller,
                                    Decision& out) noexcept;
 [[nodiscard]] bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instrument, Side side,
                                    std::int64_t quantity, Decision& out) noexcept;

@@ -27,12 +27,6 @@ void accept(Decision& out) noexcept {
     out.commit = true;
 }
 
-EventHeader timed_header(const State& state, EventType type, const Caller& caller) noexcept {
-    EventHeader header = header_of(type, caller);
-    header.time_ns = event_time(state, caller.now_ns);
-    return header;
-}
-
 }  // namespace
 
 namespace {
@@ -47,7 +41,7 @@ bool may_change(const State& state, const StateRequest& request) noexcept {
 void write_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
     const RowControl& now = state.rows[request.row].control.newest();
     StateEvent& event = out.event.state;
-    event.header = timed_header(state, request.unreconciled ? EventType::reconciled : EventType::state_changed, caller);
+    event.header = header_of(state, request.unreconciled ? EventType::reconciled : EventType::state_changed, caller);
     event.row = request.row;
     event.uid = caller.uid;
     event.previous = now.state;
@@ -90,7 +84,7 @@ void request_approval(const State& state, const Caller& caller, const StateReque
     const std::uint32_t slot = free_approval(state);
     if (slot == kNoSlot) return deny(state, DenyReason::capacity, {kNoSlot, kApprovals, kApprovals, Unit::slots}, out);
     ApprovalEvent& event = out.event.approval;
-    event.header = timed_header(state, EventType::resume_requested, caller);
+    event.header = header_of(state, EventType::resume_requested, caller);
     event.slot = slot;
     event.after.row = request.row;
     event.after.uid = caller.uid;
@@ -128,11 +122,12 @@ void decide_approve(const State& state, const Caller& caller, std::uint64_t requ
     deny(state, DenyReason::invalid_field, out);
 }
 
-void decide_recovered(const State& state, std::int64_t now_ns, std::string_view reason, Decision& out) noexcept {
-    Caller caller;
-    caller.now_ns = now_ns;
+void decide_recovered(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept {
     StateEvent& event = out.event.state;
-    event.header = timed_header(state, EventType::recovered, caller);
+    // Another boot, perhaps: its steady time compares with nothing before, so neither does what the label gained.
+    const auto last_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns));
+    const std::int64_t time_ns = is_first(state) ? caller.now_ns : std::max(caller.now_ns, last_ns);
+    event.header = header_of(EventType::recovered, {time_ns, caller.steady_ns, 0}, caller);
     event.row = state.geometry.firm_row();
     event.previous = event.state = state.rows[event.row].control.newest().state;
     event.set_flags = kUnreconciled;
@@ -140,10 +135,17 @@ void decide_recovered(const State& state, std::int64_t now_ns, std::string_view 
     accept(out);
 }
 
-void decide_journal_gap(const State& state, std::int64_t now_ns, Decision& out) noexcept {
-    Caller caller;
-    caller.now_ns = now_ns;
-    out.event.header = timed_header(state, EventType::journal_gap, caller);
+void decide_clock(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept {
+    ClockEvent& event = out.event.clock;
+    event.header = header_of(EventType::clock_set, {caller.now_ns, steady_time(state, caller), 0}, caller);
+    event.before_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns));
+    event.uid = caller.uid;
+    event.reason = reason_of(reason);
+    accept(out);
+}
+
+void decide_journal_gap(const State& state, const Caller& caller, Decision& out) noexcept {
+    out.event.header = header_of(state, EventType::journal_gap, caller);
     accept(out);
 }
 
@@ -280,7 +282,7 @@ bool is_legal(std::size_t member, const LimitValue& wanted) noexcept {
 }
 
 /// Rings for the budgets that the limits ask for; false when none is left.
-bool take_rings(const State& state, const RowMeters& now, const Limits& limits, std::int64_t now_ns,
+bool take_rings(const State& state, const RowMeters& now, const Limits& limits, std::int64_t steady_ns,
                 RiskLimitsEvent& event) noexcept {
     const bool all = has_value(limits.max_all_messages);
     const bool requests = all || has_value(limits.max_messages);
@@ -299,7 +301,7 @@ bool take_rings(const State& state, const RowMeters& now, const Limits& limits, 
     event.resets = static_cast<std::uint8_t>((resets(now.messages_stride, event.messages_stride, now.messages) ? 1U : 0U) |
                                              (resets(now.all_stride, event.all_stride, now.all_messages) ? 2U : 0U));
     // Times kept at another stride cannot be read any more: what was before counts as used up.
-    event.since_ns = event.resets != 0 ? now_ns : now.since_ns;
+    event.since_ns = event.resets != 0 ? steady_ns : now.since_ns;
     return next <= state.geometry.budget_rings;
 }
 
@@ -321,21 +323,21 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
     after.seq = risk_now.seq;
     if (std::memcmp(&after, &risk_now, sizeof after) != 0) {
         RiskLimitsEvent& event = more.add().risk_limits;
-        event.header = timed_header(state, EventType::risk_limits_changed, caller);
+        event.header = header_of(state, EventType::risk_limits_changed, caller);
         event.header.result = Result::ok;
         event.row = request.row;
         event.uid = caller.uid;
         event.after = after;
         event.kinds = kinds_of(limits);
         const bool no_breakers = (event.kinds & kHasBreakers) != 0 && state.geometry.breakers == 0;
-        if (no_breakers || !take_rings(state, risk.meters.newest(), limits, event.header.time_ns, event)) {
+        if (no_breakers || !take_rings(state, risk.meters.newest(), limits, event.header.steady_ns, event)) {
             more.size = 0;
             const std::int64_t rings = no_breakers ? 0 : state.geometry.budget_rings;
             return deny(state, DenyReason::capacity, {request.row, rings + 1, rings, Unit::slots}, out);
         }
     }
     LimitsEvent& event = out.event.limits;
-    event.header = timed_header(state, EventType::limits_changed, caller);
+    event.header = header_of(state, EventType::limits_changed, caller);
     event.row = request.row;
     event.uid = caller.uid;
     event.after = control_of(limits);
@@ -363,7 +365,7 @@ void decide_restriction(const State& state, const Caller& caller, const Restrict
         return deny(state, DenyReason::capacity, {kNoSlot, size + 1, size, Unit::slots}, out);
     }
     RestrictionEvent& event = out.event.restriction;
-    event.header = timed_header(state, EventType::restricted_changed, caller);
+    event.header = header_of(state, EventType::restricted_changed, caller);
     event.slot = slot;
     event.uid = caller.uid;
     event.after.from_ns = request.from_ns;
@@ -384,7 +386,7 @@ void decide_position(const State& state, const Caller& caller, const PositionReq
     if (request.quantity == base::kMinInt64) return deny(state, DenyReason::arithmetic_overflow, out);
     if (!is_sound(state.instrument_records[request.instrument])) return deny(state, DenyReason::poisoned, out);
     PositionEvent& event = out.event.position;
-    event.header = timed_header(state, EventType::position_loaded, caller);
+    event.header = header_of(state, EventType::position_loaded, caller);
     event.header.account = request.account;
     event.header.strategy = request.strategy;
     event.header.instrument = request.instrument;
@@ -411,7 +413,7 @@ void decide_mark(const State& state, const Caller& caller, std::uint32_t row, st
         return deny(state, DenyReason::poisoned, out);
     const Worth delta = mark_delta(state, static_cast<std::uint32_t>(scope.instrument), row, mark);
     MarkedEvent& event = out.event.marked;
-    event.header = timed_header(state, EventType::marked, caller);
+    event.header = header_of(state, EventType::marked, caller);
     event.header.instrument = static_cast<std::uint32_t>(scope.instrument);
     event.header.account = static_cast<std::uint16_t>(scope.account);
     event.header.strategy = static_cast<std::uint16_t>(scope.strategy);
@@ -433,7 +435,7 @@ void decide_alert(const State& state, const Caller& caller, const AlertRequest& 
     const auto previous = static_cast<std::uint8_t>(levels >> shift & 3U);
     if (previous == request.level) return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
     AlertEvent& event = out.event.alert;
-    event.header = timed_header(state, EventType::alert, caller);
+    event.header = header_of(state, EventType::alert, caller);
     event.row = request.row;
     event.limit = request.limit;
     event.level = request.level;
@@ -482,8 +484,10 @@ void decide_session(const State& state, const SessionRequest& request, Decision&
     caller.session = request.session;
     caller.generation = request.generation;
     caller.strategy = request.strategy;
+    caller.now_ns = request.now_ns;
+    caller.steady_ns = request.steady_ns;
     SessionEvent& event = out.event.session;
-    event.header = timed_header(state, request.type, caller);
+    event.header = header_of(state, request.type, caller);
     event.header.strategy = request.strategy;
     event.pid = request.pid;
     event.pid_start = request.pid_start;
@@ -510,7 +514,7 @@ void decide_reference_owner(const State& state, const Caller& caller, std::uint3
                                                                       session_word(owner.generation, SessionStatus::attached);
     const bool other = owned && (owner.session != caller.session || owner.generation != caller.generation);
     if (other) return deny(state, DenyReason::not_owner, out);
-    out.event.reference_owner.header = timed_header(state, EventType::reference_owner, caller);
+    out.event.reference_owner.header = header_of(state, EventType::reference_owner, caller);
     out.event.reference_owner.header.instrument = instrument;
     accept(out);
 }

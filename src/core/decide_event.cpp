@@ -112,7 +112,7 @@ std::int64_t replaced_reserve_price(const Fact& fact, const Life& life, std::int
     const auto size = [](std::int64_t value) {
         return value == base::kMinInt64 ? base::kMaxInt64 : value < 0 ? -value : value;
     };
-    const Reference reference = reference_of(fact.state, life.identity->instrument, event_time(fact.state, fact.caller.now_ns));
+    const Reference reference = reference_of(fact.state, life.identity->instrument, fact.caller.steady_ns);
     const bool use_reference = reference.fresh && !fact.state.has_setting(kReserveAtLimit);
     return use_reference ? std::max(size(price), size(reference.price)) : size(price);
 }
@@ -440,8 +440,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
     const Geometry& g = state.geometry;
     const bool money = moves_money(input.kind);
     QuarantineEvent event{};
-    event.header = header_of(EventType::quarantined, caller);
-    event.header.time_ns = event_time(state, caller.now_ns);
+    event.header = header_of(state, EventType::quarantined, caller);
     event.header.account = static_cast<std::uint16_t>(input.account);
     event.header.strategy = state.external_strategy();
     event.header.instrument = static_cast<std::uint32_t>(input.instrument);
@@ -454,7 +453,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
     if (valued) event.price = input.price.value_or(Price{}).value;
     if (valued) event.quantity = input.quantity.value_or(Quantity{}).value;
     event.reported = type_of(input.kind);
-    event.count_after = load_relaxed(state.log->quarantined_events) + 1;
+    event.count_after = load_relaxed(state.status->quarantined_events) + 1;
     Verdict& v = out.verdict;
     v.result = Result::quarantined;
     const bool known =
@@ -513,7 +512,7 @@ void decide_fact(const State& state, const Caller& caller, const OrderEvent& inp
         return quarantine(state, caller, input, out);
     }
     if (!is_sound_order(state, head)) return deny(state, DenyReason::poisoned, out);
-    Fact fact{state, caller, input, header_of(type_of(input.kind), caller), {}, false};
+    Fact fact{state, caller, input, header_of(state, type_of(input.kind), caller), {}, false};
     if (!input.text.empty()) fact.id = base::make_id(input.text);
     Life life = begin_life(state, head);
     switch (dispatch(fact, life)) {

@@ -167,13 +167,13 @@ struct Terms {
 
 /// What the order adds to the rows' values by the worst-case method, where an order alone changes them.
 void value_order(const State& state, const RowsNow& now, const NewOrder& order, const BatchOverlay* overlay,
-                 std::int64_t now_ns, Growth& growth, Terms& terms) noexcept {
+                 std::int64_t steady_ns, Growth& growth, Terms& terms) noexcept {
     if (!state.has_setting(kGrossWorstCase)) [[likely]]
         return;
     unsigned unpriced = 0;
     for (std::size_t k = kFirstInstrumentRow; k < kRowsPerOrder; ++k)
         unpriced |= (state.rows_risk[now.rows[k]].value.newest().flags & kPriced) == 0 ? 1U << k % kPairs : 0U;
-    const Reference reference = reference_of(state, order.instrument, now_ns);
+    const Reference reference = reference_of(state, order.instrument, steady_ns);
     if (unpriced != 0 && reference.fresh) terms.mark = reference.price;
     growth.unpriced = reference.fresh ? 0 : unpriced;
     // A price only matters to rows without one; the others keep theirs.
@@ -195,8 +195,7 @@ void value_order(const State& state, const RowsNow& now, const NewOrder& order, 
 void accept(const State& state, const Caller& caller, const NewOrder& order, std::uint64_t slot, const Terms& terms,
             Decision& out) noexcept {
     RegisterEvent event{};
-    event.header = header_of(EventType::registered, caller);
-    event.header.time_ns = event_time(state, caller.now_ns);
+    event.header = header_of(state, EventType::registered, caller);
     event.header.working_delta = 1;
     event.header.order_slot = static_cast<std::uint32_t>(slot);
     event.header.instrument = order.instrument;
@@ -204,8 +203,6 @@ void accept(const State& state, const Caller& caller, const NewOrder& order, std
     event.header.strategy = caller.strategy;
     event.header.result = Result::accepted;
     event.header.side = order.side;
-    event.delta.open_quantity = order.quantity;
-    event.delta.open_notional = terms.reserved_notional;
     event.id = order.id;
     event.hash = order.hash;
     event.price = order.price;
@@ -248,11 +245,11 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
         return;
     if (deny_state(state, now, Intent::new_order, order.side, order.quantity, out)) [[unlikely]]
         return;
-    const std::int64_t now_ns = event_time(state, caller.now_ns);
+    const std::int64_t steady_ns = steady_time(state, caller);
     out.instrument = order.instrument;
     if (deny_permission(state, caller, order, out)) [[unlikely]]
         return;
-    if (deny_restricted(state, now, order.side, now_ns, out)) [[unlikely]]
+    if (deny_restricted(state, now, order.side, caller, out)) [[unlikely]]
         return;
     if (deny_short_sale(state, now, order.instrument, order.side, order.quantity, out)) [[unlikely]]
         return;
@@ -264,7 +261,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     const PricedOrder priced = priced_of(order);
     if (deny_shape(state, priced, out)) [[unlikely]]
         return;
-    if (deny_reference(state, priced, now_ns, terms.reserved_price, out)) [[unlikely]]
+    if (deny_reference(state, priced, caller.steady_ns, terms.reserved_price, out)) [[unlikely]]
         return;
     // 7 mandatory and single-order limits
     const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
@@ -276,7 +273,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
         return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
     // 8 message budget, 9 duplicate content, 10 self-match; what is refused from here to 11 counts as a message
-    if (deny_rate(state, now, overlay, now_ns, terms.metered, out)) [[unlikely]]
+    if (deny_rate(state, now, overlay, steady_ns, terms.metered, out)) [[unlikely]]
         return;
     out.metered = terms.metered;
     if (terms.indexes_content && deny_content(state, caller, now, order, content, overlay, terms.content_previous, out))
@@ -287,7 +284,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     if (books && deny_self_match(state, order.account, priced, key, overlay, out)) [[unlikely]]
         return;
     // 11 exposures, 12 tables
-    value_order(state, now, order, overlay, now_ns, growth, terms);
+    value_order(state, now, order, overlay, caller.steady_ns, growth, terms);
     if (deny_exposure(state, now, growth, breaks, overlay, out)) [[unlikely]]
         return;
     out.metered = {};
@@ -301,7 +298,6 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     RowsNow now;
     load_rows(state, order.rows, nullptr, now);
     const Geometry& g = state.geometry;
-    const std::int64_t now_ns = event_time(state, caller.now_ns);
     out.instrument = order.instrument;
     if (order.account >= g.accounts) return deny(state, DenyReason::unknown_account, out);
     if (caller.strategy >= g.strategies) return deny(state, DenyReason::unknown_strategy, out);
@@ -314,12 +310,12 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     if (deny_identity(state, caller, order, nullptr, out) || deny_enumerations(state, order, out)) return;
     const PricedOrder priced = priced_of(order);
     Terms terms;
-    if (deny_shape(state, priced, out) || deny_unpriced(state, priced, now_ns, terms.reserved_price, out)) return;
+    if (deny_shape(state, priced, out) || deny_unpriced(state, priced, caller.steady_ns, terms.reserved_price, out)) return;
     const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
     if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
     Growth growth{order.side, order.quantity, *notional, order.quantity, *notional, 1};
-    value_order(state, now, order, nullptr, now_ns, growth, terms);
+    value_order(state, now, order, nullptr, caller.steady_ns, growth, terms);
     BookKey key = 0;
     const bool books = keeps_books(state) && incoming_key(state, priced, key);
     if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) ||

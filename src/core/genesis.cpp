@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #include "base/enforce.hpp"
 #include "base/wide.hpp"
@@ -294,6 +295,7 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     // Without a journal nothing is ever durable.
     if (state.has_journal()) state.marks->journaled = state.marks->durable = kGenesis;
     state.status->consumer = kGenesis;
+    state.status->label_lead_ns = std::numeric_limits<std::int64_t>::min();   // no label yet
     header.entities_hash = hash_of_entities(state);
 }
 

@@ -25,7 +25,7 @@ template <std::size_t Size>
 bool are_wrong(const State& state, const KeptTimes<Size>& ring, std::uint64_t first, std::uint64_t count) noexcept {
     const std::uint64_t end = std::min({first + count, ring.kept, std::uint64_t{Size}});
     if (first >= end) return false;
-    auto newer = first == 0 ? static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns))
+    auto newer = first == 0 ? static_cast<std::int64_t>(load_relaxed(state.log->last_steady_ns))
                             : kept_time(ring.times_ns, ring.kept - first);
     for (std::uint64_t age = first; age < end; ++age) {
         // What is older is of another limit, or was lost with the memory that a recovery replaced.
@@ -65,7 +65,7 @@ std::array<std::uint64_t, kBreakers> counts_of(const BreakerSlot& slot) noexcept
 std::string wrong_breaker(const DerivedCheck& check, std::uint64_t at) {
     const State& anew = check.anew();
     const std::array<std::uint64_t, kBreakers> counts = counts_of(anew.breakers[at]);
-    const auto since_ns = static_cast<std::int64_t>(load_relaxed(anew.status->recovered_ns));
+    const auto since_ns = static_cast<std::int64_t>(load_relaxed(anew.status->recovered_steady_ns));
     for (std::size_t kind = 0; kind < kBreakers; ++kind) {
         const BreakerTimes &seen = check.live().breakers[at].times[kind], &known = anew.breakers[at].times[kind];
         const std::uint64_t samples = (counts[kind] + kBreakerStride - 1) / kBreakerStride;
@@ -112,28 +112,29 @@ private:
         const RowSet rows = rows_of(copy_.geometry, header.account, header.strategy, header.instrument);
         for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
             if (rows[k] == kNoSlot) continue;
-            if ((metered.messages >> k & 1U) != 0) take_message(rows[k], false, header.time_ns);
-            if ((metered.all_messages >> k & 1U) != 0) take_message(rows[k], true, header.time_ns);
+            if ((metered.messages >> k & 1U) != 0) take_message(rows[k], false, header);
+            if ((metered.all_messages >> k & 1U) != 0) take_message(rows[k], true, header);
         }
     }
-    void take_message(std::uint32_t row, bool all, std::int64_t time_ns) noexcept {
+    void take_message(std::uint32_t row, bool all, const EventHeader& header) noexcept {
         const RowMeters& meters = copy_.rows_risk[row].meters.newest();
         const Budget budget = budget_of(meters, all);
         std::uint64_t& left = left_[row][all ? 1 : 0];
-        // Before the limit that is in force, counts meant something else.
-        if (time_ns <= meters.since_ns) left = 0;
+        // Before the limit that is in force, counts meant something else; before a recovery, times did.
+        if (header.seq <= std::max(meters.since_seq, copy_.status->recovered_seq)) left = 0;
         if (left == 0 || budget.ring >= copy_.geometry.budget_rings) return;
-        keep_if_newest(copy_.budget_rings[budget.ring].times_ns, --left, budget.count, budget.stride(), time_ns);
+        keep_if_newest(copy_.budget_rings[budget.ring].times_ns, --left, budget.count, budget.stride(), header.steady_ns);
     }
     void take_breaker(const EventHeader& header, Breaker what) noexcept {
         BreakerSlot* slot = what == Breaker::none ? nullptr : breaker_of(copy_, header.strategy, header.instrument);
         if (slot == nullptr) return;
         const auto kind = static_cast<std::size_t>(what) - 1;
         std::uint64_t& left = breakers_[static_cast<std::size_t>(slot - copy_.breakers)][kind];
+        if (header.seq <= copy_.status->recovered_seq) left = 0;
         if (left == 0) return;
         const std::uint64_t at = --left, count = counts_of(*slot)[kind];
-        keep_if_newest(slot->times[kind].fine_ns, at, count, 1, header.time_ns);
-        keep_if_newest(slot->times[kind].coarse_ns, at, count, kBreakerStride, header.time_ns);
+        keep_if_newest(slot->times[kind].fine_ns, at, count, 1, header.steady_ns);
+        keep_if_newest(slot->times[kind].coarse_ns, at, count, kBreakerStride, header.steady_ns);
     }
 
     State& copy_;

@@ -116,7 +116,6 @@ OrderAfter after_of(const Life& life) noexcept {
 void write_life(const State& state, const Life& life, EventHeader header, Decision& out) noexcept {
     const OrderState& now = *life.now;
     const OrderDraft& after = life.after;
-    header.time_ns = event_time(state, header.time_ns);
     header.order_slot = life.slot;
     header.instrument = life.identity->instrument;
     header.account = life.identity->account;
@@ -125,7 +124,7 @@ void write_life(const State& state, const Life& life, EventHeader header, Decisi
     header.result = life.result;
     header.working_delta =
         static_cast<std::int8_t>(static_cast<int>(is_live(after.base)) - static_cast<int>(is_live(now.base)));
-    header.flags = static_cast<std::uint8_t>(header.flags | (life.changed ? 0 : kNoChange));
+    if (!life.changed) header.flags |= kNoChange;
     report(state, life, out.verdict);
     header.answer_flags = out.verdict.flags;
     LifeEvent event{};

@@ -181,8 +181,8 @@ inline void count_on_row(State& state, std::uint32_t row, const EventHeader& hea
     Versioned<RowMeters>& meters = state.rows_risk[row].meters;
     const RowMeters& now = meters.newest();
     if (load_relaxed(now.seq) >= header.seq) return;
-    if (request) keep_in_ring(state, budget_of(now, false), header.time_ns);
-    if (any) keep_in_ring(state, budget_of(now, true), header.time_ns);
+    if (request) keep_in_ring(state, budget_of(now, false), header.steady_ns);
+    if (any) keep_in_ring(state, budget_of(now, true), header.steady_ns);
     RowMeters next{};
     next.messages = now.messages + (request ? 1U : 0U);
     next.all_messages = now.all_messages + (any ? 1U : 0U);
@@ -191,6 +191,7 @@ inline void count_on_row(State& state, std::uint32_t row, const EventHeader& hea
     next.all_ring = now.all_ring;
     next.messages_stride = now.messages_stride;
     next.all_stride = now.all_stride;
+    next.since_seq = now.since_seq;
     meters.store(header.seq, next);
 }
 
@@ -227,10 +228,22 @@ void count_breaker(State& state, const EventHeader& header, Breaker what) noexce
     slot->counts.update(header.seq, [&](BreakerCounts& next) {
         std::uint64_t& count = counted(next, what);
         BreakerTimes& times = slot->times[static_cast<std::size_t>(what) - 1];
-        if (state.keeps_derived) keep_time(times.fine_ns, count, 1, header.time_ns);
-        if (state.keeps_derived) keep_time(times.coarse_ns, count, kBreakerStride, header.time_ns);
+        if (state.keeps_derived) keep_time(times.fine_ns, count, 1, header.steady_ns);
+        if (state.keeps_derived) keep_time(times.coarse_ns, count, kBreakerStride, header.steady_ns);
         ++count;
     });
+}
+
+void forget_times(State& state) noexcept {
+    const auto forget = [](auto& times_ns, std::int64_t value) {
+        for (std::int64_t& time : times_ns)
+            store_relaxed(reinterpret_cast<std::uint64_t&>(time), static_cast<std::uint64_t>(value));
+    };
+    for (std::uint32_t i = 0; i < state.geometry.budget_rings; ++i) forget(state.budget_rings[i].times_ns, 0);
+    // In no window, however young the boot is.
+    for (std::uint32_t i = 0; i < state.geometry.breakers; ++i)
+        for (BreakerTimes& times : state.breakers[i].times)
+            forget(times.fine_ns, base::kMinInt64), forget(times.coarse_ns, base::kMinInt64);
 }
 
 bool breaks(const BreakerSlot& slot, Breaker what, std::uint32_t limit, std::int64_t window_ns, std::int64_t now_ns) noexcept {

@@ -43,6 +43,8 @@ inline void count_messages(State& state, const layout::EventHeader& header, layo
     if ((metered.messages | metered.all_messages) != 0) count_metered(state, header, metered);
 }
 void count_breaker(State& state, const layout::EventHeader& header, layout::Breaker what) noexcept;
+/// For apply, at a recovery: the times that are kept are of another boot.
+void forget_times(State& state) noexcept;
 
 /// Whether one more of `what` at `now_ns` is more than `limit` in the window.
 [[nodiscard]] bool breaks(const layout::BreakerSlot& slot, layout::Breaker what, std::uint32_t limit, std::int64_t window_ns,
@@ -84,7 +86,9 @@ struct Budget {
 
 /// Since when it is known what a row has sent: its limit began to count, or a recovery lost the times. 0: all of it.
 [[nodiscard]] inline std::int64_t known_since(const State& state, const layout::RowMeters& meters) noexcept {
-    return std::max(meters.since_ns, static_cast<std::int64_t>(layout::load_relaxed(state.status->recovered_ns)));
+    if (layout::load_relaxed(state.status->recovered_seq) > meters.since_seq) [[unlikely]]
+        return static_cast<std::int64_t>(layout::load_relaxed(state.status->recovered_steady_ns));
+    return meters.since_ns;
 }
 
 /// Gives a copy the times of messages and executions whose events the log of `live` still holds.

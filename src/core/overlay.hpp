@@ -24,8 +24,8 @@ public:
         for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
             Entry& entry = at(order.rows[k]);
             entry.row = order.rows[k];
-            (buy ? entry.buy_quantity : entry.sell_quantity) += event.delta.open_quantity;
-            (buy ? entry.buy_notional : entry.sell_notional) += event.delta.open_notional;
+            (buy ? entry.buy_quantity : entry.sell_quantity) += event.quantity;
+            (buy ? entry.buy_notional : entry.sell_notional) += event.reserved_notional;
             (buy ? entry.working_buy : entry.working_sell) += 1;
             entry.gross += event.values.gross[k % 3];
         }

@@ -31,8 +31,9 @@ public:
             event = &out_.add().state;
         }
         *event = StateEvent{};
-        event->header = header_of(EventType::state_changed, Caller{});
-        event->header.time_ns = cause_.header.time_ns;
+        const EventHeader& cause = cause_.header;
+        event->header =
+            header_of(EventType::state_changed, {cause.time_ns, cause.steady_ns, cause.flags & kClockAhead}, Caller{});
         event->header.session = cause_.header.session;
         event->header.generation = cause_.header.generation;
         event->header.result = Result::ok;
@@ -122,7 +123,7 @@ void judge_breaker(const State& state, const LifeEvent& event, Consequences& out
         if ((state.rows[row].control.newest().set & kHasBreakers) == 0) continue;
         const RowRiskLimits& limits = state.rows_risk[row].limits.newest();
         const std::uint32_t limit = what == Breaker::rejects ? limits.max_rejects : limits.max_same_direction;
-        if (limit == kUnlimitedCount || !breaks(*slot, what, limit, 1'000'000LL * limits.window_ms, h.time_ns)) continue;
+        if (limit == kUnlimitedCount || !breaks(*slot, what, limit, 1'000'000LL * limits.window_ms, h.steady_ns)) continue;
         const Unit unit = what == Breaker::rejects ? Unit::messages : Unit::executions;
         return out.raise(rows[kStrategyInstrumentRow], TradingState::halted, DenyReason::none, limit + 1LL, limit, unit);
     }
@@ -194,9 +195,7 @@ void finish(Decision& decision) noexcept {
 void decide_loss(const State& state, const Caller& caller, std::uint32_t row, Decision& out) noexcept {
     if (row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
     Event cause{};
-    cause.header.time_ns = event_time(state, caller.now_ns);
-    cause.header.session = caller.session;
-    cause.header.generation = caller.generation;
+    cause.header = header_of(state, EventType::none, caller);
     FollowUps change;
     Consequences consequences(state, cause, change);
     judge_loss(state, row, 0, 0, consequences);

@@ -14,8 +14,7 @@ using namespace layout;
 void decide_rolled(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept {
     if (log_is_tight(state)) return deny(state, DenyReason::journal_backlog, out);
     RolledEvent& event = out.event.rolled;
-    event.header = header_of(EventType::rolled, caller);
-    event.header.time_ns = event_time(state, caller.now_ns);
+    event.header = header_of(state, EventType::rolled, caller);
     event.header.result = Result::ok;
     event.day = state.header->day + 1;
     event.uid = caller.uid;
@@ -113,10 +112,12 @@ private:
         LogWords& log = *after_.log;
         log.committed = log.applied = event_.header.seq;
         log.last_time_ns = static_cast<std::uint64_t>(event_.header.time_ns);
-        log.next_order = log.next_execution = log.next_quarantine = log.quarantined_events = 0;
+        log.last_steady_ns = static_cast<std::uint64_t>(event_.header.steady_ns);
+        log.next_order = log.next_execution = log.next_quarantine = 0;
         *after_.status = *before_.status;
+        after_.status->quarantined_events = 0;
         after_.status->owner_session = 0;
-        after_.status->recovered_ns = 0;
+        after_.status->recovered_ns = after_.status->recovered_steady_ns = after_.status->recovered_seq = 0;
         after_.status->book_overflow = 0;
     }
 
@@ -149,6 +150,7 @@ private:
         RowMeters meters = old;
         meters.messages = meters.all_messages = 0;
         meters.since_ns = 0;
+        meters.since_seq = 0;
         // One that no event has touched is what the configuration says, rings and all.
         if (old.seq > kGenesis) meters.seq = event_.header.seq;
         after_.rows_risk[row].meters.copy[0] = RowMeters{};
@@ -248,13 +250,17 @@ private:
         }
     }
 
+    void index_order(std::uint32_t slot) noexcept {
+        const OrderIdentity& identity = after_.orders[slot].identity;
+        insert_word(after_.order_index, after_.geometry.order_index, order_hash(identity.account, identity.id), slot);
+    }
+
     /// The maps are not needed any more.
     void index() noexcept {
         const Geometry& g = after_.geometry;
         std::memset(after_.order_index, 0, 8ULL * g.order_index);
         std::memset(after_.execution_index, 0, 8ULL * g.execution_index);
-        for (std::uint32_t i = 0; i < after_.log->next_order; ++i)
-            insert_word(after_.order_index, g.order_index, after_.orders[i].identity.hash, i);
+        for (std::uint32_t i = 0; i < after_.log->next_order; ++i) index_order(i);
         for (std::uint32_t i = 0; i < after_.log->next_execution; ++i) {
             const ExecutionIdentity& e = after_.executions[i].identity;
             insert_word(after_.execution_index, g.execution_index, execution_hash(e.order_slot, e.id), i);

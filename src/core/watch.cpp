@@ -74,8 +74,8 @@ constexpr std::array<Level, 3> kLevels = {{{70, 65}, {80, 75}, {90, 85}}};
 
 }  // namespace
 
-std::optional<std::int64_t> fresh_reference(const State& state, std::uint32_t instrument, std::int64_t now_ns) noexcept {
-    const Reference reference = reference_of(state, instrument, event_time(state, now_ns));
+std::optional<std::int64_t> fresh_reference(const State& state, std::uint32_t instrument, std::int64_t steady_ns) noexcept {
+    const Reference reference = reference_of(state, instrument, steady_ns);
     return reference.fresh ? std::optional(reference.price) : std::nullopt;
 }
 

@@ -14,7 +14,7 @@ namespace riskreg::core {
 
 /// The reference price of an instrument, while it is fresh.
 [[nodiscard]] std::optional<std::int64_t> fresh_reference(const State& state, std::uint32_t instrument,
-                                                          std::int64_t now_ns) noexcept;
+                                                          std::int64_t steady_ns) noexcept;
 
 /// Whether a mark matters to this row of one instrument: it has a position, by the worst-case method also open orders.
 [[nodiscard]] bool is_exposed(const State& state, std::uint32_t row) noexcept;

@@ -65,8 +65,8 @@ void append_record(std::string& text, const std::string& type, const Field (&fie
 
 void describe_orders(std::string& text) {
     DESCRIBE(Reason, size, text);
-    DESCRIBE(OrderIdentity, id, hash, price, quantity, stop_price, created_ns, created_seq, instrument, account, strategy, head,
-             previous, session, generation, kind, side, type, tif, flags, content_previous, reserved_bytes);
+    DESCRIBE(OrderIdentity, id, created_steady_ns, price, quantity, stop_price, created_ns, created_seq, instrument, account,
+             strategy, head, previous, session, generation, kind, side, type, tif, flags, content_previous, reserved_bytes);
     DESCRIBE(VenueId, seq, id, reserved_bytes);
     DESCRIBE(OrderState, seq, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price,
              pending_price, pending_quantity, pending_reserved_price, reported_cum, updated_ns, last_alias, pending_alias,
@@ -91,7 +91,7 @@ void describe_risk(std::string& text) {
     DESCRIBE(RowRiskLimits, seq, max_gross_notional, max_net_notional, cash_limit, max_traded_notional, daily_loss, drawdown,
              max_messages, max_all_messages, max_same_content, max_same_direction, max_rejects, window_ms, content_window_ms,
              cancel_headroom_bps, set, reserved_bytes);
-    DESCRIBE(RowMeters, seq, messages, all_messages, since_ns, messages_ring, all_ring, messages_stride, all_stride,
+    DESCRIBE(RowMeters, seq, messages, all_messages, since_ns, messages_ring, all_ring, messages_stride, all_stride, since_seq,
              reserved_bytes);
     DESCRIBE(RowAlerts, seq, levels, reserved_bytes);
     DESCRIBE(RowRisk, value, limits, meters, alerts);
@@ -120,7 +120,7 @@ void describe_sessions(std::string& text) {
     DESCRIBE(SessionSlot, mutex, record, word, accepted, denied, denied_unlogged, facts, reserved_words);
     DESCRIBE(StrategyState, seq, session, generation, status, reserved_bytes);
     DESCRIBE(StrategySlot, state);
-    DESCRIBE(ReferencePrice, seq, price, time_ns, writer);
+    DESCRIBE(ReferencePrice, seq, price, steady_ns, time_ns, writer);
     DESCRIBE(ReferenceOwner, seq, session, generation, reserved_bytes);
     DESCRIBE(ReferenceCell, price, owner);
 }
@@ -133,12 +133,13 @@ void describe_static_tables(std::string& text) {
 }
 
 void describe_events(std::string& text) {
-    DESCRIBE(EventHeader, seq, checksum, time_ns, type, flags, working_delta, session, order_slot, alias_slot, instrument,
-             account, strategy, execution_slot, execution_ref, generation, result, side, answer_flags);
+    DESCRIBE(EventHeader, seq, checksum, time_ns, steady_ns, type, words, working_delta, session, order_slot, alias_slot,
+             instrument, account, strategy, execution_slot, execution_ref, generation, result, side, answer_flags, flags,
+             reserved_word, room);
     DESCRIBE(RowDelta, position, open_quantity, open_notional, traded_notional);
     DESCRIBE(ValueDelta, gross, net);
-    DESCRIBE(RegisterEvent, header, delta, id, hash, price, quantity, stop_price, reserved_notional, reserved_price, order_type,
-             tif, metered, identity_flags, values, mark, content_previous, sets_mark, reserved_bytes);
+    DESCRIBE(RegisterEvent, header, id, hash, price, quantity, stop_price, reserved_notional, reserved_price, order_type, tif,
+             metered, identity_flags, values, mark, content_previous, sets_mark, reserved_bytes);
     DESCRIBE(OrderAfter, cum_quantity, reported_cum, last_alias, pending_alias, last_execution, execution_previous, base,
              firm_previous, flags, numbers, breaker, metered);
     DESCRIBE(LifeEvent, header, delta, after, price, quantity, third, id, values, reserved_tail);
@@ -157,10 +158,11 @@ void describe_events(std::string& text) {
     DESCRIBE(ApprovalEvent, header, slot, reserved_bytes, after, reserved_tail);
     DESCRIBE(AlertEvent, header, row, limit, level, previous, unit, observed, bound, levels_after, reserved_tail);
     DESCRIBE(RolledEvent, header, day, uid, reserved_bytes, reason, reserved_tail);
+    DESCRIBE(ClockEvent, header, before_ns, uid, reserved_bytes, reason, reserved_tail);
     DESCRIBE(SessionEvent, header, pid_start, pid, uid, row, state, previous, is_current, reserved_byte, reason, reserved_tail);
     DESCRIBE(ReferenceOwnerEvent, header, reserved_tail);
     DESCRIBE_UNION(Event, words, header, registered, life, denied, quarantine, state, position, marked, limits, risk_limits,
-                   restriction, approval, alert, rolled, session, reference_owner);
+                   restriction, approval, alert, rolled, clock, session, reference_owner);
 }
 
 void describe_segment(std::string& text) {
@@ -172,17 +174,20 @@ void describe_segment(std::string& text) {
              breakers, restrictions, approvals, ring, instrument_records, account_records, strategy_records, permissions,
              config, size_bytes);
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
-             lock_inode, lock_token, pid_namespace, created_ns, uid, persistence, checkpoint_interval_s, keep_checkpoints,
-             page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal, mark_threshold_bps,
-             mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, reserved_bytes);
-    DESCRIBE(LogWords, committed, applied, last_time_ns, next_order, next_execution, next_quarantine, next_generation,
-             quarantined_events);
-    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_ns, book_overflow);
-    DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences);
+             lock_inode, lock_token, pid_namespace, time_namespace, created_ns, uid, persistence, checkpoint_interval_s,
+             keep_checkpoints, page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal,
+             mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, reserved_bytes);
+    DESCRIBE(LogWords, committed, applied, last_time_ns, last_steady_ns, next_order, next_execution, next_quarantine,
+             next_generation);
+    DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_steady_ns,
+             book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, label_lead_ns, reserved_words);
+    DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences,
+             checkpoint_steady_ns, reserved_words);
     DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
              reserved_words);
     DESCRIBE(HostWords, state, epoch, pid, pid_start, clean, fault, fault_errno, fault_since_ns, retries, gaps, gap_end, alarms,
-             checkpoints, journal_file, journal_bytes, checkpoint_fault_errno);
+             checkpoints, journal_file, journal_bytes, checkpoint_fault_errno, rank, waiter, waiter_start, waiter_beat,
+             reserved_words);
     DESCRIBE(Control, log, status, marks, wakes, host);
 }
 

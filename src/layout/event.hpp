@@ -1,8 +1,10 @@
-/// One event: the redo record, the journal record, the audit trail, in the same 256 bytes.
+/// One event: the redo record, the journal record, the audit trail, in the same 256 or 512 bytes.
 ///
 /// An event holds everything that apply needs: after-values of the order it changes, deltas of rows,
 /// absolute values for unversioned words. Numbers of types are on disk: append only.
 #pragma once
+
+#include <algorithm>
 
 #include "layout/records.hpp"
 
@@ -17,6 +19,7 @@ enum class EventType : std::uint16_t {
     state_changed = 40, limits_changed = 41, reconciled = 42, recovered = 43, marked = 44, restricted_changed = 45,
     resume_requested = 46, risk_limits_changed = 47, alert = 48, rolled = 49,
     session_attached = 50, session_detached = 51, session_dead = 52, session_fenced = 53, reference_owner = 54,
+    clock_set = 56,
     journal_gap = 60,
 };
 // clang-format on
@@ -26,20 +29,31 @@ enum class EventType : std::uint16_t {
     return type >= EventType::acked && type <= EventType::timed_out;
 }
 
-enum EventFlag : std::uint8_t {
+enum EventFlag : std::uint32_t {
     kBatchEnd = 1,        ///< last event of an all-or-none batch
     kNoChange = 2,        ///< audit only: late, repeated or contradicting report; no record is written
     kFirmReducing = 4,    ///< an execution could not be remembered: the firm goes to reducing_only
     kVenueIdSet = 8,      ///< `id` is the venue's id, to be stored
     kBatchMember = 16,    ///< a further event of the same batch follows: the journal never ends a block here
+    kClockAhead = 32,     ///< the caller's wall clock ran ahead of what has elapsed: the label is not his
 };
+
+/// An event is as long as the words that it uses say: of 256 or of 512 bytes.
+inline constexpr std::size_t kShortWords = 32;
+inline constexpr std::size_t kMostWords = 64;
+[[nodiscard]] constexpr bool is_word_count(std::size_t words) noexcept { return words >= kShortWords && words <= kMostWords; }
+/// Bytes that an event of so many words takes in a journal.
+[[nodiscard]] constexpr std::size_t class_bytes(std::size_t words) noexcept {
+    return 8 * (words <= kShortWords ? kShortWords : kMostWords);
+}
 
 struct EventHeader {
     std::uint64_t seq;
     std::uint64_t checksum;
-    std::int64_t time_ns;                 // never before the last event's
+    std::int64_t time_ns;                 // wall clock, a label: goes back at clock_set only
+    std::int64_t steady_ns;               // boot time: what windows and ages are measured by
     EventType type;
-    std::uint8_t flags;                   // EventFlag
+    std::uint8_t words;                   // of 8 bytes that are in use; what lies behind means nothing
     std::int8_t working_delta;            // of the six rows, on the order's side
     std::uint32_t session;                // slot, kNoSlot for operators
     std::uint32_t order_slot;             // head of the chain
@@ -53,18 +67,25 @@ struct EventHeader {
     Result result;                        // the answer that was given
     Side side;
     OrderFlags answer_flags;
+    std::uint32_t flags;                  // EventFlag
+    std::uint32_t reserved_word;
+    std::uint64_t room[2];                // for later versions; zero
 };
-RISKREG_RECORD(EventHeader, 64, 8);
+RISKREG_RECORD(EventHeader, 96, 8);
 
-[[nodiscard]] inline WordsOf<8> words_of(const EventHeader& h) noexcept {
+[[nodiscard]] inline WordsOf<12> words_of(const EventHeader& h) noexcept {
     return {h.seq,
             h.checksum,
             static_cast<std::uint64_t>(h.time_ns),
-            pack(h.type, h.flags, h.working_delta, h.session),
+            static_cast<std::uint64_t>(h.steady_ns),
+            pack(h.type, h.words, h.working_delta, h.session),
             pack(h.order_slot, h.alias_slot),
             pack(h.instrument, h.account, h.strategy),
             pack(h.execution_slot, h.execution_ref),
-            pack(h.generation, h.result, h.side, h.answer_flags)};
+            pack(h.generation, h.result, h.side, h.answer_flags),
+            pack(h.flags, h.reserved_word),
+            h.room[0],
+            h.room[1]};
 }
 
 /// What an event adds to each of the six rows of its order; open quantities on the order's side.
@@ -91,9 +112,9 @@ struct Metered {
 };
 static_assert(sizeof(Metered) == 2);
 
+/// What it adds to its rows is what it reserves: delta_of.
 struct RegisterEvent {
     EventHeader header;
-    RowDelta delta;
     FixedId id;
     std::uint64_t hash;
     std::int64_t price;
@@ -115,7 +136,7 @@ RISKREG_RECORD(RegisterEvent, 256, 8);
 
 [[nodiscard]] inline WordsOf<32> words_of(const RegisterEvent& e) noexcept {
     const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    const WordsOf<8> h = words_of(e.header);
+    const WordsOf<12> h = words_of(e.header);
     return {h[0],
             h[1],
             h[2],
@@ -124,10 +145,10 @@ RISKREG_RECORD(RegisterEvent, 256, 8);
             h[5],
             h[6],
             h[7],
-            word(e.delta.position),
-            word(e.delta.open_quantity),
-            word(e.delta.open_notional),
-            word(e.delta.traded_notional),
+            h[8],
+            h[9],
+            h[10],
+            h[11],
             e.id.words[0],
             e.id.words[1],
             e.id.words[2],
@@ -149,6 +170,8 @@ RISKREG_RECORD(RegisterEvent, 256, 8);
             word(e.mark),
             pack(e.content_previous, e.sets_mark, e.reserved_bytes[0], e.reserved_bytes[1], e.reserved_bytes[2])};
 }
+
+[[nodiscard]] inline RowDelta delta_of(const RegisterEvent& e) noexcept { return {0, e.quantity, e.reserved_notional, 0}; }
 
 /// What the three numbers of a LifeEvent are.
 enum class LifeNumbers : std::uint8_t {
@@ -190,11 +213,11 @@ struct LifeEvent {
     ValueDelta values;
     std::uint8_t reserved_tail[8];
 };
-RISKREG_RECORD(LifeEvent, 256, 8);
+RISKREG_RECORD(LifeEvent, 288, 8);
 
-[[nodiscard]] inline WordsOf<32> words_of(const LifeEvent& e) noexcept {
+[[nodiscard]] inline WordsOf<36> words_of(const LifeEvent& e) noexcept {
     const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    const WordsOf<8> h = words_of(e.header);
+    const WordsOf<12> h = words_of(e.header);
     const OrderAfter& a = e.after;
     return {h[0],
             h[1],
@@ -204,6 +227,10 @@ RISKREG_RECORD(LifeEvent, 256, 8);
             h[5],
             h[6],
             h[7],
+            h[8],
+            h[9],
+            h[10],
+            h[11],
             word(e.delta.position),
             word(e.delta.open_quantity),
             word(e.delta.open_notional),
@@ -244,7 +271,7 @@ struct DeniedEvent {
     OrderType order_type;
     TimeInForce tif;
     Metered metered;                      // a refusal by the checks 9 to 11 counts as a message
-    std::uint8_t reserved_bytes[110];
+    std::uint8_t reserved_bytes[78];
 };
 RISKREG_RECORD(DeniedEvent, 256, 8);
 
@@ -262,7 +289,7 @@ struct QuarantineEvent {
     TradingState firm_previous;           // with kFirmReducing
     ValueDelta values;
 };
-RISKREG_RECORD(QuarantineEvent, 256, 8);
+RISKREG_RECORD(QuarantineEvent, 288, 8);
 
 /// A position of the start of the day, or an operator's correction of one.
 struct PositionEvent {
@@ -274,7 +301,7 @@ struct PositionEvent {
     std::uint32_t uid;
     std::uint8_t reserved_bytes[4];
     FixedId text;
-    std::uint8_t reserved_tail[48];
+    std::uint8_t reserved_tail[16];
 };
 RISKREG_RECORD(PositionEvent, 256, 8);
 
@@ -286,7 +313,7 @@ struct MarkedEvent {
     std::int64_t mark;
     std::int64_t gross;                   // change of both rows
     std::int64_t net;
-    std::uint8_t reserved_tail[160];
+    std::uint8_t reserved_tail[128];
 };
 RISKREG_RECORD(MarkedEvent, 256, 8);
 
@@ -303,7 +330,7 @@ struct StateEvent {
     Reason reason;
     std::uint32_t approves;               // slot + 1 of the approval that this settles; 0: none
     std::uint32_t asked_by;               // its first person
-    std::uint8_t reserved_tail[72];
+    std::uint8_t reserved_tail[40];
 };
 RISKREG_RECORD(StateEvent, 256, 8);
 
@@ -315,7 +342,7 @@ struct LimitsEvent {
     Reason reason;
     std::uint8_t reserved_tail[24];
 };
-RISKREG_RECORD(LimitsEvent, 256, 8);
+RISKREG_RECORD(LimitsEvent, 288, 8);
 
 /// The limits beyond RowControl; follows a LimitsEvent of the same row in one commit, which says who and why.
 struct RiskLimitsEvent {
@@ -323,7 +350,7 @@ struct RiskLimitsEvent {
     std::uint32_t row;
     std::uint32_t uid;
     RowRiskLimits after;
-    std::int64_t since_ns;                // of RowMeters
+    std::int64_t since_ns;                // of RowMeters; with `resets`
     std::uint32_t messages_ring;
     std::uint32_t all_ring;
     std::uint32_t messages_stride;
@@ -333,7 +360,7 @@ struct RiskLimitsEvent {
     std::uint8_t resets;                  // 1: the counts of messages begin anew, 2: those of all messages
     std::uint8_t reserved_tail[21];
 };
-RISKREG_RECORD(RiskLimitsEvent, 256, 8);
+RISKREG_RECORD(RiskLimitsEvent, 288, 8);
 
 /// One entry of the restricted list, in force or taken off.
 struct RestrictionEvent {
@@ -342,7 +369,7 @@ struct RestrictionEvent {
     std::uint32_t uid;
     RestrictionRecord after;
     std::uint8_t row_restricted;          // the row's kRestricted flag afterwards
-    std::uint8_t reserved_tail[55];
+    std::uint8_t reserved_tail[23];
 };
 RISKREG_RECORD(RestrictionEvent, 256, 8);
 
@@ -352,7 +379,7 @@ struct ApprovalEvent {
     std::uint32_t slot;
     std::uint8_t reserved_bytes[4];
     ApprovalRecord after;
-    std::uint8_t reserved_tail[56];
+    std::uint8_t reserved_tail[24];
 };
 RISKREG_RECORD(ApprovalEvent, 256, 8);
 
@@ -367,7 +394,7 @@ struct AlertEvent {
     std::int64_t observed;
     std::int64_t bound;
     std::uint64_t levels_after;           // of RowAlerts
-    std::uint8_t reserved_tail[160];
+    std::uint8_t reserved_tail[128];
 };
 RISKREG_RECORD(AlertEvent, 256, 8);
 
@@ -378,9 +405,20 @@ struct RolledEvent {
     std::uint32_t uid;
     std::uint8_t reserved_bytes[4];
     Reason reason;
-    std::uint8_t reserved_tail[80];
+    std::uint8_t reserved_tail[48];
 };
 RISKREG_RECORD(RolledEvent, 256, 8);
+
+/// An operator's word that the wall clock is right now, whatever the label before: windows and ages stay as they are.
+struct ClockEvent {
+    EventHeader header;
+    std::int64_t before_ns;               // label of the event before
+    std::uint32_t uid;
+    std::uint8_t reserved_bytes[4];
+    Reason reason;
+    std::uint8_t reserved_tail[48];
+};
+RISKREG_RECORD(ClockEvent, 256, 8);
 
 /// Attach, detach, death and fencing of a session. A death may change the strategy's trading state.
 struct SessionEvent {
@@ -394,20 +432,30 @@ struct SessionEvent {
     std::uint8_t is_current;              // the strategy's record names this session
     std::uint8_t reserved_byte;
     Reason reason;
-    std::uint8_t reserved_tail[72];
+    std::uint8_t reserved_tail[40];
 };
 RISKREG_RECORD(SessionEvent, 256, 8);
 
 /// A session becomes the writer of an instrument's reference price.
 struct ReferenceOwnerEvent {
     EventHeader header;
-    std::uint8_t reserved_tail[192];
+    std::uint8_t reserved_tail[160];
 };
 RISKREG_RECORD(ReferenceOwnerEvent, 256, 8);
 
-/// Any event, as words. Every typed event begins with its header.
+/// How many words an event of this type uses.
+[[nodiscard]] constexpr std::uint8_t words_in(EventType type) noexcept {
+    switch (type) {
+        case EventType::quarantined: return sizeof(QuarantineEvent) / 8;
+        case EventType::limits_changed: return sizeof(LimitsEvent) / 8;
+        case EventType::risk_limits_changed: return sizeof(RiskLimitsEvent) / 8;
+        default: return is_life(type) ? sizeof(LifeEvent) / 8 : kShortWords;
+    }
+}
+
+/// Any event, as words. Every typed event begins with its header. Words behind those in use are zero, but for a ring's slot.
 union alignas(64) Event {
-    std::uint64_t words[32];
+    std::uint64_t words[kMostWords];
     EventHeader header;
     RegisterEvent registered;
     LifeEvent life;
@@ -422,6 +470,7 @@ union alignas(64) Event {
     ApprovalEvent approval;
     AlertEvent alert;
     RolledEvent rolled;
+    ClockEvent clock;
     SessionEvent session;
     ReferenceOwnerEvent reference_owner;
 
@@ -431,25 +480,54 @@ union alignas(64) Event {
     template <HasWords T>
     void become(const T& typed) noexcept {
         const auto from = words_of(typed);
-        copy_in<32>(words, from.data());
+        copy_in<sizeof(T) / 8>(words, from.data());
     }
 };
-static_assert(sizeof(Event) == 256 && alignof(Event) == 64 && std::is_trivially_copyable_v<Event>);
+static_assert(sizeof(Event) == 512 && alignof(Event) == 64 && std::is_trivially_copyable_v<Event>);
 
-/// Checksum over the sequence and everything behind the checksum. Four lanes of multiplication, so that
+/// Words of an event in a slot that another process may be writing: within bounds, whatever stands there.
+[[nodiscard]] inline std::size_t words_at(const Event& slot) noexcept {
+    const std::size_t words = load_relaxed(slot.words[4]) >> 16 & 0xFFU;
+    return words < kShortWords ? kShortWords : words > kMostWords ? kMostWords : words;
+}
+static_assert(offsetof(EventHeader, words) == 34);
+
+/// From a ring's slot to private memory, which is zero behind what is in use.
+inline void copy_event_out(Event& to, const Event& slot) noexcept {
+    copy_out<kShortWords>(to.words, slot.words);
+    const std::size_t words = std::min(std::max<std::size_t>(to.header.words, kShortWords), kMostWords);
+    std::size_t at = kShortWords;
+    for (; at < words; ++at) to.words[at] = load_relaxed(slot.words[at]);
+    for (; at < kMostWords; ++at) to.words[at] = 0;
+}
+
+/// From private memory to a ring's slot, but for the sequence.
+inline void copy_event_in(Event& slot, const Event& from) noexcept {
+    copy_in<kShortWords - 1>(slot.words + 1, from.words + 1);
+    for (std::size_t at = kShortWords; at < from.header.words; ++at) store_relaxed(slot.words[at], from.words[at]);
+}
+
+namespace detail {
+inline constexpr std::uint64_t kChecksumLanes[4] = {0x9FB21C651E98DF25ULL, 0xD6E8FEB86659FD93ULL, 0xA0761D6478BD642FULL,
+                                                    0xE7037ED1A0B428DBULL};
+}  // namespace detail
+
+/// Checksum over the sequence and everything behind the checksum that is in use. Four lanes of multiplication, so that
 /// damage in any one word shows (but for one bit in 2^63); it is there for damage, not against an adversary.
 [[nodiscard]] inline std::uint64_t checksum_of(const Event& event, std::uint64_t seq) noexcept {
-    std::uint64_t a = seq, b = 0x9E3779B97F4A7C15ULL, c = 0xC2B2AE3D27D4EB4FULL, d = 0x165667B19E3779F9ULL;
+    std::uint64_t lane[4] = {seq, 0x9E3779B97F4A7C15ULL, 0xC2B2AE3D27D4EB4FULL, 0x165667B19E3779F9ULL};
     const auto* words = reinterpret_cast<const Word*>(&event);
-    a = (a ^ words[2]) * 0x9FB21C651E98DF25ULL;
-    b = (b ^ words[3]) * 0xD6E8FEB86659FD93ULL;
-    for (std::size_t i = 4; i < 32; i += 4) {
-        a = (a ^ words[i]) * 0x9FB21C651E98DF25ULL;
-        b = (b ^ words[i + 1]) * 0xD6E8FEB86659FD93ULL;
-        c = (c ^ words[i + 2]) * 0xA0761D6478BD642FULL;
-        d = (d ^ words[i + 3]) * 0xE7037ED1A0B428DBULL;
-    }
-    return base::mix(a ^ (b << 17 | b >> 47) ^ (c << 31 | c >> 33) ^ (d << 47 | d >> 17)) | 1U;
+    const auto take = [&](std::size_t i) { lane[i % 4] = (lane[i % 4] ^ words[i]) * detail::kChecksumLanes[i % 4]; };
+    lane[0] = (lane[0] ^ words[2]) * detail::kChecksumLanes[0];
+    lane[1] = (lane[1] ^ words[3]) * detail::kChecksumLanes[1];
+    for (std::size_t i = 4; i < kShortWords; i += 4) take(i), take(i + 1), take(i + 2), take(i + 3);
+    for (std::size_t i = kShortWords; i < words_at(event); ++i) take(i);
+    return base::mix(lane[0] ^ (lane[1] << 17 | lane[1] >> 47) ^ (lane[2] << 31 | lane[2] >> 33) ^
+                     (lane[3] << 47 | lane[3] >> 17)) |
+           1U;
 }
+
+/// As many words as an event of its type has.
+[[nodiscard]] inline bool is_sized(const EventHeader& header) noexcept { return header.words == words_in(header.type); }
 
 }  // namespace riskreg::layout

@@ -1,6 +1,6 @@
 /// The records of the tables, byte for byte. README.md beside this file is their description.
 ///
-/// Units: price 1e-9, quantity 1e-8, money 1e-6, time in ns since the Unix epoch.
+/// Units: price 1e-9, quantity 1e-8, money 1e-6, time in ns since the Unix epoch, steady time in ns since boot.
 /// Slot fields hold kNoSlot when they name nothing. Reserved bytes are zero.
 #pragma once
 
@@ -40,7 +40,7 @@ enum IdentityFlag : std::uint32_t { kHasPrice = 1, kHasStopPrice = 2, kContentIn
 /// What never changes of an id: written once by the event that took the slot, before its index word.
 struct OrderIdentity {
     FixedId id;
-    std::uint64_t hash;         // of (account, id)
+    std::int64_t created_steady_ns;   // boot time of the registration; of another boot for what a recovery found
     std::int64_t price;         // as registered or as requested
     std::int64_t quantity;
     std::int64_t stop_price;
@@ -71,7 +71,7 @@ static_assert(offsetof(OrderIdentity, created_seq) == 80 && offsetof(OrderIdenti
             i.id.words[2],
             i.id.words[3],
             i.id.words[4],
-            i.hash,
+            word(i.created_steady_ns),
             word(i.price),
             word(i.quantity),
             word(i.stop_price),
@@ -278,25 +278,25 @@ struct RowMeters {
     std::uint64_t seq;
     std::uint64_t messages;               // new orders and amends that are counted; only while the row has a budget
     std::uint64_t all_messages;           // these, decreasing amends and cancels
-    std::int64_t since_ns;                // when counting began anew: the window before it counts as used up; 0: never
-    std::uint32_t messages_ring;          // kNoSlot: none
+    std::int64_t since_ns;  // steady time when counting began anew: the window before counts as used up; 0: never
+    std::uint32_t messages_ring;  // kNoSlot: none
     std::uint32_t all_ring;
-    std::uint32_t messages_stride;        // every how many messages one time is kept; 1 up to 4096 messages a window
+    std::uint32_t messages_stride;  // every how many messages one time is kept; 1 up to 4096 messages a window
     std::uint32_t all_stride;
-    std::uint8_t reserved_bytes[16];
+    std::uint64_t since_seq;  // of the event that `since_ns` is the time of
+    std::uint8_t reserved_bytes[8];
 };
 RISKREG_RECORD(RowMeters, 64, 8);
 
 [[nodiscard]] inline WordsOf<8> words_of(const RowMeters& m) noexcept {
-    const auto reserved = std::bit_cast<std::array<std::uint64_t, 2>>(m.reserved_bytes);
     return {m.seq,
             m.messages,
             m.all_messages,
             static_cast<std::uint64_t>(m.since_ns),
             pack(m.messages_ring, m.all_ring),
             pack(m.messages_stride, m.all_stride),
-            reserved[0],
-            reserved[1]};
+            m.since_seq,
+            std::bit_cast<std::uint64_t>(m.reserved_bytes)};
 }
 
 /// Which soft levels of which limits were passed upwards and not left again: two bits for each member of Limits.
@@ -329,7 +329,7 @@ RISKREG_RECORD(RowCold, 384, 64);
 
 // ---- budgets, breakers, books: not part of the canonical form ------------------------------------
 
-/// Times of the last messages of one budget, written where RowMeters says, before its count moves. Event time.
+/// Times of the last messages of one budget, written where RowMeters says, before its count moves. Steady time.
 inline constexpr std::uint32_t kBudgetTimes = 4096;
 struct alignas(64) BudgetRing {
     std::int64_t times_ns[kBudgetTimes];
@@ -339,7 +339,7 @@ RISKREG_RECORD(BudgetRing, 32768, 64);
 /// What the breakers of one strategy × instrument count; the counts are canonical, the times are not.
 struct BreakerCounts {
     std::uint64_t seq;
-    std::uint64_t buys;                   // executions
+    std::uint64_t buys;  // executions
     std::uint64_t sells;
     std::uint64_t rejects;
 };
@@ -357,7 +357,7 @@ RISKREG_RECORD(BreakerTimes, 4096, 8);
 
 struct alignas(64) BreakerSlot {
     Versioned<BreakerCounts> counts;
-    BreakerTimes times[3];                // buys, sells, rejects
+    BreakerTimes times[3];  // buys, sells, rejects
 };
 RISKREG_RECORD(BreakerSlot, 12352, 64);
 
@@ -369,11 +369,11 @@ RISKREG_RECORD(BookCount, 16, 8);
 
 /// One node of the books of own live orders (core/book.hpp). Derived from the orders, and made anew from them.
 struct alignas(64) BookNode {
-    std::uint64_t owner;                  // side of a book, and level; 0: free. Stored last
-    std::int64_t key;                     // price in ticks, shifted by six bits for each level
-    std::uint64_t bitmap;                 // level ≥ 1: which of its 64 children hold a live order
-    std::uint64_t next;                   // top level: node + 1 of the next worse top, 0: none
-    Versioned<BookCount> count;           // level 0: live orders at this price
+    std::uint64_t owner;  // side of a book, and level; 0: free. Stored last
+    std::int64_t key;  // price in ticks, shifted by six bits for each level
+    std::uint64_t bitmap;  // level ≥ 1: which of its 64 children hold a live order
+    std::uint64_t next;  // top level: node + 1 of the next worse top, 0: none
+    Versioned<BookCount> count;  // level 0: live orders at this price
 };
 RISKREG_RECORD(BookNode, 64, 64);
 
@@ -384,9 +384,9 @@ enum RestrictedSide : std::uint8_t { kRestrictBuy = 1, kRestrictSell = 2 };
 struct RestrictionRecord {
     std::uint64_t seq;
     std::int64_t from_ns;
-    std::int64_t to_ns;                   // exclusive
+    std::int64_t to_ns;  // exclusive
     std::uint32_t row;
-    std::uint8_t sides;                   // RestrictedSide; 0: not in use
+    std::uint8_t sides;  // RestrictedSide; 0: not in use
     std::uint8_t reserved_bytes[3];
     Reason reason;
 };
@@ -404,9 +404,9 @@ struct ApprovalRecord {
     std::uint64_t seq;
     std::uint64_t request;
     std::uint32_t row;
-    std::uint32_t uid;                    // who asked
-    TradingState state;                   // asked for
-    std::uint8_t unreconciled;            // 1: asks to release the firm after a recovery
+    std::uint32_t uid;  // who asked
+    TradingState state;  // asked for
+    std::uint8_t unreconciled;  // 1: asks to release the firm after a recovery
     ApprovalStatus status;
     std::uint8_t verified;                // 1: who approved is what the kernel told the host
     std::uint8_t reserved_bytes[4];
@@ -427,9 +427,9 @@ enum class ExecutionStatus : std::uint8_t { none = 0, booked = 1, busted = 2, co
 struct ExecutionIdentity {
     FixedId id;
     std::uint32_t order_slot;
-    std::uint32_t previous;               // execution of the same order booked before this one
+    std::uint32_t previous;  // execution of the same order booked before this one
     std::int64_t time_ns;
-    std::uint64_t seq;                    // of the event that booked it; stored last
+    std::uint64_t seq;  // of the event that booked it; stored last
 };
 RISKREG_RECORD(ExecutionIdentity, 64, 8);
 
@@ -439,7 +439,7 @@ struct ExecutionState {
     std::int64_t quantity;
     ExecutionStatus status;
     std::uint8_t reserved_bytes[3];
-    std::uint32_t successor;              // corrected: the execution booked in its place; otherwise 0
+    std::uint32_t successor;  // corrected: the execution booked in its place; otherwise 0
 };
 RISKREG_RECORD(ExecutionState, 32, 8);
 
@@ -461,7 +461,7 @@ struct alignas(64) QuarantineSlot {
     std::uint16_t account;
     std::uint8_t event_type;
     Side side;
-    std::uint8_t booked;                  // moved a position under strategy `external`
+    std::uint8_t booked;  // moved a position under strategy `external`
     std::uint8_t reserved_bytes[7];
 };
 RISKREG_RECORD(QuarantineSlot, 128, 64);
@@ -474,8 +474,8 @@ struct SessionRecord {
     std::uint64_t seq;
     std::int64_t attached_ns;
     std::int64_t ended_ns;
-    std::uint64_t pid_start;              // clock ticks since boot: with pid, a process for ever
-    std::uint32_t pid;                    // diagnostic only; liveness is the mutex
+    std::uint64_t pid_start;  // clock ticks since boot: with pid, a process for ever
+    std::uint32_t pid;  // diagnostic only; liveness is the mutex
     std::uint32_t generation;
     std::uint32_t uid;
     std::uint16_t strategy;
@@ -486,12 +486,12 @@ RISKREG_RECORD(SessionRecord, 64, 8);
 
 /// One attached process. The words of `counters` have one writer, the session (exception to INV-1).
 struct alignas(64) SessionSlot {
-    std::uint8_t mutex[64];               // pthread_mutex_t, robust, held for life by the session
+    std::uint8_t mutex[64];  // pthread_mutex_t, robust, held for life by the session
     Versioned<SessionRecord> record;
-    std::uint64_t word;                   // generation << 8 | status, absolute from the event
+    std::uint64_t word;  // generation << 8 | status, absolute from the event
     std::uint64_t accepted;
     std::uint64_t denied;
-    std::uint64_t denied_unlogged;        // refusals that wrote no event (protocol.md 2)
+    std::uint64_t denied_unlogged;  // refusals that wrote no event (protocol.md 2)
     std::uint64_t facts;
     std::uint64_t reserved_words[3];
 };
@@ -522,18 +522,19 @@ RISKREG_RECORD(StrategySlot, 64, 64);
 struct ReferencePrice {
     std::uint64_t seq;
     std::int64_t price;
-    std::int64_t time_ns;
-    std::uint64_t writer;                 // generation of the session that wrote it
+    std::int64_t steady_ns;  // its age counts from here
+    std::int64_t time_ns;  // a label
+    std::uint64_t writer;  // generation of the session that wrote it
 };
-RISKREG_RECORD(ReferencePrice, 32, 8);
+RISKREG_RECORD(ReferencePrice, 40, 8);
 
 struct ReferenceOwner {
     std::uint64_t seq;
     std::uint32_t session;
     std::uint32_t generation;
-    std::uint8_t reserved_bytes[16];
+    std::uint8_t reserved_bytes[8];
 };
-RISKREG_RECORD(ReferenceOwner, 32, 8);
+RISKREG_RECORD(ReferenceOwner, 24, 8);
 
 struct alignas(64) ReferenceCell {
     Versioned<ReferencePrice> price;
@@ -549,8 +550,8 @@ struct InstrumentRecord {
     std::int64_t tick;
     std::int64_t lot;
     std::int64_t min_quantity;
-    std::int64_t max_quantity;            // kUnlimited: none
-    std::uint64_t factor_numerator;       // multiplier · fx = numerator / 10^(scale − 11)
+    std::int64_t max_quantity;  // kUnlimited: none
+    std::uint64_t factor_numerator;  // multiplier · fx = numerator / 10^(scale − 11)
     std::uint32_t factor_scale;
     std::uint32_t collar_bps;
     std::uint32_t collar_ticks;
@@ -572,7 +573,7 @@ RISKREG_RECORD(AccountRecord, 128, 8);
 struct StrategyRecord {
     FixedId id;
     std::uint32_t account_count;
-    std::uint16_t only_account;           // when account_count is 1
+    std::uint16_t only_account;  // when account_count is 1
     std::uint8_t all_instruments;
     OnDeath on_death;
     std::uint8_t reserved_bytes[16];

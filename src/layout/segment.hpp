@@ -106,6 +106,7 @@ struct Header {
     std::uint64_t lock_inode;
     std::uint64_t lock_token[2];          // of the LOCK file's content: tells a reused inode from the same file
     std::uint64_t pid_namespace;          // inode; rewritten by adoption
+    std::uint64_t time_namespace;         // inode, 0: the kernel has none; rewritten by adoption
     std::int64_t created_ns;
     std::uint32_t uid;
     std::uint32_t persistence;
@@ -125,7 +126,7 @@ struct Header {
     std::uint64_t rolled_seq;             // the event that ended the day before; 0: the first day
     std::uint64_t entities_hash;          // of what never changes after creation (core/genesis); 0: an earlier build's
     std::uint64_t directory_inode;        // of the registry's directory; as lock_device, advice for messages
-    std::uint8_t reserved_bytes[32];
+    std::uint8_t reserved_bytes[24];
 };
 RISKREG_RECORD(Header, 384, 8);
 
@@ -138,16 +139,16 @@ inline constexpr std::size_t kDirectoryBytes = 2048;
 struct alignas(64) LogWords {
     std::uint64_t committed;  // storing this is the commit point
     std::uint64_t applied;
-    std::uint64_t last_time_ns;
+    std::uint64_t last_time_ns;  // label of the last event
+    std::uint64_t last_steady_ns;  // and its boot time
     std::uint64_t next_order;
     std::uint64_t next_execution;
     std::uint64_t next_quarantine;
     std::uint64_t next_generation;
-    std::uint64_t quarantined_events;  // absolute, from the event
 };
 RISKREG_RECORD(LogWords, 64, 64);
 
-/// Written under the lock only, one cache line.
+/// Written under the lock only. The first line is what every call may look at.
 struct alignas(64) StatusWords {
     std::uint64_t state_epoch;  // sequence of the last change of a trading state
     std::uint64_t repairs;  // owners found dead and repaired
@@ -155,10 +156,16 @@ struct alignas(64) StatusWords {
     std::uint64_t owner_session;  // slot + 1 of whoever holds the lock, 0 otherwise
     std::uint64_t consumer;  // `durable` as writers last saw it: what the ring may overwrite
     std::uint64_t next_budget_ring;  // rings taken so far; absolute, from the event
-    std::uint64_t recovered_ns;  // time of the last recovery from disk: budgets before it count as used up
+    std::uint64_t recovered_steady_ns;  // of the last recovery from disk: windows before it count as used up
     std::uint64_t book_overflow;  // 1: some live order is in no book, so self-match refuses what it cannot judge
+    std::uint64_t recovered_ns;  // label of the last recovery from disk; 0: never on this trading day
+    std::uint64_t recovered_seq;  // its event: steady times of earlier ones compare with nothing
+    std::uint64_t quarantined_events;  // absolute, from the event
+    std::uint64_t clocks_ahead;  // events whose caller's wall clock ran ahead; counted for the alarm
+    std::int64_t label_lead_ns;  // greatest lead of a label over boot time since creation, recovery, clock_set
+    std::uint64_t reserved_words[3];
 };
-RISKREG_RECORD(StatusWords, 64, 64);
+RISKREG_RECORD(StatusWords, 128, 64);
 
 /// How far each view of the log is; one writer, the host of the snapshotter (exception to INV-1).
 struct alignas(64) Watermarks {
@@ -170,8 +177,11 @@ struct alignas(64) Watermarks {
     std::uint64_t verified;  // records that the online verifier compared and found equal
     std::uint64_t verifier_cycles;
     std::uint64_t differences;  // records that it found different: each is an alarm
+    std::uint64_t
+        checkpoint_steady_ns;  // boot time of the newest checkpoint, before it of the segment: the next one is due an interval later
+    std::uint64_t reserved_words[7];
 };
-RISKREG_RECORD(Watermarks, 64, 64);
+RISKREG_RECORD(Watermarks, 128, 64);
 
 /// Futex words between waiters and the journaller. Advice only: every wait is in slices and looks again.
 struct alignas(64) Wakes {
@@ -201,7 +211,8 @@ enum class Fault : std::uint64_t {
     key = 8
 };
 
-/// The host of the snapshotter and its health; one writer, the host.
+/// The host of the snapshotter and its health; one writer, the host. Only the last line is of others, too: who ranks higher
+/// says there that it waits for the place, and the host leaves it in order while it sees that one alive and awake.
 struct alignas(64) HostWords {
     std::uint64_t state;  // HostState
     std::uint64_t epoch;  // grows by one with every host
@@ -219,8 +230,13 @@ struct alignas(64) HostWords {
     std::uint64_t journal_file;  // number of the file that is written
     std::uint64_t journal_bytes;  // written to journal files by this host
     std::uint64_t checkpoint_fault_errno;  // of the last checkpoint, 0: it was written
+    std::uint64_t rank;  // of the last host: riskreg::HostRank
+    std::uint64_t waiter;  // who waits for the place of a lower one: pid * 256 + rank. 0: nobody; a killed one leaves it
+    std::uint64_t waiter_start;  // with the pid it names the process for ever
+    std::uint64_t waiter_beat;  // moved by the waiter every few milliseconds: one that is stopped or dead does not
+    std::uint64_t reserved_words[4];
 };
-RISKREG_RECORD(HostWords, 128, 64);
+RISKREG_RECORD(HostWords, 192, 64);
 
 struct Control {
     LogWords log;
@@ -229,7 +245,7 @@ struct Control {
     Wakes wakes;
     HostWords host;
 };
-RISKREG_RECORD(Control, 384, 64);
+RISKREG_RECORD(Control, 576, 64);
 
 /// Hash over every field, offset and size: what makes two builds compatible.
 [[nodiscard]] std::uint64_t layout_hash();

@@ -28,7 +28,7 @@ constexpr std::size_t kSyncBytes = 16U << 20;
 constexpr std::size_t kMaxLine = 8192;                 // of a record; the two head lines are longer
 constexpr std::size_t kMaxHeadLine = (64U << 20) + 64;
 constexpr std::string_view kConfiguration = "\"configuration\":";
-constexpr std::string_view kSources[] = {"replica", "memory"};
+constexpr std::array<std::string_view, 3> kSources{"replica", "memory", "migrated"};
 
 std::string hex(std::uint64_t value) {
     char text[20];
@@ -119,7 +119,8 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     std::string last;
     append_time(last, static_cast<std::int64_t>(state.log->last_time_ns));
     json.end_object().key("log").begin_object().member("last_time", last);
-    json.member("next_generation", state.log->next_generation).member("quarantined_events", state.log->quarantined_events);
+    json.member("last_steady_ns", state.log->last_steady_ns);
+    json.member("next_generation", state.log->next_generation).member("quarantined_events", state.status->quarantined_events);
     json.member("next_budget_ring", state.status->next_budget_ring);
     json.end_object();
     out += json.text();
@@ -381,6 +382,13 @@ bool parse_mark(const JsonValue& root, CheckpointHead& head) {
     return true;
 }
 
+std::string older_hint(std::uint64_t version) {
+    return version < kCheckpointVersion
+               ? ": `riskctl migrate FILE` writes it anew (if journal files follow it: checkpoint with the "
+                 "build that wrote them first)"
+               : "";
+}
+
 void parse_head(const std::string& line, CheckpointHead& head) {
     const JsonResult parsed = parse_json(line, kMaxLine);
     if (!parsed.error.empty()) throw RecordError("its first line is not JSON: " + parsed.error);
@@ -389,14 +397,15 @@ void parse_head(const std::string& line, CheckpointHead& head) {
         throw RecordError("not a checkpoint of riskreg");
     if (whole(root, "version") != kCheckpointVersion)
         throw RecordError("version " + std::to_string(whole(root, "version")) + ", this build reads " +
-                          std::to_string(kCheckpointVersion));
+                          std::to_string(kCheckpointVersion) + older_hint(whole(root, "version")));
     head.registry = member(root, "registry", JsonValue::Kind::string).text;
     head.epoch = hex_of(root, "epoch");
     head.seq = whole(root, "sequence");
     head.time_ns = time_of(root, "time");
     const std::string& source = member(root, "source", JsonValue::Kind::string).text;
-    if (source != kSources[0] && source != kSources[1]) throw RecordError("source: neither replica nor memory");
-    head.source = source == kSources[0] ? CheckpointSource::replica : CheckpointSource::memory;
+    const auto known = std::find(kSources.begin(), kSources.end(), source);
+    if (known == kSources.end()) throw RecordError("source: neither replica, memory nor migrated");
+    head.source = static_cast<CheckpointSource>(known - kSources.begin());
     head.clean = member(root, "clean", JsonValue::Kind::boolean).boolean;
     head.host_epoch = whole(root, "host_epoch");
     const JsonValue& counts = member(root, "counts", JsonValue::Kind::object);
@@ -407,6 +416,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.sessions = whole(counts, "sessions");
     const JsonValue& log = member(root, "log", JsonValue::Kind::object);
     head.last_time_ns = time_of(log, "last_time");
+    head.last_steady_ns = static_cast<std::int64_t>(whole(log, "last_steady_ns"));
     head.next_generation = whole(log, "next_generation");
     head.quarantined_events = whole(log, "quarantined_events");
     head.next_budget_ring = whole(log, "next_budget_ring");
@@ -415,7 +425,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.rolled_seq = whole(root, "rolled_seq");
     if (head.day == 0 || head.rolled_seq > head.seq) throw RecordError("day, rolled_seq: not of a day that began before");
     const std::size_t members = kHeadMembers + (parse_mark(root, head) ? 1 : 0);
-    const bool only_known = root.members.size() == members && counts.members.size() == 5 && log.members.size() == 4;
+    const bool only_known = root.members.size() == members && counts.members.size() == 5 && log.members.size() == 5;
     if (!only_known) throw RecordError("its first line has members that this version does not know");
 }
 
@@ -432,23 +442,32 @@ void read_head_lines(Lines& lines, CheckpointHead& head) {
 
 }  // namespace
 
+namespace {
+
+std::string unreadable(IoError error, IoError* io) {
+    if (io != nullptr) *io = error;
+    return error.text();
+}
+
+}  // namespace
+
 /// The end of the document, of known length: `"name":"64 digits"}` and a newline.
-std::string check_digest(const File& file, const Key& key, CheckpointHead& head) {
+std::string check_digest(const File& file, const Key& key, CheckpointHead& head, IoError* io) {
     const std::string_view name = digest_name(key);
     const std::size_t tail = name.size() + 3 + 1 + 64 + 3;
-    if (const IoError error = file.size(head.bytes)) return error.text();
+    if (const IoError error = file.size(head.bytes)) return unreadable(error, io);
     if (head.bytes < tail) return "shorter than its digest";
     StreamDigest digest(key);
     std::string chunk(kChunk, '\0');
     std::size_t got = 0;
     for (std::uint64_t at = 0; at < head.bytes - tail; at += got) {
         const std::uint64_t wanted = std::min<std::uint64_t>(kChunk, head.bytes - tail - at);
-        if (const IoError error = file.read_at(chunk.data(), wanted, at, got)) return error.text();
+        if (const IoError error = file.read_at(chunk.data(), wanted, at, got)) return unreadable(error, io);
         if (got == 0) return "became shorter while it was read";
         digest.add({chunk.data(), got});
     }
     std::string last(tail, '\0');
-    if (const IoError error = file.read_at(last.data(), tail, head.bytes - tail, got)) return error.text();
+    if (const IoError error = file.read_at(last.data(), tail, head.bytes - tail, got)) return unreadable(error, io);
     const std::string begin = "\"" + std::string(name) + "\":\"";
     if (got != tail || !last.starts_with(begin) || !last.ends_with("\"}\n")) {
         const bool other = last.find(key.present() ? "\"sha256\":" : "sha256\":\"") != std::string::npos;
@@ -460,14 +479,14 @@ std::string check_digest(const File& file, const Key& key, CheckpointHead& head)
     return equal_digests(head.digest, digest.finish()) ? std::string() : std::string(name) + " does not match its content";
 }
 
-std::string peek_checkpoint(const File& file, CheckpointHead& head) {
-    if (const IoError error = file.size(head.bytes)) return error.text();
+std::string peek_checkpoint(const File& file, CheckpointHead& head, IoError* io) {
+    if (const IoError error = file.size(head.bytes)) return unreadable(error, io);
+    Lines lines(file);
     try {
-        Lines lines(file);
         read_head_lines(lines, head);
         return {};
     } catch (const std::exception& error) {
-        return error.what();
+        return lines.error() ? unreadable(lines.error(), io) : error.what();
     }
 }
 
@@ -483,6 +502,8 @@ class Loader {
 public:
     Loader(const File& file, const CheckpointHead& head, State& state)
         : lines_(file), head_(head), state_(state), names_(state), io_(names_) {}
+
+    [[nodiscard]] IoError error() const noexcept { return lines_.error(); }
 
     void run() {
         CheckpointHead ignored;
@@ -632,7 +653,6 @@ private:
         require(order.quantity >= 0 && order.cum_quantity >= 0 && identity.quantity >= 0, "quantity: below 0");
         require(venue.seq <= head_.seq, "venue_seq: beyond the checkpoint's own");
         require_seq(identity.created_seq);
-        identity.hash = core::order_hash(identity.account, identity.id);
         to.identity = identity;
         put(to.state, order);
         to.venue = venue;
@@ -718,11 +738,12 @@ private:
         LogWords& log = *state_.log;
         log.committed = log.applied = head_.seq;
         log.last_time_ns = static_cast<std::uint64_t>(head_.last_time_ns);
+        log.last_steady_ns = static_cast<std::uint64_t>(head_.last_steady_ns);
         log.next_order = head_.orders;
         log.next_execution = head_.executions;
         log.next_quarantine = head_.quarantined;
         log.next_generation = head_.next_generation;
-        log.quarantined_events = head_.quarantined_events;
+        state_.status->quarantined_events = head_.quarantined_events;
         state_.status->state_epoch = head_.seq;
         state_.status->next_budget_ring = head_.next_budget_ring;
         state_.header->day = head_.day;
@@ -732,7 +753,8 @@ private:
     void index() {
         const Geometry& g = state_.geometry;
         for (std::uint32_t i = 0; i < head_.orders; ++i)
-            core::insert_word(state_.order_index, g.order_index, state_.orders[i].identity.hash, i);
+            core::insert_word(state_.order_index, g.order_index,
+                              core::order_hash(state_.orders[i].identity.account, state_.orders[i].identity.id), i);
         for (std::uint32_t i = 0; i < head_.executions; ++i) {
             const ExecutionIdentity& e = state_.executions[i].identity;
             core::insert_word(state_.execution_index, g.execution_index, core::execution_hash(e.order_slot, e.id), i);
@@ -754,12 +776,13 @@ private:
 
 }  // namespace
 
-std::string load_checkpoint(const File& file, const CheckpointHead& head, State& state) {
+std::string load_checkpoint(const File& file, const CheckpointHead& head, State& state, IoError* io) {
+    Loader loader(file, head, state);
     try {
-        Loader(file, head, state).run();
+        loader.run();
         return {};
     } catch (const std::exception& error) {
-        return error.what();
+        return loader.error() ? unreadable(loader.error(), io) : error.what();
     }
 }
 

@@ -13,12 +13,13 @@
 
 namespace riskreg::persist {
 
-inline constexpr std::uint32_t kCheckpointVersion = 2;
+inline constexpr std::uint32_t kCheckpointVersion = 3;
 
 /// Where the tables came from that were written.
 enum class CheckpointSource : std::uint8_t {
     replica,   ///< rebuilt from the synced journal: never newer than `durable` (INV-13)
     memory,    ///< copied from the segment: after a gap of the journal, or without a journal
+    migrated,  ///< written anew from one of an earlier version (persist/migrate): no journal of this version follows it
 };
 
 struct CheckpointHead {
@@ -31,6 +32,7 @@ struct CheckpointHead {
     std::uint64_t host_epoch = 0;
     std::uint64_t orders = 0, executions = 0, quarantined = 0, rows = 0, sessions = 0;
     std::int64_t last_time_ns = 0;
+    std::int64_t last_steady_ns = 0;
     std::uint64_t next_generation = 0;
     std::uint64_t quarantined_events = 0;
     std::uint64_t next_budget_ring = 0;
@@ -66,9 +68,10 @@ IoError write_checkpoint(const Directory& directory, const core::State& state, c
                          std::string& stage);
 
 /// Reads what stands before the tables, and believes it for now: the digest is the other half. Empty, or what is wrong.
-[[nodiscard]] std::string peek_checkpoint(const File& file, CheckpointHead& head);
+/// Here and below: `io` is set when reading failed, which says nothing of what the file holds.
+[[nodiscard]] std::string peek_checkpoint(const File& file, CheckpointHead& head, IoError* io = nullptr);
 /// The digest over the whole file; sets its name and value in `head`. Empty when it matches, else what is wrong.
-[[nodiscard]] std::string check_digest(const File& file, const Key& key, CheckpointHead& head);
+[[nodiscard]] std::string check_digest(const File& file, const Key& key, CheckpointHead& head, IoError* io = nullptr);
 
 /// Both. Checks the digest over the whole file, and reads what stands before the tables. Bounded memory.
 /// Empty when it is whole; else what is wrong.
@@ -76,6 +79,7 @@ IoError write_checkpoint(const Directory& directory, const core::State& state, c
 
 /// Fills tables at genesis (core::make_genesis with head.config) from a verified file. Empty when done; otherwise the
 /// tables are not to be used.
-[[nodiscard]] std::string load_checkpoint(const File& file, const CheckpointHead& head, core::State& state);
+[[nodiscard]] std::string load_checkpoint(const File& file, const CheckpointHead& head, core::State& state,
+                                          IoError* io = nullptr);
 
 }  // namespace riskreg::persist

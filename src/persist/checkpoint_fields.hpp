@@ -61,6 +61,7 @@ void order_identity_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& i)
               (indexed ? layout::kContentIndexed : 0U) | (loaded ? layout::kLoaded : 0U);
     io.always_decimal("quantity", i.quantity, kQuantityDigits);
     io.time("created", i.created_ns, 0);
+    io.number("created_steady_ns", i.created_steady_ns, std::int64_t{0});
     io.number("created_seq", i.created_seq, std::uint64_t{0});
     io.number("session", i.session, layout::kNoSlot);
     io.number("generation", i.generation, std::uint32_t{0});
@@ -201,7 +202,8 @@ void meter_fields(Io& io, layout::RowMeters& m) {
     io.number("seq", m.seq, std::uint64_t{0});
     io.number("messages", m.messages, std::uint64_t{0});
     io.number("all_messages", m.all_messages, std::uint64_t{0});
-    io.time("since", m.since_ns, 0);
+    io.number("since_steady_ns", m.since_ns, std::int64_t{0});
+    io.number("since_seq", m.since_seq, std::uint64_t{0});
     io.number("messages_ring", m.messages_ring, layout::kNoSlot);
     io.number("all_ring", m.all_ring, layout::kNoSlot);
     io.number("messages_stride", m.messages_stride, 1U);

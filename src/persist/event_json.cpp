@@ -44,6 +44,7 @@ std::string_view name_of(EventType type) noexcept {
         case EventType::risk_limits_changed: return "risk_limits_changed";
         case EventType::alert: return "alert";
         case EventType::rolled: return "rolled";
+        case EventType::clock_set: return "clock_set";
         case EventType::session_attached: return "session_attached";
         case EventType::session_detached: return "session_detached";
         case EventType::session_dead: return "session_dead";
@@ -236,6 +237,10 @@ void write_rolled(JsonWriter& out, const RolledEvent& e) {
     out.member("day", e.day).member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
 }
 
+void write_clock(JsonWriter& out, const ClockEvent& e) {
+    out.member("before", format_time(e.before_ns)).member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
+}
+
 void write_session(JsonWriter& out, const core::State& state, const SessionEvent& e) {
     out.member("pid", std::uint64_t{e.pid}).member("uid", std::uint64_t{e.uid});
     if (e.row == kNoSlot) return;
@@ -259,6 +264,7 @@ void write_body(JsonWriter& out, const core::State& state, const Event& event) {
         case EventType::resume_requested: return write_resume_request(out, state, event.approval);
         case EventType::alert: return write_alert(out, state, event.alert);
         case EventType::rolled: return write_rolled(out, event.rolled);
+        case EventType::clock_set: return write_clock(out, event.clock);
         case EventType::session_attached:
         case EventType::session_detached:
         case EventType::session_dead:
@@ -275,7 +281,12 @@ void write_body(JsonWriter& out, const core::State& state, const Event& event) {
 std::string event_to_json(const core::State& state, const Event& event) {
     const EventHeader& h = event.header;
     JsonWriter out;
-    out.begin_object().member("seq", h.seq).member("time", format_time(h.time_ns)).member("event", name_of(h.type));
+    out.begin_object()
+        .member("seq", h.seq)
+        .member("time", format_time(h.time_ns))
+        .member("steady_ns", static_cast<std::uint64_t>(h.steady_ns));
+    out.member("event", name_of(h.type));
+    if ((h.flags & kClockAhead) != 0) out.member_bool("clock_ahead", true);
     if (h.result != Result::none) out.member("result", riskreg::name_of(h.result));
     if (h.session != kNoSlot) out.member("session", std::uint64_t{h.session}).member("generation", std::uint64_t{h.generation});
     write_entities(out, state, h);

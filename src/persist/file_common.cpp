@@ -18,6 +18,9 @@ bool IoError::is_transient() const noexcept {
 bool IoError::is_missing() const noexcept { return number == ENOENT; }
 bool IoError::is_of_the_file() const noexcept { return number == ENOENT || number == ELOOP || number == EINVAL; }
 bool IoError::is_existing() const noexcept { return number == EEXIST; }
+bool IoError::is_not_supported() const noexcept {
+    return number == EPERM || number == ENOSYS || number == EOPNOTSUPP || number == EMLINK;
+}
 std::string IoError::text() const { return number == 0 ? "no error" : std::strerror(number); }
 
 File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), fork_epoch_(other.fork_epoch_) {}

@@ -75,6 +75,13 @@ IoError File::access(FileAccess& out) const noexcept {
     return {};
 }
 
+IoError File::identity(FileIdentity& out) const noexcept {
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0) return last_error();
+    out = {status.st_dev, status.st_ino};
+    return {};
+}
+
 bool File::is_linked() const noexcept {
     struct stat status {};
     return ::fstat(descriptor_, &status) == 0 && status.st_nlink > 0;
@@ -135,6 +142,10 @@ IoError Directory::open_file(const std::string& name, File& out, bool writable) 
 
 IoError Directory::rename(const std::string& from, const std::string& to) const noexcept {
     return ::renameat(descriptor_, from.c_str(), descriptor_, to.c_str()) == 0 ? IoError{} : last_error();
+}
+
+IoError Directory::link(const std::string& from, const std::string& to) const noexcept {
+    return ::linkat(descriptor_, from.c_str(), descriptor_, to.c_str(), 0) == 0 ? IoError{} : last_error();
 }
 
 IoError Directory::remove(const std::string& name) const noexcept {

@@ -23,6 +23,8 @@ struct [[nodiscard]] IoError {
     /// Says something of the file, not of this process or this moment: gone, a link, no file at all.
     [[nodiscard]] bool is_of_the_file() const noexcept;
     [[nodiscard]] bool is_existing() const noexcept;
+    /// This file system has no such call, or not for this file.
+    [[nodiscard]] bool is_not_supported() const noexcept;
     [[nodiscard]] std::string text() const;
 };
 
@@ -33,6 +35,14 @@ struct FileAccess {
     std::uint64_t owner = 0;
     std::uint64_t caller = 0;    ///< effective uid of this process
 };
+
+/// Which file or directory it is, whatever its name is now.
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+using DirectoryIdentity = FileIdentity;
 
 /// One open file. Moves, does not copy; closes itself.
 class File {
@@ -55,6 +65,7 @@ public:
     IoError sync() const noexcept;
     IoError size(std::uint64_t& bytes) const noexcept;
     IoError access(FileAccess& out) const noexcept;
+    IoError identity(FileIdentity& out) const noexcept;
     /// False when no directory entry leads here any more, or it cannot be told.
     [[nodiscard]] bool is_linked() const noexcept;
     /// Open file lock on byte 0: the host of the snapshotter holds it on its journal file as long as it lives. The kernel shows it
@@ -69,13 +80,6 @@ private:
     std::uint64_t fork_epoch_ = 0;  // in a forked child the number is not ours any more
 };
 
-/// Which directory it is, whatever its name is now.
-struct DirectoryIdentity {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    friend bool operator==(const DirectoryIdentity&, const DirectoryIdentity&) = default;
-};
-
 /// The directory of one registry. Files are opened relative to it and never through symbolic links.
 class Directory {
 public:
@@ -85,6 +89,8 @@ public:
     IoError create(const std::string& name, File& out) const noexcept;  ///< fails when it exists
     IoError open_file(const std::string& name, File& out, bool writable = false) const noexcept;
     IoError rename(const std::string& from, const std::string& to) const noexcept;
+    /// A second name for a file; fails when there is something of that name.
+    IoError link(const std::string& from, const std::string& to) const noexcept;
     IoError remove(const std::string& name) const noexcept;
     /// Creations, renames and removals are on disk after this.
     IoError sync() const noexcept;

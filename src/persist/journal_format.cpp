@@ -26,6 +26,12 @@ std::uint32_t crc32c(std::uint32_t begin, std::span<const std::byte> bytes) noex
 
 }  // namespace
 
+std::size_t bytes_in_journal(std::span<const layout::Event> events) noexcept {
+    std::size_t bytes = 0;
+    for (const layout::Event& event : events) bytes += layout::class_bytes(event.header.words);
+    return bytes;
+}
+
 std::uint64_t hash_of_block(std::span<const std::byte> block) noexcept {
     std::uint64_t lanes[4] = {0x9E3779B97F4A7C15ULL, 0xC2B2AE3D27D4EB4FULL, 0x165667B19E3779F9ULL, 0xD6E8FEB86659FD93ULL};
     for (std::size_t at = 0; at + 32 <= block.size(); at += 32)
@@ -88,7 +94,7 @@ std::string journal_name(std::uint64_t first_seq) { return numbered_name(kPrefix
 std::uint64_t first_seq_of(const std::string& name) noexcept { return number_of_name(name, kPrefix, kSuffix); }
 
 std::uint64_t journal_file_bytes(std::uint64_t ring_events) noexcept {
-    return std::clamp<std::uint64_t>(ring_events * sizeof(layout::Event), 1U << 20, 64U << 20);
+    return std::clamp<std::uint64_t>(ring_events * layout::class_bytes(layout::kShortWords), 1U << 20, 64U << 20);
 }
 
 }  // namespace riskreg::persist

@@ -1,5 +1,6 @@
 /// The bytes of a journal file. README.md beside this file is their description.
 ///
+/// Events lie back to back in their block, each in 256 or 512 bytes as the words that it uses ask for.
 /// A file is a chain of blocks of whole pages: one `file` block, then `events` and `seal` blocks, then zeroes up to
 /// the size that it was made with. Nothing is ever appended beyond that size.
 #pragma once
@@ -60,6 +61,9 @@ struct FileInfo {
     std::uint8_t reserved_bytes[24];
 };
 RISKREG_RECORD(FileInfo, 192, 8);
+
+/// Bytes that these events take in one block.
+[[nodiscard]] std::size_t bytes_in_journal(std::span<const layout::Event> events) noexcept;
 
 /// One block with events in the chain of the journal; a checkpoint names the last one that it was made from. `file` 0: none.
 struct JournalMark {

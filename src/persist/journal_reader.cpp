@@ -37,7 +37,9 @@ std::string read_file_block(const File& file, FileHead& head, std::vector<std::b
     const BlockHeader& h = head.header;
     if (h.magic != kBlockMagic) return "does not begin with a journal's magic";
     if (h.version != kJournalVersion)
-        return "journal version " + std::to_string(h.version) + ", this build reads " + std::to_string(kJournalVersion);
+        return "journal version " + std::to_string(h.version) + ", this build reads " + std::to_string(kJournalVersion) +
+               ": checkpoint with the build that wrote it, then `riskctl migrate` the checkpoint and move the old journals "
+               "away";
     const bool sane = h.kind == BlockKind::file && h.length % kBlockPage == 0 && h.length >= kBlockPage &&
                       h.length <= kMaxConfigBytes + 2 * kBlockPage && h.length <= head.size && h.payload >= sizeof(FileInfo) &&
                       h.payload <= h.length - sizeof(BlockHeader);
@@ -100,11 +102,35 @@ std::string JournalReader::check_header(const BlockHeader& h) const {
         h.version == kJournalVersion && kind && h.file_number == head_.header.file_number && h.epoch == head_.header.epoch;
     if (!ours) return "a block of another file, version or registry";
     const bool sized = h.length % kBlockPage == 0 && h.length >= kBlockPage && h.length <= kMaxBlockBytes &&
-                       h.payload <= h.length - sizeof(BlockHeader) && h.payload % sizeof(layout::Event) == 0;
+                       h.payload <= h.length - sizeof(BlockHeader) && h.payload % layout::class_bytes(layout::kShortWords) == 0;
     if (!sized) return "lengths that do not fit";
-    const std::uint64_t count = h.payload / sizeof(layout::Event);
-    const bool counted = h.last_seq + 1 - h.first_seq == count && (h.kind == BlockKind::seal) == (count == 0);
+    // Each event takes 256 or 512 bytes; which, it says itself.
+    const std::uint64_t count = h.last_seq + 1 - h.first_seq;
+    const std::uint64_t most = h.payload / layout::class_bytes(layout::kShortWords);
+    const std::uint64_t least = (h.payload + sizeof(layout::Event) - 1) / sizeof(layout::Event);
+    const bool counted = count >= least && count <= std::min<std::uint64_t>(most, kMaxBlockEvents) &&
+                         (h.kind == BlockKind::seal) == (count == 0);
     return counted ? std::string() : "a number of events that does not fit its sequence numbers";
+}
+
+/// Empty when the payload is `count` whole events with nothing between them.
+std::string JournalReader::take_events(std::span<const std::byte> payload, std::size_t count) {
+    events_.assign(count, layout::Event{});
+    for (std::size_t i = 0; i < count; ++i) {
+        if (payload.size() < sizeof(layout::EventHeader)) return "an event that is cut off";
+        const auto words = static_cast<std::size_t>(payload[offsetof(layout::EventHeader, words)]);
+        if (!layout::is_word_count(words)) return "an event of " + std::to_string(words) + " words, allowed: 32 to 64";
+        const std::size_t bytes = layout::class_bytes(words);
+        if (payload.size() < bytes) return "an event that is cut off";
+        layout::Event& event = events_[i];
+        std::memcpy(event.words, payload.data(), 8 * words);
+        if (!is_zero(payload.subspan(8 * words, bytes - 8 * words))) return "bytes behind the end of an event";
+        const std::uint64_t seq = expected_ + i;
+        if (event.header.seq != seq || event.header.checksum != layout::checksum_of(event, seq))
+            return "an event whose own checksum is wrong";
+        payload = payload.subspan(bytes);
+    }
+    return payload.empty() ? std::string() : "bytes behind its last event";
 }
 
 bool JournalReader::is_whole_block(std::uint64_t offset, BlockHeader& header) {
@@ -134,15 +160,9 @@ bool JournalReader::next(Block& block) {
     if (signature != Signature::ours) return end("a block that " + describe(signature, signer_.key_file()));
     if (header.previous_hash != hash_) return end("a broken hash chain");
     if (header.first_seq != expected_) return end("a sequence number that is not the next one");
-    const std::size_t count = header.payload / sizeof(layout::Event);
-    events_.resize(count);
-    if (count > 0) std::memcpy(static_cast<void*>(events_.data()), bytes.data() + sizeof(BlockHeader), header.payload);
-    for (std::size_t i = 0; i < count; ++i) {
-        const layout::Event& event = events_[i];
-        const std::uint64_t seq = expected_ + i;
-        if (event.header.seq != seq || event.header.checksum != layout::checksum_of(event, seq))
-            return end("an event whose own checksum is wrong");
-    }
+    const std::size_t count = header.last_seq + 1 - header.first_seq;
+    if (std::string wrong = take_events(bytes.subspan(sizeof(BlockHeader), header.payload), count); !wrong.empty())
+        return end(std::move(wrong));
     block.header = header;
     block.events = events_;
     block.position = position_;
@@ -162,7 +182,10 @@ Behind JournalReader::look_behind() {
         if (is_zero(page)) continue;
         behind.only_zeroes = false;
         BlockHeader header;
-        if (!is_whole_block(at, header)) continue;
+        const bool whole = is_whole_block(at, header);
+        // Read on, the next page would hide it.
+        if (error_) break;
+        if (!whole) continue;
         ++behind.valid_blocks;
         behind.durable_upto = std::max(behind.durable_upto, header.durable_upto);
         behind.last_seq = std::max(behind.last_seq, header.last_seq);

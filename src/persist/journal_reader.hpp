@@ -67,6 +67,7 @@ public:
 private:
     [[nodiscard]] std::span<const std::byte> bytes_at(std::uint64_t offset, std::size_t size);
     [[nodiscard]] std::string check_header(const BlockHeader& header) const;
+    [[nodiscard]] std::string take_events(std::span<const std::byte> payload, std::size_t count);
     [[nodiscard]] bool is_whole_block(std::uint64_t offset, BlockHeader& header);
 
     const File& file_;

@@ -13,9 +13,6 @@ namespace riskreg::persist {
 namespace {
 
 constexpr std::size_t pages(std::size_t bytes) noexcept { return (bytes + kBlockPage - 1) / kBlockPage * kBlockPage; }
-constexpr std::size_t events_block_bytes(std::size_t events) noexcept {
-    return pages(sizeof(BlockHeader) + events * sizeof(layout::Event));
-}
 constexpr std::size_t file_block_bytes(std::size_t config_bytes) noexcept {
     return pages(sizeof(BlockHeader) + sizeof(FileInfo) + config_bytes);
 }
@@ -50,18 +47,44 @@ IoError prepare_space(const Directory& directory, const std::string& temporary, 
 
 namespace {
 
+constexpr int kMaxKeptOfAName = 1000;
+
+/// A second name that nobody reads: the first one leads to the file until the new one takes its place, for whoever is killed in
+/// between would leave nothing there, and recovery would not miss it.
+IoError set_aside(const Directory& directory, const File& file, const std::string& name, const std::string& why) {
+    FileIdentity ours;
+    if (const IoError error = file.identity(ours)) return error;
+    for (int i = 1; i <= kMaxKeptOfAName; ++i) {
+        const std::string aside = kLostPrefix + why + (i == 1 ? "" : std::to_string(i) + "-") + name;
+        const IoError error = directory.link(name, aside);
+        if (error.is_not_supported()) return directory.rename(name, aside);
+        if (!error.is_existing()) return error ? error : directory.sync();
+        // From an attempt before this one, or of another file.
+        File there;
+        FileIdentity theirs;
+        if (!directory.open_file(aside, there) && !there.identity(theirs) && theirs == ours) return directory.sync();
+    }
+    return {static_cast<int>(std::errc::file_exists)};
+}
+
 /// A file of this name whose blocks say of themselves that they are on disk was answered from once. Whatever the memory thinks that
-/// we write from, its bytes are kept.
+/// we write from, its bytes are kept. Not to be read now says nothing of it: then no file begins.
 IoError keep_what_is_sealed(const Directory& directory, const std::string& name, const Key& key) {
     File there;
     if (const IoError error = directory.open_file(name, there)) return error.is_missing() ? IoError{} : error;
     FileHead head;
-    if (!read_head(there, head, key).empty()) return directory.rename(name, kLostPrefix + ("unread-" + name));
+    IoError io;
+    const std::string wrong = read_head(there, head, key, &io);
+    if (io) return io;
+    if (!wrong.empty()) return set_aside(directory, there, name, "unread-");
     JournalReader reader(there, head, key);
-    std::uint64_t sealed = 0;
-    for (Block block; reader.next(block);) sealed = std::max(sealed, block.header.durable_upto);
-    if (sealed < head.header.first_seq) return {};
-    return directory.rename(name, kLostPrefix + (std::to_string(head.header.file_number) + "-" + name));
+    for (Block block; reader.next(block);) {
+    }
+    if (reader.io_error()) return reader.io_error();
+    const Behind behind = reader.look_behind();
+    if (reader.io_error()) return reader.io_error();
+    if (std::max(reader.durable_upto(), behind.durable_upto) < head.header.first_seq) return {};
+    return set_aside(directory, there, name, std::to_string(head.header.file_number) + "-");
 }
 
 }  // namespace
@@ -151,18 +174,22 @@ void JournalWriter::close() noexcept {
     file_ = File();
 }
 
-bool JournalWriter::has_room_for(std::size_t events) const noexcept {
+bool JournalWriter::has_room_for(std::span<const layout::Event> events) const noexcept {
     // One page stays for the seal behind it.
-    return position_ + events_block_bytes(events) + kBlockPage <= bytes_;
+    return position_ + pages(sizeof(BlockHeader) + bytes_in_journal(events)) + kBlockPage <= bytes_;
 }
 
 IoError JournalWriter::append(std::span<const layout::Event> events, std::uint64_t durable_upto, std::int64_t time_ns) {
-    start_block(BlockKind::events, events.size_bytes());
+    start_block(BlockKind::events, bytes_in_journal(events));
     BlockHeader& h = header_in(block_);
     h.last_seq = next_seq_ + events.size() - 1;
     h.durable_upto = durable_upto;
     h.time_ns = time_ns;
-    std::memcpy(block_.data() + sizeof(BlockHeader), events.data(), events.size_bytes());
+    std::byte* to = block_.data() + sizeof(BlockHeader);
+    for (const layout::Event& event : events) {
+        std::memcpy(to, event.words, 8ULL * event.header.words);
+        to += layout::class_bytes(event.header.words);
+    }
     if (const IoError error = finish_block()) return error;
     if (const IoError error = file_.write_at(block_.data(), block_.size(), position_)) return error;
     CRASH_POINT("block written");

@@ -52,7 +52,7 @@ public:
     };
     IoError resume(File file, const FileSpec& spec, const End& end);
 
-    [[nodiscard]] bool has_room_for(std::size_t events) const noexcept;
+    [[nodiscard]] bool has_room_for(std::span<const layout::Event> events) const noexcept;
     /// One block. After an error nothing counts as written, and the same call may be made again.
     IoError append(std::span<const layout::Event> events, std::uint64_t durable_upto, std::int64_t time_ns);
     /// A block without events: says that everything before it is on disk, which tells a torn tail from damage.

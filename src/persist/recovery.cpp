@@ -54,6 +54,15 @@ bool needs_key(const Sources& sources, const Sources::Journal& journal) noexcept
     return !sources.key.present() && is_signed(journal.head.header);
 }
 
+/// Passed over for what is older it is only missed when that does not do.
+void refuse_while_unreadable(const RecoveryReport& report) {
+    for (const IgnoredFile& file : report.ignored)
+        if (file.io)
+            throw Error(Errc::system, "cannot read " + file.name + ": " + file.io.text() +
+                                          ", and what else is there is not enough. Nothing was changed. Try again; if it can "
+                                          "never be read again, move it out of the directory");
+}
+
 /// Not a loss that anybody could accept: the files may be whole.
 [[noreturn]] void refuse_without_key(const std::string& name) {
     throw Error(Errc::damaged, name + " " + describe(Signature::needs_key, {}) + ". Nothing was changed");
@@ -126,7 +135,8 @@ bool Sources::only_unused(const Directory& directory) const {
         if (!journal.problem.empty() || directory.open_file(journal.name, file)) return false;
         JournalReader reader(file, journal.head, key);
         Block block;
-        if (reader.next(block) || !reader.look_behind().only_zeroes) return false;
+        if (reader.next(block) || reader.io_error()) return false;
+        if (!reader.look_behind().only_zeroes || reader.io_error()) return false;
     }
     return true;
 }
@@ -170,6 +180,7 @@ private:
         if (!journals.empty())
             damaged(journals.front().name + " begins with event " + show(journals.front().first_seq) + ", and events " +
                     show(have + 1) + " to " + show(journals.front().first_seq - 1) + " are in no file that is left");
+        else if (checkpoint_ != nullptr && checkpoint_->source == CheckpointSource::migrated) return false;
         else if (state_->has_journal()) damaged("no journal file is left; events behind " + show(have) + " may be missing");
         return false;
     }
@@ -234,7 +245,7 @@ private:
         if (const IoError error = directory_.open_file(journal.name, file))
             throw Error(Errc::system, "cannot read " + journal.name + ": " + error.text());
         JournalReader reader(file, journal.head, sources_.key);
-        const std::uint64_t end = next != nullptr ? next->head.info.predecessor_last_seq : ~0ULL;
+        const std::uint64_t end = next != nullptr ? next->head.info.predecessor_last_seq : where_it_ends(at);
         if (!run_blocks(reader, journal, end, use)) return false;
         if (options_.upto && reader.expected() > *options_.upto) return false;
         if (next != nullptr) return hand_over(reader, journal, *next, use);
@@ -242,6 +253,12 @@ private:
         if (at + 1 < sources_.journals.size()) return true;
         judge_end(reader, journal, use);
         return false;
+    }
+
+    /// Of a file whose successor, if there is one, says nothing. Beside a journaller, which may have given up what stands where
+    /// the successor begins, no replica is made from that.
+    std::uint64_t where_it_ends(std::size_t at) const noexcept {
+        return options_.upto && at + 1 < sources_.journals.size() ? sources_.journals[at + 1].first_seq - 1 : ~0ULL;
     }
 
     /// A gap is only crossed by a checkpoint above it.
@@ -336,8 +353,9 @@ private:
         use.ending = "torn tail (" + use.ending + ")";
     }
 
-    /// Stops, unless the loss was accepted. Always false.
+    /// Stops, unless the loss was accepted. Always false. What a file that cannot be read now may hold is not lost.
     bool damaged(const std::string& what) {
+        refuse_while_unreadable(report_);
         if (!options_.accept_loss)
             throw Error(Errc::damaged,
                         "acknowledged data is damaged: " + what +
@@ -361,12 +379,12 @@ bool is_of_another_registry(const Sources& sources, const CheckpointHead& head) 
 
 /// What can be said of a checkpoint before its tables are read; its digest is still to be checked.
 std::string open_checkpoint(const Directory& directory, const Sources& sources, const std::string& name, File& file,
-                            CheckpointHead& head) {
+                            CheckpointHead& head, IoError& io) {
     if (const IoError error = directory.open_file(name, file)) {
         if (!error.is_of_the_file()) throw Error(Errc::system, "cannot read " + name + ": " + error.text());
         return "cannot be opened: " + error.text();
     }
-    if (std::string wrong = peek_checkpoint(file, head); !wrong.empty()) return wrong;
+    if (std::string wrong = peek_checkpoint(file, head, &io); !wrong.empty()) return wrong;
     if (head.seq != checkpoint_seq_of(name)) return "its name does not fit its content";
     if (is_of_another_registry(sources, head)) return "belongs to another registry";
     return {};
@@ -394,11 +412,12 @@ std::string why_not_usable(const std::exception_ptr& failed) {
 /// Loads while another thread checks the digest: each reads the whole file. Null with `wrong` set when it is not to be
 /// used.
 core::State* load_checked(const Sources& sources, const File& file, CheckpointHead& head, const FreshTables& fresh,
-                          std::string& wrong) {
+                          std::string& wrong, IoError& io) {
     CheckpointHead signed_head;
+    IoError loading;
     // With a key nothing is believed before it is verified; without one the digest tells damage, not a forger, and the two
     // readings may run side by side.
-    const auto check = [&] { return check_digest(file, sources.key, signed_head); };
+    const auto check = [&] { return check_digest(file, sources.key, signed_head, &io); };
     std::future<std::string> digest = sources.key.present() ? std::async(std::launch::deferred, check) : in_background(check);
     if (sources.key.present()) {
         wrong = digest.get();
@@ -411,12 +430,13 @@ core::State* load_checked(const Sources& sources, const File& file, CheckpointHe
     try {
         state = &fresh(head.config);
         state->keeps_derived = false;
-        unreadable = load_checkpoint(file, head, *state);
+        unreadable = load_checkpoint(file, head, *state, &loading);
     } catch (...) {
         // What a damaged head asks for may be impossible; only a whole one's failure counts.
         failed = std::current_exception();
     }
     wrong = digest.get();
+    if (wrong.empty()) io = loading;
     head.digest_name = signed_head.digest_name;
     head.digest = signed_head.digest;
     if (wrong.empty() && failed) wrong = why_not_usable(failed);
@@ -439,10 +459,11 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         }
         File file;
         CheckpointHead head;
-        std::string wrong = open_checkpoint(directory, sources, name, file, head);
-        core::State* state = wrong.empty() ? load_checked(sources, file, head, fresh, wrong) : nullptr;
+        IoError io;
+        std::string wrong = open_checkpoint(directory, sources, name, file, head, io);
+        core::State* state = wrong.empty() ? load_checked(sources, file, head, fresh, wrong, io) : nullptr;
         if (state == nullptr) {
-            report.ignored.push_back({name, wrong, is_of_another_registry(sources, head)});
+            report.ignored.push_back({name, wrong, is_of_another_registry(sources, head), io});
             continue;
         }
         report.checkpoint = name;
@@ -453,6 +474,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
         report.end_seq = state->log->applied;
         return report;
     }
+    if (sources.journals.empty()) refuse_while_unreadable(report);
     if (sources.journals.empty())
         throw Error(report.ignored.empty() ? Errc::missing : Errc::damaged,
                     report.ignored.empty() ? "no journal and no checkpoint in " + directory.path()
@@ -462,6 +484,7 @@ RecoveryReport restore(const Directory& directory, Sources& sources, const Fresh
                                     [](const Sources::Journal& j) { return j.problem.empty(); });
     for (const Sources::Journal& journal : sources.journals)
         if (whole == sources.journals.end() && needs_key(sources, journal)) refuse_without_key(journal.name);
+    if (whole == sources.journals.end()) refuse_while_unreadable(report);
     if (whole == sources.journals.end())
         throw Error(Errc::damaged, "acknowledged data is damaged: " + sources.journals.front().name + ": " +
                                        sources.journals.front().problem + ", and no checkpoint is left");
@@ -484,14 +507,29 @@ std::uint64_t file_with(const Directory& directory, std::uint64_t seq) {
     return first;
 }
 
-/// False when `visit` wanted no more.
+/// Whether a file other than this one begins with event `wanted`. It goes before what this one still holds: its writer gave that
+/// up. Not to be seen now is an error, and not the same as not there.
+std::string find_successor(const Directory& directory, const File& file, std::uint64_t wanted, bool& there) {
+    there = false;
+    const std::string name = journal_name(wanted);
+    File next;
+    FileIdentity here, behind;
+    IoError error = directory.open_file(name, next);
+    if (error.is_missing()) return {};
+    if (!error) error = file.identity(here);
+    if (!error) error = next.identity(behind);
+    there = !error && behind != here;
+    return error ? name + ": " + error.text() : std::string();
+}
+
+/// False when `visit` wanted no more, or it cannot be told whether to read on here.
 bool visit_file(const Directory& directory, const File& file, const FileHead& head, const Key& key, std::uint64_t& next,
                 std::uint64_t upto, const std::function<bool(const layout::Event&)>& visit) {
     JournalReader reader(file, head, key);
     for (Block block; next <= upto && reader.next(block);) {
-        // The file that begins here goes before what this one still holds: its writer gave that up.
-        File successor;
-        if (head.header.first_seq != next && !directory.open_file(journal_name(next), successor)) return true;
+        bool successor = false;
+        if (!find_successor(directory, file, next, successor).empty()) return false;
+        if (successor) return true;
         for (const layout::Event& event : block.events) {
             if (event.header.seq != next) continue;
             if (next++ > upto || !visit(event)) return false;
@@ -589,28 +627,28 @@ std::string JournalFollower::apply_block(const Block& block, std::uint64_t durab
 
 JournalMark JournalFollower::mark() const noexcept { return mark_.last_seq == state_.log->applied ? mark_ : JournalMark{}; }
 
-/// The file that begins with the next event goes before what the open one may still hold: its writer gave that up.
-bool JournalFollower::has_successor() const {
-    const std::uint64_t wanted = state_.log->applied + 1;
-    File next;
-    return open_->head.header.first_seq != wanted && !directory_.open_file(journal_name(wanted), next);
+std::string JournalFollower::find_successor(bool& there) const {
+    return persist::find_successor(directory_, open_->file, state_.log->applied + 1, there);
 }
 
 std::string JournalFollower::advance(std::uint64_t durable, std::uint64_t file_number, const std::function<bool()>& stop) {
     if (open_) open_->reader->look_again();
     while (state_.log->applied < durable && !(stop && stop())) {
-        const bool left_behind = open_ && open_->head.header.file_number != file_number;
-        if (!open_ || (left_behind && has_successor()))
+        bool successor = false;
+        if (open_ && open_->head.header.file_number != file_number)
+            if (std::string wrong = find_successor(successor); !wrong.empty()) return wrong;
+        if (!open_ || successor)
             if (std::string wrong = open_file(state_.log->applied + 1); !wrong.empty()) return wrong;
         Block block;
         if (open_->reader->next(block)) {
             if (std::string wrong = apply_block(block, durable); !wrong.empty()) return wrong;
-        } else if (has_successor()) {
-            open_.reset();
-        } else {
+            continue;
+        }
+        if (std::string wrong = find_successor(successor); !wrong.empty()) return wrong;
+        if (!successor)
             return journal_name(open_->head.header.first_seq) + " at byte " + show(open_->reader->position()) + ": " +
                    open_->reader->ending();
-        }
+        open_.reset();
     }
     return {};
 }

@@ -25,6 +25,7 @@ struct IgnoredFile {
     std::string name;
     std::string why;
     bool is_foreign = false;             ///< of another registry: says nothing of this one
+    IoError io{};                        ///< reading it failed: it may be whole
 };
 
 struct RecoveryReport {
@@ -132,7 +133,7 @@ public:
 
 private:
     [[nodiscard]] std::string open_file(std::uint64_t first_wanted);
-    [[nodiscard]] bool has_successor() const;
+    [[nodiscard]] std::string find_successor(bool& there) const;
     [[nodiscard]] std::string apply_block(const Block& block, std::uint64_t durable);
 
     const Directory& directory_;

@@ -240,6 +240,7 @@ void look_at_own(Facts& facts, const Disk& disk, std::optional<Mapping>& current
     // Of one that is damaged nothing is known; require_fitting says what is wrong.
     if (!is_whole(*current)) return;
     const core::State state = state_of(*current);
+    if (state.header->time_namespace != segment::time_namespace()) facts.own = Own::other_clock;
     facts.other_pids = state.header->pid_namespace != segment::pid_namespace();
     facts.disk_is_ahead = facts.alone && state.has_journal() && is_ahead(disk, state);
 }

@@ -91,6 +91,7 @@ bool is_control(EventType type) noexcept {
         case EventType::rolled:
         case EventType::session_dead:
         case EventType::session_fenced:
+        case EventType::clock_set:
         case EventType::journal_gap: return true;
         default: return false;
     }

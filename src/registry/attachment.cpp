@@ -37,6 +37,7 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     header.lock_token[0] = id.token[0];
     header.lock_token[1] = id.token[1];
     header.pid_namespace = segment::pid_namespace();
+    header.time_namespace = segment::time_namespace();
     header.created_ns = segment::realtime_ns();
     header.uid = segment::user_id();
     header.name_begin = base::make_id(std::string_view(name).substr(0, kMaxIdBytes));
@@ -59,6 +60,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     core::make_genesis(state, config, json);
     write_identity(*state.header, lock, name);
     state.header->epoch = segment::random_bits() | 1U;
+    state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     CRASH_POINT("segment filled");
@@ -81,6 +83,7 @@ std::string adopt(core::State& state, LifecycleLock& lock) {
     state.header->directory_inode = lock.directory_inode();
     segment::write_directory(state.base, lock.directory());
     lock.write_record(segment::Stage::live, segment::memory_place(), state.header->epoch);
+    store_relaxed(state.header->time_namespace, segment::time_namespace());
     const auto poisoned = [&](std::string why) {
         segment::poison(state);
         return why;
@@ -144,6 +147,7 @@ void require_free_place(LifecycleLock& lock, const std::string& name) {
 }  // namespace
 
 void create_segment(const std::string& name, const SharedConfig& given, const std::string& state_dir) {
+    const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     // Whoever filled the structure by hand gets the same checks as a file.
     const SharedConfig config = parse_config(config_to_json(given));
@@ -277,6 +281,7 @@ std::optional<Mapping> try_attach(Attaching& at, bool alone) {
 
 Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
                   const RecoverOptions& options) {
+    const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
@@ -341,9 +346,15 @@ Attachment attach_reader(const std::string& name, const std::string& state_dir) 
                             name + "` rebuilds it from its files");
         throw Error(Errc::missing, view.says);
     }
-    // Looking takes no mutex, so a namespace that was left behind does not matter here.
+    // Looking takes no mutex, so a PID namespace that was left behind does not matter here.
     segment::require_fitting(*mapping, lock.identity(), name, true);
     const core::State state = state_of(*mapping);
+    if (state.header->time_namespace != segment::time_namespace())
+        throw Error(Errc::foreign, "the segment of '" + name +
+                                       "' is of another time namespace: every age and silence that is shown from here would be "
+                                       "wrong. Look from there, or set the segment aside and rebuild from the files with "
+                                       "`riskctl recover " +
+                                       name + " --from-disk`");
     const std::string segment = mapping->name();
     return {std::move(lock), std::move(*mapping), state, name, segment, segment::fork_epoch(), false, {}, {}};
 }
@@ -389,6 +400,7 @@ void require_own(const LifecycleLock& lock, const std::string& name) {
 }  // namespace
 
 std::vector<std::string> destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
+    const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
     if (lock.identity().token[0] == 0) return {};  // its creator died before there was anything

@@ -35,6 +35,7 @@ struct Host {
     std::uint64_t epoch = 0;                  ///< of this host
     std::atomic<bool> key_known{false};       ///< which key there is, if any; until then nothing is written
     std::atomic<bool> stop{false};            ///< leave: the journaller drains first
+    std::atomic<bool> handed_over{false};     ///< leaves because another waits, who will answer what is asked meanwhile
     std::atomic<bool> drained{false};         ///< the journaller has left; the replicator may finish
     std::atomic<bool> final_checkpoint{false};
     std::atomic<bool> complete{false};        ///< with `drained`: everything committed by then is on disk

@@ -11,6 +11,7 @@
 #include "registry/roll.hpp"
 #include "riskreg/config.hpp"
 #include "riskreg/error.hpp"
+#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -309,7 +310,7 @@ Journaller::Read Journaller::read_events(std::uint64_t from, std::uint64_t to) {
 }
 
 bool Journaller::append_block() {
-    if (!writer_.has_room_for(batch_.size())) {
+    if (!writer_.has_room_for(batch_)) {
         // The next file says where this one ends: what it says must be on disk before.
         if (unsynced_ > 0 && !sync()) return false;
         writer_.close();
@@ -319,7 +320,7 @@ bool Journaller::append_block() {
     if (error) return failed(Fault::journal_write, error, !error.is_transient()), false;
     unsynced_ += batch_.size();
     unsealed_ = true;
-    store_relaxed(state_.host->journal_bytes, load_relaxed(state_.host->journal_bytes) + batch_.size() * sizeof(Event));
+    store_relaxed(state_.host->journal_bytes, load_relaxed(state_.host->journal_bytes) + persist::bytes_in_journal(batch_));
     for (const Event& event : batch_) host_.alarm.look_at(event);
     return true;
 }
@@ -452,7 +453,11 @@ bool Journaller::mark_gap() {
     const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
     if (!lock.inside()) return false;
     core::Decision decision;
-    core::decide_journal_gap(state_, segment::realtime_ns(), decision);
+    const segment::ClockTimes times = segment::event_clock();
+    core::Caller caller;
+    caller.now_ns = times.now_ns;
+    caller.steady_ns = times.steady_ns;
+    core::decide_journal_gap(state_, caller, decision);
     core::execute(state_, decision.event);
     return true;
 }

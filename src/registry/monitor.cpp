@@ -6,6 +6,7 @@
 #include "core/perform.hpp"
 #include "persist/config_json.hpp"
 #include "persist/limit_fields.hpp"
+#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -15,6 +16,7 @@ using namespace layout;
 
 namespace {
 
+constexpr std::int64_t kTellNs = 1'000'000'000;
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kRoundNs = 10 * kMs;
 constexpr std::int64_t kQuietNs = 50 * kMs;     // between rounds while nothing changes
@@ -103,17 +105,32 @@ void Monitor::forget() noexcept {
 /// True when there was something to look at.
 bool Monitor::round() {
     now_ns_ = segment::monotonic_ns();
-    real_ns_ = segment::realtime_ns();
+    steady_ns_ = segment::boottime_ns();
+    tell_clocks_ahead();
     if (rows_.empty()) {
         instruments_.assign(state_.geometry.instruments, {{}, 0, kNever});
         // Who hosts now does not know when a row was marked last: as if just now, so that a take-over marks nothing anew.
-        rows_.assign(state_.geometry.rows(), {now_ns_, false, false});
+        rows_.assign(state_.geometry.rows(), {steady_ns_, false, false});
     }
     wishes_.clear();
     bool busy = gather();
     busy |= look_at_references();
     write_wishes();
     return busy;
+}
+
+/// At most once a second, with how many there were.
+void Monitor::tell_clocks_ahead() {
+    const std::uint64_t count = load_relaxed(state_.status->clocks_ahead);
+    if (count == told_ahead_ || now_ns_ - told_ahead_ns_ < kTellNs) return;
+    const std::uint64_t more = count - std::min(count, told_ahead_);
+    host_.alarm.raise(Severity::warning,
+                      std::to_string(more) +
+                          " events came from a clock that ran ahead of elapsed time: their "
+                          "times go on from the event before (is a process's wall clock wrong? if the log's is: "
+                          "riskctl clock)");
+    told_ahead_ = count;
+    told_ahead_ns_ = now_ns_;
 }
 
 // ---- which rows ---------------------------------------------------------------------------------
@@ -164,7 +181,7 @@ void Monitor::look_at_row(std::uint32_t row) {
     const std::uint32_t instrument = instrument_of(state_, row);
     if (instrument != kNoSlot) note_exposure(row, instrument);
     if (instrument != kNoSlot && rows_[row].exposed) {
-        const auto reference = core::fresh_reference(state_, instrument, real_ns_);
+        const auto reference = core::fresh_reference(state_, instrument, steady_ns_);
         if (reference) look_at_mark(row, instrument, *reference);
     }
     if (core::is_loss_unanswered(state_, row)) wishes_.push_back({What::loss, row, instrument, false, {}});
@@ -197,11 +214,11 @@ bool Monitor::look_at_references() {
         InstrumentMemory& memory = instruments_[i];
         if (memory.exposed.empty()) continue;
         const std::uint64_t updates = updates_of(state_.references[i]);
-        if (updates == memory.reference_seq && now_ns_ < memory.due_ns) continue;
+        if (updates == memory.reference_seq && steady_ns_ < memory.due_ns) continue;
         memory.reference_seq = updates;
         memory.due_ns = kNever;
         busy = true;
-        const auto reference = core::fresh_reference(state_, i, real_ns_);
+        const auto reference = core::fresh_reference(state_, i, steady_ns_);
         if (!reference) continue;
         for (const std::uint32_t row : memory.exposed) look_at_mark(row, i, *reference);
     }
@@ -214,7 +231,7 @@ void Monitor::look_at_mark(std::uint32_t row, std::uint32_t instrument, std::int
     const std::int64_t interval = kMs * state_.header->mark_interval_ms;
     if (wish == core::MarkWish::in_time && interval == 0) return;
     const std::int64_t due = rows_[row].marked_ns + interval;
-    const bool overdue = interval != 0 && now_ns_ >= due;
+    const bool overdue = interval != 0 && steady_ns_ >= due;
     if (wish == core::MarkWish::now || overdue) return wishes_.push_back({What::mark, row, instrument, overdue, {}});
     instruments_[instrument].due_ns = std::min(instruments_[instrument].due_ns, due);
 }
@@ -261,7 +278,9 @@ bool Monitor::write_chunk(std::size_t begin, std::size_t end) {
 /// Under the lock, where the row says for certain what it asks for. True when a level was passed upwards.
 bool Monitor::write(const Wish& wish, Passed& passed) noexcept {
     core::Caller caller;
-    caller.now_ns = segment::realtime_ns();
+    const segment::ClockTimes times = segment::event_clock();
+    caller.now_ns = times.now_ns;
+    caller.steady_ns = times.steady_ns;
     caller.uid = segment::real_user_id();
     core::Decision decision;
     switch (wish.what) {
@@ -278,12 +297,12 @@ bool Monitor::write(const Wish& wish, Passed& passed) noexcept {
 }
 
 void Monitor::decide_mark(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept {
-    const auto reference = core::fresh_reference(state_, wish.instrument, caller.now_ns);
+    const auto reference = core::fresh_reference(state_, wish.instrument, caller.steady_ns);
     if (!reference) return;
     const core::MarkWish now = core::mark_wish(state_, wish.row, *reference);
     if (now == core::MarkWish::none || (now == core::MarkWish::in_time && !wish.overdue)) return;
     core::decide_mark(state_, caller, wish.row, *reference, out);
-    rows_[wish.row].marked_ns = now_ns_;
+    rows_[wish.row].marked_ns = steady_ns_;
 }
 
 void Monitor::decide_level(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept {

@@ -30,7 +30,7 @@ public:
 
 private:
     struct RowMemory {
-        std::int64_t marked_ns = 0;             // when we marked it, or began to host
+        std::int64_t marked_ns = 0;             // when we marked it, or began to host; boot time
         bool changed = false;                   // it is in changed_
         bool exposed = false;                   // it is in its instrument's list
     };
@@ -60,6 +60,7 @@ private:
     [[nodiscard]] bool wait(std::int64_t ns) noexcept;
     void forget() noexcept;
     [[nodiscard]] bool round();
+    void tell_clocks_ahead();
     [[nodiscard]] bool gather();
     [[nodiscard]] bool take_event(std::uint64_t seq);
     void row_changed(std::uint32_t row);
@@ -85,7 +86,9 @@ private:
     std::vector<std::uint32_t> looking_at_;
     std::vector<Wish> wishes_;
     std::int64_t now_ns_ = 0;                   // monotonic, of this round
-    std::int64_t real_ns_ = 0;
+    std::int64_t steady_ns_ = 0;                // boot time, of this round
+    std::int64_t told_ahead_ns_ = 0;
+    std::uint64_t told_ahead_ = 0;              // of StatusWords::clocks_ahead
     std::uint64_t seen_ = 0;                    // events that were looked at; 0: none, so that every row is
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;

@@ -12,6 +12,7 @@
 #include "core/value.hpp"
 #include "persist/event_json.hpp"
 #include "persist/recovery.hpp"
+#include "registry/claims.hpp"
 #include "registry/reader_impl.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -226,8 +227,8 @@ ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
     view.restricted = (control.flags & kRestricted) != 0;
     add_value(state.rows_risk[row].value.read(), view);
     if ((control.set & kHasMessageLimits) == 0) return view;
-    view.messages_in_window = core::messages_in_window(state, row, false, segment::realtime_ns());
-    view.all_messages_in_window = core::messages_in_window(state, row, true, segment::realtime_ns());
+    view.messages_in_window = core::messages_in_window(state, row, false, segment::boottime_ns());
+    view.all_messages_in_window = core::messages_in_window(state, row, true, segment::boottime_ns());
     return view;
 }
 
@@ -376,7 +377,7 @@ void read_log(const core::State& state, StatusView& view) {
     view.executions_capacity = state.geometry.executions;
     view.quarantined_records = load_relaxed(state.log->next_quarantine);
     view.quarantine_capacity = state.geometry.quarantine;
-    view.quarantined_events = load_relaxed(state.log->quarantined_events);
+    view.quarantined_events = load_relaxed(state.status->quarantined_events);
 }
 
 constexpr std::string_view kHostStates[] = {"none", "starting", "running", "degraded", "left"};
@@ -408,7 +409,11 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.host_pid = load_relaxed(host.pid);
     view.host_epoch = load_relaxed(host.epoch);
     view.host_silent_ns = segment::monotonic_ns() - static_cast<std::int64_t>(load_relaxed(state.marks->heartbeat_ns));
+    if (held) view.host_rank = name_of(static_cast<HostRank>(load_relaxed(host.rank)));
     if (!held) view.host_state = "none", view.host_pid = 0, view.host_silent_ns = 0;
+    const registry::Claims::Waiter waiter = registry::Claims::waiting(state);
+    view.waiter_pid = waiter.pid;
+    if (waiter.pid != 0) view.waiter_rank = name_of(waiter.rank);
     if (held && view.host_silent_ns > kStoppedNs) view.host_state = "stopped";
     view.fault = name_in(kFaults, load_relaxed(host.fault));
     view.fault_error = error_text(load_relaxed(host.fault_errno));
@@ -424,6 +429,8 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.differences = load_relaxed(state.marks->differences);
     view.journal_bytes = load_relaxed(host.journal_bytes);
     view.recovered_seq = load_relaxed(state.header->recovered_seq);
+    view.last_time_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns));
+    view.last_steady_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_steady_ns));
     view.recovered_ns = static_cast<std::int64_t>(load_relaxed(state.status->recovered_ns));
     const auto lag = [&](std::uint64_t mark) { return view.committed > mark ? view.committed - mark : 0; };
     view.checkpoint_lag = lag(view.checkpointed);

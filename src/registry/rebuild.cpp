@@ -12,6 +12,7 @@
 #include "persist/journal_writer.hpp"
 #include "registry/segments.hpp"
 #include "riskreg/error.hpp"
+#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 
 namespace riskreg::registry {
@@ -39,6 +40,7 @@ void start_words(core::State& state, const persist::RecoveryReport& report, std:
     state.header->recovered_seq = report.end_seq;
     state.marks->journaled = state.marks->durable = state.status->consumer = report.end_seq;
     state.marks->checkpointed = report.checkpoint.empty() ? 0 : report.head.seq;
+    state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());   // of this boot
     state.marks->checkpoint_ns = report.checkpoint.empty() ? 0 : static_cast<std::uint64_t>(report.head.time_ns);
     // Later than every host that wrote into the directory, also what was not used of it.
     state.host->epoch = std::max(report.head.host_epoch, youngest_host) + 1;
@@ -111,10 +113,24 @@ void sync_what_was_used(const persist::Directory& directory, const persist::Reco
     require(directory.sync(), "sync " + directory.path());
 }
 
-/// After an accepted loss: a checkpoint of what is left, every file that says more or something else set aside under a name
-/// that nobody reads, and a journal that begins behind it. Otherwise old files would be taken for the continuation.
-void begin_anew_behind_the_loss(const persist::Directory& directory, const core::State& state, const std::string& name,
-                                const persist::Sources& sources) {
+/// A journal file for what comes behind these tables; a checkpoint of them is on disk.
+void begin_behind(const persist::Directory& directory, const core::State& state, const std::string& name,
+                  const persist::Sources& sources, std::uint64_t number) {
+    const std::uint64_t end = state.log->applied;
+    persist::FileSpec spec;
+    spec.key = sources.key;
+    spec.number = number;
+    spec.first_seq = end + 1;
+    spec.predecessor_last_seq = spec.base_seq = end;
+    spec.epoch = sources.epoch;
+    spec.registry = name;
+    spec.config.assign(state.config, state.geometry.config_bytes);
+    say_place(spec);
+    make_journal(directory, spec, state.geometry.ring_events);
+}
+
+void write_checkpoint_of(const persist::Directory& directory, const core::State& state, const std::string& name,
+                         const persist::Sources& sources) {
     persist::CheckpointOptions options;
     options.registry = name;
     options.epoch = sources.epoch;
@@ -122,8 +138,24 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
     options.key = sources.key;
     options.time_ns = segment::realtime_ns();
     std::string stage;
-    require(persist::write_checkpoint(directory, state, options, stage), "write a checkpoint of what is left (" + stage + ")");
-    const std::string aside = persist::kLostPrefix + std::to_string(options.time_ns) + "-";
+    require(persist::write_checkpoint(directory, state, options, stage), "write a checkpoint of what was read (" + stage + ")");
+}
+
+/// A checkpoint of an earlier version, written anew: its journal was left behind. The journal of this one comes first: from
+/// then on recovery has what it needs. Then the migrated document gives way to one that no recovery takes without a journal.
+void begin_behind_the_migrated(const persist::Directory& directory, const core::State& state, const std::string& name,
+                               const persist::Sources& sources) {
+    begin_behind(directory, state, name, sources, 1);
+    CRASH_POINT("journal behind the migrated");
+    write_checkpoint_of(directory, state, name, sources);
+}
+
+/// After an accepted loss: a checkpoint of what is left, every file that says more or something else set aside under a name
+/// that nobody reads, and a journal that begins behind it. Otherwise old files would be taken for the continuation.
+void begin_anew_behind_the_loss(const persist::Directory& directory, const core::State& state, const std::string& name,
+                                const persist::Sources& sources) {
+    write_checkpoint_of(directory, state, name, sources);
+    const std::string aside = persist::kLostPrefix + std::to_string(segment::realtime_ns()) + "-";
     const std::uint64_t end = state.log->applied;
     std::uint64_t newest = 0;
     for (const persist::Sources::Journal& journal : sources.journals) {
@@ -134,16 +166,7 @@ void begin_anew_behind_the_loss(const persist::Directory& directory, const core:
         if (persist::checkpoint_seq_of(checkpoint) > end)
             require(directory.rename(checkpoint, aside + checkpoint), "set aside " + checkpoint);
     require(directory.sync(), "sync " + directory.path());
-    persist::FileSpec spec;
-    spec.key = sources.key;
-    spec.number = newest + 1;
-    spec.first_seq = end + 1;
-    spec.predecessor_last_seq = spec.base_seq = end;
-    spec.epoch = sources.epoch;
-    spec.registry = name;
-    spec.config.assign(state.config, state.geometry.config_bytes);
-    say_place(spec);
-    make_journal(directory, spec, state.geometry.ring_events);
+    begin_behind(directory, state, name, sources, newest + 1);
 }
 
 }  // namespace
@@ -184,6 +207,7 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         core::make_genesis(state, config, json);
         return state;
     };
+    persist::Tail tail;
     try {
         require(persist::settle_last_journal(directory, sources), "sync the journal before it is read");
         persist::RestoreOptions restoring;
@@ -201,15 +225,22 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
         core::rebuild_derived(state);
         sync_what_was_used(directory, report);
         if (!report.damage.empty() && state.has_journal()) begin_anew_behind_the_loss(directory, state, name, sources);
+        else if (state.has_journal() && sources.journals.empty()) begin_behind_the_migrated(directory, state, name, sources);
+        tail = persist::find_tail(directory, ~0ULL, sources.key);
+        require(tail.io, "read the last journal file");
     } catch (...) {
         if (mapping) segment::remove_segment(mapping->name());
         throw;
     }
-    start_words(state, report, sources.epoch, persist::find_tail(directory, ~0ULL, sources.key).host_epoch);
+    start_words(state, report, sources.epoch, tail.host_epoch);
     write_identity(*state.header, lock, name);
     make_mutexes(state);
     core::Decision decision;
-    core::decide_recovered(state, segment::realtime_ns(), describe(report), decision);
+    const segment::ClockTimes times = segment::event_clock();
+    core::Caller caller;
+    caller.now_ns = times.now_ns;
+    caller.steady_ns = times.steady_ns;
+    core::decide_recovered(state, caller, describe(report), decision);
     core::execute(state, decision.event);
     bury_dead_sessions(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));

@@ -158,7 +158,9 @@ struct Registry::Impl {
     [[nodiscard]] bool in_attached_process() const noexcept { return segment::fork_epoch() == attachment.fork_epoch; }
     [[nodiscard]] core::Caller now() const noexcept {
         core::Caller with_time = caller;
-        with_time.now_ns = segment::event_clock_ns();
+        const segment::ClockTimes times = segment::event_clock();
+        with_time.now_ns = times.now_ns;
+        with_time.steady_ns = times.steady_ns;
         return with_time;
     }
     [[nodiscard]] bool is_current_session() const noexcept {
@@ -212,7 +214,7 @@ struct Registry::Impl {
         count(slot.denied);
         const Verdict& v = decision.verdict;
         const std::uint32_t row = state.geometry.row_of(v.scope);
-        const bool admits = core::refusal_is_logged(v.reason) && gate.admit(v.reason, row, who.now_ns);
+        const bool admits = core::refusal_is_logged(v.reason) && gate.admit(v.reason, row, who.steady_ns);
         if (!core::perform_refusal(state, who, request, order, decision, admits)) count(slot.denied_unlogged);
     }
 
@@ -569,7 +571,7 @@ Verdict set_reference_price(Registry::Impl& impl, InstrumentId instrument, Price
         if (!ours) core::decide_reference_owner(impl.state, who, index, decision);
         if (decision.commit) impl.perform(decision);
         if (decision.verdict.result == Result::ok)
-            cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.now_ns, who.generation});
+            cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.steady_ns, who.now_ns, who.generation});
         return decision.verdict;
     });
     // Only the change of owner is an event; the price itself never touches the log.
@@ -605,6 +607,14 @@ Verdict Registry::resume(const Scope& scope, TradingState state, std::string_vie
 
 Verdict Registry::release_unreconciled(std::string_view reason) noexcept {
     return change_state(*days_, {days_->now().state.geometry.firm_row(), TradingState::active, true, true, reason});
+}
+
+Verdict Registry::set_clock(std::string_view reason) noexcept {
+    return days_->call([&](Impl& impl) noexcept {
+        return impl.request_within(
+            impl.config.fact_timeout_ns, EventType::clock_set, {}, AccountId::none,
+            [&](const core::Caller& who, core::Decision& out) { core::decide_clock(impl.state, who, reason, out); });
+    });
 }
 
 Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields) noexcept {

@@ -34,7 +34,7 @@ Replicator::Replicator(Host& host)
     : host_(host),
       live_(host.state),
       started_ns_(segment::monotonic_ns()),
-      next_checkpoint_ns_(started_ns_ + until_due_ns()),
+      next_checkpoint_ns_(segment::boottime_ns() + until_due_ns()),
       last_checkpoint_(load_relaxed(host.state.marks->checkpointed)),
       retention_(directory_, host.key, {live_.header->epoch, live_.header->keep_checkpoints, live_.header->keep_journal != 0}) {
 }
@@ -42,11 +42,10 @@ Replicator::Replicator(Host& host)
 std::int64_t Replicator::interval_ns() const noexcept { return live_.header->checkpoint_interval_s * 1000 * kMs; }
 
 /// Counts from the last checkpoint, whoever wrote it: hosts that each die before their first one would leave a journal file
-/// each, and nobody would ever remove them. The wall clock may jump; that is never worth more than one interval.
+/// each, and nobody would ever remove them. Before the first one it counts from when the segment was made.
 std::int64_t Replicator::until_due_ns() const noexcept {
-    const auto written = static_cast<std::int64_t>(load_relaxed(live_.marks->checkpoint_ns));
-    const std::int64_t age = segment::realtime_ns() - (written != 0 ? written : live_.header->created_ns);
-    return interval_ns() - std::clamp<std::int64_t>(age, 0, interval_ns());
+    const auto written = static_cast<std::int64_t>(load_relaxed(live_.marks->checkpoint_steady_ns));
+    return interval_ns() - std::clamp<std::int64_t>(segment::boottime_ns() - written, 0, interval_ns());
 }
 
 void Replicator::run() {
@@ -97,10 +96,11 @@ void Replicator::drop_replica() noexcept {
 bool Replicator::has_replica() {
     if (replica_) return true;
     if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
+    persist::RestoreOptions options;
+    // Before the files are looked for: one that is begun in between holds what was given up in the one before it.
+    options.upto = host_.synced;
     persist::Sources sources = persist::Sources::with_key(directory_, host_.key);
     core::PrivateState built;
-    persist::RestoreOptions options;
-    options.upto = host_.synced;
     const auto fresh = [&](const std::string& config) -> core::State& {
         const SharedConfig parsed = parse_config(config);
         built = core::allocate_state(core::geometry_of(parsed, config.size()));
@@ -212,6 +212,7 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
     last_checkpoint_ = state.log->applied;
     retention_.written(last_checkpoint_);
     store_relaxed(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(options.time_ns));
+    store_relaxed(live_.marks->checkpoint_steady_ns, static_cast<std::uint64_t>(segment::boottime_ns()));
     store_release(live_.marks->checkpointed, last_checkpoint_);
     store_relaxed(live_.host->checkpoints, load_relaxed(live_.host->checkpoints) + 1);
     CRASH_POINT("checkpoint done");
@@ -242,10 +243,13 @@ bool Replicator::checkpoint_now(bool clean) {
     const std::uint64_t wanted = clean ? host_.synced.load() : load_acquire(live_.log->committed);
     const std::int64_t deadline = segment::monotonic_ns() + kSyncWaitNs;
     while (host_.synced < wanted && segment::monotonic_ns() < deadline && !host_.drained) segment::sleep_ns(kMs / 10);
+    if (!clean && host_.synced < wanted && host_.handed_over) return false;
     if (!clean && host_.synced < wanted)
         return host_.alarm.raise(Severity::critical, "no checkpoint: the journal is behind"), false;
     if (!has_replica()) return false;
-    const std::string wrong = follower_->advance(host_.synced, host_.file_number, [this, clean] {
+    // In this order: with a number from before, what was given up would be read from the file that it was given up in.
+    const std::uint64_t synced = host_.synced;
+    const std::string wrong = follower_->advance(synced, host_.file_number, [this, clean] {
         if (clean) host_.beat();
         return !clean && host_.drained;
     });
@@ -264,6 +268,7 @@ void Replicator::answer_requests() {
         // Whoever asked is told, and not left waiting.
         failed(std::string("write it: ") + error.what(), {static_cast<int>(std::errc::io_error)});
     }
+    if (!written && host_.handed_over) return;   // the next host answers
     if (!written) store_relaxed(wakes.checkpoint_failed, wanted);
     store_release(wakes.checkpoint_done, wanted);
 }
@@ -271,8 +276,8 @@ void Replicator::answer_requests() {
 void Replicator::write_when_due() {
     const std::int64_t now = segment::monotonic_ns();
     // Without anything new it stays due.
-    if (now < next_checkpoint_ns_ || now < next_attempt_ns_ || host_.synced <= last_checkpoint_) return;
-    if (checkpoint_now(false)) next_checkpoint_ns_ = segment::monotonic_ns() + interval_ns();
+    if (segment::boottime_ns() < next_checkpoint_ns_ || now < next_attempt_ns_ || host_.synced <= last_checkpoint_) return;
+    if (checkpoint_now(false)) next_checkpoint_ns_ = segment::boottime_ns() + interval_ns();
 }
 
 void Replicator::write_final() {

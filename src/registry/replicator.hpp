@@ -52,7 +52,7 @@ private:
     std::optional<persist::JournalFollower> follower_;
     std::optional<Verifier> verifier_;
     std::int64_t started_ns_;
-    std::int64_t next_checkpoint_ns_;
+    std::int64_t next_checkpoint_ns_;   // boot time, as every interval of the configuration
     std::int64_t next_attempt_ns_ = 0;
     std::uint64_t last_checkpoint_ = 0;
     persist::Retention retention_;

@@ -69,8 +69,9 @@ void copy_marks(core::State& to, const core::State& from) noexcept {
           &HostWords::gap_end, &HostWords::alarms, &HostWords::checkpoints, &HostWords::journal_file, &HostWords::journal_bytes,
           &HostWords::checkpoint_fault_errno})
         store_relaxed(to.host->*word, load_relaxed(from.host->*word));
-    for (std::uint64_t Watermarks::*mark : {&Watermarks::checkpointed, &Watermarks::checkpoint_ns, &Watermarks::verified,
-                                            &Watermarks::verifier_cycles, &Watermarks::differences, &Watermarks::journaled})
+    for (std::uint64_t Watermarks::*mark :
+         {&Watermarks::checkpointed, &Watermarks::checkpoint_ns, &Watermarks::checkpoint_steady_ns, &Watermarks::verified,
+          &Watermarks::verifier_cycles, &Watermarks::differences, &Watermarks::journaled})
         raise_to(to.marks->*mark, load_relaxed(from.marks->*mark));
     raise_to(to.marks->durable, load_acquire(from.marks->durable));
 }
@@ -218,9 +219,7 @@ private:
 
     /// Word by word: outside the lock somebody may be writing there.
     void copy_events(std::uint64_t behind, std::uint64_t upto) noexcept {
-        for (std::uint64_t seq = behind + 1; seq <= upto; ++seq)
-            for (std::size_t word = 0; word < sizeof(Event) / 8; ++word)
-                state_.ring_slot(seq).words[word] = load_relaxed(old_.ring_slot(seq).words[word]);
+        for (std::uint64_t seq = behind + 1; seq <= upto; ++seq) copy_event_out(state_.ring_slot(seq), old_.ring_slot(seq));
     }
 
     /// The copy is of everything committed so far. False when writers went round the ring meanwhile.
@@ -323,6 +322,7 @@ bool take_over_before(LifecycleLock& lock, Attachment& attachment) {
 }  // namespace
 
 Verdict roll(Attachment& attachment, const core::Caller& who, std::string_view reason, std::int64_t timeout_ns) {
+    const segment::FileLimitIsAnError file_limit;
     LifecycleLock lock(attachment.lock.state_dir(), attachment.name, false);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     const auto wait = [&] {

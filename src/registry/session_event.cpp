@@ -1,16 +1,16 @@
 #include "registry/session_event.hpp"
 
-#include <algorithm>
-
 #include "core/apply.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/event_clock.hpp"
 
 namespace riskreg::registry {
 
-void commit_session(core::State& state, const core::SessionRequest& request) noexcept {
+void commit_session(core::State& state, core::SessionRequest request) noexcept {
     core::Decision decision;
+    const segment::ClockTimes times = segment::event_clock();
+    request.now_ns = times.now_ns;
+    request.steady_ns = times.steady_ns;
     core::decide_session(state, request, decision);
-    decision.event.header.time_ns = std::max(decision.event.header.time_ns, segment::realtime_ns());
     core::execute(state, decision.event);
 }
 

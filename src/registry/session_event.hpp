@@ -6,7 +6,7 @@
 namespace riskreg::registry {
 
 /// Decides and executes; under the registry's lock.
-void commit_session(core::State& state, const core::SessionRequest& request) noexcept;
+void commit_session(core::State& state, core::SessionRequest request) noexcept;
 
 /// What the record of `slot` says of its session, as a request of this type.
 [[nodiscard]] core::SessionRequest request_for(const core::State& state, layout::EventType type, std::uint32_t slot) noexcept;

@@ -5,13 +5,15 @@
 #include <functional>
 #include <thread>
 
+#include "registry/claims.hpp"
 #include "registry/host.hpp"
 #include "riskreg/config.hpp"
 
 namespace riskreg::registry {
 
 /// One thread of ours stands by: it takes over only on proof of death (the robust mutex of the segment, and LOCK's
-/// byte 1), never by time. A host that is stopped keeps its place and is reported.
+/// byte 1), never by time. A host that is stopped keeps its place and is reported; one that is not leaves it in order to a
+/// process of higher rank that waits (ProcessConfig::host_rank), and stands by again.
 class Snapshotter {
 public:
     /// `on_rolled` is called by its thread, when the day has ended and it no longer hosts, until it answers true.
@@ -33,6 +35,10 @@ private:
     [[nodiscard]] bool run_threads(Host& host);
     void run_without_journal(Host& host);
     void watch_the_host();
+    void ask_for_the_place();
+    [[nodiscard]] bool could_host() noexcept;
+    void say_of_the_host(const std::string& what);
+    [[nodiscard]] bool has_to_leave(Host& host) noexcept;
     void rest(std::int64_t ns) noexcept;
     [[nodiscard]] bool day_ended() const noexcept;
 
@@ -43,6 +49,11 @@ private:
     const std::function<bool()> on_rolled_;
     persist::DirectoryIdentity home_;
     Alarm alarm_;
+    Claims claims_;
+    bool asking_ = false;
+    bool fit_ = false;                // directory and key were there when it asked
+    std::int64_t ask_again_ns_ = 0;   // not before: it had the place, or would have had, and could not host
+    std::uint64_t said_epoch_ = 0;    // of the host that was spoken of
     std::uint64_t stop_seq_ = 0;   // committed when we were told to leave
     std::atomic<bool> stopping_{false};
     std::atomic<bool> hosting_{false};

@@ -38,25 +38,31 @@ constexpr std::uint64_t kAtOnceTicks = 10'000;        // a look that took longer
 /// What one thread saw at its last look.
 class EventClock {
 public:
-    std::int64_t now() noexcept {
+    ClockTimes now() noexcept {
         // A counter that went backwards has gone very far.
         const std::uint64_t gone = ticks() - look_ticks_;
-        if (gone < lasts_ticks_) [[likely]]
-            return look_ns_ + static_cast<std::int64_t>(static_cast<base::Uint128>(gone) * speed_ >> 32);
-        return look();
+        std::int64_t steady_ns = gone < lasts_ticks_
+                                     ? look_ns_ + static_cast<std::int64_t>(static_cast<base::Uint128>(gone) * speed_ >> 32)
+                                     : look();
+        // What the counter told since the last look may be a few nanoseconds ahead of this one.
+        if (steady_ns < last_ns_) [[unlikely]]
+            steady_ns = last_ns_;
+        last_ns_ = steady_ns;
+        return {steady_ns + offset_ns_, steady_ns};
     }
 
 private:
-    std::int64_t look() noexcept {
+    [[gnu::noinline]] std::int64_t look() noexcept {
         static const bool steady = has_steady_ticks();
         const std::uint64_t before = ticks();
-        const std::int64_t now_ns = realtime_ns();
+        const std::int64_t now_ns = boottime_ns();
         const std::uint64_t took = ticks() - before;
+        offset_ns_ = realtime_ns() - now_ns;
         if (steady && took < kAtOnceTicks) learn(now_ns, before + took / 2);
         return now_ns;
     }
 
-    /// The speed is that between two looks. One unlike the speed before means that the system's clock was stepped or the machine
+    /// The speed is that between two looks. One unlike the speed before means that the machine
     /// stood still: it is measured anew, and until then every call is a look.
     void learn(std::int64_t now_ns, std::uint64_t now_ticks) noexcept {
         const std::int64_t gone_ns = now_ns - look_ns_;
@@ -73,7 +79,9 @@ private:
         look_ticks_ = now_ticks;
     }
 
-    std::int64_t look_ns_ = 0;
+    std::int64_t look_ns_ = 0;    // boot time
+    std::int64_t last_ns_ = 0;    // that was told
+    std::int64_t offset_ns_ = 0;  // of the wall clock from boot time
     std::uint64_t look_ticks_ = 0;
     std::uint64_t speed_ = 0;  // ns per tick, × 2^32; 0: not known
     std::uint64_t lasts_ticks_ = 0;  // from the last look
@@ -81,7 +89,7 @@ private:
 
 }  // namespace
 
-std::int64_t event_clock_ns() noexcept {
+ClockTimes event_clock() noexcept {
     static thread_local EventClock clock;
     return clock.now();
 }

@@ -1,13 +1,19 @@
-/// The wall clock of the calls: as clock_gettime, at a third of its cost (measured, bench/README.md).
+/// The clocks of the calls: as clock_gettime, at a third of its cost (measured, bench/README.md).
 #pragma once
 
 #include <cstdint>
 
 namespace riskreg::segment {
 
-/// Nanoseconds since the Unix epoch. Between two looks at the system's clock, at most a millisecond apart, the processor's time
-/// stamp counter tells how far it has gone; a step of the system's clock is seen at the next look. Where the counter is not what
-/// the kernel itself keeps time by, every call is a look. A thread's own: no lock, no shared memory.
-[[nodiscard]] std::int64_t event_clock_ns() noexcept;
+/// Both times of one moment.
+struct ClockTimes {
+    std::int64_t now_ns;     ///< wall clock, since the Unix epoch: may be stepped
+    std::int64_t steady_ns;  ///< since boot: cannot be stepped, and never goes back within a thread
+};
+
+/// Between two looks at the system's clocks, at most a millisecond apart, the processor's time stamp counter tells how far boot
+/// time has gone; the wall clock is as far from it as at the look, so that its step is seen at the next one. Where the counter is
+/// not what the kernel itself keeps time by, every call is a look. A thread's own: no lock, no shared memory.
+[[nodiscard]] ClockTimes event_clock() noexcept;
 
 }  // namespace riskreg::segment

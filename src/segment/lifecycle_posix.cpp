@@ -347,7 +347,8 @@ bool is_own_file(const std::string& name) noexcept {
         return name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix);
     };
     return name == "LOCK" || name == "riskreg.log" || is("riskreg.", ".log") || is("journal-", ".log") ||
-           is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") || is(".v2-checkpoint-", ".json");
+           is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") ||
+           (is(".v", ".json") && name.find("-checkpoint-") != std::string::npos);  // kept by a migration
 }
 
 std::vector<std::string> remove_registry_files(const std::string& directory) {
@@ -391,6 +392,13 @@ bool has_open(const std::string& process, const struct stat& file) {
 
 }  // namespace
 
+std::string process_text(std::uint32_t pid) {
+    const std::string number = std::to_string(pid), process = "/proc/" + number;
+    struct stat owner {};
+    if (::stat(process.c_str(), &owner) != 0) return "pid " + number + " (not to be seen from here)";
+    return "pid " + number + " (" + command_of(process) + ", uid " + std::to_string(owner.st_uid) + ")";
+}
+
 std::string holders_of(const std::string& path) {
     struct stat file {};
     std::vector<std::string> names;
@@ -398,11 +406,8 @@ std::string holders_of(const std::string& path) {
     std::string text;
     for (const std::string& pid : names) {
         if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(::getpid())) continue;
-        const std::string process = "/proc/" + pid;
-        struct stat owner {};
-        if (!has_open(process, file) || ::stat(process.c_str(), &owner) != 0) continue;
-        text += (text.empty() ? "pid " : ", pid ") + pid + " (" + command_of(process) + ", uid " +
-                std::to_string(owner.st_uid) + ")";
+        if (!has_open("/proc/" + pid, file)) continue;
+        text += (text.empty() ? "" : ", ") + process_text(static_cast<std::uint32_t>(std::stoul(pid)));
     }
     return text;
 }

@@ -36,6 +36,9 @@ struct LockRecord {
     std::uint64_t epoch = 0;  // of the registry's creation, as its files have it; 0: not known
 };
 
+/// "pid 17 (riskd, uid 1000)", as far as it can be seen from here.
+[[nodiscard]] std::string process_text(std::uint32_t pid);
+
 /// Which processes this one can see have `path` open: "pid 17 (riskd, uid 1000)", in one line; empty: none.
 [[nodiscard]] std::string holders_of(const std::string& path);
 

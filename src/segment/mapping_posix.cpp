@@ -71,7 +71,12 @@ void reserve(int descriptor, std::size_t size_bytes) {
     int error = free_bytes < size_bytes ? ENOSPC : EINTR;
     while (error == EINTR) error = ::posix_fallocate(descriptor, 0, static_cast<off_t>(size_bytes));
     if (error == 0) return;
-    if (error == ENOSPC || error == EFBIG)
+    if (error == EFBIG)
+        throw Error(Errc::no_space,
+                    "the registry needs a file of " + megabytes(size_bytes) +
+                        " in /dev/shm, and this process may not make one so large: raise its limit on the size of "
+                        "files (ulimit -f, LimitFSIZE= of a systemd unit)");
+    if (error == ENOSPC)
         throw Error(Errc::no_space,
                     "/dev/shm is too small: the registry needs " + megabytes(size_bytes) + ", " + megabytes(free_bytes) +
                         " are free. Enlarge it (mount -o remount,size=… /dev/shm; containers: --shm-size=…) or lower "
@@ -266,9 +271,11 @@ void require_fitting(const Mapping& mapping, const LockIdentity& lock, const std
     if (header.magic != kMagic)
         throw Error(Errc::damaged, "the segment of '" + name + "' does not begin with riskreg's magic: damaged");
     if (header.layout_version != kLayoutVersion || header.layout_hash != layout_hash())
-        throw Error(Errc::foreign, "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) +
-                                       ", this build has " + std::to_string(kLayoutVersion) +
-                                       ": use the build that created it, or destroy and create it anew");
+        throw Error(Errc::foreign,
+                    "the segment of '" + name + "' has layout version " + std::to_string(header.layout_version) +
+                        ", this build has " + std::to_string(kLayoutVersion) +
+                        ": write a checkpoint with the build that created it, destroy the registry with that build, "
+                        "and take the checkpoint over with `riskctl migrate`");
     if (offsets_of(header.geometry).size_bytes != mapping.size_bytes())
         throw Error(Errc::damaged, "the segment of '" + name + "' has " + std::to_string(mapping.size_bytes()) +
                                        " bytes, its header says " + std::to_string(offsets_of(header.geometry).size_bytes) +

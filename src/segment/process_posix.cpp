@@ -43,6 +43,7 @@ void on_crash(int signal_number) {
 
 std::int64_t realtime_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+std::int64_t boottime_ns() noexcept { return clock_ns(CLOCK_BOOTTIME); }
 void sleep_ns(std::int64_t ns) noexcept {
     const timespec time{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     ::nanosleep(&time, nullptr);
@@ -139,6 +140,11 @@ std::uint64_t pid_namespace() {
     return status.st_ino;
 }
 
+std::uint64_t time_namespace() noexcept {
+    struct stat status {};
+    return ::stat("/proc/self/ns/time", &status) == 0 ? status.st_ino : 0;
+}
+
 std::uint64_t fork_epoch() noexcept { return base::fork_epoch(); }
 
 static_assert(sizeof(sigset_t) <= 128);
@@ -150,6 +156,34 @@ SignalsBlocked::SignalsBlocked() noexcept {
 }
 
 SignalsBlocked::~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, reinterpret_cast<sigset_t*>(before_), nullptr); }
+
+namespace {
+
+sigset_t file_limit_signal() noexcept {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGXFSZ);
+    return set;
+}
+
+bool is_pending(int signal) noexcept {
+    sigset_t pending;
+    return ::sigpending(&pending) == 0 && ::sigismember(&pending, signal) == 1;
+}
+
+}  // namespace
+
+FileLimitIsAnError::FileLimitIsAnError() noexcept : was_pending_(is_pending(SIGXFSZ)) {
+    const sigset_t set = file_limit_signal();
+    ::pthread_sigmask(SIG_BLOCK, &set, reinterpret_cast<sigset_t*>(before_));
+}
+
+FileLimitIsAnError::~FileLimitIsAnError() {
+    const sigset_t set = file_limit_signal();
+    const timespec now{};
+    if (!was_pending_ && is_pending(SIGXFSZ)) static_cast<void>(::sigtimedwait(&set, nullptr, &now));
+    ::pthread_sigmask(SIG_SETMASK, reinterpret_cast<sigset_t*>(before_), nullptr);
+}
 
 void enter_critical_section() noexcept { ++critical_depth; }
 void leave_critical_section() noexcept { --critical_depth; }

@@ -8,6 +8,8 @@ namespace riskreg::segment {
 
 [[nodiscard]] std::int64_t realtime_ns() noexcept;
 [[nodiscard]] std::int64_t monotonic_ns() noexcept;
+/// Since boot, suspension included: it cannot be stepped.
+[[nodiscard]] std::int64_t boottime_ns() noexcept;
 
 void sleep_ns(std::int64_t ns) noexcept;
 /// A hint to the processor inside a loop that waits.
@@ -39,6 +41,8 @@ void wake_all(const std::uint32_t& word) noexcept;
 
 /// Inode of this process's PID namespace. Throws Error{system} without /proc: robust locks need it (probe e2).
 [[nodiscard]] std::uint64_t pid_namespace();
+/// Boot time differs between time namespaces. 0: the kernel has none.
+[[nodiscard]] std::uint64_t time_namespace() noexcept;
 
 /// Grows by one in every forked child, without a system call: `attached epoch == fork_epoch()` is how a call
 /// knows that it runs in the process that attached.
@@ -54,6 +58,20 @@ public:
 
 private:
     alignas(8) unsigned char before_[128];   // sigset_t
+};
+
+/// While it lives a write beyond the process's limit on the size of files (`ulimit -f`) is an error to the calling thread, and not
+/// SIGXFSZ, which would end the program: a strategy must not die of a file that we write. A signal that came is taken back.
+class FileLimitIsAnError {
+public:
+    FileLimitIsAnError() noexcept;
+    ~FileLimitIsAnError();
+    FileLimitIsAnError(const FileLimitIsAnError&) = delete;
+    FileLimitIsAnError& operator=(const FileLimitIsAnError&) = delete;
+
+private:
+    alignas(8) unsigned char before_[128];  // sigset_t
+    bool was_pending_;
 };
 
 /// Marks the calling thread as inside the critical section. A crash handler that is installed with the first

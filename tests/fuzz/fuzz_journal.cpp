@@ -93,7 +93,7 @@ private:
         if (h.kind == BlockKind::events) set_events(h, payload);
         if (!(leave & kSequence)) {
             h.first_seq = next_;
-            h.last_seq = next_ + (h.kind == BlockKind::events ? payload.size() / sizeof(layout::Event) : 0) - 1;
+            h.last_seq = next_ + (h.kind == BlockKind::events ? events_ : 0) - 1;
         }
         if (!(leave & kChain)) h.previous_hash = h.kind == BlockKind::file ? events_hash_ : hash_;
         const std::size_t length = (sizeof h + payload.size() + kBlockPage - 1) / kBlockPage * kBlockPage;
@@ -144,15 +144,21 @@ private:
         std::memcpy(payload.data(), &info, sizeof info);
     }
 
-    void set_events(const BlockHeader& h, std::string& payload) const {
-        payload.resize(payload.size() / sizeof(layout::Event) * sizeof(layout::Event));
-        if (h.reserved_bytes[0] & kEvents) return;
-        for (std::size_t i = 0; i < payload.size() / sizeof(layout::Event); ++i) {
+    /// Whole events with the sequence and checksum that they need; how long each is, the fuzzer says.
+    void set_events(const BlockHeader& h, std::string& payload) {
+        events_ = 0;
+        constexpr std::size_t shortest = layout::class_bytes(layout::kShortWords);
+        payload.resize(payload.size() / shortest * shortest);
+        if (h.reserved_bytes[0] & kEvents) return void(events_ = payload.size() / shortest);
+        for (std::size_t at = 0; at < payload.size(); ++events_) {
             layout::Event event;
-            std::memcpy(static_cast<void*>(&event), payload.data() + i * sizeof event, sizeof event);
-            event.header.seq = next_ + i;
+            std::memcpy(static_cast<void*>(&event), payload.data() + at, std::min(sizeof event, payload.size() - at));
+            const std::size_t bytes = layout::class_bytes(event.header.words);
+            if (bytes > payload.size() - at) return payload.resize(at);
+            event.header.seq = next_ + events_;
             event.header.checksum = layout::checksum_of(event, event.header.seq);
-            std::memcpy(payload.data() + i * sizeof event, static_cast<const void*>(&event), sizeof event);
+            std::memcpy(payload.data() + at, static_cast<const void*>(&event), bytes);
+            at += bytes;
         }
     }
 
@@ -165,6 +171,7 @@ private:
     }
 
     const std::string& config_;
+    std::size_t events_ = 0;   // in the block that is being made
     std::string name_, file_;
     std::uint64_t number_ = 0, next_ = 0, hash_ = 0, events_hash_ = 0;
     std::size_t spare_ = 0;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kOpNames[] = {"register", "batch",         "replace",    "cancel",  "abort",  "fact",      "halt",
                                     "resume",   "release",       "limits",     "die",     "attach", "reference", "mark",
-                                    "restrict", "load_position", "load_order", "approve", "alert"};
+                                    "restrict", "load_position", "load_order", "approve", "alert",  "set_clock", "recovered"};
 constexpr const char* kKindNames[] = {
     "none",         "acked",     "rejected", "canceled",  "cancel_rejected", "replaced", "replace_rejected", "expired",
     "done_for_day", "suspended", "resumed",  "timed_out", "filled",          "bust",     "correct"};
@@ -18,6 +18,9 @@ std::optional<T> wrap(const std::optional<std::int64_t>& value) {
     return value ? std::optional<T>(T{*value}) : std::nullopt;
 }
 
+/// How much after a moment; any two numbers have a difference here.
+std::string since(std::int64_t time_ns, std::int64_t origin_ns) { return (model::Big(time_ns) - origin_ns).str() + "ns"; }
+
 /// What the operations of control add to a command's text.
 std::string text_of_control(const Command& c) {
     std::ostringstream out;
@@ -26,12 +29,13 @@ std::string text_of_control(const Command& c) {
     if (c.op == Op::limits) out << " fields " << std::hex << c.fields << std::dec << text_of(c.limits);
     if (c.op == Op::die || c.op == Op::attach || c.op == Op::load_position || c.op == Op::load_order)
         out << " strategy " << int(c.strategy);
-    if (c.op == Op::reference) out << " at t+" << (c.time_ns - kStart) / 1000 << "us";
+    if (c.op == Op::reference)
+        out << " at t+" << since(c.time_ns, kStart) << " steady+" << since(c.time_steady_ns, kSteadyStart);
     if (c.op == Op::approve) out << " request " << c.request;
     if (c.op == Op::alert) out << " limit " << int(c.alert_limit) << " level " << int(c.alert_level);
     if (c.op == Op::restrict)
-        out << (c.entry.buy ? " buy" : "") << (c.entry.sell ? " sell" : "") << " from t+" << (c.entry.from_ns - kStart) / 1000
-            << "us to t+" << (c.entry.to_ns - kStart) / 1000 << "us";
+        out << (c.entry.buy ? " buy" : "") << (c.entry.sell ? " sell" : "") << " from t+" << since(c.entry.from_ns, kStart)
+            << " to t+" << since(c.entry.to_ns, kStart);
     return out.str();
 }
 
@@ -99,7 +103,7 @@ std::string text_of(const Command& c) {
     std::ostringstream out;
     out << kOpNames[int(c.op)];
     if (c.op == Op::fact) out << ' ' << kKindNames[int(c.kind)];
-    out << " t+" << (c.now_ns - kStart) / 1000 << "us session " << int(c.session);
+    out << " t+" << since(c.now_ns, kStart) << " steady+" << since(c.steady_ns, kSteadyStart) << " session " << int(c.session);
     const auto text = [&](const char* name, const std::string& value) {
         if (!value.empty()) out << ' ' << name << " '" << value << '\'';
     };
@@ -122,8 +126,8 @@ std::string text_of(const Command& c) {
 }
 
 model::Caller model_caller(const Command& c) {
-    if (c.session == kNoSession) return {c.now_ns, StrategyId::none, c.uid};
-    return {c.now_ns, StrategyId{static_cast<std::uint16_t>(c.session)}, c.uid};
+    if (c.session == kNoSession) return {c.now_ns, c.steady_ns, StrategyId::none, c.uid};
+    return {c.now_ns, c.steady_ns, StrategyId{static_cast<std::uint16_t>(c.session)}, c.uid};
 }
 
 Verdict ask(Registry& who, const Command& c) {
@@ -143,6 +147,7 @@ Verdict ask(Registry& who, const Command& c) {
         case Op::load_order: return who.load_order(c.strategy, order_request(c));
         case Op::approve: return who.approve(c.request);
         case Op::reference: return who.reference_price(c.instrument, Price{*c.price});
+        case Op::set_clock: return who.set_clock("test");
         default: throw std::runtime_error("a command that no process gives");
     }
 }
@@ -166,9 +171,11 @@ Verdict run(model::Model& model, const Command& c) {
         case Op::load_order: return model.load_order(caller, c.strategy, order_request(c));
         case Op::approve: return model.approve(caller, c.request);
         case Op::alert: return model.alert(caller, c.scope, c.alert_limit, c.alert_level);
-        case Op::die: model.died(c.strategy, c.now_ns); break;
-        case Op::attach: model.attached(c.strategy, c.now_ns); break;
-        case Op::reference: model.set_reference(c.instrument, *c.price, c.time_ns); break;
+        case Op::die: model.died(c.strategy, moment_of(c)); break;
+        case Op::attach: model.attached(c.strategy, moment_of(c)); break;
+        case Op::reference: model.set_reference(c.instrument, *c.price, {c.time_ns, c.time_steady_ns}); break;
+        case Op::set_clock: return model.set_clock(caller);
+        case Op::recovered: model.recovered(moment_of(c)); break;
     }
     return {};
 }

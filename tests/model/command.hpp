@@ -13,6 +13,8 @@ namespace riskreg::test {
 
 /// Moments are written relative to this one.
 inline constexpr std::int64_t kStart = 1'700'000'000'000'000'000;
+/// The steady time at that moment: the machine has been up for an hour.
+inline constexpr std::int64_t kSteadyStart = 3'600'000'000'000;
 inline constexpr std::int64_t kMillisecond = 1'000'000;
 inline constexpr std::uint32_t kNoSession = 0xFFFFFFFFU;
 
@@ -36,12 +38,14 @@ enum class Op : std::uint8_t {
     load_order,
     approve,
     alert,
+    set_clock,
+    recovered,   ///< another boot, where its steady time is less
 };
 
 struct Command {
     Op op = Op::fact;
     std::uint32_t session = kNoSession;
-    std::int64_t now_ns = 0;
+    std::int64_t now_ns = 0, steady_ns = 0;
     std::string id, new_id, exec_id, new_exec_id, venue_id;
     AccountId account = AccountId::none;
     InstrumentId instrument = InstrumentId::none;
@@ -57,7 +61,7 @@ struct Command {
     Limits limits;
     LimitMask fields = kAllLimits;
     StrategyId strategy = StrategyId::none;
-    std::int64_t time_ns = 0;
+    std::int64_t time_ns = 0, time_steady_ns = 0;   ///< a reference price's: when it was written
     std::uint32_t uid = 0;
     std::uint64_t request = 0;
     Restriction entry;
@@ -75,6 +79,7 @@ struct Command {
 [[nodiscard]] std::string text_of(const Command& c);
 
 /// The session's number is its strategy's, to the model.
+[[nodiscard]] inline model::Moment moment_of(const Command& c) { return {c.now_ns, c.steady_ns}; }
 [[nodiscard]] model::Caller model_caller(const Command& c);
 /// What a process can ask for, but no batch. Throws for the rest. Moment and caller are the registry's, not the command's.
 Verdict ask(Registry& who, const Command& c);

@@ -161,13 +161,35 @@ std::string differences(const core::State& state, const model::Model& model) {
               static_cast<std::int64_t>(model.executions_used()));
     d.compare("next_quarantine", static_cast<std::int64_t>(state.log->next_quarantine),
               static_cast<std::int64_t>(model.quarantine_used()));
-    d.compare("quarantined_events", static_cast<std::int64_t>(state.log->quarantined_events),
+    d.compare("quarantined_events", static_cast<std::int64_t>(state.status->quarantined_events),
               static_cast<std::int64_t>(model.quarantined_events()));
-    if (model.last_time_ns() != 0)
+    if (model.events() != 0) {
         d.compare("last_time", static_cast<std::int64_t>(state.log->last_time_ns), model.last_time_ns());
+        d.compare("last_steady", static_cast<std::int64_t>(state.log->last_steady_ns), model.last_steady_ns());
+        d.compare("lead", state.status->label_lead_ns, *model.best());
+    }
     std::string text = d.text();
     for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) text += differences(state, model, row);
     return text;
+}
+
+std::string stamp_differences(const core::State& state, const model::Model& model, std::uint64_t before) {
+    std::string text;
+    for (std::uint64_t i = before; i < model.events(); ++i) {
+        const layout::EventHeader& header = state.ring_slot(layout::kGenesis + 1 + i).header;
+        const model::Stamp& stamp = model.stamps()[i];
+        Differences d("event " + std::to_string(header.seq));
+        d.compare("seq", static_cast<std::int64_t>(header.seq), static_cast<std::int64_t>(layout::kGenesis + 1 + i));
+        d.compare("time", header.time_ns, stamp.label.time_ns);
+        d.compare("steady", header.steady_ns, stamp.steady_ns);
+        d.compare("clock ahead", (header.flags & layout::kClockAhead) != 0, stamp.label.ahead);
+        text += d.text();
+    }
+    if (state.log->committed != model.events() + layout::kGenesis) return text;
+    Differences d("status");
+    d.compare("clocks_ahead", static_cast<std::int64_t>(state.status->clocks_ahead),
+              static_cast<std::int64_t>(model.ahead_events()));
+    return text + d.text();
 }
 
 std::string full_differences(const core::State& state, const model::Model& model) {

@@ -10,10 +10,13 @@ namespace {
 
 constexpr std::int64_t kMillisecond = 1'000'000;
 
-/// A time t is inside until exactly one window after it.
-std::int64_t count_in_window(const std::vector<std::int64_t>& times, std::int64_t now_ns, const LimitValue& window_ms) {
-    const std::int64_t window_ns = (has_value(window_ms) ? window_ms.value : kDefaultWindowMs) * kMillisecond;
-    return std::count_if(times.begin(), times.end(), [&](std::int64_t t) { return t > now_ns - window_ns; });
+/// A time t is inside until exactly one window after it. All times are steady.
+bool is_in_window(std::int64_t t, std::int64_t steady_ns, const LimitValue& window_ms) {
+    const Big window_ns = Big(has_value(window_ms) ? window_ms.value : kDefaultWindowMs) * kMillisecond;
+    return Big(t) > Big(steady_ns) - window_ns;
+}
+std::int64_t count_in_window(const std::vector<std::int64_t>& times, std::int64_t steady_ns, const LimitValue& window_ms) {
+    return std::count_if(times.begin(), times.end(), [&](std::int64_t t) { return is_in_window(t, steady_ns, window_ms); });
 }
 
 /// What new orders and amends may use of max_all_messages.
@@ -47,11 +50,11 @@ const std::array<LimitValue Limits::*, 22>& limit_members() {
 
 // ---- check 3: restricted list, short sale ---------------------------------------------------------
 
-Model::Refusal Model::refuse_restricted(const Scopes& scopes, Side side, std::int64_t now_ns) const {
+Model::Refusal Model::refuse_restricted(const Scopes& scopes, Side side, std::int64_t label_ns) const {
     for (const Scope& scope : scopes) {
         for (const auto& [key, sides] : restricted_) {
             const auto& [row, from_ns, to_ns] = key;
-            const bool in_force = row == key_of(scope) && from_ns <= now_ns && now_ns < to_ns;
+            const bool in_force = row == key_of(scope) && from_ns <= label_ns && label_ns < to_ns;
             const bool holds = side == Side::buy ? sides.buy : side == Side::sell && sides.sell;
             if (in_force && holds) return deny(DenyReason::restricted, scope);
         }
@@ -69,27 +72,33 @@ Model::Refusal Model::refuse_short(const Scopes& scopes, Side side, InstrumentId
 
 // ---- check 8: messages ------------------------------------------------------------------------------
 
-Model::Refusal Model::refuse_messages(const Scopes& scopes, std::int64_t now_ns) const {
+/// `most` messages lie in the window; or what lies there is not known, because a recovery does.
+bool Model::used_up(const std::vector<std::int64_t>& times, std::int64_t most, std::int64_t steady_ns,
+                    const LimitValue& window_ms) const {
+    if (recovered_steady_ns_ && is_in_window(*recovered_steady_ns_, steady_ns, window_ms)) return true;
+    return count_in_window(times, steady_ns, window_ms) >= most;
+}
+
+Model::Refusal Model::refuse_messages(const Scopes& scopes, std::int64_t steady_ns) const {
     const auto no = [](const Scope& scope, std::int64_t observed, std::int64_t limit) {
         return deny(DenyReason::rate_limit, scope, observed, limit, Unit::messages);
     };
     for (const Scope& scope : scopes) {
         const Limits& limits = row(scope).limits;
         const std::int64_t most = limits.max_messages.value;
-        if (has_value(limits.max_messages) && count_in_window(row(scope).messages, now_ns, limits.window_ms) >= most)
+        if (has_value(limits.max_messages) && used_up(row(scope).messages, most, steady_ns, limits.window_ms))
             return no(scope, most + 1, most);
     }
     for (const Scope& scope : scopes) {
         const Limits& limits = row(scope).limits;
         if (!has_value(limits.max_all_messages)) continue;
         const std::int64_t share = share_without_headroom(limits);
-        const std::int64_t count = count_in_window(row(scope).messages, now_ns, limits.window_ms);
-        if (count >= share) return no(scope, share + 1, share);
+        if (used_up(row(scope).messages, share, steady_ns, limits.window_ms)) return no(scope, share + 1, share);
     }
     for (const Scope& scope : scopes) {
         const Limits& limits = row(scope).limits;
         const std::int64_t most = limits.max_all_messages.value;
-        if (has_value(limits.max_all_messages) && count_in_window(row(scope).all_messages, now_ns, limits.window_ms) >= most)
+        if (has_value(limits.max_all_messages) && used_up(row(scope).all_messages, most, steady_ns, limits.window_ms))
             return no(scope, most + 1, most);
     }
     return std::nullopt;
@@ -106,8 +115,8 @@ void Model::count_message(const Scopes& scopes, bool up) {
     for (const Scope& scope : scopes) {
         Row& row = rows_.at(key_of(scope));
         const bool all = has_value(row.limits.max_all_messages);
-        if (up && (all || has_value(row.limits.max_messages))) row.messages.push_back(last_time_ns_);
-        if (all) row.all_messages.push_back(last_time_ns_);
+        if (up && (all || has_value(row.limits.max_messages))) row.messages.push_back(last_steady_ns_);
+        if (all) row.all_messages.push_back(last_steady_ns_);
     }
 }
 
@@ -115,7 +124,7 @@ void Model::count_message(const Scopes& scopes, bool up) {
 Verdict Model::refused(const Caller& caller, const Scopes& scopes, Verdict verdict, bool up) {
     const bool checks_9_to_11 = verdict.reason >= DenyReason::duplicate_content && verdict.reason <= DenyReason::drawdown;
     if (checks_9_to_11 && up && has_message_budget(scopes)) {
-        happened(caller.now_ns);
+        happened(caller.at());
         count_message(scopes, true);
     }
     if (verdict.reason == DenyReason::daily_loss || verdict.reason == DenyReason::drawdown) set_by_loss(caller, verdict.scope);
@@ -130,13 +139,13 @@ Model::Content Model::content_of(const Order& order) const {
             order.registered_price, order.stop_price, order.registered_quantity};
 }
 
-Model::Refusal Model::refuse_content(const Scopes& scopes, const Order& order, std::int64_t now_ns) const {
+Model::Refusal Model::refuse_content(const Scopes& scopes, const Order& order, std::int64_t steady_ns) const {
     static const std::vector<std::int64_t> never;
     const auto found = contents_.find(content_of(order));
     const std::vector<std::int64_t>& times = found != contents_.end() ? found->second : never;
     for (const Scope& scope : scopes) {
         const Limits& limits = row(scope).limits;
-        const std::int64_t count = count_in_window(times, now_ns, limits.content_window_ms);
+        const std::int64_t count = count_in_window(times, steady_ns, limits.content_window_ms);
         if (has_value(limits.max_same_content) && count >= limits.max_same_content.value)
             return deny(DenyReason::duplicate_content, scope, count + 1, limits.max_same_content.value, Unit::orders);
     }
@@ -145,7 +154,7 @@ Model::Refusal Model::refuse_content(const Scopes& scopes, const Order& order, s
 
 void Model::count_content(const Scopes& scopes, const Order& order) {
     const auto limited = [&](const Scope& scope) { return has_value(row(scope).limits.max_same_content); };
-    if (std::any_of(scopes.begin(), scopes.end(), limited)) contents_[content_of(order)].push_back(last_time_ns_);
+    if (std::any_of(scopes.begin(), scopes.end(), limited)) contents_[content_of(order)].push_back(last_steady_ns_);
 }
 
 // ---- check 10: own orders -----------------------------------------------------------------------------
@@ -213,9 +222,9 @@ Big Model::gross_of(InstrumentId instrument, const Row& row, std::int64_t mark, 
     return worth(instrument, mark, std::max(longest, shortest));
 }
 
-std::optional<std::int64_t> Model::stand_in_for_mark(InstrumentId instrument, std::int64_t now_ns) const {
+std::optional<std::int64_t> Model::stand_in_for_mark(InstrumentId instrument, std::int64_t steady_ns) const {
     if (config_.gross_method == GrossMethod::standard) return std::nullopt;
-    return fresh_reference(instrument, now_ns);
+    return fresh_reference(instrument, steady_ns);
 }
 
 Model::Refusal Model::refuse_gross(const Scopes& scopes, const Growth& growth) const {
@@ -367,7 +376,7 @@ Verdict Model::marked(const Caller& caller, const Scope& scope, std::int64_t pri
     if (!is_of_one_instrument(scope)) return deny(DenyReason::invalid_field);
     Row& marked_row = rows_.at(key_of(scope));
     if (marked_row.marked && marked_row.mark == price) return deny(DenyReason::not_allowed, scope);
-    happened(caller.now_ns);
+    happened(caller.at());
     marked_row.mark = price;
     marked_row.marked = true;
     value_positions(scope);
@@ -396,7 +405,7 @@ void Model::judge_exposure(const Caller& caller, const Scope& scope) {
     const TradingState to = config_.reduce_on_mark_breach ? TradingState::reducing_only : TradingState::warn;
     if (r.state >= to || !(over(r.limits.max_gross_notional, gross) || over(r.limits.max_net_notional, net))) return;
     change_state(scope, to);
-    happened(caller.now_ns);
+    happened(caller.at());
 }
 
 // ---- what an event brings about in the same commit --------------------------------------------------------
@@ -405,7 +414,7 @@ void Model::set_by_loss(const Caller& caller, const Scope& scope) {
     const TradingState to = config_.halt_on_loss ? TradingState::halted : TradingState::reducing_only;
     if (row(scope).state >= to) return;
     change_state(scope, to);
-    happened(caller.now_ns);
+    happened(caller.at());
 }
 
 void Model::judge_loss(const Caller& caller, const Scope& scope) {
@@ -421,19 +430,19 @@ void Model::judge_breaker(const Caller& caller, const Scopes& scopes, const std:
                           LimitValue Limits::*limit) {
     const bool exceeded = std::any_of(scopes.begin(), scopes.end(), [&](const Scope& scope) {
         const Limits& limits = row(scope).limits;
-        return breaks(limits.*limit, count_in_window(times, last_time_ns_, limits.window_ms));
+        return breaks(limits.*limit, count_in_window(times, last_steady_ns_, limits.window_ms));
     });
     const Scope& stopped = scopes[kStrategyInstrument];
     if (!exceeded || row(stopped).state == TradingState::halted) return;
     change_state(stopped, TradingState::halted);
-    happened(caller.now_ns);
+    happened(caller.at());
 }
 
 void Model::follow_up(const Caller& caller, const Scopes& scopes, const Work& work) {
     Row& counted = rows_.at(key_of(scopes[kStrategyInstrument]));
     std::vector<std::int64_t>& executions = work.order.side == Side::buy ? counted.buys : counted.sells;
-    if (work.executed) executions.push_back(last_time_ns_);
-    if (work.ended_by_reject) counted.rejects.push_back(last_time_ns_);
+    if (work.executed) executions.push_back(last_steady_ns_);
+    if (work.ended_by_reject) counted.rejects.push_back(last_steady_ns_);
     if (work.executed) judge_breaker(caller, scopes, executions, &Limits::max_same_direction);
     if (work.ended_by_reject) judge_breaker(caller, scopes, counted.rejects, &Limits::max_rejects);
     // One change for each scope, the most severe: what a breaker halted is not reduced as well.
@@ -447,7 +456,7 @@ Verdict Model::load_position(const Caller& caller, AccountId account, StrategyId
     if (strategy == StrategyId::none) strategy = external();
     if (auto no = refuse_entities(account, strategy <= external(), instrument)) return *no;
     if (quantity == 0) return deny(DenyReason::invalid_quantity);
-    happened(caller.now_ns);
+    happened(caller.at());
     const Big size = worth(instrument, price, magnitude(quantity));
     const Big value = (quantity < 0) == (price < 0) ? size : -size;
     const Scopes scopes = scopes_of(account, strategy, instrument);
@@ -475,7 +484,7 @@ Verdict Model::restrict(const Caller& caller, const Scope& scope, const Restrict
     const std::size_t room = config_.capacity.restrictions + config_.restricted.size();
     if (found == restricted_.end() && restricted_.size() >= room)
         return deny(DenyReason::capacity, Scope{}, restricted_.size() + 1, static_cast<std::int64_t>(room), Unit::slots);
-    happened(caller.now_ns);
+    happened(caller.at());
     if (takes_off) {
         restricted_.erase(found);
     } else {
@@ -502,8 +511,8 @@ Verdict Model::set_limits(const Caller& caller, const Scope& scope, const Limits
         after.*members[i] = wanted;
     }
     rows_.at(key_of(scope)).limits = after;
-    happened(caller.now_ns);
-    if (more) happened(caller.now_ns);
+    happened(caller.at());
+    if (more) happened(caller.at());
     return taken(Result::ok);
 }
 
@@ -535,10 +544,10 @@ Model::Refusal Model::refuse_request() const {
 Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to) {
     if (to >= row(scope).state) return deny(DenyReason::not_allowed, scope);
     if (auto no = refuse_request()) return *no;
-    happened(caller.now_ns);
+    happened(caller.at());
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
-        verdict.request = events_ + 1;  // the log's numbers begin at 2: the first is the creation
+        verdict.request = events() + 1;  // the log's numbers begin at 2: the first is the creation
         write_down({verdict.request, scope, to, false, caller.uid, true, 0});
     } else {
         change_state(scope, to);
@@ -551,14 +560,14 @@ Verdict Model::release_unreconciled(const Caller& caller) {
     Row& firm = rows_.at(key_of(scope));
     if (!firm.unreconciled) return deny(DenyReason::not_allowed, scope);
     if (auto no = refuse_request()) return *no;
-    happened(caller.now_ns);
+    happened(caller.at());
     Verdict verdict = taken(Result::ok);
     if (config_.four_eyes) {
-        verdict.request = events_ + 1;
+        verdict.request = events() + 1;
         write_down({verdict.request, scope, TradingState::active, true, caller.uid, true, 0});
     } else {
         firm.unreconciled = false;
-        firm.changed_at = events_;
+        firm.changed_at = events();
     }
     return verdict;
 }
@@ -581,19 +590,19 @@ Verdict Model::approve(const Caller& caller, std::uint64_t request) {
     if (is_obsolete(*found)) return deny(DenyReason::not_allowed, found->scope);
     if (found->unreconciled) {
         asked.unreconciled = false;
-        asked.changed_at = events_ + 1;
+        asked.changed_at = events() + 1;
     } else {
         change_state(found->scope, found->to);
     }
-    happened(caller.now_ns);
+    happened(caller.at());
     found->open = false;
-    found->changed = events_ + 1;
+    found->changed = events() + 1;
     return taken(Result::ok);
 }
 
 Verdict Model::alert(const Caller& caller, const Scope& scope, std::size_t limit, std::uint8_t level) {
     rows_.at(key_of(scope)).alert_levels[limit] = level;
-    happened(caller.now_ns);
+    happened(caller.at());
     return taken(Result::ok);
 }
 

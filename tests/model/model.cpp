@@ -83,13 +83,6 @@ const Order* Model::find(AccountId account, std::string_view id) const {
 }
 Order* Model::order_named(AccountId account, std::string_view id) { return const_cast<Order*>(find(account, id)); }
 
-std::int64_t Model::event_time(std::int64_t now_ns) const { return std::max(now_ns, last_time_ns_); }
-
-void Model::happened(std::int64_t now_ns) {
-    last_time_ns_ = event_time(now_ns);
-    ++events_;
-}
-
 OrderFlags Model::flags_of(const Order& order) const {
     unsigned flags = order.flags;
     if (order.pending) flags |= kPendingReplace;
@@ -140,10 +133,11 @@ Big Model::worth(InstrumentId instrument, std::int64_t price, const Big& quantit
     return (exact + unit - 1) / unit;
 }
 
-std::optional<std::int64_t> Model::fresh_reference(InstrumentId instrument, std::int64_t now_ns) const {
+/// Its label plays no part. One that was written a little later than the caller looked at the clock is new.
+std::optional<std::int64_t> Model::fresh_reference(InstrumentId instrument, std::int64_t steady_ns) const {
     const auto found = references_.find(instrument);
     if (found == references_.end()) return std::nullopt;
-    const Big age = Big(now_ns) - found->second.time_ns;
+    const Big age = std::max<Big>(Big(steady_ns) - found->second.written.steady_ns, 0);
     if (age > Big(config_of(instrument).reference_max_age_ms) * 1'000'000) return std::nullopt;
     return found->second.price;
 }
@@ -262,9 +256,9 @@ Model::Refusal Model::refuse_collar(const Priced& order, std::int64_t reference)
     return std::nullopt;
 }
 
-Model::Refusal Model::refuse_reference(const Priced& order, std::int64_t now_ns, std::int64_t& reserve_price) const {
+Model::Refusal Model::refuse_reference(const Priced& order, std::int64_t steady_ns, std::int64_t& reserve_price) const {
     const InstrumentConfig& i = config_of(order.instrument);
-    const auto reference = fresh_reference(order.instrument, now_ns);
+    const auto reference = fresh_reference(order.instrument, steady_ns);
     Big price;
     if (!reference) {
         const bool collared = i.collar_bps != 0 || i.collar_ticks != 0;
@@ -415,23 +409,23 @@ Model::Refusal Model::refuse_shape(const Draft& draft) const {
 Model::Refusal Model::refuse_new(const Caller& caller, const OrderRequest& request, Draft& draft) const {
     Order& order = draft.order;
     const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
-    const std::int64_t now_ns = event_time(caller.now_ns);
+    const std::int64_t steady_ns = steady_of(caller.at());
     if (auto no = refuse_state(scopes, order.side, order.quantity, false, false)) return no;
     if (auto no = refuse_permission(caller, request)) return no;
-    if (auto no = refuse_restricted(scopes, order.side, now_ns)) return no;
+    if (auto no = refuse_restricted(scopes, order.side, label_of(caller.at()).time_ns)) return no;
     if (auto no = refuse_short(scopes, order.side, order.instrument, order.quantity)) return no;
     if (auto no = refuse_id(caller, request)) return no;
     if (auto no = refuse_shape(draft)) return no;
-    if (auto no = refuse_reference(draft.priced(), now_ns, order.reserve_price)) return no;
+    if (auto no = refuse_reference(draft.priced(), caller.steady_ns, order.reserve_price)) return no;
     const auto value = notional(order.instrument, order.reserve_price, order.quantity);
     if (auto no = refuse_no_limit(scopes, order.side)) return no;
     if (auto no = refuse_order_quantity(scopes, order.quantity)) return no;
     if (!value) return deny(DenyReason::arithmetic_overflow);
     if (auto no = refuse_order_notional(scopes, *value)) return no;
     draft.notional = *value;
-    draft.stand_in = stand_in_for_mark(order.instrument, now_ns);
-    if (auto no = refuse_messages(scopes, now_ns)) return no;
-    if (auto no = refuse_content(scopes, order, now_ns)) return no;
+    draft.stand_in = stand_in_for_mark(order.instrument, caller.steady_ns);
+    if (auto no = refuse_messages(scopes, steady_ns)) return no;
+    if (auto no = refuse_content(scopes, order, steady_ns)) return no;
     if (!takes_stop_price(order.type)) {  // a stop order takes no part before it triggers
         const bool at_market = !takes_price(order.type);
         const Incoming incoming{order.account, order.instrument, order.side, at_market ? std::nullopt : order.registered_price};
@@ -445,10 +439,10 @@ Model::Refusal Model::refuse_new(const Caller& caller, const OrderRequest& reque
 
 /// Everything that an order brings with it: its ids, its reservation, what it does to its rows.
 void Model::take_in(const Caller& caller, Draft& draft) {
-    happened(caller.now_ns);
+    happened(caller.at());
     Order& order = draft.order;
     order.created_ns = last_time_ns_;
-    order.created_at = events_;
+    order.created_at = events();
     ids_[{order.account, order.chain.front()}] = orders_.size();
     Order absent = order;
     absent.base = OrderBase::none;
@@ -511,23 +505,22 @@ std::vector<Verdict> Model::register_all_or_none(const Caller& caller, const std
 Model::Refusal Model::refuse_load(const Caller& caller, const OrderRequest& request, Draft& draft) const {
     Order& order = draft.order;
     const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
-    const std::int64_t now_ns = event_time(caller.now_ns);
     if (auto no = refuse_entities(order.account, known_strategy(order.strategy), order.instrument)) return no;
     if (order.strategy != external())
-        if (auto no = refuse_permission({caller.now_ns, order.strategy}, request)) return no;
-    if (auto no = refuse_id({caller.now_ns, order.strategy}, request)) return no;
+        if (auto no = refuse_permission({caller.now_ns, caller.steady_ns, order.strategy}, request)) return no;
+    if (auto no = refuse_id({caller.now_ns, caller.steady_ns, order.strategy}, request)) return no;
     if (auto no = refuse_shape(draft)) return no;
-    order.reserve_price = reserve_price_of_load(order, now_ns);
+    order.reserve_price = reserve_price_of_load(order, caller.steady_ns);
     const auto value = notional(order.instrument, order.reserve_price, order.quantity);
     if (!value) return deny(DenyReason::arithmetic_overflow);
-    draft.stand_in = stand_in_for_mark(order.instrument, now_ns);
+    draft.stand_in = stand_in_for_mark(order.instrument, caller.steady_ns);
     if (auto no = refuse_row_overflow(scopes, order.side, order.quantity, *value)) return no;
     return refuse_capacity(false);
 }
 
 /// As for a new order where a reference is fresh, at the order's own prices where none is.
-std::int64_t Model::reserve_price_of_load(const Order& order, std::int64_t now_ns) const {
-    const Big reference = magnitude(fresh_reference(order.instrument, now_ns).value_or(0));
+std::int64_t Model::reserve_price_of_load(const Order& order, std::int64_t steady_ns) const {
+    const Big reference = magnitude(fresh_reference(order.instrument, steady_ns).value_or(0));
     Big price = magnitude(order.price);
     if (takes_price(order.type)) {
         if (config_.reserve_price == ReservePrice::max_limit_reference) price = std::max(price, reference);
@@ -574,14 +567,14 @@ Model::Refusal Model::refuse_new_id(const Order& order, std::string_view new_id)
 }
 
 Model::Refusal Model::refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
-                                         std::int64_t now_ns, std::int64_t& reserve_price) const {
+                                         std::int64_t steady_ns, std::int64_t& reserve_price) const {
     Priced priced{order.instrument, order.side, order.type, std::nullopt, order.stop_price, wanted.total};
     if (takes_price(order.type)) priced.price = wanted.price;
     if (auto no = refuse_quantity(priced)) return no;
     if (auto no = refuse_price(priced)) return no;
     reserve_price = order.reserve_price;
     if (down && same_price) return std::nullopt;
-    return refuse_reference(priced, now_ns, reserve_price);
+    return refuse_reference(priced, steady_ns, reserve_price);
 }
 
 Model::Refusal Model::refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const {
@@ -610,20 +603,19 @@ Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& s
 /// Checks 2 to 12 of a request that fits its order.
 Model::Refusal Model::refuse_amend(const Caller& caller, const ReplaceRequest& request, const Order& order,
                                    Amend& amend) const {
-    const std::int64_t now_ns = event_time(caller.now_ns);
     const Scopes scopes = scopes_of(order.account, order.strategy, order.instrument);
     PendingReplace& wanted = amend.wanted;
     const bool same_price = !takes_price(order.type) || wanted.price == order.price;
     if (auto no = refuse_state(scopes, order.side, 0, true, amend.down)) return no;
     if (!amend.down)
-        if (auto no = refuse_restricted(scopes, order.side, now_ns)) return no;
+        if (auto no = refuse_restricted(scopes, order.side, label_of(caller.at()).time_ns)) return no;
     if (amend.more_quantity > 0)
         if (auto no = refuse_short(scopes, order.side, order.instrument, amend.more_quantity)) return no;
     if (auto no = refuse_new_id(order, request.new_id)) return no;
-    if (auto no = refuse_amend_terms(order, wanted, amend.down, same_price, now_ns, wanted.reserve_price)) return no;
+    if (auto no = refuse_amend_terms(order, wanted, amend.down, same_price, caller.steady_ns, wanted.reserve_price)) return no;
     if (auto no = refuse_growth_limits(order, scopes, wanted)) return no;
     if (!amend.down)
-        if (auto no = refuse_messages(scopes, now_ns)) return no;
+        if (auto no = refuse_messages(scopes, steady_of(caller.at()))) return no;
     if (auto no = refuse_amend_match(order, amend)) return no;
     if (auto no = refuse_exposure_growth(order, scopes, amend)) return no;
     return amend.takes_slot ? refuse_capacity(false) : std::nullopt;
@@ -681,7 +673,7 @@ Verdict Model::replace(const Caller& caller, const ReplaceRequest& request) {
         amend.wanted.new_id = std::string(request.new_id);
         ids_[{order->account, amend.wanted.new_id}] = static_cast<std::size_t>(order - orders_.data());
     }
-    Work work{*order, *order, event_time(caller.now_ns)};
+    Work work{*order, *order, caller.steady_ns};
     work.order.pending = amend.wanted;
     Verdict verdict = finish(caller, work);
     verdict.crosses_own = amend.crosses;
@@ -694,7 +686,7 @@ Verdict Model::cancel(const Caller& caller, AccountId account, std::string_view 
     Order* order = order_named(account, id);
     if (order == nullptr) return deny(DenyReason::unknown_order);
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
-    Work work{*order, *order, event_time(caller.now_ns)};
+    Work work{*order, *order, caller.steady_ns};
     work.set(kPendingCancel);
     Verdict verdict = finish(caller, work);
     count_message(scopes_of(order->account, order->strategy, order->instrument), false);
@@ -709,7 +701,7 @@ Verdict Model::abort(const Caller& caller, AccountId account, std::string_view i
     if (!live(*order)) return denied_with(*order, deny(DenyReason::terminal));
     if (!owner) return denied_with(*order, deny(DenyReason::not_owner));
     if (order->base != OrderBase::pending_new) return denied_with(*order, deny(DenyReason::not_allowed));
-    Work work{*order, *order, event_time(caller.now_ns)};
+    Work work{*order, *order, caller.steady_ns};
     work.end(OrderBase::aborted);
     return finish(caller, work);
 }
@@ -766,7 +758,7 @@ void Model::book(const Order& order, const Order& before, const Work& work) {
 }
 
 Verdict Model::finish(const Caller& caller, Work& work) {
-    happened(caller.now_ns);
+    happened(caller.at());
     reserve(work.order);
     book(work.order, work.real, work);
     work.real = work.order;
@@ -803,7 +795,7 @@ Verdict Model::fact(const Caller& caller, const OrderEvent& fact) {
     if (order == nullptr) return unknown_order(caller, fact);
     if (fact.kind == EventKind::replaced && !order->pending && (!fact.price || !fact.quantity))
         return denied_with(*order, deny(DenyReason::invalid_field));
-    Work work{*order, *order, event_time(caller.now_ns), event_time(caller.now_ns)};
+    Work work{*order, *order, caller.steady_ns};
     if (!dispatch(work, fact)) {
         Verdict verdict = unknown_order(caller, fact);
         const OrderFlags why = verdict.flags;
@@ -864,7 +856,7 @@ Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
     if (fact.kind == EventKind::timed_out) return deny(DenyReason::unknown_order);
     const std::size_t before = quarantined_.size();
     const bool first = quarantine(fact);
-    happened(caller.now_ns);
+    happened(caller.at());
     if (!first && is_money(fact.kind)) return taken(Result::duplicate);
     ++quarantined_events_;
     const bool books = fact.kind == EventKind::filled && known(fact.account) && known(fact.instrument) &&
@@ -953,7 +945,7 @@ void Model::replaced(Work& work, const OrderEvent& fact) {
     if (order.pending && price == order.pending->price) {
         order.reserve_price = order.pending->reserve_price;
     } else if (price != order.price && takes_price(order.type)) {
-        const auto reference = fresh_reference(order.instrument, work.reference_ns);
+        const auto reference = fresh_reference(order.instrument, work.steady_ns);
         Big reserve_at = magnitude(price);
         if (reference && config_.reserve_price == ReservePrice::max_limit_reference)
             reserve_at = std::max(reserve_at, magnitude(*reference));
@@ -1183,8 +1175,8 @@ void Model::compare_cum(Work& work, const OrderEvent& fact) {
 void Model::change_state(const Scope& scope, TradingState to) {
     Row& row = rows_.at(key_of(scope));
     row.state = to;
-    row.changed_at = events_ + 1;
-    if (to == TradingState::halted) row.halted_at = events_ + 1;
+    row.changed_at = events() + 1;
+    if (to == TradingState::halted) row.halted_at = events() + 1;
 }
 
 /// An execution could not be remembered. A firm in a worse state stays as it is.
@@ -1196,26 +1188,26 @@ void Model::reduce_firm() {
 Verdict Model::halt(const Caller& caller, const Scope& scope, TradingState to) {
     if (to < row(scope).state) return deny(DenyReason::not_allowed, scope);
     change_state(scope, to);
-    happened(caller.now_ns);
+    happened(caller.at());
     return taken(Result::ok);
 }
 
-void Model::attached(StrategyId strategy, std::int64_t now_ns) {
+void Model::attached(StrategyId strategy, const Moment& at) {
     dead_.erase(strategy);
-    happened(now_ns);
+    happened(at);
 }
 
-void Model::died(StrategyId strategy, std::int64_t now_ns) {
+void Model::died(StrategyId strategy, const Moment& at) {
     dead_.insert(strategy);
     if (config_.strategies[static_cast<std::size_t>(strategy)].on_death == OnDeath::halt_strategy) {
         const Scope scope{ScopeKind::strategy, AccountId::none, strategy, InstrumentId::none};
         if (row(scope).state < TradingState::halted) change_state(scope, TradingState::halted);
     }
-    happened(now_ns);
+    happened(at);
 }
 
-void Model::set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns) {
-    references_[instrument] = {price, time_ns};
+void Model::set_reference(InstrumentId instrument, std::int64_t price, const Moment& written) {
+    references_[instrument] = {price, written};
 }
 
 void Model::make_unreconciled() { rows_.at(key_of(Scope{ScopeKind::firm})).unreconciled = true; }

@@ -36,7 +36,7 @@ struct Row {
     bool marked = false;                      ///< trades no longer move it
     std::int64_t gross_value = 0, net_value = 0;
     std::int64_t cash_flow = 0, start_value = 0, peak = 0;
-    std::vector<std::int64_t> messages, all_messages;  ///< times of what was counted, oldest first
+    std::vector<std::int64_t> messages, all_messages;  ///< steady times of what was counted, oldest first
     std::vector<std::int64_t> buys, sells, rejects;    ///< strategy × instrument: executions and rejects of the venue
     std::array<std::uint8_t, 22> alert_levels{};       ///< for each member of Limits
     Limits limits;
@@ -91,10 +91,30 @@ struct Order {
     std::uint64_t created_at = 0;   ///< number of the event
 };
 
+/// Both times of a call: the wall clock, which may say anything, and one that cannot step.
+struct Moment {
+    std::int64_t now_ns = 0;
+    std::int64_t steady_ns = 0;
+};
+
 struct Caller {
     std::int64_t now_ns = 0;
+    std::int64_t steady_ns = 0;
     StrategyId strategy = StrategyId::none;
     std::uint32_t uid = 0;
+    [[nodiscard]] Moment at() const { return {now_ns, steady_ns}; }
+};
+
+/// The time that an event is shown with. `ahead`: the caller's clock had run away and was not believed.
+struct Label {
+    std::int64_t time_ns = 0;
+    bool ahead = false;
+};
+
+/// The two times of one event.
+struct Stamp {
+    Label label;
+    std::int64_t steady_ns = 0;
 };
 
 /// A resume that waits for a second person, or had one.
@@ -146,17 +166,23 @@ public:
     Verdict load_order(const Caller& caller, StrategyId strategy, const OrderRequest& request);
     Verdict marked(const Caller& caller, const Scope& scope, std::int64_t price);
     Verdict alert(const Caller& caller, const Scope& scope, std::size_t limit, std::uint8_t level);
+    /// Labels go on from the caller's wall clock, whatever they were. Nothing else changes.
+    Verdict set_clock(const Caller& caller);
 
     /// What would be answered now, where that is a refusal; nothing happens.
     [[nodiscard]] std::optional<Verdict> refusal_of(const Caller& caller, const OrderRequest& request) const;
     [[nodiscard]] std::optional<Verdict> refusal_of(const Caller& caller, const ReplaceRequest& request) const;
 
     /// An event that changes nothing here: a clean detach, a new writer of reference prices, a refusal that was only noted.
-    void passed(std::int64_t now_ns) { happened(now_ns); }
-    void attached(StrategyId strategy, std::int64_t now_ns);
-    void died(StrategyId strategy, std::int64_t now_ns);
-    void set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns);
+    void passed(const Moment& at) { happened(at); }
+    void attached(StrategyId strategy, const Moment& at);
+    void died(StrategyId strategy, const Moment& at);
+    void set_reference(InstrumentId instrument, std::int64_t price, const Moment& written);
     void make_unreconciled();
+    /// Rebuilt from disk, maybe after another boot: steady times of before compare with nothing.
+    void recovered(const Moment& at);
+    /// A new trading day. What is live, what limits, and the clock and the prices go on; what counts begins anew.
+    void rolled(const Moment& at);
 
     // Reading, for the comparison and for the generator of commands.
     [[nodiscard]] const std::vector<Order>& orders() const { return orders_; }
@@ -168,13 +194,28 @@ public:
     [[nodiscard]] static std::int64_t leaves_of(const Order& order);
     [[nodiscard]] std::optional<std::int64_t> notional(InstrumentId instrument, std::int64_t price,
                                                        std::int64_t quantity) const;
-    [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t now_ns) const;
+    /// To a caller at this steady time.
+    [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t steady_ns) const;
+    /// What an event of this moment would get.
+    [[nodiscard]] Label label_of(const Moment& at) const;
+    [[nodiscard]] std::int64_t steady_of(const Moment& at) const;
+    /// The greatest wall clock that would be taken over for a label; where there is no event yet, any.
+    [[nodiscard]] std::int64_t believed_until(const Moment& at) const;
     [[nodiscard]] Big pnl(const Row& row) const;
     [[nodiscard]] const RestrictedList& restricted() const { return restricted_; }
     [[nodiscard]] const std::vector<ResumeRequest>& requests() const { return requests_; }
     /// Events written so far.
-    [[nodiscard]] std::uint64_t events() const { return events_; }
+    [[nodiscard]] std::uint64_t events() const { return stamps_.size(); }
+    /// Their times, the first event's first.
+    [[nodiscard]] const std::vector<Stamp>& stamps() const { return stamps_; }
     [[nodiscard]] std::int64_t last_time_ns() const { return last_time_ns_; }
+    [[nodiscard]] std::int64_t last_steady_ns() const { return last_steady_ns_; }
+    /// The last event carries the flag; events that do so far; how often that was worth an alarm.
+    [[nodiscard]] bool last_was_ahead() const { return !stamps_.empty() && stamps_.back().label.ahead; }
+    /// By how much a label was ahead of its steady time at most, so far as labels are held against it.
+    [[nodiscard]] const std::optional<std::int64_t>& best() const { return best_; }
+    [[nodiscard]] std::uint64_t ahead_events() const { return ahead_events_; }
+    [[nodiscard]] std::uint64_t clock_alarms() const { return clock_alarms_; }
     [[nodiscard]] std::size_t ids_used() const { return ids_.size(); }
     [[nodiscard]] std::size_t executions_used() const { return executions_used_; }
     [[nodiscard]] std::size_t quarantine_used() const { return quarantined_.size(); }
@@ -187,7 +228,8 @@ private:
     [[nodiscard]] bool is_obsolete(const ResumeRequest& request) const;
     void write_down(ResumeRequest request);
     struct Reference {
-        std::int64_t price = 0, time_ns = 0;
+        std::int64_t price = 0;
+        Moment written;
     };
     struct Priced;
     struct Work;
@@ -214,7 +256,7 @@ private:
     [[nodiscard]] Refusal refuse_id(const Caller& caller, const OrderRequest& request) const;
     [[nodiscard]] Refusal refuse_quantity(const Priced& order) const;
     [[nodiscard]] Refusal refuse_price(const Priced& order) const;
-    [[nodiscard]] Refusal refuse_reference(const Priced& order, std::int64_t now_ns, std::int64_t& reserve_price) const;
+    [[nodiscard]] Refusal refuse_reference(const Priced& order, std::int64_t steady_ns, std::int64_t& reserve_price) const;
     [[nodiscard]] Refusal refuse_collar(const Priced& order, std::int64_t reference) const;
     [[nodiscard]] Refusal refuse_no_limit(const Scopes& scopes, Side side) const;
     [[nodiscard]] Refusal refuse_order_quantity(const Scopes& scopes, std::int64_t quantity) const;
@@ -231,7 +273,7 @@ private:
     [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend) const;
     [[nodiscard]] Refusal refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const;
     [[nodiscard]] Refusal refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
-                                             std::int64_t now_ns, std::int64_t& reserve_price) const;
+                                             std::int64_t steady_ns, std::int64_t& reserve_price) const;
     [[nodiscard]] Refusal refuse_new_id(const Order& order, std::string_view new_id) const;
     [[nodiscard]] Refusal refuse_amend(const Caller& caller, const ReplaceRequest& request, const Order& order,
                                        Amend& amend) const;
@@ -244,17 +286,17 @@ private:
     [[nodiscard]] Refusal refuse_new(const Caller& caller, const OrderRequest& request, Draft& draft) const;
     [[nodiscard]] Amend amend_of(const Order& order, const ReplaceRequest& request) const;
     [[nodiscard]] Refusal refuse_amend_match(const Order& order, Amend& amend) const;
-    [[nodiscard]] std::int64_t reserve_price_of_load(const Order& order, std::int64_t now_ns) const;
+    [[nodiscard]] std::int64_t reserve_price_of_load(const Order& order, std::int64_t steady_ns) const;
     [[nodiscard]] Refusal refuse_load(const Caller& caller, const OrderRequest& request, Draft& draft) const;
     void take_in(const Caller& caller, Draft& draft);
     Verdict accept(const Caller& caller, Draft& draft);
     Verdict refused(const Caller& caller, const Scopes& scopes, Verdict verdict, bool up);
 
     // Restricted list, short sale, messages, content, own orders: checks 3 and 8 to 10.
-    [[nodiscard]] Refusal refuse_restricted(const Scopes& scopes, Side side, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_restricted(const Scopes& scopes, Side side, std::int64_t label_ns) const;
     [[nodiscard]] Refusal refuse_short(const Scopes& scopes, Side side, InstrumentId instrument, const Big& quantity) const;
-    [[nodiscard]] Refusal refuse_messages(const Scopes& scopes, std::int64_t now_ns) const;
-    [[nodiscard]] Refusal refuse_content(const Scopes& scopes, const Order& order, std::int64_t now_ns) const;
+    [[nodiscard]] Refusal refuse_messages(const Scopes& scopes, std::int64_t steady_ns) const;
+    [[nodiscard]] Refusal refuse_content(const Scopes& scopes, const Order& order, std::int64_t steady_ns) const;
     [[nodiscard]] Refusal refuse_self_match(const Incoming& incoming, bool& crosses) const;
     [[nodiscard]] Match own_match(const Incoming& incoming) const;
     [[nodiscard]] bool has_message_budget(const Scopes& scopes) const;
@@ -264,7 +306,7 @@ private:
     // What positions are worth, and the checks 11 that look at it.
     [[nodiscard]] Big worth(InstrumentId instrument, std::int64_t price, const Big& quantity) const;
     [[nodiscard]] Big gross_of(InstrumentId instrument, const Row& row, std::int64_t mark, Side side, const Big& more) const;
-    [[nodiscard]] std::optional<std::int64_t> stand_in_for_mark(InstrumentId instrument, std::int64_t now_ns) const;
+    [[nodiscard]] std::optional<std::int64_t> stand_in_for_mark(InstrumentId instrument, std::int64_t steady_ns) const;
     [[nodiscard]] Refusal refuse_gross(const Scopes& scopes, const Growth& growth) const;
     [[nodiscard]] Refusal refuse_net(const Scopes& scopes, const Growth& growth) const;
     [[nodiscard]] Refusal refuse_cash(const Scopes& scopes, const Growth& growth) const;
@@ -289,10 +331,14 @@ private:
     void add_restriction(const Scope& scope, const Restriction& entry);
 
     [[nodiscard]] Order* order_named(AccountId account, std::string_view id);
-    [[nodiscard]] std::int64_t event_time(std::int64_t now_ns) const;
     [[nodiscard]] Verdict denied_with(const Order& order, Verdict verdict) const;
     void report(const Order& order, Verdict& verdict) const;
-    void happened(std::int64_t now_ns);
+    void happened(const Moment& at);
+    void labels_begin_with(std::int64_t label_ns);
+    [[nodiscard]] bool used_up(const std::vector<std::int64_t>& times, std::int64_t most, std::int64_t steady_ns,
+                               const LimitValue& window_ms) const;
+    void begin_day(Row& row) const;
+    void forget_ended_orders();
 
     void reserve(Order& order);
     void add(std::int64_t& counter, const Big& amount);
@@ -340,11 +386,15 @@ private:
     using Content = std::tuple<AccountId, StrategyId, InstrumentId, Side, OrderType, TimeInForce, std::optional<std::int64_t>,
                                std::optional<std::int64_t>, std::int64_t>;
     [[nodiscard]] Content content_of(const Order& order) const;
-    std::map<Content, std::vector<std::int64_t>> contents_;  ///< times of counted registrations, oldest first
+    std::map<Content, std::vector<std::int64_t>> contents_;  ///< steady times of counted registrations, oldest first
     std::uint64_t quarantined_events_ = 0;
     std::size_t executions_used_ = 0;
-    std::int64_t last_time_ns_ = 0;
-    std::uint64_t events_ = 0;
+    std::int64_t last_time_ns_ = 0;  ///< the last event's label
+    std::int64_t last_steady_ns_ = 0;
+    std::optional<std::int64_t> best_;  ///< by how much a label was ahead of its steady time at most; none: there was no event
+    std::optional<std::int64_t> recovered_steady_ns_, alarmed_steady_ns_;
+    std::vector<Stamp> stamps_;
+    std::uint64_t ahead_events_ = 0, clock_alarms_ = 0;
     bool overflowed_ = false;
 };
 

@@ -68,8 +68,7 @@ struct Model::Priced {
 struct Model::Work {
     Order& real;
     Order order;                    // the copy that the event changes
-    std::int64_t now_ns = 0;
-    std::int64_t reference_ns = 0;  // when the age of a reference is judged
+    std::int64_t steady_ns = 0;     // of the caller: when the age of a reference is judged
     Result result = Result::ok;
     OrderFlags remarks = 0;         // flags of this answer only
     std::int64_t position = 0;

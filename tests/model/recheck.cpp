@@ -1,6 +1,7 @@
 #include "model/recheck.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <sstream>
 
 #include "core/apply.hpp"
@@ -46,9 +47,17 @@ std::size_t guilty_of(const std::vector<Verdict>& answers) {
     return static_cast<std::size_t>(guilty - answers.begin());
 }
 
-Command at(const Command& c, std::int64_t now_ns) {
+/// When an event's caller asked, as far as the event tells: a wall clock behind the label would have got the same label, and
+/// one that was not believed may have been ahead by any amount.
+model::Moment moment_of(const layout::EventHeader& header) {
+    const bool ahead = (header.flags & layout::kClockAhead) != 0;
+    return {ahead ? std::numeric_limits<std::int64_t>::max() : header.time_ns, header.steady_ns};
+}
+
+Command at(const Command& c, const model::Moment& moment) {
     Command moved = c;
-    moved.now_ns = now_ns;
+    moved.now_ns = moment.now_ns;
+    moved.steady_ns = moment.steady_ns;
     return moved;
 }
 
@@ -67,6 +76,8 @@ void Coverage::add(const Coverage& other) {
     accepted += other.accepted;
     commands += other.commands;
     refusals_logged += other.refusals_logged;
+    ahead += other.ahead;
+    clocks_set += other.clocks_set;
     ordered_in_time += other.ordered_in_time;
     refusals_between += other.refusals_between;
     for (const auto& [reason, count] : other.refused) refused[reason] += count;
@@ -77,6 +88,8 @@ Recheck::Recheck(const core::State& live, const std::string& json, const std::ve
     : live_(live), config_(parse_config(json)), replica_(genesis_of(config_, json)), model_(config_), records_(records) {
     for (std::uint64_t seq = layout::kGenesis + 1; seq <= live_.log->committed; ++seq) {
         const layout::EventHeader& header = live_.ring_slot(seq).header;
+        coverage_.ahead += (header.flags & layout::kClockAhead) != 0 ? 1 : 0;
+        coverage_.clocks_set += header.type == EventType::clock_set ? 1 : 0;
         if (header.type == EventType::session_attached) slot_of_[header.strategy] = header.session;
         if (seq > layout::kGenesis + 1 && live_.ring_slot(seq - 1).header.session != header.session) ++coverage_.handovers;
     }
@@ -122,9 +135,9 @@ std::string Recheck::check_real_time() const {
     for (const auto& [seq, record] : by_event_) {
         if (seq <= record->before || seq > record->after)
             return "event " + std::to_string(seq) + " is not from within its call\n";
-        if (latest != nullptr && record->after_ns < latest->before_ns)
+        if (latest != nullptr && record->after_steady_ns < latest->before_steady_ns)
             return where(seq, record, "  ended before a call began that stands before it in the log\n");
-        if (latest == nullptr || record->before_ns > latest->before_ns) latest = record;
+        if (latest == nullptr || record->before_steady_ns > latest->before_steady_ns) latest = record;
     }
     return {};
 }
@@ -166,6 +179,7 @@ std::string Recheck::follow(std::uint64_t seq) {
         if (by_event_.count(more) != 0) text += "  the model writes event " + std::to_string(more) + " as well\n";
     advance_replica(after);
     const core::State& state = replica_.state;
+    text += stamp_differences(live_, model_, seq - layout::kGenesis - 1);
     if (record != nullptr)
         if (const model::Order* order = model_.find(record->command.account, record->command.id))
             text += differences(state, model_, *order);
@@ -177,10 +191,10 @@ std::string Recheck::follow(std::uint64_t seq) {
 std::string Recheck::pass(const Event& event) {
     const layout::EventHeader& header = event.header;
     switch (header.type) {
-        case EventType::session_attached: model_.attached(StrategyId{header.strategy}, header.time_ns); return {};
-        case EventType::session_dead: model_.died(StrategyId{header.strategy}, header.time_ns); return {};
+        case EventType::session_attached: model_.attached(StrategyId{header.strategy}, moment_of(header)); return {};
+        case EventType::session_dead: model_.died(StrategyId{header.strategy}, moment_of(header)); return {};
         case EventType::session_detached:
-        case EventType::reference_owner: model_.passed(header.time_ns); return {};
+        case EventType::reference_owner: model_.passed(moment_of(header)); return {};
         default: return "  nobody recorded a call that writes this event\n";
     }
 }
@@ -191,8 +205,8 @@ std::string Recheck::play(const Recorded& record, std::uint64_t seq) {
     const bool denied = event.header.type == EventType::denied;
     const layout::Metered& metered = event.denied.metered;
     // What does not count as a message is only noted, by a gate that the semantics do not know.
-    if (denied && metered.messages == 0 && metered.all_messages == 0) model_.passed(event.header.time_ns);
-    const std::vector<Verdict> expected = run_all(model_, at(record.command, event.header.time_ns));
+    if (denied && metered.messages == 0 && metered.all_messages == 0) model_.passed(moment_of(event.header));
+    const std::vector<Verdict> expected = run_all(model_, at(record.command, moment_of(event.header)));
     std::string text;
     for (std::size_t i = 0; i < expected.size(); ++i) {
         const std::string unlike = differences(record.answers[i], expected[i]);
@@ -212,8 +226,8 @@ std::string Recheck::play(const Recorded& record, std::uint64_t seq) {
 }
 
 /// The refusal that the model gives; nothing when it would do what is asked.
-std::optional<Verdict> Recheck::refusal_at(const Recorded& record, std::int64_t now_ns) {
-    const Command c = at(record.command, now_ns);
+std::optional<Verdict> Recheck::refusal_at(const Recorded& record, const model::Moment& moment) {
+    const Command c = at(record.command, moment);
     switch (c.op) {
         case Op::register_order: return model_.refusal_of(model_caller(c), order_request(c));
         case Op::batch: return model_.refusal_of(model_caller(c), order_request(c.members.front()));
@@ -228,10 +242,10 @@ std::string Recheck::play_between(const Recorded& record) {
     // The first member of a batch is judged like an order of its own, the others after what was never committed.
     const bool known = record.command.op != Op::batch || guilty_of(record.answers) == 0;
     // Only a restriction can begin and end again; none is as short as this.
-    const bool short_enough = record.after_ns - record.before_ns < kMillisecond;
+    const bool short_enough = record.after_steady_ns - record.before_steady_ns < kMillisecond;
     if (!known || !short_enough) return note_unplaced(record), std::string();
-    const auto early = refusal_at(record, record.before_ns);
-    const auto late = refusal_at(record, record.after_ns);
+    const auto early = refusal_at(record, {record.before_ns, record.before_steady_ns});
+    const auto late = refusal_at(record, {record.after_ns, record.after_steady_ns});
     const bool same = early.has_value() == late.has_value() && (!early || differences(*early, *late).empty());
     if (!same) return note_unplaced(record), std::string();
     const Verdict& answer = record.answers.front();
@@ -246,7 +260,7 @@ std::string Recheck::play_between(const Recorded& record) {
 
 std::string Recheck::where(std::uint64_t seq, const Recorded* record, const std::string& text) const {
     std::string all = "event " + std::to_string(seq);
-    if (record != nullptr) all += ", " + text_of(at(record->command, live_.ring_slot(seq).header.time_ns));
+    if (record != nullptr) all += ", " + text_of(at(record->command, moment_of(live_.ring_slot(seq).header)));
     all += '\n' + text + "  the log:\n";
     const std::uint64_t last = std::min<std::uint64_t>(seq + kNeighbours, live_.log->committed);
     for (std::uint64_t s = seq > kNeighbours + 2 ? seq - kNeighbours : 2; s <= last; ++s)

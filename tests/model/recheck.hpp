@@ -21,6 +21,8 @@ struct Coverage {
     std::uint64_t accepted = 0;                       ///< orders, of those below
     std::uint64_t commands = 0;                       ///< compared at the place of their event
     std::uint64_t refusals_logged = 0;                ///< of these
+    std::uint64_t ahead = 0;                          ///< events whose caller's wall clock was not believed
+    std::uint64_t clocks_set = 0;                     ///< by an operator
     std::uint64_t ordered_in_time = 0;                ///< calls whose place in the log was held against the clock
     std::uint64_t refusals_between = 0;               ///< wrote nothing, compared between two events
     std::map<DenyReason, std::uint64_t> refused;      ///< compared refusals, by reason
@@ -33,8 +35,8 @@ public:
     /// `live`: tables at rest whose ring holds the whole log. `config`: as the registry has it.
     Recheck(const core::State& live, const std::string& json, const std::vector<Recorded>& records);
 
-    void set_reference(InstrumentId instrument, std::int64_t price, std::int64_t time_ns) {
-        model_.set_reference(instrument, price, time_ns);
+    void set_reference(InstrumentId instrument, std::int64_t price, const model::Moment& written) {
+        model_.set_reference(instrument, price, written);
     }
     /// Empty, or the first difference and what stood around it in the log.
     [[nodiscard]] std::string run();
@@ -52,7 +54,7 @@ private:
     [[nodiscard]] std::string pass(const layout::Event& event);
     [[nodiscard]] std::string play(const Recorded& record, std::uint64_t seq);
     [[nodiscard]] std::string play_between(const Recorded& record);
-    [[nodiscard]] std::optional<Verdict> refusal_at(const Recorded& record, std::int64_t now_ns);
+    [[nodiscard]] std::optional<Verdict> refusal_at(const Recorded& record, const model::Moment& moment);
     [[nodiscard]] std::string where(std::uint64_t seq, const Recorded* record, const std::string& text) const;
 
     const core::State& live_;

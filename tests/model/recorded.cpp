@@ -58,11 +58,13 @@ private:
 /// Every field, in one order for both directions.
 template <class Visit>
 void visit_each(Visit& visit, Command& c) {
-    visit(c.op), visit(c.session), visit(c.now_ns), visit(c.id), visit(c.new_id), visit(c.exec_id), visit(c.new_exec_id);
+    visit(c.op), visit(c.session), visit(c.now_ns), visit(c.steady_ns), visit(c.id), visit(c.new_id), visit(c.exec_id),
+        visit(c.new_exec_id);
     visit(c.venue_id), visit(c.account), visit(c.instrument), visit(c.side), visit(c.type), visit(c.tif), visit(c.kind);
     visit(c.price), visit(c.stop_price), visit(c.quantity), visit(c.cum), visit(c.version), visit(c.reopened);
     visit(c.no_such_order), visit(c.scope), visit(c.to), visit(c.limits), visit(c.fields), visit(c.strategy);
-    visit(c.time_ns), visit(c.uid), visit(c.request), visit(c.alert_limit), visit(c.alert_level), visit(c.members);
+    visit(c.time_ns), visit(c.time_steady_ns), visit(c.uid), visit(c.request), visit(c.alert_limit), visit(c.alert_level),
+        visit(c.members);
     visit(c.entry.scope), visit(c.entry.reason), visit(c.entry.buy), visit(c.entry.sell), visit(c.entry.from_ns);
     visit(c.entry.to_ns);
 }
@@ -74,6 +76,7 @@ template <class Visit>
 void visit_each(Visit& visit, Recorded& r) {
     visit_each(visit, r.command);
     visit(r.answers), visit(r.before), visit(r.after), visit(r.before_ns), visit(r.after_ns);
+    visit(r.before_steady_ns), visit(r.after_steady_ns);
 }
 
 template <class T>

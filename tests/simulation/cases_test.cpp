@@ -1,6 +1,8 @@
 // What the simulation found, each as the shortest story that shows it. The disk is simulated, so that a sync can fail at the
 // very moment that the story needs.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "persist/checkpoint.hpp"
 #include "persist/journal_writer.hpp"
@@ -51,12 +53,34 @@ public:
         spec.config = story().config;
         return spec;
     }
-    void begin(const persist::FileSpec& spec) {
-        const std::uint64_t bytes = persist::file_size_for(spec.config.size(), 8 * persist::kBlockPage);
+    void begin(const persist::FileSpec& spec, std::uint64_t pages = 8) { require(try_begin(spec, pages)); }
+    /// Like a host whose space was prepared in peace; `meanwhile` is when that is done.
+    persist::IoError try_begin(const persist::FileSpec& spec, std::uint64_t pages = 8,
+                               const std::function<void(Disk&)>& meanwhile = {}) {
+        const std::uint64_t bytes = persist::file_size_for(spec.config.size(), pages * persist::kBlockPage);
         persist::File space;
         require(persist::prepare_space(directory_, ".tmp-journal", bytes, space));
         writer_ = {};
-        require(writer_.begin(directory_, std::move(space), ".tmp-journal", bytes, spec));
+        if (meanwhile) meanwhile(disk_);
+        return writer_.begin(directory_, std::move(space), ".tmp-journal", bytes, spec);
+    }
+    /// A block of the open file that stands at `position`, wherever the one before it ends.
+    void append_at(std::uint64_t position, std::uint64_t last) const {
+        const std::uint64_t first = writer_.next_seq();
+        persist::File file;
+        persist::JournalWriter far;
+        require(directory_.open_file(persist::journal_name(writer_.spec().first_seq), file, true));
+        require(far.resume(std::move(file), writer_.spec(), {~0ULL, position, 0, 0, first}));
+        require(far.append(story().between(first, last), first, 1));
+        require(far.sync());
+    }
+    const persist::JournalWriter& writer() const { return writer_; }
+    /// The number of the file of this name; 0: none is there, or it is no journal file.
+    std::uint64_t number_of(const std::string& name) const {
+        persist::File file;
+        persist::FileHead head;
+        if (directory_.open_file(name, file) || !persist::read_head(file, head).empty()) return 0;
+        return head.header.file_number;
     }
     /// One block with events up to `last`; what came before it is on disk.
     void append(std::uint64_t last) {
@@ -88,12 +112,18 @@ public:
         byte ^= std::byte{1};
         require(file.write_at(&byte, 1, size / 2));
     }
-    persist::RecoveryReport restore(core::PrivateState& tables) const {
+    void damage_head(const std::string& name) const {
+        persist::File file;
+        require(directory_.open_file(name, file, true));
+        require(file.write_at("x", 1, 0));
+    }
+    persist::RecoveryReport restore(core::PrivateState& tables, const persist::RestoreOptions& options = {}) const {
         persist::Sources sources(directory_, {});
-        require(persist::settle_last_journal(directory_, sources));
+        if (const persist::IoError error = persist::settle_last_journal(directory_, sources))
+            throw Error(Errc::system, "sync the journal before it is read: " + error.text());
         return persist::restore(
             directory_, sources,
-            [&](const std::string& config) -> core::State& { return (tables = test::genesis_of(config)).state; }, {});
+            [&](const std::string& config) -> core::State& { return (tables = test::genesis_of(config)).state; }, options);
     }
 
 private:
@@ -191,4 +221,198 @@ TEST_CASE("a journal file that cannot be read now never has its number given aga
     }
     CHECK(known > 0);
     CHECK(asked_again > 0);
+}
+
+namespace {
+
+/// Two files; the second one holds events of which a later block says that they are on disk.
+persist::FileSpec two_files(Shelf& shelf) {
+    shelf.begin(shelf.next_spec());
+    shelf.write(20);
+    persist::FileSpec spec = shelf.next_spec();
+    shelf.begin(spec);
+    shelf.write(25);
+    shelf.write(30);
+    spec.number = 3;
+    return spec;
+}
+
+/// One file that holds everything up to 20, a block behind that whose sync failed, and the file that goes on in its place up to
+/// 30. The block that was given up reaches further.
+void give_up_and_go_on(Shelf& shelf) {
+    shelf.begin(shelf.next_spec());
+    shelf.write(20);
+    const persist::FileSpec spec = shelf.next_spec();
+    shelf.append(35);
+    shelf.begin(spec);
+    shelf.write(30);
+}
+
+bool is_unreadable(const Error& error) { return error.code() == Errc::system || error.code() == Errc::permission; }
+
+}  // namespace
+
+TEST_CASE("a journal file that cannot be read now is not set aside by whoever begins one of its name", "[simulation]") {
+    const std::string name = persist::journal_name(21);
+    std::uint64_t begun = 0;
+    std::uint64_t failed = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        Shelf shelf({.read = 1'000}, seed);
+        const persist::FileSpec spec = two_files(shelf);
+        const bool fails = bool(shelf.try_begin(spec, 8, [](Disk& disk) { disk.set_faults(true); }));
+        shelf.disk().set_faults(false);
+        ++(fails ? failed : begun);
+        // What it holds was answered as durable: it is there, under its name or, behind the one that was begun, under another.
+        CHECK(shelf.number_of(name) == (fails ? 2 : 3));
+        CHECK(shelf.number_of(".lost-2-" + name) == (fails ? 0 : 2));
+        CHECK(shelf.number_of(".lost-unread-" + name) == 0);
+    }
+    CHECK(begun > 0);
+    CHECK(failed > 0);
+}
+
+TEST_CASE("there is no moment in which a file is set aside and nothing is in its place", "[simulation]") {
+    const std::string name = persist::journal_name(21);
+    for (const bool power : {false, true}) {
+        bool stopped = true;
+        std::uint64_t calls = 1;
+        for (; stopped; ++calls) {
+            Shelf shelf({}, calls);
+            const persist::FileSpec spec = two_files(shelf);
+            static_cast<void>(shelf.try_begin(spec, 8, [&](Disk& disk) { disk.stop_after(calls, power); }));
+            stopped = shelf.disk().is_stopped();
+            shelf.disk().restart(power);
+            const std::uint64_t number = shelf.number_of(name);
+            INFO("call " << calls << (power ? ", power" : ", kill"));
+            CHECK((number == 2 || number == 3));
+            CHECK((number == 2 || shelf.number_of(".lost-2-" + name) == 2));
+        }
+        CHECK(calls > 5);
+    }
+}
+
+TEST_CASE("what is set aside twice is kept twice, and an attempt that is repeated keeps nothing twice", "[simulation]") {
+    const std::string name = persist::journal_name(21);
+    Shelf shelf;
+    persist::FileSpec spec = two_files(shelf);
+    const auto lost = [&shelf] {
+        const std::vector<std::string> names = shelf.disk().names();
+        return std::count_if(names.begin(), names.end(), [](const std::string& n) { return n.starts_with(".lost-"); });
+    };
+    shelf.damage_head(name);
+    shelf.begin(spec);
+    CHECK(lost() == 1);
+    shelf.damage_head(name);
+    // Begun, and killed before the new file has its name.
+    for (std::uint64_t calls = 1; calls < 40; ++calls) {
+        static_cast<void>(shelf.try_begin(spec, 8, [&](Disk& disk) { disk.stop_after(calls, false); }));
+        const bool done = !shelf.disk().is_stopped();
+        shelf.disk().restart(false);
+        if (done) break;
+        persist::sweep_temporaries(shelf.directory());
+    }
+    CHECK(lost() == 2);
+    CHECK(shelf.number_of(name) == 3);
+}
+
+TEST_CASE("a replica that cannot see now whether a file has a successor does not read what was given up", "[simulation]") {
+    std::uint64_t followed = 0;
+    std::uint64_t failed = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        Shelf shelf({.read = 1'000}, seed);
+        give_up_and_go_on(shelf);
+        core::PrivateState tables = test::genesis_of(story().config);
+        persist::JournalFollower follower(shelf.directory(), tables.state);
+        REQUIRE(follower.advance(20, 1).empty());
+        shelf.disk().set_faults(true);
+        const bool whole = follower.advance(30, 2).empty();
+        shelf.disk().set_faults(false);
+        ++(whole ? followed : failed);
+        CHECK(tables.state.log->applied == (whole ? 30 : 20));
+        CHECK(follower.mark().file == (whole ? 2 : 1));
+    }
+    CHECK(followed > 0);
+    CHECK(failed > 0);
+}
+
+TEST_CASE("an auditor who cannot see now whether a file has a successor does not read what was given up", "[simulation]") {
+    std::uint64_t whole = 0;
+    std::uint64_t ended = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        Shelf shelf({.read = 1'000}, seed);
+        give_up_and_go_on(shelf);
+        shelf.disk().set_faults(true);
+        const std::uint64_t next = persist::read_events(shelf.directory(), 2, 40, [](const layout::Event&) { return true; });
+        ++(next == 31 ? whole : ended);
+        CHECK(next <= 31);
+    }
+    CHECK(whole > 0);
+    CHECK(ended > 0);
+}
+
+TEST_CASE("a read that fails behind the end of the journal does not hide what says that events were on disk", "[simulation]") {
+    std::uint64_t damaged = 0;
+    std::uint64_t unreadable = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        Shelf shelf({.read = 1'000}, seed);
+        shelf.begin(shelf.next_spec(), 300);
+        // The only witness: a block of two pages, the second one beyond what is read ahead.
+        const std::uint64_t far = shelf.writer().position() + (1U << 20) - persist::kBlockPage;
+        shelf.write(20);
+        shelf.append_at(far, 45);
+        shelf.disk().set_faults(true);
+        core::PrivateState tables;
+        try {
+            const persist::RecoveryReport report = shelf.restore(tables);
+            FAIL_CHECK("seed " << seed << ": taken for a torn tail: " << report.torn);
+        } catch (const Error& error) {
+            ++(is_unreadable(error) ? unreadable : damaged);
+        }
+    }
+    CHECK(damaged > 0);
+    CHECK(unreadable > 0);
+}
+
+TEST_CASE("files that cannot be read now are not taken for ones that nobody used", "[simulation]") {
+    std::uint64_t looked_at = 0;
+    for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+        Shelf shelf({.read = 3'000}, seed);
+        shelf.begin(shelf.next_spec());
+        shelf.write(20);
+        shelf.disk().set_faults(true);
+        try {
+            const persist::Sources sources(shelf.directory(), {});
+            CHECK_FALSE(sources.only_unused(shelf.directory()));
+            ++looked_at;
+        } catch (const Error& error) {
+            CHECK(is_unreadable(error));
+        }
+    }
+    CHECK(looked_at > 0);
+}
+
+TEST_CASE("a checkpoint that cannot be read now is not damage, and no loss to be accepted", "[simulation]") {
+    const bool accept_loss = GENERATE(false, true);
+    std::uint64_t whole = 0;
+    std::uint64_t unreadable = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        Shelf shelf({.read = 1'000}, seed);
+        two_files(shelf);
+        shelf.checkpoint(20);
+        REQUIRE_FALSE(shelf.directory().remove(persist::journal_name(2)));
+        shelf.disk().set_faults(true);
+        core::PrivateState tables;
+        try {
+            const persist::RecoveryReport report = shelf.restore(tables, {.accept_loss = accept_loss});
+            CHECK(report.end_seq == 30);
+            CHECK(report.damage.empty());
+            ++whole;
+        } catch (const Error& error) {
+            INFO(error.what());
+            CHECK(is_unreadable(error));
+            ++unreadable;
+        }
+    }
+    CHECK(whole > 0);
+    CHECK(unreadable > 0);
 }

@@ -24,7 +24,7 @@ constexpr int kDrainRounds = 40;
 }  // namespace
 
 Host::Host(Disk& disk, Trace& trace, Counts& counts, const Setup& setup, core::State& state, std::uint64_t epoch,
-           std::uint64_t seed, const std::int64_t& now_ns)
+           std::uint64_t seed, const std::int64_t& now_ns, const std::int64_t& booted_ns)
     : disk_(disk),
       trace_(trace),
       counts_(counts),
@@ -32,6 +32,7 @@ Host::Host(Disk& disk, Trace& trace, Counts& counts, const Setup& setup, core::S
       state_(state),
       random_(seed),
       now_ns_(now_ns),
+      booted_ns_(booted_ns),
       epoch_(epoch),
       key_(persist::resolve_key(setup.key_file, {})),
       next_checkpoint_ns_(now_ns + setup.checkpoint_interval_ns),
@@ -153,7 +154,7 @@ bool Host::read_events(std::uint64_t from, std::uint64_t to) {
 }
 
 bool Host::append_block() {
-    if (!writer_.has_room_for(batch_.size())) {
+    if (!writer_.has_room_for(batch_)) {
         if (unsynced_ > 0 && !sync()) return false;
         writer_.close();
         if (!begin_file()) return false;
@@ -238,7 +239,10 @@ bool Host::handle_gap() {
     if (chain_.base_seq != base_seq_) state_.host->gap_end = synced_ = chain_.base_seq = base_seq_;
     if (!writer_.is_open() && !begin_file()) return false;
     core::Decision decision;
-    core::decide_journal_gap(state_, now_ns_, decision);
+    core::Caller caller;
+    caller.now_ns = now_ns_;
+    caller.steady_ns = now_ns_ - booted_ns_;
+    core::decide_journal_gap(state_, caller, decision);
     core::execute(state_, decision.event);
     gap_ = Gap::following;
     return true;
@@ -286,10 +290,10 @@ void Host::drop_replica() {
 
 bool Host::has_replica() {
     if (replica_) return true;
-    persist::Sources sources(directory_, setup_.key_file);
-    core::PrivateState built;
     persist::RestoreOptions options;
     options.upto = synced_;
+    persist::Sources sources(directory_, setup_.key_file);
+    core::PrivateState built;
     const persist::RecoveryReport report = persist::restore(
         directory_, sources, [&](const std::string& config) -> core::State& { return (built = tables_of(config)).state; },
         options);

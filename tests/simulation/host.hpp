@@ -51,7 +51,7 @@ class Host {
 public:
     /// `state` are the live tables, which outlive a host that dies.
     Host(Disk& disk, Trace& trace, Counts& counts, const Setup& setup, core::State& state, std::uint64_t epoch,
-         std::uint64_t seed, const std::int64_t& now_ns);
+         std::uint64_t seed, const std::int64_t& now_ns, const std::int64_t& booted_ns);
 
     /// One round of the journaller, then perhaps one of the replicator.
     void round();
@@ -96,7 +96,7 @@ private:
     const Setup& setup_;
     core::State& state_;
     test::Random random_;
-    const std::int64_t& now_ns_;
+    const std::int64_t &now_ns_, &booted_ns_;
     std::uint64_t epoch_;
     persist::Directory directory_;
     persist::Key key_;

@@ -180,6 +180,11 @@ int Disk::size(int handle, std::uint64_t& bytes) {
     return 0;
 }
 
+int Disk::identity(int handle) const noexcept {
+    const auto at = static_cast<std::size_t>(handle);
+    return handle >= 0 && at < handles_.size() ? handles_[at] : -1;
+}
+
 bool Disk::is_linked(int handle) const noexcept {
     const auto at = static_cast<std::size_t>(handle);
     if (stopped_ || handle < 0 || at >= handles_.size()) return false;
@@ -197,6 +202,19 @@ int Disk::rename(const std::string& from, const std::string& to) {
     pending_.push_back({from, -1, !renames_tear_});
     pending_.push_back({to, inode, false});
     trace_.note("rename", static_cast<std::uint64_t>(inode));
+    return 0;
+}
+
+int Disk::link(const std::string& from, const std::string& to) {
+    if (!proceed()) return EIO;
+    if (fails(odds_.name)) return fail(Fault::failed_name, random_.pick({ENOSPC, EIO}));
+    const auto found = names_.find(from);
+    if (found == names_.end()) return ENOENT;
+    if (names_.contains(to)) return EEXIST;
+    const int inode = found->second;
+    names_[to] = inode;
+    pending_.push_back({to, inode, false});
+    trace_.note("link", static_cast<std::uint64_t>(inode));
     return 0;
 }
 

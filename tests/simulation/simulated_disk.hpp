@@ -71,8 +71,11 @@ public:
     int sync(int handle);
     int size(int handle, std::uint64_t& bytes);
     [[nodiscard]] bool is_linked(int handle) const noexcept;
+    /// Which file it is, whatever its name; −1: none.
+    [[nodiscard]] int identity(int handle) const noexcept;
     void drop_cache(int handle) noexcept;
     int rename(const std::string& from, const std::string& to);
+    int link(const std::string& from, const std::string& to);
     int remove(const std::string& name);
     int sync_directory();
     int list(std::vector<std::string>& names);

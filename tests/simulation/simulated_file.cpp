@@ -35,6 +35,12 @@ IoError File::read_at(void* bytes, std::size_t size, std::uint64_t offset, std::
 }
 IoError File::sync() const noexcept { return {mounted->sync(descriptor_)}; }
 IoError File::size(std::uint64_t& bytes) const noexcept { return {mounted->size(descriptor_, bytes)}; }
+IoError File::identity(FileIdentity& out) const noexcept {
+    const int inode = mounted->identity(descriptor_);
+    if (inode < 0) return {EBADF};
+    out = {1, static_cast<std::uint64_t>(inode) + 2};
+    return {};
+}
 bool File::is_linked() const noexcept { return mounted->is_linked(descriptor_); }
 IoError File::try_lock() const noexcept { return {}; }
 bool File::is_locked_by_others() const noexcept { return false; }
@@ -60,6 +66,7 @@ IoError Directory::open_file(const std::string& name, File& out, bool) const noe
     return {error};
 }
 IoError Directory::rename(const std::string& from, const std::string& to) const noexcept { return {mounted->rename(from, to)}; }
+IoError Directory::link(const std::string& from, const std::string& to) const noexcept { return {mounted->link(from, to)}; }
 IoError Directory::remove(const std::string& name) const noexcept { return {mounted->remove(name)}; }
 IoError Directory::sync() const noexcept { return {mounted->sync_directory()}; }
 IoError Directory::list(std::vector<std::string>& names) const { return {mounted->list(names)}; }

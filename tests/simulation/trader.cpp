@@ -19,15 +19,32 @@ bool is_attached(const PlainRegistry& registry, std::uint32_t session) {
 
 }  // namespace
 
-void Trader::begin(PlainRegistry& registry, std::int64_t now_ns) {
+void Trader::begin(PlainRegistry& registry, const Times& now) {
     for (std::uint32_t session = 0; session < 2; ++session)
         if (!is_attached(registry, session))
-            static_cast<void>(registry.attach(session, static_cast<StrategyId>(session), now_ns));
-    if (random_.percent(85)) static_cast<void>(registry.release_unreconciled(PlainRegistry::operator_at(now_ns)));
+            static_cast<void>(registry.attach(session, static_cast<StrategyId>(session), wall_ns(session, now), now.steady_ns));
+    if (random_.percent(85)) static_cast<void>(registry.release_unreconciled(someone_in_charge(now)));
 }
 
-core::Caller Trader::someone(const PlainRegistry& registry, std::int64_t now_ns) {
-    return registry.caller(random_.percent(80) ? 0 : 1, now_ns);
+/// Right most of the time, or off by up to a day until the next step.
+std::int64_t Trader::wall_ns(std::size_t whose, const Times& now) {
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const std::int64_t step = clocks_.pick({kSecond / 2, kSecond, 3600 * kSecond, 86'400 * kSecond});
+    if (clocks_.percent(2)) clock_offsets_ns_[whose] = clocks_.pick({std::int64_t{0}, step, -step});
+    return now.now_ns + clock_offsets_ns_[whose];
+}
+
+core::Caller Trader::someone(const PlainRegistry& registry, const Times& now) {
+    const std::uint32_t session = random_.percent(80) ? 0 : 1;
+    core::Caller caller = registry.caller(session, now.steady_ns);
+    caller.now_ns = wall_ns(session, now);
+    return caller;
+}
+
+core::Caller Trader::someone_in_charge(const Times& now) {
+    core::Caller caller = PlainRegistry::operator_at(now.steady_ns);
+    caller.now_ns = wall_ns(kOperator, now);
+    return caller;
 }
 
 Scope Trader::scope() {
@@ -92,8 +109,8 @@ void Trader::replace(PlainRegistry& registry, const core::Caller& caller) {
     static_cast<void>(registry.replace(caller, request));
 }
 
-void Trader::control(PlainRegistry& registry, std::int64_t now_ns) {
-    const core::Caller caller = PlainRegistry::operator_at(now_ns);
+void Trader::control(PlainRegistry& registry, const Times& now) {
+    const core::Caller caller = someone_in_charge(now);
     const std::int64_t kind = random_.between(1, 100);
     if (kind <= 20) {
         static_cast<void>(registry.halt(caller, scope(), random_.pick({TradingState::warn, TradingState::reducing_only})));
@@ -113,15 +130,17 @@ void Trader::control(PlainRegistry& registry, std::int64_t now_ns) {
     }
 }
 
-void Trader::session(PlainRegistry& registry, std::int64_t now_ns) {
+void Trader::session(PlainRegistry& registry, const Times& now) {
     if (is_attached(registry, 1))
         static_cast<void>(registry.end_session(
-            1, random_.pick({EventType::session_dead, EventType::session_detached, EventType::session_fenced}), now_ns));
-    else static_cast<void>(registry.attach(1, StrategyId{1}, now_ns));
+            1, random_.pick({EventType::session_dead, EventType::session_detached, EventType::session_fenced}), wall_ns(1, now),
+            now.steady_ns));
+    else static_cast<void>(registry.attach(1, StrategyId{1}, wall_ns(1, now), now.steady_ns));
 }
 
-void Trader::act(PlainRegistry& registry, std::int64_t now_ns) {
-    const core::Caller caller = someone(registry, now_ns);
+void Trader::act(PlainRegistry& registry, const Times& now) {
+    if (clocks_.percent(1)) static_cast<void>(registry.set_clock(someone_in_charge(now)));
+    const core::Caller caller = someone(registry, now);
     const std::int64_t kind = random_.between(1, 100);
     if (kind <= 36) static_cast<void>(registry.register_order(caller, order()));
     else if (kind <= 40) batch(registry, caller);
@@ -129,8 +148,8 @@ void Trader::act(PlainRegistry& registry, std::int64_t now_ns) {
     else if (kind <= 86) replace(registry, caller);
     else if (kind <= 91) static_cast<void>(registry.cancel(caller, AccountId{0}, known()));
     else if (kind <= 93) static_cast<void>(registry.abort(caller, AccountId{0}, known()));
-    else if (kind <= 98) control(registry, now_ns);
-    else session(registry, now_ns);
+    else if (kind <= 98) control(registry, now);
+    else session(registry, now);
 }
 
 }  // namespace riskreg::simulation

@@ -121,7 +121,8 @@ World::World(std::uint64_t seed, const Wish& wish, Counts& counts)
       disk_(std::make_unique<Disk>(random_.next(), draw_odds(random_, lies_, wish.mistake), trace_)),
       trader_(random_.next()),
       reference_(setup_.config),
-      now_ns_(kStart) {
+      now_ns_(kStart),
+      booted_ns_(kStart - 3'600'000 * kMs) {
     disk_->ignores_sync_of_checkpoints = wish.mistake == Mistake::renames_unsynced_checkpoint;
     mount(disk_.get());
 }
@@ -193,8 +194,8 @@ void World::make_journal(const persist::FileSpec& spec) {
 void World::live() {
     ++counts_.lives;
     trace_.note("life", reference_.last_seq(), promised_);
-    Host host(*disk_, trace_, counts_, setup_, registry_->state(), ++host_epoch_, random_.next(), now_ns_);
-    trader_.begin(*registry_, now_ns_);
+    Host host(*disk_, trace_, counts_, setup_, registry_->state(), ++host_epoch_, random_.next(), now_ns_, booted_ns_);
+    trader_.begin(*registry_, times());
     reference_.collect(registry_->state());
     // What only the cache holds is seen by recoveries from the cache.
     power_failed_ = random_.percent(setup_.mistake == Mistake::believes_the_cache ? 40 : 70);
@@ -210,7 +211,7 @@ void World::steps(Host& host) {
     for (std::int64_t step = random_.between(8, 40); step > 0 && !disk_->is_stopped(); --step) {
         advance_clock();
         for (std::int64_t n = random_.percent(25) ? 0 : random_.between(0, busy); n > 0; --n) {
-            trader_.act(*registry_, now_ns_);
+            trader_.act(*registry_, times());
             reference_.collect(registry_->state());
         }
         host.round();
@@ -402,7 +403,8 @@ void World::judge_loss(const Restored& out) {
 }
 
 /// The highest sequence that anything that is left says was on disk: every valid block of every file, and every name of a
-/// checkpoint, whole or not. Looked for here page by page, not by the product's reader.
+/// checkpoint, whole or not. Looked for here page by page, not by the product's reader. A file of a history that was given up, and
+/// that the disk brought back, speaks of what was reported as lost then.
 std::uint64_t World::witness() const {
     std::uint64_t highest = 0;
     for (const std::string& name : disk_->names()) {
@@ -423,6 +425,7 @@ std::uint64_t World::witness_of_journal(const std::string& name) const {
                           header.length >= persist::kBlockPage && header.length % persist::kBlockPage == 0 &&
                           header.length <= bytes.size() - at;
         if (at == 0) number = header.file_number;
+        if (number <= given_up_number_) return 0;
         if (!sane || header.file_number != number) continue;
         if (persist::checksum_of_block({bytes.data() + at, header.length}) == header.checksum)
             highest = std::max(highest, header.durable_upto);
@@ -467,6 +470,7 @@ void World::begin_anew_behind_the_loss(const Restored& out) {
     spec.config = setup_.config;
     spec.key = persist::resolve_key(setup_.key_file, {});
     make_journal(spec);
+    given_up_number_ = std::max(given_up_number_, out.newest_number);
 }
 
 void World::begin_life_from(Restored& out) {
@@ -491,11 +495,12 @@ void World::begin_life_from(Restored& out) {
     state.marks->journaled = state.marks->durable = state.status->consumer = end;
     state.marks->checkpointed = report.checkpoint.empty() ? 0 : report.head.seq;
     core::Decision decision;
-    core::decide_recovered(state, now_ns_, "rebuilt", decision);
+    if (power_failed_) booted_ns_ = now_ns_ - 20'000 * kMs;  // boot time is less than that of the events before
+    core::decide_recovered(state, trader_.someone_in_charge(times()), "rebuilt", decision);
     core::execute(state, decision.event);
     for (std::uint32_t session = 0; session < state.geometry.sessions; ++session)
         if (state.sessions[session].record.newest().status == layout::SessionStatus::attached)
-            static_cast<void>(registry_->end_session(session, layout::EventType::session_dead, now_ns_));
+            static_cast<void>(registry_->end_session(session, layout::EventType::session_dead, now_ns_, times().steady_ns));
     reference_.collect(state);
 }
 

@@ -56,6 +56,7 @@ private:
     void end_life(Host& host);
     void require_catching_up(Host& host);
     void advance_clock();
+    [[nodiscard]] Times times() const { return {now_ns_, now_ns_ - booted_ns_}; }
     void take_over();
     [[nodiscard]] bool recover();
     [[nodiscard]] bool restore_once(Restored& out);
@@ -85,12 +86,13 @@ private:
     Reference reference_;
     std::unique_ptr<test::PlainRegistry> registry_;
     persist::Directory directory_;
-    std::int64_t now_ns_;
+    std::int64_t now_ns_, booted_ns_;
     std::uint64_t promised_ = layout::kGenesis;
     std::uint64_t host_epoch_ = 0;
     bool memory_survives_ = false;
     bool accept_loss_ = false;
     bool gave_up_history_ = false; // events that were promised are gone, and others have their numbers
+    std::uint64_t given_up_number_ = 0;   ///< journal files up to this number are of a history that was given up
     bool lost_ = false;            // nothing can be restored, even by accepting a loss
     bool power_failed_ = false;
     Ending ending_;

@@ -185,7 +185,7 @@ void TradingDesk::hold(std::int64_t count, std::int64_t price) {
 
 void TradingDesk::unreconcile() {
     core::Decision decision;
-    core::decide_recovered(registry.state(), now, "test", decision);
+    core::decide_recovered(registry.state(), test::PlainRegistry::operator_at(now), "test", decision);
     core::perform(registry.state(), decision);
 }
 

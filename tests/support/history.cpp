@@ -185,10 +185,10 @@ private:
         require(registry_.halt(operator_now(), scope, TradingState::halted), "halt");
         require(registry_.resume(operator_now(), scope, TradingState::warn), "resume");
         core::Decision gap;
-        core::decide_journal_gap(state(), now_ += 7, gap);
+        core::decide_journal_gap(state(), PlainRegistry::operator_at(now_ += 7), gap);
         execute(gap);
         core::Decision recovered;
-        core::decide_recovered(state(), now_ += 7, "rebuilt, \x01\x7F\xFF and all", recovered);
+        core::decide_recovered(state(), PlainRegistry::operator_at(now_ += 7), "rebuilt, \x01\x7F\xFF and all", recovered);
         execute(recovered);
         require(registry_.release_unreconciled(operator_now()), "release");
     }

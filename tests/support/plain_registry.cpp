@@ -39,35 +39,37 @@ Verdict PlainRegistry::refuse(const core::Caller& caller, layout::EventType requ
     return answer;
 }
 
-Verdict PlainRegistry::attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns) {
+Verdict PlainRegistry::attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns, std::int64_t steady_ns) {
     core::SessionRequest request;
     request.type = layout::EventType::session_attached;
     request.session = session;
     request.strategy = static_cast<std::uint16_t>(strategy);
     request.generation = static_cast<std::uint32_t>(state().log->next_generation);
+    request.now_ns = now_ns;
+    request.steady_ns = steady_ns;
     core::Decision decision;
     core::decide_session(state(), request, decision);
-    decision.event.header.time_ns = std::max(now_ns, static_cast<std::int64_t>(state().log->last_time_ns));
     return execute(decision);
 }
 
-Verdict PlainRegistry::end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns) {
+Verdict PlainRegistry::end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns, std::int64_t steady_ns) {
     const layout::SessionRecord& record = state().sessions[session].record.newest();
     core::SessionRequest request;
     request.type = how;
     request.session = session;
     request.strategy = record.strategy;
     request.generation = record.generation;
+    request.now_ns = now_ns;
+    request.steady_ns = steady_ns;
     core::Decision decision;
     core::decide_session(state(), request, decision);
-    decision.event.header.time_ns = std::max(now_ns, static_cast<std::int64_t>(state().log->last_time_ns));
     return execute(decision);
 }
 
 core::Caller PlainRegistry::caller(std::uint32_t session, std::int64_t now_ns) const {
     const layout::SessionRecord& record = state().sessions[session].record.newest();
     core::Caller caller;
-    caller.now_ns = now_ns;
+    caller.now_ns = caller.steady_ns = now_ns;
     caller.session = session;
     caller.generation = record.generation;
     caller.strategy = record.strategy;
@@ -76,7 +78,7 @@ core::Caller PlainRegistry::caller(std::uint32_t session, std::int64_t now_ns) c
 
 core::Caller PlainRegistry::operator_at(std::int64_t now_ns) noexcept {
     core::Caller caller;
-    caller.now_ns = now_ns;
+    caller.now_ns = caller.steady_ns = now_ns;
     return caller;
 }
 
@@ -238,12 +240,25 @@ Verdict PlainRegistry::alert(const core::Caller& caller, const core::AlertReques
     return execute(decision);
 }
 
-void PlainRegistry::set_reference(InstrumentId instrument, Price price, std::int64_t time_ns) {
+Verdict PlainRegistry::set_clock(const core::Caller& caller) {
+    core::Decision decision;
+    core::decide_clock(state(), caller, "test", decision);
+    return execute(decision);
+}
+
+void PlainRegistry::set_reference(InstrumentId instrument, Price price, std::int64_t time_ns, std::int64_t steady_ns) {
     auto& cell = state().references[static_cast<std::uint32_t>(instrument)].price;
     layout::ReferencePrice value{};
     value.price = price.value;
     value.time_ns = time_ns;
+    value.steady_ns = steady_ns;
     cell.store(cell.newest().seq + 1, value);
+}
+
+void PlainRegistry::recovered(const core::Caller& caller) {
+    core::Decision decision;
+    core::decide_recovered(state(), caller, kReason, decision);
+    core::execute(state(), decision.event);
 }
 
 void PlainRegistry::make_unreconciled() {

@@ -27,11 +27,17 @@ public:
     [[nodiscard]] const core::State& state() const noexcept { return memory_.state; }
 
     /// Attaches slot `session` as `strategy`, with a new generation.
-    Verdict attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns);
+    Verdict attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns) {
+        return attach(session, strategy, now_ns, now_ns);
+    }
+    Verdict attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns, std::int64_t steady_ns);
     /// Ends a session: `session_dead`, `session_detached` or `session_fenced`.
-    Verdict end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns);
+    Verdict end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns) {
+        return end_session(session, how, now_ns, now_ns);
+    }
+    Verdict end_session(std::uint32_t session, layout::EventType how, std::int64_t now_ns, std::int64_t steady_ns);
 
-    /// The attached session as a caller at a moment.
+    /// The attached session as a caller at a moment; both clocks tell the same.
     [[nodiscard]] core::Caller caller(std::uint32_t session, std::int64_t now_ns) const;
     /// A caller without a session and without a strategy.
     [[nodiscard]] static core::Caller operator_at(std::int64_t now_ns) noexcept;
@@ -61,7 +67,14 @@ public:
     Verdict alert(const core::Caller& caller, const core::AlertRequest& request);
 
     /// Writes the reference price as its owner session would: no event.
-    void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns);
+    void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns) {
+        set_reference(instrument, price, time_ns, time_ns);
+    }
+    void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns, std::int64_t steady_ns);
+    /// Labels go on from the caller's wall clock.
+    Verdict set_clock(const core::Caller& caller);
+    /// The event with which trading goes on after a rebuild from disk; of what was in memory only, all stays.
+    void recovered(const core::Caller& caller);
     /// Makes the firm `unreconciled`, as a recovery from disk does before anybody attaches.
     void make_unreconciled();
 

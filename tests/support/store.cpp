@@ -69,7 +69,8 @@ void Store::begin(const persist::FileSpec& spec, std::uint64_t pages) {
 
 void Store::append(std::uint64_t last) {
     const std::uint64_t first = writer_.next_seq();
-    if (!writer_.has_room_for(last + 1 - first)) throw std::runtime_error("the journal file of the test is too small");
+    if (!writer_.has_room_for(history_.between(first, last)))
+        throw std::runtime_error("the journal file of the test is too small");
     require(writer_.append(history_.between(first, last), first - 1, kTime + static_cast<std::int64_t>(last)), "append");
 }
 

@@ -38,11 +38,11 @@ std::string make_directory() {
 
 /// Everything that a clock wrote.
 void forget_times(core::State& state) {
-    state.log->last_time_ns = 0;
+    state.log->last_time_ns = state.log->last_steady_ns = 0;
     for (std::uint32_t row = 0; row < state.geometry.rows(); ++row)
         for (layout::RowLatch& latch : state.rows_cold[row].latch.copy) latch.changed_ns = 0;
     for (std::uint64_t slot = 0; slot < state.log->next_order; ++slot) {
-        state.orders[slot].identity.created_ns = 0;
+        state.orders[slot].identity.created_ns = state.orders[slot].identity.created_steady_ns = 0;
         for (layout::OrderState& order : state.orders[slot].state.copy) order.updated_ns = 0;
     }
     for (std::uint64_t slot = 0; slot < state.log->next_execution; ++slot) state.executions[slot].identity.time_ns = 0;

@@ -1,4 +1,4 @@
-// create, halt, resume, approve, limit, verify, destroy.
+// create, halt, resume, approve, clock, limit, verify, destroy.
 #include <unistd.h>
 
 #include <algorithm>
@@ -126,6 +126,14 @@ int resume(const Common& common, const StateOptions& options) {
     const Verdict verdict = registry.resume(scope, state, options.reason);
     return report(common, registry, options.scope, verdict,
                   options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
+}
+
+int set_clock(const Common& common, const std::string& reason) {
+    require_reason(reason);
+    Registry registry = open_operator(common);
+    const Verdict verdict = registry.set_clock(reason);
+    return report(common, registry, "firm", verdict,
+                  "the times of events go on from this machine's clock (event " + std::to_string(verdict.seq) + ")");
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/descriptor_posix.hpp"
@@ -294,7 +295,11 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
     if (v.persistence == PersistenceMode::none)
         return doctor.find(Health::note, "snapshotter", "persistence.mode is none: nothing survives a reboot");
     check_disk(doctor, common);
-    const std::string who = v.host_state + (v.host_pid == 0 ? "" : ", pid " + std::to_string(v.host_pid));
+    const auto whom = [](std::uint64_t pid, const std::string& rank) {
+        return segment::process_text(static_cast<std::uint32_t>(pid)) + ", rank " + rank;
+    };
+    const std::string who = v.host_state + (v.host_pid == 0 ? "" : ", " + whom(v.host_pid, v.host_rank)) +
+                            (v.waiter_pid == 0 ? "" : "; " + whom(v.waiter_pid, v.waiter_rank) + ", waits for its place");
     const auto find = [&](Health health, const std::string& seen, const std::string& remedy) {
         doctor.find(health, "snapshotter", seen, remedy);
     };
@@ -329,6 +334,21 @@ void check_approvals(Doctor& doctor, const Common& common, const Reader& reader)
                         "another user: riskctl approve " + common.name + " " + std::to_string(approval.request));
 }
 
+/// What the wall clock should be by the newest event and what has elapsed since.
+void check_clock(Doctor& doctor, const Common& common, const StatusView& v) {
+    constexpr std::int64_t kMost = 2'000'000'000;
+    const std::int64_t elapsed = segment::boottime_ns() - v.last_steady_ns;
+    const std::int64_t ahead = v.last_time_ns + elapsed - segment::realtime_ns();
+    if (v.last_time_ns == 0 || (ahead <= kMost && ahead >= -kMost))
+        return doctor.find(Health::ok, "clock", "the log's is that of this machine");
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%.1f", std::abs(static_cast<double>(ahead)) / 1e9);
+    doctor.find(Health::problem, "clock",
+                std::string("the log's times are ") + seconds + " s " + (ahead > 0 ? "ahead of" : "behind") +
+                    " this machine's clock; limits do not depend on it, dates of the restricted list do",
+                "if this machine's clock is right: riskctl clock " + common.name + " --reason T");
+}
+
 void check_registry(Doctor& doctor, const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     const StatusView v = reader.status();
@@ -337,6 +357,7 @@ void check_registry(Doctor& doctor, const Common& common) {
                                       : Health::note,
                 "state", v.state,
                 v.poisoned ? "every call is refused: `riskctl verify " + common.name + "` names the damage" : "");
+    check_clock(doctor, common, v);
     check_lock_holder(doctor, reader);
     check_sessions(doctor, reader);
     check_approvals(doctor, common, reader);

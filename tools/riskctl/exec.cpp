@@ -352,6 +352,7 @@ int exec(const Common& common, const ExecOptions& options) {
     config.strategy = options.strategy;
     config.takeover = options.takeover;
     config.host_snapshotter = options.host_snapshotter;
+    config.host_rank = HostRank::exec;
     config.durability = options.durability == "durable" ? Durability::durable : Durability::memory;
     config.durable_timeout_ns = 1'000'000LL * options.durable_timeout_ms;
     config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * options.lock_timeout_ms;

@@ -8,6 +8,7 @@
 #include "core/genesis.hpp"
 #include "persist/checkpoint.hpp"
 #include "persist/journal_reader.hpp"
+#include "persist/migrate.hpp"
 #include "persist/recovery.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
@@ -91,6 +92,63 @@ std::string load_and_audit(const persist::File& file, const persist::CheckpointH
 
 }  // namespace
 
+namespace {
+
+/// A path as the directory and the name in it.
+struct Place {
+    persist::Directory directory;
+    std::string name;
+};
+
+Place place_of(const std::string& path, const char* option) {
+    const std::filesystem::path given(path);
+    Place place;
+    place.name = given.filename().string();
+    const std::string parent = given.has_parent_path() ? given.parent_path().string() : ".";
+    if (const persist::IoError error = persist::Directory::open(parent, place.directory))
+        throw Error(Errc::bad_input, std::string(option) + ": cannot open " + parent + ": " + error.text());
+    return place;
+}
+
+void print_migrated(const std::string& path, const std::string& output, const persist::Migration& done) {
+    if (done.from == persist::kCheckpointVersion) {
+        std::printf("%s has version %u already: nothing to do\n", path.c_str(), done.from);
+        return;
+    }
+    std::printf("%s: version %u became %u, %s orders, at event %s\n", output.c_str(), done.from, persist::kCheckpointVersion,
+                text_of(done.head.orders).c_str(), text_of(done.head.seq).c_str());
+    if (!done.kept.empty()) std::printf("  the one of before is kept beside it as %s\n", done.kept.c_str());
+    for (const std::string& journal : done.journals)
+        std::printf(
+            "  move away: %s is of another version, and this build refuses it; what it holds behind event %s is not in the "
+            "checkpoint\n",
+            journal.c_str(), text_of(done.head.seq).c_str());
+    std::printf("next: riskctl recover %s --state-dir DIR, where DIR/%s/ holds it\n", done.head.registry.c_str(),
+                done.head.registry.c_str());
+}
+
+void print_migrated_json(const std::string& output, const persist::Migration& done) {
+    JsonWriter out;
+    out.begin_object().member("file", output).member("from", std::uint64_t{done.from});
+    out.member("version", std::uint64_t{persist::kCheckpointVersion});
+    if (done.from != persist::kCheckpointVersion) out.member("registry", done.head.registry).member("sequence", done.head.seq);
+    if (!done.kept.empty()) out.member("kept", done.kept);
+    out.key("journals_refused").begin_array();
+    for (const std::string& journal : done.journals) out.string(journal);
+    print_line(out.end_array().end_object().text());
+}
+
+}  // namespace
+
+int migrate(const std::string& path, const std::string& output, const std::string& key_file, bool json) {
+    const Place from = place_of(path, "FILE");
+    const std::string target = output.empty() ? path : output;
+    const Place to = place_of(target, "--output");
+    const persist::Migration done = persist::migrate_checkpoint(from.directory, from.name, to.directory, to.name, key_file);
+    json ? print_migrated_json(target, done) : print_migrated(path, target, done);
+    return kDone;
+}
+
 int checkpoint_info(const std::string& path, const std::string& key_file, bool json) {
     const persist::File file = open_file(path);
     persist::CheckpointHead head;
@@ -103,7 +161,9 @@ int checkpoint_info(const std::string& path, const std::string& key_file, bool j
         }
     }
     if (!why.empty()) return print_damaged(path, why, json);
-    const char* source = head.source == persist::CheckpointSource::replica ? "replica" : "memory";
+    const char* source = head.source == persist::CheckpointSource::replica  ? "replica"
+                         : head.source == persist::CheckpointSource::memory ? "memory"
+                                                                            : "migrated";
     if (json) {
         JsonWriter out;
         out.begin_object().member("file", path).member_bool("valid", true).member("registry", head.registry);

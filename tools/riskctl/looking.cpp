@@ -8,6 +8,7 @@
 #include "persist/event_json.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
+#include "segment/lifecycle_posix.hpp"
 
 namespace riskctl {
 
@@ -37,7 +38,10 @@ void write_snapshotter(JsonWriter& out, const StatusView& v) {
     out.key("lag").begin_object().member("journaled_events", v.journal_lag).member("journaled_ms", ms(v.journal_lag_ns));
     out.member("durable_events", v.durable_lag).member("durable_ms", ms(v.durable_lag_ns));
     out.member("checkpointed_events", v.checkpoint_lag).member("checkpointed_ms", ms(v.checkpoint_lag_ns)).end_object();
-    out.key("snapshotter").begin_object().member("state", v.host_state).member("pid", v.host_pid);
+    out.key("snapshotter").begin_object().member("state", v.host_state).member("pid", v.host_pid).member("rank", v.host_rank);
+    out.key("waiter");
+    if (v.waiter_pid == 0) out.null();
+    else out.begin_object().member("pid", v.waiter_pid).member("rank", v.waiter_rank).end_object();
     out.member("epoch", v.host_epoch).member("silent_ms", ms(v.host_silent_ns)).member("fault", v.fault);
     out.member("error", v.fault_error).member("retries", v.fault_retries).key("since");
     v.fault_since_ns == 0 ? out.null() : out.string(persist::format_time(v.fault_since_ns));
@@ -63,7 +67,10 @@ void add_snapshotter(Table& table, const StatusView& v) {
                                       : text_of(v.checkpointed) + " at " + persist::format_time(v.checkpoint_ns) + ", " +
                                             lag_text(v.checkpoint_lag, v.checkpoint_lag_ns)});
     std::string host = v.host_state;
-    if (v.host_pid != 0) host += ", pid " + text_of(v.host_pid);
+    if (v.host_pid != 0) host += ", " + segment::process_text(static_cast<std::uint32_t>(v.host_pid)) + ", rank " + v.host_rank;
+    if (v.waiter_pid != 0)
+        host += "; " + segment::process_text(static_cast<std::uint32_t>(v.waiter_pid)) + ", rank " + v.waiter_rank +
+                ", waits for its place";
     if (!v.fault.empty()) host += ": " + v.fault + " " + v.fault_error + ", " + text_of(v.fault_retries) + " retries";
     if (!v.checkpoint_error.empty()) host += "; no checkpoint: " + v.checkpoint_error;
     if (v.gap_end != 0) host += "; a gap in the journal is open";

@@ -38,7 +38,7 @@ struct Arguments {
     std::uint32_t timeout_ms = 60000;
     RecoverArguments recover;
     ReconcileOptions reconcile;
-    std::string file, key_file, owner;
+    std::string file, key_file, owner, output;
     DestroyOptions destroy;
     bool clean = false, no_host = false, expire_day = false;
 };
@@ -164,6 +164,9 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     resume_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
     resume_verb->add_option("--state", a.state.state, "default active")
         ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
+    CLI::App* clock_verb = add_verb(app, "clock", "the times of events go on from this machine's clock, forwards or backwards",
+                                    a, chosen, [&a] { return set_clock(a.common, a.reason); });
+    clock_verb->add_option("--reason", a.reason, "why, up to 95 bytes")->required();
     CLI::App* approve_verb = add_verb(app, "approve", "four eyes: the second person's word for a resume", a, chosen,
                                       [&a] { return approve(a.common, a.request, a.owner); });
     approve_verb->add_option("REQUEST", a.request, "its number, as `resume` printed it")->required();
@@ -217,6 +220,11 @@ void add_disk_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     info = add_file_verb(app, "journal-info", "check one journal file and say what it holds", a, chosen,
                          [&a] { return journal_info(a.file, a.key_file, a.common.json); });
     info->add_option("--key-file", a.key_file, "file with the key, for a journal that is signed");
+    CLI::App* migrate_verb = add_file_verb(app, "migrate", "write a checkpoint of an earlier version anew as this build's", a,
+                                           chosen, [&a] { return migrate(a.file, a.output, a.key_file, a.common.json); });
+    migrate_verb->add_option("--output", a.output,
+                             "where to write it; default: in its place, the one of before is kept beside it");
+    migrate_verb->add_option("--key-file", a.key_file, "file with the key, for a checkpoint that is signed");
     CLI::App* recover_verb = add_verb(app, "recover", "adopt a surviving segment, or rebuild it from disk", a, chosen,
                                       [&a] { return recover(a.common, a.recover); });
     recover_verb->add_option("--key-file", a.recover.key_file,

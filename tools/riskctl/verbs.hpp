@@ -80,6 +80,7 @@ int restricted(const Common& common);
 int approvals(const Common& common);
 int halt(const Common& common, const StateOptions& options);
 int resume(const Common& common, const StateOptions& options);
+int set_clock(const Common& common, const std::string& reason);
 int approve(const Common& common, std::uint64_t request, const std::string& owner);
 struct RestrictOptions {
     std::string scope, sides = "both", from, to, reason;
@@ -93,6 +94,7 @@ int roll(const Common& common, const std::string& reason, bool expire_day);
 int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common, bool clean);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);
+int migrate(const std::string& path, const std::string& output, const std::string& key_file, bool json);
 int checkpoint_info(const std::string& file, const std::string& key_file, bool json);
 int journal_info(const std::string& file, const std::string& key_file, bool json);
 int recover(const Common& common, const RecoverArguments& arguments);

@@ -53,7 +53,10 @@ int host(const std::string& name, const ProcessConfig& config) {
                      name.c_str());
         return kDamaged;
     }
-    std::fprintf(stderr, "riskd: ending: draining the journal, writing a last checkpoint\n");
+    const bool hosting = registry.is_hosting();
+    std::fprintf(stderr, "riskd: ending: %s\n",
+                 hosting ? "draining the journal, writing a last checkpoint"
+                         : "it stood by, and another keeps the journal or nobody does");
     return kDone;
 }
 
@@ -79,6 +82,7 @@ int run(int argc, char** argv) {
         return kUsage;
     }
     config.host_snapshotter = true;
+    config.host_rank = HostRank::riskd;
     config.final_checkpoint = true;
     config.log_to_stderr = !quiet;
     try {
