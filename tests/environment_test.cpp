@@ -405,6 +405,8 @@ TEST_CASE("environment: a LOCK that is removed under a live session makes no sec
         cells.works("who is attached trades on, durably");
     }
     cells.refused("trade when nobody is attached", place.run(place.trade("X-2")), 3, {"--restore-lock", "nobody uses it"});
+    cells.refused("a new token for what is no copy", place.run(place.riskctl("recover", "--new-token")), 3,
+                  {"is no copy", "--restore-lock"});
     place.require(place.riskctl("recover", "--restore-lock"));
     for (const char* id : {"O-1", "O-2"}) place.require_order(id);
     place.require_trade("O-3");
@@ -613,6 +615,11 @@ namespace {
 constexpr const char* kOtherBoot =
     "unshare --mount sh -c 'mount -t tmpfs tmpfs /dev/shm && echo 11111111-2222-3333-4444-555555555555 >/dev/shm/boot_id && "
     "mount --bind /dev/shm/boot_id /proc/sys/kernel/random/boot_id && exec \"$@\"' x";
+/// Mounts such a file system, and runs what follows.
+constexpr const char* kFuse =
+    "sh -c 'd=$(mktemp -d) && mkdir \"$d/a\" \"$d/b\" && bindfs \"$d/a\" \"$d/b\" && umount \"$d/b\"; r=$?; rmdir \"$d/a\" "
+    "\"$d/b\" "
+    "\"$d\"; test $r = 0 && exec \"$@\"' x";
 constexpr const char* kOtherClock = "unshare --time --boottime 100000 --fork";
 
 }  // namespace
@@ -642,7 +649,7 @@ TEST_CASE(
     "environment: after a reboot a registry on a network file system may be another machine's, until somebody says that it is "
     "not",
     "[environment][inv-7]") {
-    if (!may(kOtherBoot) || !may("bindfs --version && test -c /dev/fuse &&")) return;
+    if (!may(kOtherBoot) || !may(kFuse)) return;
     const Place place;
     Cells cells("reboot, network file system");
     place.require("mkdir '" + place.directory() + "/real' '" + place.state() + "' && chmod 700 '" + place.directory() +
@@ -666,6 +673,52 @@ TEST_CASE(
     CHECK(has(alone.out, "O-1"));
     cells.works("recover --i-am-alone");
     place.require("rm -f '" + place.segment() + "'");
+}
+
+TEST_CASE(
+    "environment: the same directory through another mount, with another device number, is the same registry or is refused",
+    "[environment][inv-7]") {
+    if (!may(kFuse)) return;
+    const Place place;
+    Cells cells("another device number");
+    place.require(place.create());
+    place.require_trade("O-1");
+    const std::string other = place.directory() + "/other";
+    place.require("mkdir '" + other + "' && chmod 700 '" + other + "' && bindfs '" + place.state() + "' '" + other + "'");
+    struct Unmount {
+        const Place& place;
+        const std::string& at;
+        ~Unmount() { static_cast<void>(place.run("umount '" + at + "'")); }
+    } unmount{place, other};
+    REQUIRE(place.run("test $(stat -c %d '" + other + "') != $(stat -c %d '" + place.state() + "')").code == 0);
+    const auto there = [&](std::string command) {
+        for (std::size_t at = command.find(place.state()); at != std::string::npos; at = command.find(place.state(), at))
+            command.replace(at, place.state().size(), other), at += other.size();
+        return place.run(command);
+    };
+    CHECK(has(there(place.trade("O-2")).out, R"("result":"accepted")"));
+    place.require_order("O-2");
+    cells.works("nobody is attached");
+    {
+        // Its locks may not reach from one mount to the other: the segment itself says that it is in use.
+        Held held(place);
+        REQUIRE(has(held.order("O-3"), R"("result":"accepted")"));
+        const CliResult beside = there(place.trade("O-4"));
+        INFO(beside.out << beside.err);
+        if (beside.code == 0) CHECK(has(beside.out, R"("result":"accepted")"));
+        else CHECK(has(beside.err, "is used by"));
+        beside.code == 0 ? cells.works("beside others") : cells.refused("beside others", beside, 3, {"is used by"});
+        if (beside.code != 0)
+            cells.refused("recover --new-token", there(place.riskctl("recover", "--new-token")), 3,
+                          {"is no copy", place.state().c_str()});
+        REQUIRE(has(held.order("O-5"), R"("result":"accepted")"));
+        const CliResult orders = place.run(place.riskctl("orders", "--json"));
+        CHECK(has(orders.out, "O-4") == (beside.code == 0));
+        CHECK(has(orders.out, "O-5"));
+    }
+    place.require(place.riskctl("verify"));
+    CHECK(there(place.riskctl("verify")).code == 0);
+    cells.works("one registry afterwards, by both ways");
 }
 
 TEST_CASE("environment: a process of another time namespace is refused, whoever came first", "[environment][inv-11]") {

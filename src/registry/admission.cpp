@@ -62,7 +62,8 @@ constexpr std::array kRows{
     Row{"copy-in-use", Action::refuse, Errc::busy, [](const Facts& f) noexcept { return f.own != Own::none && f.own_is_used && !(f.new_token && f.has_files && !f.host_is_alive); },
         "this directory is a copy of one that is in use, or its LOCK file was replaced under running processes: the segment of '{name}' is "
         "used by {segment_holders}, who hold another LOCK. If {dir} is a copy: `riskctl recover {name} --new-token` makes it a registry of its "
-        "own, from its files. Otherwise end those processes first"},
+        "own, from its files; if it is the same one through another mount, use it through the path that they use. Otherwise end those processes "
+        "first"},
     Row{"copy-new-token", Action::retoken, Errc::system, [](const Facts& f) noexcept { return f.new_token && f.has_files && !f.host_is_alive; },
         "a token of its own, then rebuilt from the files here"},
     Row{"new-token-no-files", Action::refuse, Errc::missing, [](const Facts& f) noexcept { return f.new_token && !f.has_files; }, kNotThere},
@@ -271,6 +272,11 @@ std::array<std::uint64_t, 2> stray_token(const LifecycleLock& lock, const std::s
     return find_stray(lock, name, epoch_of(look_at_disk(lock))).token;
 }
 
+std::optional<Mapping> stray_segment(const LifecycleLock& lock, const std::string& name) {
+    const std::string segment = find_stray(lock, name, epoch_of(look_at_disk(lock))).segment;
+    return segment.empty() ? std::nullopt : look_at(segment, segment::Access::read_only);
+}
+
 // ---- words --------------------------------------------------------------------------------------
 
 namespace {
@@ -291,7 +297,7 @@ std::string own_segment(const LifecycleLock& lock, const std::string& name) {
     return days.empty() ? std::string() : "/dev/shm/" + text_of(days.front());
 }
 
-std::string stray_segment(const LifecycleLock& lock, const std::string& name) {
+std::string stray_path(const LifecycleLock& lock, const std::string& name) {
     const std::string segment = find_stray(lock, name, epoch_of(look_at_disk(lock))).segment;
     return segment.empty() ? segment : "/dev/shm/" + segment;
 }
@@ -306,7 +312,7 @@ std::string sentence_of(const Row& row, const LifecycleLock& lock, const std::st
     fill("{lock_holders}", [&] { return seen(lock.directory() + "/LOCK"); });
     fill("{journal_holders}", [&] { return seen(look_at_disk(lock).held_journal); });
     fill("{segment_holders}", [&] { return seen(own_segment(lock, name)); });
-    fill("{stray_holders}", [&] { return seen(stray_segment(lock, name)); });
+    fill("{stray_holders}", [&] { return seen(stray_path(lock, name)); });
     fill("{name}", [&] { return name; });
     fill("{dir}", [&] { return lock.directory(); });
     return text;

@@ -82,6 +82,9 @@ struct Row {
 /// The token of the stray segment, for restore_lock; zeroes: there is none.
 [[nodiscard]] std::array<std::uint64_t, 2> stray_token(const segment::LifecycleLock& lock, const std::string& name);
 
+/// That segment.
+[[nodiscard]] std::optional<segment::Mapping> stray_segment(const segment::LifecycleLock& lock, const std::string& name);
+
 /// For doctor: the row that applies to an attach now, without taking any lock.
 struct AdmissionView {
     std::string row, action, says;

@@ -254,6 +254,28 @@ std::optional<Mapping> join(Attaching& at, Mapping mapping) {
     return mapping;
 }
 
+/// Before a directory gets a token of its own. Another path may lead to the files of the registry that is in memory: a second mount, or
+/// a LOCK that was put back. A copy has files of its own: what is written into it is not to be seen in the other.
+void require_a_copy(const Attaching& at, const std::optional<Mapping>& own) {
+    const std::optional<Mapping> stray = own ? std::nullopt : stray_segment(at.lock, at.name);
+    const std::string home = own ? segment::directory_in(*own) : stray ? segment::directory_in(*stray) : std::string();
+    persist::Directory here, there;
+    if (home.empty() || persist::Directory::open(home, there)) return;
+    const std::string probe = persist::kTemporaryPrefix + ("copy-" + std::to_string(segment::random_bits()));
+    persist::File made, seen;
+    persist::IoError error = persist::Directory::open(at.lock.directory(), here);
+    if (!error) error = here.create(probe, made);
+    if (error) throw Error(Errc::system, "cannot write into " + at.lock.directory() + ": " + error.text());
+    const bool same = !there.open_file(probe, seen);
+    static_cast<void>(here.remove(probe));
+    if (same)
+        throw Error(Errc::busy,
+                    at.lock.directory() + " is no copy: its files are those of " + home +
+                        ", whose registry is in shared memory. Nothing was changed. Use it through that path; if its LOCK "
+                        "file was replaced: end who uses it, then `riskctl recover " +
+                        at.name + " --restore-lock`");
+}
+
 /// One attempt under the lifecycle lock that was granted.
 std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     if (alone) sweep_segments(at.lock, at.name);
@@ -265,7 +287,10 @@ std::optional<Mapping> try_attach(Attaching& at, bool alone) {
         case Action::rebuild:
             if (current) return keep(at, set_aside_and_rebuild(at, current->name(), "an operator asked for --from-disk"));
             return keep(at, rebuild(at));
-        case Action::retoken: at.lock.replace_token(); return keep(at, rebuild(at));
+        case Action::retoken:
+            require_a_copy(at, current);
+            at.lock.replace_token();
+            return keep(at, rebuild(at));
         case Action::restore_lock: {
             const std::array<std::uint64_t, 2> token = stray_token(at.lock, at.name);
             if (token[0] != 0) at.lock.replace_token(token[0], token[1]);
