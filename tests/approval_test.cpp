@@ -120,9 +120,11 @@ std::string said_to(int socket, const std::string& text) {
 TEST_CASE("a second person without access approves, and it is said that the kernel knew who", "[four-eyes]") {
     if (!may_be_others()) return;
     Desk desk;
+    const std::int64_t asked_ns = desk.registry().status().last_steady_ns;
     const CliResult done = desk.approve(kSecond, desk.request());
     INFO(done.out << done.err);
     CHECK(done.code == 0);
+    CHECK(desk.registry().status().last_steady_ns > asked_ns);   // it has its own boot time, as every event
     CHECK(text_of(done.lines().at(0), "verified") == "true");
     CHECK(desk.state() == TradingState::active);
     CHECK(text_of(desk.cli().run("approvals --json " + desk.name()).lines().at(0), "verified") == "true");

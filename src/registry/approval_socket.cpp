@@ -5,6 +5,7 @@
 
 #include "core/decide.hpp"
 #include "core/perform.hpp"
+#include "registry/caller.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
@@ -74,8 +75,7 @@ bool ApprovalSocket::may_ask(std::uint32_t uid, std::uint64_t request, const cha
 }
 
 std::string ApprovalSocket::approve(std::uint32_t uid, std::uint64_t request) {
-    core::Caller caller;
-    caller.now_ns = segment::realtime_ns();
+    core::Caller caller = caller_now();
     caller.uid = uid;
     caller.verified = true;
     core::Decision decision;

@@ -7,11 +7,11 @@
 #include "core/apply.hpp"
 #include "core/copy.hpp"
 #include "core/decide.hpp"
+#include "registry/caller.hpp"
 #include "registry/rebuild.hpp"
 #include "registry/roll.hpp"
 #include "riskreg/config.hpp"
 #include "riskreg/error.hpp"
-#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -453,11 +453,7 @@ bool Journaller::mark_gap() {
     const segment::StateLock lock(state_, 20 * kMs, kNoSlot);
     if (!lock.inside()) return false;
     core::Decision decision;
-    const segment::ClockTimes times = segment::event_clock();
-    core::Caller caller;
-    caller.now_ns = times.now_ns;
-    caller.steady_ns = times.steady_ns;
-    core::decide_journal_gap(state_, caller, decision);
+    core::decide_journal_gap(state_, caller_now(), decision);
     core::execute(state_, decision.event);
     return true;
 }

@@ -6,7 +6,7 @@
 #include "core/perform.hpp"
 #include "persist/config_json.hpp"
 #include "persist/limit_fields.hpp"
-#include "segment/event_clock.hpp"
+#include "registry/caller.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -277,10 +277,7 @@ bool Monitor::write_chunk(std::size_t begin, std::size_t end) {
 
 /// Under the lock, where the row says for certain what it asks for. True when a level was passed upwards.
 bool Monitor::write(const Wish& wish, Passed& passed) noexcept {
-    core::Caller caller;
-    const segment::ClockTimes times = segment::event_clock();
-    caller.now_ns = times.now_ns;
-    caller.steady_ns = times.steady_ns;
+    core::Caller caller = caller_now();
     caller.uid = segment::real_user_id();
     core::Decision decision;
     switch (wish.what) {

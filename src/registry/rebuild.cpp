@@ -10,9 +10,9 @@
 #include "core/derived.hpp"
 #include "core/genesis.hpp"
 #include "persist/journal_writer.hpp"
+#include "registry/caller.hpp"
 #include "registry/segments.hpp"
 #include "riskreg/error.hpp"
-#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 
 namespace riskreg::registry {
@@ -236,11 +236,7 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
     write_identity(*state.header, lock, name);
     make_mutexes(state);
     core::Decision decision;
-    const segment::ClockTimes times = segment::event_clock();
-    core::Caller caller;
-    caller.now_ns = times.now_ns;
-    caller.steady_ns = times.steady_ns;
-    core::decide_recovered(state, caller, describe(report), decision);
+    core::decide_recovered(state, caller_now(), describe(report), decision);
     core::execute(state, decision.event);
     bury_dead_sessions(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));

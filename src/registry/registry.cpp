@@ -10,13 +10,13 @@
 #include "core/overlay.hpp"
 #include "core/perform.hpp"
 #include "registry/attachment.hpp"
+#include "registry/caller.hpp"
 #include "registry/denial_gate.hpp"
 #include "registry/durable.hpp"
 #include "registry/reader_impl.hpp"
 #include "registry/roll.hpp"
 #include "registry/session.hpp"
 #include "registry/snapshotter.hpp"
-#include "segment/event_clock.hpp"
 #include "segment/process_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -156,13 +156,7 @@ struct Registry::Impl {
     }
 
     [[nodiscard]] bool in_attached_process() const noexcept { return segment::fork_epoch() == attachment.fork_epoch; }
-    [[nodiscard]] core::Caller now() const noexcept {
-        core::Caller with_time = caller;
-        const segment::ClockTimes times = segment::event_clock();
-        with_time.now_ns = times.now_ns;
-        with_time.steady_ns = times.steady_ns;
-        return with_time;
-    }
+    [[nodiscard]] core::Caller now() const noexcept { return registry::caller_now(caller); }
     [[nodiscard]] bool is_current_session() const noexcept {
         return !session || load_relaxed(state.sessions[caller.session].word) ==
                                session_word(caller.generation, layout::SessionStatus::attached);
