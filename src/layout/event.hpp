@@ -495,7 +495,7 @@ static_assert(offsetof(EventHeader, words) == 34);
 /// From a ring's slot to private memory, which is zero behind what is in use.
 inline void copy_event_out(Event& to, const Event& slot) noexcept {
     copy_out<kShortWords>(to.words, slot.words);
-    const std::size_t words = std::min(std::max<std::size_t>(to.header.words, kShortWords), kMostWords);
+    const std::size_t words = words_at(to);
     std::size_t at = kShortWords;
     for (; at < words; ++at) to.words[at] = load_relaxed(slot.words[at]);
     for (; at < kMostWords; ++at) to.words[at] = 0;
