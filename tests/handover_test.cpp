@@ -93,10 +93,10 @@ private:
         };
         light();
         const Registry registry = Registry::open(place.name(), config);
-        while (!told.leave) {
+        wait_until([&] {
             light();
-            ::usleep(500);
-        }
+            return told.leave.load();
+        });
     }
 
     std::unique_ptr<Shared<Told>> told_;
