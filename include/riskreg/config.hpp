@@ -68,6 +68,7 @@ struct InstrumentConfig {
     std::uint32_t reference_max_age_ms = 5000;
     std::uint32_t market_slippage_bps = 500;
     bool short_allowed = true;               ///< false: a sell that could leave the account short is refused
+    bool zero_prices = true;                 ///< false: an order or reference price of 0 or less is refused (`invalid_price`)
 };
 
 struct AccountConfig {
@@ -124,11 +125,11 @@ struct SharedConfig {
     bool keep_journal = false;             ///< true: journal files are kept for ever (an audit trail from the beginning)
     std::string key_file;                  ///< absolute path; its bytes are the HMAC key of all files. Empty: no key
     bool require_limits = true;
-    bool allow_limit_without_reference = false;
+    bool allow_limit_without_reference = false;  ///< limit orders pass without a fresh reference price; an old one still counts
     bool amend_before_ack = false;
     bool huge_pages = false;
     bool lock_memory = false;
-    ReservePrice reserve_price = ReservePrice::max_limit_reference;
+    ReservePrice reserve_price = ReservePrice::max_limit_reference;  ///< limit: of purchases; a sale may come out higher
     SelfMatch self_match = SelfMatch::refuse_new;
     SelfMatchGroup self_match_group = SelfMatchGroup::account;
     GrossMethod gross_method = GrossMethod::standard;

@@ -464,7 +464,8 @@ public:
     }
 
     /// Just before the socket write: accepted while the order may still be sent. Denied with the state that came since
-    /// (`halted` …), `terminal`, `fenced`, `unknown_order`: then it must not be sent, and `aborted` gives its room back.
+    /// (`halted` …), `terminal`, `pending_cancel`, `fenced` (also when the strategy is recorded as dead), `unknown_order`: then it
+    /// must not be sent, and `aborted` gives its room back.
     /// Wait-free, no lock; one load when no state changed since the registration.
     [[nodiscard]] Verdict begin_send(AccountId account, std::string_view id) const noexcept;
 

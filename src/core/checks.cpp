@@ -1,6 +1,7 @@
 // The checks that new orders and amends share, in the order of their reasons (semantics.md 2).
 #include "core/decide_common.hpp"
 #include "core/overlay.hpp"
+#include "core/unmarked.hpp"
 #include "core/value.hpp"
 
 namespace riskreg::core {
@@ -62,16 +63,20 @@ bool deny_quantity(const State& state, const PricedOrder& order, Decision& out) 
     return order.quantity > i.max_quantity && refuse(i.max_quantity);
 }
 
-bool deny_price(const State& state, const PricedOrder& order, Decision& out) noexcept {
-    const std::int64_t tick = state.instrument_records[order.instrument].tick;
+bool deny_price(const State& state, const PricedOrder& order, Prices prices, Decision& out) noexcept {
+    const InstrumentRecord& i = state.instrument_records[order.instrument];
+    const std::int64_t tick = i.tick;
+    const auto is_legal = [&](std::int64_t price) {
+        return on_grid(price, tick) && !(prices == Prices::are_new && forbids_price(i, price));
+    };
     const auto refuse = [&](std::int64_t seen) {
         return deny(state, DenyReason::invalid_price, {kNoSlot, seen, tick, Unit::price}, out), true;
     };
     if (order.has_price != price_required(order.type) && (price_required(order.type) || !price_allowed(order.type)))
         return deny(state, DenyReason::invalid_price, out), true;
     if (order.has_stop_price != stop_required(order.type)) return deny(state, DenyReason::invalid_price, out), true;
-    if (price_required(order.type) && !on_grid(order.price, tick)) return refuse(order.price);
-    return order.has_stop_price && !on_grid(order.stop_price, tick) && refuse(order.stop_price);
+    if (price_required(order.type) && !is_legal(order.price)) return refuse(order.price);
+    return order.has_stop_price && !is_legal(order.stop_price) && refuse(order.stop_price);
 }
 
 /// Refuses a price outside the band around the reference.
@@ -94,19 +99,16 @@ bool deny_collar(const State& state, const PricedOrder& order, std::int64_t refe
            outside(order.price, two_sided || order.side == Side::buy, two_sided || order.side == Side::sell);
 }
 
+/// The limit bounds what one unit can cost: the operator said that it may (`reserve_price: limit`), and prices are not below zero.
+bool is_bounded_by_limit(const State& state, Side side, std::int64_t limit, const Reference& reference) noexcept {
+    return state.has_setting(kReserveAtLimit) && side == Side::buy && limit >= 0 &&
+           (!reference.has_price || reference.price >= 0);
+}
+
 /// The price that an order of this type reserves at (semantics.md 3); nullopt on overflow.
 std::optional<std::int64_t> reserve_price(const State& state, const PricedOrder& order, const Reference& reference) noexcept {
     const InstrumentRecord& i = state.instrument_records[order.instrument];
-    const auto size = [](std::int64_t price) -> std::optional<std::int64_t> {
-        return price == base::kMinInt64 ? std::nullopt : std::optional(price < 0 ? -price : price);
-    };
-    if (price_required(order.type)) {
-        const bool at_limit = !reference.fresh || state.has_setting(kReserveAtLimit);
-        const auto limit = size(order.price);
-        const auto other = at_limit ? limit : size(reference.price);
-        if (!limit || !other) return std::nullopt;
-        return std::max(*limit, *other);
-    }
+    if (price_required(order.type)) return limit_reserve_price(state, order.side, order.price, reference);
     std::int64_t basis = reference.price;
     if (order.type == OrderType::stop && base::magnitude(order.stop_price) > base::magnitude(basis)) basis = order.stop_price;
     return base::with_slippage(basis, i.market_slippage_bps);
@@ -114,16 +116,41 @@ std::optional<std::int64_t> reserve_price(const State& state, const PricedOrder&
 
 }  // namespace
 
+std::optional<std::int64_t> limit_reserve_price(const State& state, Side side, std::int64_t limit,
+                                                const Reference& reference) noexcept {
+    const bool alone = !reference.has_price || is_bounded_by_limit(state, side, limit, reference);
+    const std::int64_t other = alone ? limit : reference.price;
+    if (limit == base::kMinInt64 || other == base::kMinInt64) return std::nullopt;
+    return std::max(limit < 0 ? -limit : limit, other < 0 ? -other : other);
+}
+
+namespace {
+
+/// Prices are no events: after a rebuild a cell is empty. That one was given is known by the event of its owner, and by the mark
+/// how high it was.
+[[gnu::noinline]] void recall_reference(const State& state, std::uint32_t instrument, Reference& reference) noexcept {
+    if (state.references[instrument].owner.read().seq <= kGenesis) return;
+    reference.known = true;
+    const RowValue value = state.rows_risk[state.geometry.instrument_row(instrument)].value.read();
+    if ((value.flags & kMarked) == 0) return;
+    reference.has_price = true;
+    reference.price = value.mark;
+}
+
+}  // namespace
+
 Reference reference_of(const State& state, std::uint32_t instrument, std::int64_t steady_ns) noexcept {
     const ReferencePrice cell = state.references[instrument].price.read();
     Reference reference;
-    reference.known = cell.seq > kGenesis;
+    reference.known = reference.in_cell = reference.has_price = cell.seq > kGenesis;
     reference.price = cell.price;
     if (__builtin_sub_overflow(steady_ns, cell.steady_ns, &reference.age_ns)) [[unlikely]]
         reference.age_ns = steady_ns < cell.steady_ns ? 0 : base::kMaxInt64;
     reference.age_ns = std::max<std::int64_t>(reference.age_ns, 0);
     const std::int64_t max_age_ns = 1'000'000LL * state.instrument_records[instrument].reference_max_age_ms;
     reference.fresh = reference.known && reference.age_ns <= max_age_ns;
+    if (!reference.known) [[unlikely]]
+        recall_reference(state, instrument, reference);
     return reference;
 }
 
@@ -201,10 +228,10 @@ bool deny_log_room(const State& state, const RowsNow& now, Intent intent, Side s
     return deny(state, down ? DenyReason::journal_down : DenyReason::journal_backlog, compared, out), true;
 }
 
-bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept {
+bool deny_shape(const State& state, const PricedOrder& order, Prices prices, Decision& out) noexcept {
     if (!is_sound(state.instrument_records[order.instrument])) [[unlikely]]
         return deny(state, DenyReason::poisoned, out), true;
-    return deny_quantity(state, order, out) || deny_price(state, order, out);
+    return deny_quantity(state, order, out) || deny_price(state, order, prices, out);
 }
 
 bool deny_reference(const State& state, const PricedOrder& order, std::int64_t now_ns, std::int64_t& reserved_price,
@@ -222,8 +249,15 @@ bool deny_reference(const State& state, const PricedOrder& order, std::int64_t n
     } else if (deny_collar(state, order, reference.price, out)) {
         return true;
     }
+    const bool by_limit = price_required(order.type);
+    // It was given once, and nothing says how high: by its limit alone this one would reserve too little.
+    if (by_limit && reference.known && !reference.has_price && !is_bounded_by_limit(state, order.side, order.price, reference))
+        return deny(state, DenyReason::reference_price_stale, out), true;
     const auto price = reserve_price(state, order, reference);
     if (!price) return deny(state, DenyReason::arithmetic_overflow, out), true;
+    // Without a limit of its own an order at a reference price of 0 would reserve nothing.
+    if (!by_limit && *price == 0) [[unlikely]]
+        return deny(state, DenyReason::reference_price_unknown, {kNoSlot, 0, 0, Unit::price}, out), true;
     reserved_price = *price;
     return false;
 }
@@ -232,7 +266,7 @@ bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t no
                    Decision& out) noexcept {
     const Reference reference = reference_of(state, order.instrument, now_ns);
     const bool needs_reference = !price_required(order.type) && !order.has_stop_price;
-    if (needs_reference && !reference.known) return deny(state, DenyReason::reference_price_unknown, out), true;
+    if (needs_reference && !reference.has_price) return deny(state, DenyReason::reference_price_unknown, out), true;
     const auto price = reserve_price(state, order, reference);
     if (!price) return deny(state, DenyReason::arithmetic_overflow, out), true;
     reserved_price = *price;
@@ -271,7 +305,7 @@ namespace {
 enum Breach : unsigned {
     kTooMany = 1, kTooManyOfSide = 2, kPosition = 4, kOpenNotional = 8, kOverflow = 16,
     kGross = 32, kNet = 64, kCash = 128, kTraded = 256, kDailyLoss = 512, kDrawdown = 1024,
-    kOrderQuantity = 2048, kOrderNotional = 4096,
+    kOrderQuantity = 2048, kOrderNotional = 4096, kMarkUnknown = 8192,
 };
 // clang-format on
 
@@ -330,12 +364,10 @@ bool breaks_any(const RowsNow& now, const Growth& growth) noexcept {
 
 namespace {
 
-/// Sections 6 and 7 let reducing orders pass: judged on account × instrument, for limits of a strategy on
-/// strategy × instrument.
+/// Sections 6 and 7 let reducing orders pass: judged on the row whose quantity the limit is held against. What an account
+/// reduces may well increase the firm (faults-2.md A6).
 bool passes_as_reducing(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
-    const bool of_strategy = k == kStrategyRow || k == kStrategyInstrumentRow;
-    return is_reducing(*now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow], growth.side,
-                       growth.quantity);
+    return is_reducing(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
 }
 
 void deny_working(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, bool of_side,
@@ -371,17 +403,16 @@ struct RowWorth {
     const RowValue& value;
     const RowRiskLimits& limits;
     const RowDay& day;
-    std::int64_t gross_growth;   // by the worst-case method
+    std::int64_t gross_growth;  // by the worst-case method
     std::int64_t gross_in_batch;
 };
 
 inline RowWorth worth_of(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
-                         const BatchOverlay* overlay) noexcept {
+                         const BatchOverlay* overlay, const RowValue& value) noexcept {
     const std::uint32_t row = now.rows[k];
-    const RowRisk& risk = state.rows_risk[row];
     return {*now.counters[k],
-            risk.value.newest(),
-            risk.limits.newest(),
+            value,
+            state.rows_risk[row].limits.newest(),
             state.rows_cold[row].day.newest(),
             growth.values.gross[k % kPairs],
             overlay == nullptr ? 0 : overlay->gross_on(row)};
@@ -411,12 +442,13 @@ inline ValuesAfter<Amount> values_after(const RowWorth& row, const Growth& growt
     const auto size = [](Amount value) { return value < 0 ? -value : value; };
     const Amount notional = growth.notional, net = row.value.net_value, bought = row.day.bought_notional;
     const Amount open = notional + c.open_buy_notional + c.open_sell_notional;
-    const Amount signed_open = buy ? c.open_buy_notional : -Amount{c.open_sell_notional};
+    const Amount with_buys = net + c.open_buy_notional, with_sells = net - c.open_sell_notional;
     ValuesAfter<Amount> after;
     after.gross =
         worst_case ? Amount{row.value.gross_value} + row.gross_growth + row.gross_in_batch : row.value.gross_value + open;
-    after.net_before = size(net + signed_open);
-    after.net = size(net + signed_open + (buy ? notional : -notional));
+    // Of both sides: the number that the limit is held against (world.md 13).
+    after.net_before = std::max(size(with_buys), size(with_sells));
+    after.net = buy ? size(with_buys + notional) : size(with_sells - notional);
     after.cash = notional + c.open_buy_notional + std::max<Amount>(bought - row.day.sold_notional, 0);
     after.traded = bought + row.day.sold_notional + open;
     return after;
@@ -455,7 +487,7 @@ bool has_value_limits(const RowsNow& now, std::size_t k) noexcept {
 #pragma GCC unroll 1
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         if (!has_value_limits(now, k)) continue;
-        const RowWorth row = worth_of(state, now, k, growth, overlay);
+        const RowWorth row = worth_of(state, now, k, growth, overlay, state.rows_risk[now.rows[k]].value.newest());
         if (!sums_stay_narrow(row, growth)) [[unlikely]]
             return true;
         judge_values<std::int64_t>(row, growth, false, false,
@@ -464,22 +496,35 @@ bool has_value_limits(const RowsNow& now, std::size_t k) noexcept {
     return any != 0;
 }
 
+/// The value of row k, as if it and those below it had been marked now where `unmarked` is given.
+RowValue value_now(const State& state, const RowsNow& now, std::size_t k, const Unmarked* unmarked) noexcept {
+    RowValue value = state.rows_risk[now.rows[k]].value.newest();
+    if (unmarked == nullptr) return value;
+    value.gross_value = clamp(value.gross_value + unmarked->gross[k]);
+    value.net_value = clamp(value.net_value + unmarked->net[k]);
+    return value;
+}
+
 /// The bits of row k.
 unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
-                        const BatchOverlay* overlay) noexcept {
+                        const BatchOverlay* overlay, const Unmarked* unmarked) noexcept {
     if (!has_value_limits(now, k)) return 0;
-    const RowWorth row = worth_of(state, now, k, growth, overlay);
+    const RowValue value = value_now(state, now, k, unmarked);
+    const RowWorth row = worth_of(state, now, k, growth, overlay, value);
     const bool worst_case = state.has_setting(kGrossWorstCase);
     const bool no_price = worst_case && growth.is_unpriced(k) && growth.quantity > 0;
     unsigned bits = 0;
     judge_values<Int128>(row, growth, worst_case, no_price,
                          [&](bool broken, Breach what) { bits |= broken ? static_cast<unsigned>(what) : 0U; });
+    const bool unknown = unmarked != nullptr && unmarked->unknown[k] && rests_on_marks(row.limits);
+    if (unknown && (growth.notional > 0 || growth.quantity > 0)) bits |= kMarkUnknown;
     return bits;
 }
 
 void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned breach, const Growth& growth,
-                const BatchOverlay* overlay, Decision& out) noexcept {
-    const RowWorth row = worth_of(state, now, k, growth, overlay);
+                const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
+    const RowValue value = value_now(state, now, k, unmarked);
+    const RowWorth row = worth_of(state, now, k, growth, overlay, value);
     const RowRiskLimits& l = row.limits;
     const bool worst_case = state.has_setting(kGrossWorstCase);
     const ValuesAfter<Int128> after = values_after<Int128>(row, growth, worst_case);
@@ -494,13 +539,14 @@ void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned 
         case kNet: return refuse(DenyReason::max_net_notional, after.net, l.max_net_notional);
         case kCash: return refuse(DenyReason::cash_limit, after.cash, l.cash_limit);
         case kTraded: return refuse(DenyReason::max_traded_notional, after.traded, l.max_traded_notional);
+        case kMarkUnknown: return deny(state, DenyReason::reference_price_stale, {now.rows[k], 0, 0, Unit::none}, out);
         default: return refuse(loss.reason, loss.observed, loss.limit);
     }
 }
 
 /// The first broken check, reason by reason and in each reason scope by scope.
 bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth,
-                       const BatchOverlay* overlay, Decision& out) noexcept {
+                       const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & (kTooMany | kTooManyOfSide)) != 0)
             return deny_working(state, now, k, growth, (broken[k] & kTooMany) == 0, out), true;
@@ -510,10 +556,11 @@ bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kOpenNotional) != 0 && !passes_as_reducing(now, k, growth))
             return deny_open_notional(state, now, k, growth, out), true;
-    for (const unsigned breach : {kGross, kNet, kCash, kTraded, kDailyLoss, kDrawdown})
+    for (const unsigned breach : {kGross, kNet, kCash, kTraded, kDailyLoss, kDrawdown, kMarkUnknown})
         for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-            if ((broken[k] & breach) != 0 && !passes_as_reducing(now, k, growth))
-                return deny_value(state, now, k, breach, growth, overlay, out), true;
+            // The net number says by itself whether the order reduces it.
+            if ((broken[k] & breach) != 0 && (breach == kNet || !passes_as_reducing(now, k, growth)))
+                return deny_value(state, now, k, breach, growth, overlay, unmarked, out), true;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kOverflow) != 0)
             return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;
@@ -529,18 +576,37 @@ bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth,
     return false;
 }
 
-/// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
-bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, bool breaks, const BatchOverlay* overlay,
-                   Decision& out) noexcept {
-    const bool value_breaks = (now.set & kHasValueLimits) != 0 && may_break_values(state, now, growth, overlay);
-    if (!breaks && !value_breaks) [[likely]]
-        return false;
+namespace {
+
+bool deny_by_rows(const State& state, const RowsNow& now, const Growth& growth, bool breaks, bool value_breaks,
+                  const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
     RowBreaches broken{};
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
         if (breaks) broken[k] |= breaches(now, k, growth);
-        if (value_breaks) broken[k] |= value_breaches(state, now, k, growth, overlay);
+        if (value_breaks) broken[k] |= value_breaches(state, now, k, growth, overlay, unmarked);
     }
-    return deny_first_breach(state, now, broken, growth, overlay, out);
+    return deny_first_breach(state, now, broken, growth, overlay, unmarked, out);
+}
+
+/// Nobody looks after marks: what limits rest on is worked out here.
+[[gnu::noinline]] bool deny_unmarked(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,
+                                     bool breaks, const BatchOverlay* overlay, std::int64_t steady_ns, Decision& out) noexcept {
+    const Unmarked unmarked = value_unmarked(state, now, instrument, growth, overlay, steady_ns);
+    return deny_by_rows(state, now, growth, breaks, true, overlay, &unmarked, out);
+}
+
+}  // namespace
+
+/// Under the lock every row is what all processes have working, so what passes here never exceeds a limit (INV-7).
+bool deny_exposure(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth, bool breaks,
+                   const BatchOverlay* overlay, std::int64_t steady_ns, Decision& out) noexcept {
+    const bool has_values = (now.set & kHasValueLimits) != 0;
+    if (has_values && marks_are_behind(state, steady_ns)) [[unlikely]]
+        return deny_unmarked(state, now, instrument, growth, breaks, overlay, steady_ns, out);
+    const bool value_breaks = has_values && may_break_values(state, now, growth, overlay);
+    if (!breaks && !value_breaks) [[likely]]
+        return false;
+    return deny_by_rows(state, now, growth, breaks, value_breaks, overlay, nullptr, out);
 }
 
 bool deny_restricted(const State& state, const RowsNow& now, Side side, const Caller& caller, Decision& out) noexcept {
@@ -574,6 +640,10 @@ bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instr
 
 namespace {
 
+constexpr std::uint64_t but_reserve(std::uint64_t orders) noexcept {
+    return orders - std::min<std::uint64_t>(orders / 16, 65536);
+}
+
 bool deny_full(const State& state, std::uint64_t used, std::uint64_t limit, Decision& out) noexcept {
     const Compared compared{kNoSlot, static_cast<std::int64_t>(used), static_cast<std::int64_t>(limit), Unit::slots};
     return deny(state, DenyReason::capacity, compared, out), true;
@@ -581,13 +651,22 @@ bool deny_full(const State& state, std::uint64_t used, std::uint64_t limit, Deci
 
 }  // namespace
 
-bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
-    const std::uint64_t orders = load_relaxed(state.log->next_order) + order_slots;
-    return orders > state.geometry.orders && deny_full(state, orders, state.geometry.orders, out);
+bool leaves_reserves(const State& state, std::uint64_t order_slots) noexcept {
+    const Geometry& g = state.geometry;
+    return load_relaxed(state.log->next_order) + order_slots <= but_reserve(g.orders) &&
+           load_relaxed(state.log->next_execution) <= g.executions * 3ULL / 4 &&
+           load_relaxed(state.log->next_quarantine) <= g.quarantine * 3ULL / 4;
 }
 
-bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept {
-    if (deny_order_slots(state, order_slots, out)) return true;
+bool deny_order_slots(const State& state, std::uint64_t order_slots, Room room, Decision& out) noexcept {
+    const std::uint64_t limit = room == Room::all ? state.geometry.orders : but_reserve(state.geometry.orders);
+    const std::uint64_t orders = load_relaxed(state.log->next_order) + order_slots;
+    return orders > limit && deny_full(state, orders, limit, out);
+}
+
+bool deny_capacity(const State& state, std::uint64_t order_slots, Room room, Decision& out) noexcept {
+    if (deny_order_slots(state, order_slots, room, out)) return true;
+    if (room == Room::all) return false;
     // Facts keep a reserve: a quarter of these tables is theirs.
     const auto deny_reserve = [&](std::uint64_t used, std::uint64_t size) {
         return used > size * 3 / 4 && deny_full(state, used, size * 3 / 4, out);

@@ -183,6 +183,8 @@ struct SessionRequest {
 };
 void decide_session(const State& state, const SessionRequest& request, Decision& out) noexcept;
 
+/// Denies a reference price that its instrument forbids (`zero_prices: false`); leaves `out` alone otherwise.
+void check_reference_price(const State& state, std::uint32_t instrument, Price price, Decision& out) noexcept;
 void decide_reference_owner(const State& state, const Caller& caller, std::uint32_t instrument, Decision& out) noexcept;
 
 /// Whether a refusal is written to the log (protocol.md 2): rows 1–4 of the checks and rate_limit only count.

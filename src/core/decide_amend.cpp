@@ -99,7 +99,8 @@ bool deny_values(const State& state, const Caller& caller, const Life& life, Tar
     const PricedOrder priced{
         identity.instrument, identity.side,       identity.type,  target.has_price, (identity.flags & kHasStopPrice) != 0,
         target.price,        identity.stop_price, target.quantity};
-    if (deny_shape(state, priced, out)) return report(state, life, out.verdict), true;
+    const Prices prices = target.price_changes ? Prices::are_new : Prices::stand;
+    if (deny_shape(state, priced, prices, out)) return report(state, life, out.verdict), true;
     // An amend that only decreases keeps its reserve price: it must not be locked out by a missing reference.
     if (target.down && !target.price_changes) return false;
     if (!deny_reference(state, priced, caller.steady_ns, target.reserved_price, out)) return false;
@@ -143,7 +144,7 @@ bool deny_message(const State& state, const RowsNow& rows, Life& life, const Tar
 
 /// Checks 7, 8, 10, 11 and 12 on the growth that the request asks for.
 bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Target& target, bool takes_slot,
-                 std::int64_t now_ns, Decision& out) noexcept {
+                 const Caller& caller, Decision& out) noexcept {
     const OrderState& now = *life.now;
     const base::NotionalFactor factor = factor_of(state, life.identity->instrument);
     const auto old_total = base::notional(now.reserved_price, now.quantity, factor);
@@ -161,9 +162,9 @@ bool deny_growth(const State& state, const RowsNow& rows, Life& life, const Targ
     const bool breaks = breaks_any(rows, growth);
     const bool denied = deny_single_order(state, rows, growth, breaks, out) ||
                         (!(fits && new_total) && (deny(state, DenyReason::arithmetic_overflow, out), true)) ||
-                        deny_message(state, rows, life, target, now_ns, out) ||
-                        deny_exposure(state, rows, growth, breaks, nullptr, out) ||
-                        (takes_slot && deny_order_slots(state, 1, out));
+                        deny_message(state, rows, life, target, steady_time(state, caller), out) ||
+                        deny_exposure(state, rows, life.identity->instrument, growth, breaks, nullptr, caller.steady_ns, out) ||
+                        (takes_slot && deny_order_slots(state, 1, target.down ? Room::all : Room::but_reserve, out));
     if (denied) report(state, begin_life(state, life.slot), out.verdict);
     return denied;
 }
@@ -190,7 +191,6 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     const Intent intent = target.down ? Intent::amend_down : Intent::amend_up;
     if (deny_log_room(state, rows, intent, identity.side, 0, out) || deny_state(state, rows, intent, identity.side, 0, out))
         return report(state, life, out.verdict);
-    const std::int64_t steady_ns = steady_time(state, caller);
     out.instrument = identity.instrument;
     if (deny_prohibited(state, rows, life, target, caller, out)) return report(state, life, out.verdict);
     bool takes_slot = false;
@@ -198,7 +198,7 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     if (deny_values(state, caller, life, target, out)) return;
     const auto alias = static_cast<std::uint32_t>(load_relaxed(state.log->next_order));
     request_replace(life, target, takes_slot ? alias : kNoSlot);
-    if (deny_growth(state, rows, life, target, takes_slot, steady_ns, out)) return;
+    if (deny_growth(state, rows, life, target, takes_slot, caller, out)) return;
     out.metered = {};
     EventHeader header = header_of(state, EventType::replace_requested, caller);
     header.alias_slot = takes_slot ? alias : kNoSlot;

@@ -98,8 +98,10 @@ inline void deny(const State& state, DenyReason reason, Decision& out) noexcept 
 
 /// Reference price of an instrument at a moment of steady time. Its label plays no part.
 struct Reference {
-    bool known = false;
+    bool known = false;  // one was ever given
     bool fresh = false;
+    bool in_cell = false;  // since the tables were made: `age_ns` says how long ago
+    bool has_price = false;  // false, though known: it was given before a rebuild, and no mark remembers it
     std::int64_t price = 0;
     std::int64_t age_ns = 0;
 };
@@ -121,12 +123,25 @@ struct PricedOrder {
     return {o.instrument, o.side, o.type, o.has_price, o.has_stop_price, o.price, o.stop_price, o.quantity};
 }
 
-/// Check 5: shape, quantity and price grid. True when it denied.
-[[nodiscard]] bool deny_shape(const State& state, const PricedOrder& order, Decision& out) noexcept;
+/// Check 5: shape, quantity and price grid. True when it denied. Prices that stand already, at the venue or in an amend that
+/// keeps them, are not asked whether they may be zero or less.
+enum class Prices : std::uint8_t { are_new, stand };
+[[nodiscard]] bool deny_shape(const State& state, const PricedOrder& order, Prices prices, Decision& out) noexcept;
+
+/// `zero_prices: false`: whether an instrument refuses this price.
+[[nodiscard]] inline bool forbids_price(const layout::InstrumentRecord& instrument, std::int64_t price) noexcept {
+    return (instrument.zero_prices_forbidden != 0) & (price <= 0);
+}
 
 /// Checks 6: reference price and collar; yields the price at which the order reserves. True when it denied.
 [[nodiscard]] bool deny_reference(const State& state, const PricedOrder& order, std::int64_t now_ns,
                                   std::int64_t& reserved_price, Decision& out) noexcept;
+
+/// What a limit or stop-limit order reserves at (semantics.md 3, faults-2.md A7): the higher of limit and reference price, an old
+/// one included, since a sale may come out at any price above its limit. By its limit alone where no reference was ever given; with
+/// `reserve_price: limit` also a purchase, which pays no more than its limit while no price is below zero. Nullopt on overflow.
+[[nodiscard]] std::optional<std::int64_t> limit_reserve_price(const State& state, Side side, std::int64_t limit,
+                                                              const Reference& reference) noexcept;
 
 /// The same for an order that is live already: no collar, and an old reference price is better than none.
 [[nodiscard]] bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t now_ns,
@@ -184,10 +199,15 @@ template <class Named>
            is_sound(state.instrument_records[named.instrument]);
 }
 
-/// Check 12: order slots that are left. True when it denied.
-[[nodiscard]] bool deny_order_slots(const State& state, std::uint64_t order_slots, Decision& out) noexcept;
-/// The same for new orders, which leave a reserve of executions and quarantine records to facts (architecture.md).
-[[nodiscard]] bool deny_capacity(const State& state, std::uint64_t order_slots, Decision& out) noexcept;
+/// Check 12: what increases risk leaves a reserve of every table: of orders to what reduces (and to amends down, which may need a
+/// new id), of executions and quarantine records to facts (architecture.md, faults-2.md B1).
+enum class Room : std::uint8_t { but_reserve, all };
+/// Everybody has room.
+[[nodiscard]] bool leaves_reserves(const State& state, std::uint64_t order_slots) noexcept;
+/// Order slots that are left. True when it denied.
+[[nodiscard]] bool deny_order_slots(const State& state, std::uint64_t order_slots, Room room, Decision& out) noexcept;
+/// The same for new orders, which need room for their executions as well.
+[[nodiscard]] bool deny_capacity(const State& state, std::uint64_t order_slots, Room room, Decision& out) noexcept;
 
 /// By how much one order's reservation is to grow (checks 7 and 11).
 struct Growth {
@@ -207,8 +227,8 @@ struct Growth {
 [[nodiscard]] bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, bool breaks,
                                      Decision& out) noexcept;
 /// Checks 11 and 12: working orders, position, notionals, cash, turnover, loss, overflow of a counter. True when it denied.
-[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, const Growth& growth, bool breaks,
-                                 const BatchOverlay* overlay, Decision& out) noexcept;
+[[nodiscard]] bool deny_exposure(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,
+                                 bool breaks, const BatchOverlay* overlay, std::int64_t steady_ns, Decision& out) noexcept;
 
 /// Only the last of them, for orders that no limit refuses.
 [[nodiscard]] bool deny_overflow(const State& state, const RowsNow& now, const Growth& growth, Decision& out) noexcept;

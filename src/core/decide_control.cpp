@@ -456,6 +456,10 @@ Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_
     const OrderState order = state.orders[head].state.read();
     if (!is_live(order.base)) return deny(state, DenyReason::terminal, out), out.verdict;
     if (identity.strategy != caller.strategy) return deny(state, DenyReason::not_owner, out), out.verdict;
+    // Its cancel may be under way already, or whoever watches orphans may be at it (faults-2.md B19).
+    if ((order.flags & kPendingCancel) != 0) return deny(state, DenyReason::pending_cancel, out), out.verdict;
+    if (state.strategies[identity.strategy].state.read().status == SessionStatus::dead)
+        return deny(state, DenyReason::fenced, out), out.verdict;
     out.verdict.result = Result::accepted;
     // One word first: no scope changed its state since this order came.
     if (load_acquire(state.status->state_epoch) < identity.created_seq) return out.verdict;
@@ -505,6 +509,11 @@ void decide_session(const State& state, const SessionRequest& request, Decision&
         event.row = event.previous == TradingState::halted ? kNoSlot : row;
     }
     accept(out);
+}
+
+void check_reference_price(const State& state, std::uint32_t instrument, Price price, Decision& out) noexcept {
+    const InstrumentRecord& i = state.instrument_records[instrument];
+    if (forbids_price(i, price.value)) deny(state, DenyReason::invalid_price, {kNoSlot, price.value, i.tick, Unit::price}, out);
 }
 
 void decide_reference_owner(const State& state, const Caller& caller, std::uint32_t instrument, Decision& out) noexcept {

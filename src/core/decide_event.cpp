@@ -109,12 +109,8 @@ std::int64_t replaced_reserve_price(const Fact& fact, const Life& life, std::int
     if (life.has(kPendingReplace) && price == life.now->pending_price) return life.now->pending_reserved_price;
     const bool by_limit = type == OrderType::limit || type == OrderType::stop_limit;
     if (price == life.now->price || !by_limit) return life.now->reserved_price;
-    const auto size = [](std::int64_t value) {
-        return value == base::kMinInt64 ? base::kMaxInt64 : value < 0 ? -value : value;
-    };
     const Reference reference = reference_of(fact.state, life.identity->instrument, fact.caller.steady_ns);
-    const bool use_reference = reference.fresh && !fact.state.has_setting(kReserveAtLimit);
-    return use_reference ? std::max(size(price), size(reference.price)) : size(price);
+    return limit_reserve_price(fact.state, life.identity->side, price, reference).value_or(base::kMaxInt64);
 }
 
 /// False when neither the event nor a pending request says what the new values are.

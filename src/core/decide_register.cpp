@@ -148,6 +148,14 @@ bool deny_book_room(const State& state, const RowsNow& now, const NewOrder& orde
     return deny_full_books(state, out);
 }
 
+/// Check 12, the tables. Nearly always there is room for anybody, so who reduces is asked last.
+bool deny_tables(const State& state, const RowsNow& now, const NewOrder& order, std::uint64_t batched, Decision& out) noexcept {
+    if (leaves_reserves(state, batched + 1)) [[likely]]
+        return false;
+    const bool reduces = is_reducing(*now.counters[kAccountInstrumentRow], order.side, order.quantity);
+    return deny_capacity(state, batched + 1, reduces ? Room::all : Room::but_reserve, out);
+}
+
 bool deny_enumerations(const State& state, const NewOrder& order, Decision& out) noexcept {
     const bool legal = (order.side == Side::buy || order.side == Side::sell) && order.type >= OrderType::limit &&
                        order.type <= OrderType::pegged && order.tif >= TimeInForce::day && order.tif <= TimeInForce::gtd;
@@ -259,7 +267,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     if (deny_enumerations(state, order, out)) [[unlikely]]
         return;
     const PricedOrder priced = priced_of(order);
-    if (deny_shape(state, priced, out)) [[unlikely]]
+    if (deny_shape(state, priced, Prices::are_new, out)) [[unlikely]]
         return;
     if (deny_reference(state, priced, caller.steady_ns, terms.reserved_price, out)) [[unlikely]]
         return;
@@ -285,11 +293,12 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
         return;
     // 11 exposures, 12 tables
     value_order(state, now, order, overlay, caller.steady_ns, growth, terms);
-    if (deny_exposure(state, now, growth, breaks, overlay, out)) [[unlikely]]
+    if (deny_exposure(state, now, order.instrument, growth, breaks, overlay, caller.steady_ns, out)) [[unlikely]]
         return;
     out.metered = {};
     const std::uint64_t batched = overlay == nullptr ? 0 : overlay->orders();
-    if (deny_capacity(state, batched + 1, out) || (books && deny_book_room(state, now, order, key, batched, out))) [[unlikely]]
+    if (deny_tables(state, now, order, batched, out) || (books && deny_book_room(state, now, order, key, batched, out)))
+        [[unlikely]]
         return;
     accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
 }
@@ -310,7 +319,9 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     if (deny_identity(state, caller, order, nullptr, out) || deny_enumerations(state, order, out)) return;
     const PricedOrder priced = priced_of(order);
     Terms terms;
-    if (deny_shape(state, priced, out) || deny_unpriced(state, priced, caller.steady_ns, terms.reserved_price, out)) return;
+    if (deny_shape(state, priced, Prices::stand, out) ||
+        deny_unpriced(state, priced, caller.steady_ns, terms.reserved_price, out))
+        return;
     const auto notional = base::notional(terms.reserved_price, order.quantity, factor_of(state, order.instrument));
     if (!notional) return deny(state, DenyReason::arithmetic_overflow, out);
     terms.reserved_notional = *notional;
@@ -318,7 +329,7 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     value_order(state, now, order, nullptr, caller.steady_ns, growth, terms);
     BookKey key = 0;
     const bool books = keeps_books(state) && incoming_key(state, priced, key);
-    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, out) ||
+    if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, Room::all, out) ||
         (books && deny_book_room(state, now, order, key, 0, out)))
         return;
     accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);

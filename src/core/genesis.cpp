@@ -91,6 +91,7 @@ void make_instruments(State& state, const SharedConfig& config) {
         to.reference_max_age_ms = from.reference_max_age_ms;
         to.collar_two_sided = from.collar_two_sided ? 1 : 0;
         to.short_forbidden = from.short_allowed ? 0 : 1;
+        to.zero_prices_forbidden = from.zero_prices ? 0 : 1;
     }
 }
 

@@ -85,6 +85,13 @@ ValueDelta value_delta(const State& state, std::uint32_t instrument, const RowSe
     return delta;
 }
 
+Worth worth_at(const State& state, std::uint32_t instrument, const RowCounters& counters, std::int64_t mark, Side side,
+               std::int64_t more) noexcept {
+    Quantities q = quantities_of(counters);
+    (side == Side::buy ? q.open_buy : q.open_sell) += more;
+    return worth_of(state, instrument, mark, q);
+}
+
 Worth mark_delta(const State& state, std::uint32_t instrument, std::uint32_t row, std::int64_t mark) noexcept {
     const RowValue& value = state.rows_risk[row].value.newest();
     const Worth after = worth_of(state, instrument, mark, quantities_of(state.rows[row].counters.newest()));

@@ -47,6 +47,10 @@ using RowCountersNow = std::array<const layout::RowCounters*, kRowsPerOrder>;
 /// The same for one row of one instrument that takes a new mark.
 [[nodiscard]] Worth mark_delta(const State& state, std::uint32_t instrument, std::uint32_t row, std::int64_t mark) noexcept;
 
+/// What a row of one instrument with these counters is worth at a mark; by the worst-case method with `more` of one side open.
+[[nodiscard]] Worth worth_at(const State& state, std::uint32_t instrument, const layout::RowCounters& counters,
+                             std::int64_t mark, Side side = Side::none, std::int64_t more = 0) noexcept;
+
 /// position · price with its sign: negative for a short position, or for a long one at a negative price.
 [[nodiscard]] std::int64_t signed_notional(std::int64_t price, std::int64_t quantity,
                                            const base::NotionalFactor& factor) noexcept;

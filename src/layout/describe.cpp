@@ -127,7 +127,8 @@ void describe_sessions(std::string& text) {
 
 void describe_static_tables(std::string& text) {
     DESCRIBE(InstrumentRecord, id, currency, tick, lot, min_quantity, max_quantity, factor_numerator, factor_scale, collar_bps,
-             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided, short_forbidden, reserved_bytes);
+             collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided, short_forbidden, zero_prices_forbidden,
+             reserved_bytes);
     DESCRIBE(AccountRecord, id, currency, reserved_bytes);
     DESCRIBE(StrategyRecord, id, account_count, only_account, all_instruments, on_death, reserved_bytes);
 }
@@ -187,7 +188,7 @@ void describe_segment(std::string& text) {
              reserved_words);
     DESCRIBE(HostWords, state, epoch, pid, pid_start, clean, fault, fault_errno, fault_since_ns, retries, gaps, gap_end, alarms,
              checkpoints, journal_file, journal_bytes, checkpoint_fault_errno, rank, waiter, waiter_start, waiter_beat,
-             reserved_words);
+             marks_until_ns, reserved_words);
     DESCRIBE(Control, log, status, marks, wakes, host);
 }
 

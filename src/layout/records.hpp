@@ -13,7 +13,7 @@
 
 namespace riskreg::layout {
 
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFFU;
 inline constexpr std::int64_t kUnlimited = 0x7FFFFFFFFFFFFFFF;
 inline constexpr std::uint32_t kUnlimitedCount = 0xFFFFFFFFU;
@@ -559,7 +559,8 @@ struct InstrumentRecord {
     std::uint32_t reference_max_age_ms;
     std::uint8_t collar_two_sided;
     std::uint8_t short_forbidden;
-    std::uint8_t reserved_bytes[50];
+    std::uint8_t zero_prices_forbidden;
+    std::uint8_t reserved_bytes[49];
 };
 RISKREG_RECORD(InstrumentRecord, 192, 8);
 

@@ -234,7 +234,8 @@ struct alignas(64) HostWords {
     std::uint64_t waiter;  // who waits for the place of a lower one: pid * 256 + rank. 0: nobody; a killed one leaves it
     std::uint64_t waiter_start;  // with the pid it names the process for ever
     std::uint64_t waiter_beat;  // moved by the waiter every few milliseconds: one that is stopped or dead does not
-    std::uint64_t reserved_words[4];
+    std::uint64_t marks_until_ns;  // steady time up to which the host has looked after marks; 0: none has
+    std::uint64_t reserved_words[3];
 };
 RISKREG_RECORD(HostWords, 192, 64);
 

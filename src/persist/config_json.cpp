@@ -12,6 +12,7 @@
 #include "base/fixed_id.hpp"
 #include "base/wide.hpp"
 #include "core/decide.hpp"
+#include "persist/config_warnings.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskreg {
@@ -219,6 +220,7 @@ InstrumentConfig read_instrument(const JsonValue& value, const std::string& path
     out.reference_max_age_ms = in.count("reference_max_age_ms", 5000, 1, 4'000'000'000U);
     out.market_slippage_bps = in.count("market_slippage_bps", 500, 0, 1'000'000);
     out.short_allowed = in.boolean("short_allowed", true);
+    out.zero_prices = in.boolean("zero_prices", true);
     if (!base::notional_factor(out.multiplier_e9, out.fx_rate_e9.value_or(1'000'000'000)))
         refuse(in.at("multiplier"), "multiplier × fx_rate with more than 19 significant digits", "fewer digits");
     const Quantity min = out.min_quantity.value_or(out.lot);
@@ -496,6 +498,7 @@ SharedConfig parse_config(std::string_view text) {
     in.end();
     validate(config);
     warn_of_idle_parameters(config);
+    for (std::string& warning : weak_limits(config)) config.warnings.push_back(std::move(warning));
     return config;
 }
 
@@ -513,7 +516,10 @@ void write_instrument(JsonWriter& out, const InstrumentConfig& i) {
     out.member_bool("collar_two_sided", i.collar_two_sided);
     out.member("reference_max_age_ms", std::uint64_t{i.reference_max_age_ms});
     out.member("market_slippage_bps", std::uint64_t{i.market_slippage_bps});
-    out.member_bool("short_allowed", i.short_allowed).end_object();
+    out.member_bool("short_allowed", i.short_allowed);
+    // Left out where it is the default: what earlier builds wrote has the same text.
+    if (!i.zero_prices) out.member_bool("zero_prices", false);
+    out.end_object();
 }
 
 void write_strategy(JsonWriter& out, const StrategyConfig& s) {

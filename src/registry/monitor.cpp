@@ -115,7 +115,8 @@ bool Monitor::round() {
     wishes_.clear();
     bool busy = gather();
     busy |= look_at_references();
-    write_wishes();
+    // From here on limits may rest on marks again; without this word whoever registers works them out (core/unmarked).
+    if (write_wishes()) store_relaxed(state_.host->marks_until_ns, static_cast<std::uint64_t>(steady_ns_));
     return busy;
 }
 
@@ -246,7 +247,8 @@ bool Monitor::has_room() const noexcept {
     return durable > committed || committed - durable < state_.geometry.ring_events / 2;
 }
 
-void Monitor::write_wishes() {
+/// True when nothing that was asked for is left.
+bool Monitor::write_wishes() {
     // What stops trading comes first, and is not held up by the rest.
     std::stable_partition(wishes_.begin(), wishes_.end(), [](const Wish& wish) { return wish.what == What::loss; });
     std::size_t done = 0;
@@ -256,7 +258,9 @@ void Monitor::write_wishes() {
         done = end;
         segment::yield_cpu();
     }
+    const bool all = done == wishes_.size() && !stopping_;
     for (; done < wishes_.size(); ++done) row_changed(wishes_[done].row);
+    return all;
 }
 
 /// False when the lock or room in the log could not be had.

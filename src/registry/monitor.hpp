@@ -69,7 +69,7 @@ private:
     void note_exposure(std::uint32_t row, std::uint32_t instrument);
     [[nodiscard]] bool look_at_references();
     void look_at_mark(std::uint32_t row, std::uint32_t instrument, std::int64_t reference);
-    void write_wishes();
+    bool write_wishes();
     [[nodiscard]] bool write_chunk(std::size_t begin, std::size_t end);
     [[nodiscard]] bool write(const Wish& wish, Passed& passed) noexcept;
     void decide_mark(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept;

@@ -562,6 +562,8 @@ Verdict set_reference_price(Registry::Impl& impl, InstrumentId instrument, Price
         const ReferenceOwner& owner = cell.owner.newest();
         const bool ours = owner.session == who.session && owner.generation == who.generation;
         decision.verdict.result = Result::ok;
+        core::check_reference_price(impl.state, index, price, decision);
+        if (decision.verdict.result != Result::ok) return decision.verdict;
         if (!ours) core::decide_reference_owner(impl.state, who, index, decision);
         if (decision.commit) impl.perform(decision);
         if (decision.verdict.result == Result::ok)

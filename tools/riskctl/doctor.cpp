@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/descriptor_posix.hpp"
+#include "persist/config_warnings.hpp"
 #include "registry/admission.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
@@ -349,6 +350,17 @@ void check_clock(Doctor& doctor, const Common& common, const StatusView& v) {
                 "if this machine's clock is right: riskctl clock " + common.name + " --reason T");
 }
 
+/// Settings and the limits of this moment that leave each other weaker than they look.
+void check_settings(Doctor& doctor, const Reader& reader) {
+    SharedConfig config = parse_config(reader.config_json());
+    config.limits.clear();
+    reader.exposures([&](const ExposureView& row) {
+        if (row.limits != Limits{}) config.limits.push_back({reader.name(row.scope), row.limits});
+        return true;
+    });
+    for (const std::string& warning : persist::weak_limits(config)) doctor.find(Health::note, "settings", warning);
+}
+
 void check_registry(Doctor& doctor, const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     const StatusView v = reader.status();
@@ -363,6 +375,7 @@ void check_registry(Doctor& doctor, const Common& common) {
     check_approvals(doctor, common, reader);
     check_capacity(doctor, v);
     check_snapshotter(doctor, common, v);
+    check_settings(doctor, reader);
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+#include "core/unmarked.hpp"
+
+#include "core/overlay.hpp"
+#include "core/watch.hpp"
+
+namespace riskreg::core {
+
+using namespace layout;
+using base::Int128;
+
+namespace {
+
+std::uint32_t row_below(const Geometry& g, std::size_t pair, const RowSet& rows, std::uint32_t instrument) noexcept {
+    if (pair == 0) return g.instrument_row(instrument);
+    const Scope scope = g.scope_of(rows[pair]);
+    return pair == 1 ? g.account_instrument_row(static_cast<std::uint32_t>(scope.account), instrument)
+                     : g.strategy_instrument_row(static_cast<std::uint32_t>(scope.strategy), instrument);
+}
+
+/// What a host would do about this row at once, or when the interval is over.
+bool wants_mark(const State& state, std::uint32_t row, std::int64_t reference) noexcept {
+    const MarkWish wish = mark_wish(state, row, reference);
+    return wish == MarkWish::now || (wish == MarkWish::in_time && state.header->mark_interval_ms != 0);
+}
+
+class Valuation {
+public:
+    Valuation(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,
+              const BatchOverlay* overlay, std::int64_t steady_ns) noexcept
+        : state_(state), now_(now), instrument_(instrument), growth_(growth), overlay_(overlay), steady_ns_(steady_ns) {}
+
+    Unmarked run() noexcept {
+        for (std::size_t pair = 0; pair < kPairs; ++pair) {
+            const std::size_t own = kFirstInstrumentRow + pair;
+            if (is_judged(pair)) value_all(pair);
+            else if (is_judged(own)) value_one(pair, instrument_);
+        }
+        return found_;
+    }
+
+private:
+    bool is_judged(std::size_t k) const noexcept {
+        const std::uint32_t row = now_.rows[k];
+        return row != kNoSlot && (now_.control[k]->set & kHasValueLimits) != 0 &&
+               rests_on_marks(state_.rows_risk[row].limits.newest());
+    }
+
+    void value_all(std::size_t pair) noexcept {
+        for (std::uint32_t i = 0; i < state_.geometry.instruments; ++i) value_one(pair, i);
+    }
+
+    void value_one(std::size_t pair, std::uint32_t instrument) noexcept {
+        const std::uint32_t row = row_below(state_.geometry, pair, now_.rows, instrument);
+        if (!is_exposed(state_, row)) return;
+        const Reference reference = reference_of(state_, instrument, steady_ns_);
+        if (!reference.in_cell || !wants_mark(state_, row, reference.price)) return;
+        const bool own = instrument == instrument_;
+        if (!reference.fresh) {
+            found_.unknown[pair] = true;
+            if (own) found_.unknown[kFirstInstrumentRow + pair] = true;
+            return;
+        }
+        const RowValue& value = state_.rows_risk[row].value.newest();
+        const Change change = own ? change_of_own(pair, reference.price, value) : change_of(row, reference.price, value);
+        add(pair, change);
+        if (own) add(kFirstInstrumentRow + pair, change);
+    }
+
+    struct Change {
+        Int128 gross = 0;
+        Int128 net = 0;
+    };
+
+    /// Of another instrument than the order's. Members of a batch are valued at the new mark, too.
+    Change change_of(std::uint32_t row, std::int64_t mark, const RowValue& value) const noexcept {
+        RowCounters counters = state_.rows[row].counters.newest();
+        Int128 batched = 0;
+        if (overlay_ != nullptr) overlay_->add_to(row, counters), batched = overlay_->gross_on(row);
+        const Worth worth =
+            worth_at(state_, static_cast<std::uint32_t>(state_.geometry.scope_of(row).instrument), counters, mark);
+        return {Int128{worth.gross} - value.gross_value - batched, Int128{worth.net} - value.net_value};
+    }
+
+    /// Of the order's instrument: what the order adds by the worst-case method is valued at the new mark as well.
+    Change change_of_own(std::size_t pair, std::int64_t mark, const RowValue& value) const noexcept {
+        const std::size_t k = kFirstInstrumentRow + pair;
+        const RowCounters& counters = *now_.counters[k];
+        const Worth worth = worth_at(state_, instrument_, counters, mark, growth_.side, growth_.quantity);
+        const Int128 batched = overlay_ == nullptr ? 0 : overlay_->gross_on(now_.rows[k]);
+        const Int128 counted = state_.has_setting(kGrossWorstCase) ? batched + growth_.values.gross[pair] : Int128{0};
+        return {Int128{worth.gross} - value.gross_value - counted, Int128{worth.net} - value.net_value};
+    }
+
+    void add(std::size_t k, const Change& change) noexcept {
+        found_.gross[k] += change.gross;
+        found_.net[k] += change.net;
+    }
+
+    const State& state_;
+    const RowsNow& now_;
+    const std::uint32_t instrument_;
+    const Growth& growth_;
+    const BatchOverlay* overlay_;
+    const std::int64_t steady_ns_;
+    Unmarked found_;
+};
+
+}  // namespace
+
+bool rests_on_marks(const RowRiskLimits& limits) noexcept {
+    return limits.max_gross_notional != kUnlimited || limits.max_net_notional != kUnlimited ||
+           limits.daily_loss != kUnlimited || limits.drawdown != kUnlimited;
+}
+
+Unmarked value_unmarked(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,
+                        const BatchOverlay* overlay, std::int64_t steady_ns) noexcept {
+    return Valuation(state, now, instrument, growth, overlay, steady_ns).run();
+}
+
+}  // namespace riskreg::core
