@@ -1074,7 +1074,7 @@ TEST_CASE("each limit on exposure lets reducing orders pass by their size, and r
         CHECK(desk.send(order_of(limit, "O", too_many)).reason == limit.reason);
         passes(desk.send(order_of(limit, "O-1", 4)));
         passes(desk.send(order_of(limit, "O-2", 6)));
-        CHECK(desk.send(order_of(limit, "O-3", 1)).reason == limit.reason);
+        CHECK(desk.send(order_of(limit, "O-3", too_many - 10)).reason == limit.reason);
     });
 }
 
@@ -1305,7 +1305,7 @@ TEST_CASE("an order that was halted and released again is not sent behind its ow
 
 TEST_CASE("prices that come and go all day never use up the books of own orders", "[reasons][inv-12]") {
     SharedConfig config = desk_config();
-    config.capacity.orders = 4096;
+    config.capacity.orders = 8192;
     config.self_match = SelfMatch::refuse_new;
     TradingDesk desk(config);
     // Each price lies 64 ticks and more from the one before: a new price, and a new node above it.
@@ -1466,32 +1466,52 @@ TEST_CASE("an event and what follows from it are one commit, marked as such, and
 
 TEST_CASE("a full table refuses orders and new ids, never cancels, fills and amends that keep their id", "[reasons]") {
     TradingDesk desk(with([](SharedConfig& config) { config.capacity.orders = 16; }));
-    for (int i = 0; i < 16; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
-    refuses(desk.buy("O-16", 5), DenyReason::capacity, "17 > 16 slots");
+    for (int i = 0; i < 15; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
+    refuses(desk.buy("O-15", 5), DenyReason::capacity, "16 > 15 slots");
     desk.acked("O-0");
-    refuses(desk.amend({.id = "O-0", .quantity = lots(6), .new_id = "O-16"}), DenyReason::capacity, "17 > 16 slots");
+    refuses(desk.amend({.id = "O-0", .quantity = lots(6), .new_id = "O-15"}), DenyReason::capacity, "16 > 15 slots");
     passes(desk.amend({.id = "O-0", .quantity = lots(6)}));
     passes(desk.fill("O-1", "E1", 5));
     passes(desk.cancel("O-2"));
     passes(desk.tell(EventKind::canceled, "O-2"));
-    refuses(desk.buy("O-16", 5), DenyReason::capacity, "17 > 16 slots");
+    refuses(desk.buy("O-15", 5), DenyReason::capacity, "16 > 15 slots");
+}
+
+TEST_CASE("the last sixteenth of the order table is for what reduces: orders, and amends down with a new id",
+          "[reasons][inv-12]") {
+    TradingDesk desk(with([](SharedConfig& config) { config.capacity.orders = 32; }));
+    desk.hold(10);   // by an order of its own
+    for (int i = 0; i < 29; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
+    refuses(desk.buy("O-30", 5), DenyReason::capacity, "31 > 30 slots");
+    refuses(desk.sell("S", 11), DenyReason::capacity, "31 > 30 slots");
+    desk.acked("O-0");
+    refuses(desk.amend({.id = "O-0", .quantity = lots(6), .new_id = "O-0a"}), DenyReason::capacity, "31 > 30 slots");
+    passes(desk.sell("S", 10));
+    passes(desk.amend({.id = "O-0", .quantity = lots(4), .new_id = "O-0a"}));
+    // Then nobody has room for a new id; what needs none goes on.
+    desk.tell(EventKind::replaced, "O-0");
+    refuses(desk.amend({.id = "O-0a", .quantity = lots(3), .new_id = "O-0b"}), DenyReason::capacity, "33 > 32 slots");
+    passes(desk.amend({.id = "O-0a", .quantity = lots(3)}));
 }
 
 TEST_CASE("a batch asks for the room of all its members", "[reasons]") {
     TradingDesk desk(with([](SharedConfig& config) { config.capacity.orders = 16; }));
-    for (int i = 0; i < 15; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
+    for (int i = 0; i < 14; ++i) passes(desk.buy("O-" + std::to_string(i), 5));
     const std::vector<Order> two = {{.id = "B-1"}, {.id = "B-2"}};
-    refuses(desk.send_together(two)[1], DenyReason::capacity, "17 > 16 slots");
+    refuses(desk.send_together(two)[1], DenyReason::capacity, "16 > 15 slots");
     passes(desk.send({.id = "B-1"}));
 }
 
-TEST_CASE("the last quarter of the execution table is for fills: new orders are refused first", "[reasons]") {
+TEST_CASE("the last quarter of the execution table is for fills and what reduces: other new orders are refused first",
+          "[reasons][inv-12]") {
     TradingDesk desk(with([](SharedConfig& config) { config.capacity.executions = 16; }));
     passes(desk.buy("O", 100));
     for (int i = 0; i < 12; ++i) passes(desk.fill("O", "E" + std::to_string(i), 1));
     passes(desk.buy("O-1", 1));
     passes(desk.fill("O", "E12", 1));
     CHECK(desk.buy("O-2", 1).reason == DenyReason::capacity);
+    CHECK(desk.sell("S", 14).reason == DenyReason::capacity);
+    passes(desk.sell("S", 13));
     for (int i = 13; i < 16; ++i) CHECK(desk.fill("O", "E" + std::to_string(i), 1).result == Result::ok);
 }
 

@@ -498,7 +498,7 @@ SharedConfig parse_config(std::string_view text) {
     in.end();
     validate(config);
     warn_of_idle_parameters(config);
-    for (std::string& warning : weak_limits(config)) config.warnings.push_back(std::move(warning));
+    for (std::string& warning : persist::weak_limits(config)) config.warnings.push_back(std::move(warning));
     return config;
 }
 
