@@ -57,7 +57,7 @@ const std::string kEverything = R"({"capacity":{"orders":100,"instruments":4,"ac
     {"scope":"account:A","sides":["buy","sell"],"to":"2026-11-25T08:00:00Z"},{"scope":"strategy:s/instrument:X","sides":["buy"]}],
   "instruments":[{"id":"X","tick":"0.25","lot":"0.5","min_quantity":"1","max_quantity":"1000","multiplier":"50","fx_rate":"1.1",
     "currency":"EUR","collar_bps":500,"collar_ticks":10,"collar_two_sided":true,"reference_max_age_ms":1,
-    "market_slippage_bps":5,"short_allowed":false}],
+    "market_slippage_bps":5,"short_allowed":false,"zero_prices":false}],
   "accounts":[{"id":"A","currency":"USD"}],
   "strategies":[{"id":"s","account":["A"],"instruments":["X"],"on_death":"list_for_cancel"}],
   "limits":[{"scope":"firm","max_order_quantity":"1.5","max_order_notional":"2.000001","max_long":"3","max_short":"0",
@@ -85,7 +85,11 @@ TEST_CASE("every key of the configuration is read into its field", "[config]") {
     CHECK(c.mark_threshold_bps == 25);
     CHECK(c.mark_interval_ms == 0);
     CHECK_FALSE(c.instruments.at(0).short_allowed);
-    CHECK(c.warnings.empty());
+    CHECK_FALSE(c.instruments.at(0).zero_prices);
+    // Both settings weaken the limits of money that this one has; nothing else is strange about it.
+    REQUIRE(c.warnings.size() == 2);
+    CHECK(c.warnings.at(0).starts_with("allow_limit_without_reference meets max_order_notional of firm:"));
+    CHECK(c.warnings.at(1).starts_with("reserve_price limit meets max_order_notional of firm:"));
     const Limits& l = c.limits.at(0).limits;
     CHECK(l.max_gross_notional == LimitValue{LimitValue::Kind::value, 9'000'000});
     CHECK(l.drawdown == LimitValue{LimitValue::Kind::value, 14'000'000});
@@ -114,6 +118,7 @@ TEST_CASE("what is left out of the configuration has its documented default", "[
     CHECK(c.capacity.restrictions == 256);
     CHECK(c.restricted.empty());
     CHECK(c.instruments.at(0).short_allowed);
+    CHECK(c.instruments.at(0).zero_prices);
     CHECK(c.warnings.empty());
 }
 
@@ -135,6 +140,7 @@ TEST_CASE("a configuration that was written is read again as the same", "[config
         CHECK(second.halt_on_loss == first.halt_on_loss);
         CHECK(second.reduce_on_mark_breach == first.reduce_on_mark_breach);
         CHECK(second.instruments.at(0).short_allowed == first.instruments.at(0).short_allowed);
+        CHECK(second.instruments.at(0).zero_prices == first.instruments.at(0).zero_prices);
     }
 }
 
