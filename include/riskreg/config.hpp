@@ -68,6 +68,7 @@ struct InstrumentConfig {
     std::uint32_t reference_max_age_ms = 5000;
     std::uint32_t market_slippage_bps = 500;
     bool short_allowed = true;               ///< false: a sell that could leave the account short is refused
+    bool zero_prices = true;                 ///< false: an order or a reference price of zero or less is refused
 };
 
 struct AccountConfig {
