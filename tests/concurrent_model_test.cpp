@@ -137,6 +137,7 @@ Round make_round(std::uint64_t seed, std::uint32_t steps) {
     // A reference price has no place in the log: it is set once, and gets stale at a moment that is known, or never.
     for (InstrumentConfig& i : config.instruments) {
         round.centre.push_back(random.pick({100, 40, 400, -200, 0, 2000}));
+        i.zero_prices = i.zero_prices || round.centre.back() <= 0;
         i.reference_max_age_ms = random.percent(10) ? static_cast<std::uint32_t>(random.between(20, 200)) : kADay;
     }
     config.limits.push_back(tight(random, round, "firm", InstrumentId{0}));

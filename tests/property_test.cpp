@@ -8,6 +8,7 @@
 #include "model/clock.hpp"
 #include "model/command.hpp"
 #include "model/compare.hpp"
+#include "model/drive.hpp"
 #include "model/world.hpp"
 #include "support/plain_registry.hpp"
 #include "support/random.hpp"
@@ -33,13 +34,13 @@ public:
           clock_(random, model),
           attached_(config.strategies.size(), true) {
         if (random_.percent(10)) unknown_share_ = 45;  // fills the quarantine
-        for (std::size_t i = 0; i < config_.instruments.size(); ++i) centre_.push_back(random_.pick({100, 40, -3, 0, 2000}));
+        if (random_.percent(30)) limits_share_ = 7;
+        for (const InstrumentConfig& i : config_.instruments)
+            centre_.push_back(i.zero_prices ? random_.pick({100, 40, -3, 0, 2000}) : random_.pick({100, 40, 1, 2000}));
         if (huge_) centre_.back() = 5;
     }
 
-    /// A recovery leaves no reference price: all are written again before anything else.
     Command next() {
-        if (unwritten_ > 0) return reference(InstrumentId{--unwritten_});
         Command c = draw();
         set_moment(c);
         for (Command& member : c.members) set_moment(member);
@@ -52,8 +53,11 @@ public:
     /// References that exist from the start; the others are unknown until drawn.
     std::vector<Command> opening() {
         std::vector<Command> commands;
-        for (std::uint32_t i = 0; i < config_.instruments.size(); ++i)
-            if (random_.percent(80)) commands.push_back(reference(InstrumentId{i}));
+        for (std::uint32_t i = 0; i < config_.instruments.size(); ++i) {
+            if (!random_.percent(80)) continue;
+            if (random_.percent(70)) commands.push_back(own_reference(InstrumentId{i}));
+            commands.push_back(reference(InstrumentId{i}));
+        }
         return commands;
     }
 
@@ -72,11 +76,13 @@ private:
         clock_.advance();
         if (random_.between(1, 1000) <= 6) return simple(Op::set_clock);
         if (config_.four_eyes || random_.between(1, 1000) > 2) return draw_request();
-        unwritten_ = static_cast<std::uint32_t>(config_.instruments.size());
         return simple(Op::recovered);
     }
 
     Command draw_request() {
+        if (random_.percent(3)) return begin_send();
+        if (random_.percent(limits_share_)) return limits();
+        if (random_.between(1, 1000) <= 3) return own_reference(any_instrument());
         const std::int64_t n = random_.between(1, 1000);
         if (n <= 275) return register_order();
         if (n <= 288) return batch();
@@ -128,6 +134,14 @@ private:
             if (attached_[s]) return s;
         }
         return core::kNoSlot;
+    }
+    /// One that the strategy may trade.
+    AccountId account_of(std::uint32_t session) {
+        if (session >= config_.strategies.size()) return any_account();
+        const std::string& name = random_.one_of(config_.strategies[session].accounts);
+        const auto named = [&](const AccountConfig& account) { return account.id == name; };
+        const auto found = std::find_if(config_.accounts.begin(), config_.accounts.end(), named);
+        return AccountId(found - config_.accounts.begin());
     }
     std::uint32_t reporter() { return random_.percent(70) ? trader() : core::kNoSlot; }
     std::uint32_t owner_of(const model::Order& order) {
@@ -198,7 +212,7 @@ private:
         if (!model_.orders().empty() && random_.percent(8)) return register_alike();
         Command c = simple(Op::register_order);
         c.session = trader();
-        c.account = c.session == 0 ? AccountId{0} : c.session == 2 ? AccountId{1} : any_account();
+        c.account = account_of(c.session);
         if (random_.percent(3)) c.account = random_.pick({any_account(), AccountId::none, AccountId{7}});
         c.instrument = random_.percent(98) ? any_instrument() : random_.pick({InstrumentId::none, InstrumentId{77}});
         if (c.session == 1 && random_.percent(85)) c.instrument = InstrumentId{random_.pick({0U, 1U, 3U})};  // it may trade
@@ -345,6 +359,17 @@ private:
         c.op = Op::abort;
         const model::Order* order = model_.find(c.account, c.id);
         c.session = order != nullptr ? owner_of(*order) : trader();
+        return c;
+    }
+
+    /// Of a strategy that is dead as well, which nobody asks for any more but a process that does not know it.
+    Command begin_send() {
+        Command c = cancel();
+        c.op = Op::begin_send;
+        const model::Order* order = model_.find(c.account, c.id);
+        if (order == nullptr) return c;
+        const auto owner = static_cast<std::uint32_t>(order->strategy);
+        c.session = owner < attached_.size() && random_.percent(90) ? owner : trader();
         return c;
     }
 
@@ -641,7 +666,7 @@ private:
         return c;
     }
 
-    /// A market order without a reference price has nothing to be reserved at: no such order is loaded.
+    /// A market order that no reference price was ever known for has nothing to be reserved at: no such order is loaded.
     Command load_order() {
         Command c = register_order();
         c.op = Op::load_order;
@@ -649,8 +674,8 @@ private:
         c.strategy = StrategyId{static_cast<std::uint16_t>(
             random_.between(0, random_.percent(97) ? static_cast<std::int64_t>(config_.strategies.size()) - 1 : 9))};
         if (static_cast<std::size_t>(c.strategy) == config_.strategies.size()) c.strategy = StrategyId{0};
-        const bool unpriced = static_cast<std::size_t>(c.instrument) >= config_.instruments.size() ||
-                              !model_.fresh_reference(c.instrument, clock_.now().steady_ns);
+        const bool unpriced =
+            static_cast<std::size_t>(c.instrument) >= config_.instruments.size() || !model_.known_reference(c.instrument);
         const bool takes_price = c.type == OrderType::limit || c.type == OrderType::stop_limit;
         if (!unpriced || takes_price) return c;
         c.type = OrderType::limit;
@@ -704,10 +729,19 @@ private:
         auto& middle = centre_[static_cast<std::size_t>(i)];
         if (!is_huge(i)) middle += random_.between(-3, 3);
         c.price = middle * config_of(i).tick.value + (random_.percent(10) ? config_of(i).tick.value / 3 : 0);
+        if (random_.percent(8)) c.price = random_.percent(50) ? 0 : -*c.price;
+        if (!config_of(i).zero_prices) c.price = std::max(*c.price, config_of(i).tick.value);  // where it is asked, not here
         set_moment(c);
         const model::Moment written = clock_.written(random_.pick<std::int64_t>({0, 0, 0, 10, 140, 150, -5}) * kMillisecond);
         c.time_ns = written.now_ns;
         c.time_steady_ns = written.steady_ns;
+        return c;
+    }
+
+    Command own_reference(InstrumentId i) {
+        Command c = simple(Op::own_reference);
+        c.instrument = i;
+        set_moment(c);
         return c;
     }
 
@@ -718,58 +752,10 @@ private:
     CallClock clock_;
     std::vector<bool> attached_;
     std::int64_t unknown_share_ = 5;    // percent of the facts
+    std::int64_t limits_share_ = 0;     // percent of the commands, beyond the usual
     std::vector<std::int64_t> centre_;  // of prices, in ticks
     std::uint64_t ids_ = 0, executions_ = 0;
-    std::uint32_t unwritten_ = 0;       // reference prices, the first so many instruments'
 };
-
-// ---- both sides ------------------------------------------------------------------------------------------
-
-core::Caller core_caller(const PlainRegistry& registry, const Command& c) {
-    core::Caller caller =
-        c.session == core::kNoSlot ? PlainRegistry::operator_at(c.now_ns) : registry.caller(c.session, c.now_ns);
-    caller.uid = c.uid;
-    caller.steady_ns = c.steady_ns;
-    return caller;
-}
-
-core::AlertRequest alert_request(const PlainRegistry& registry, const Command& c) {
-    core::AlertRequest request;
-    request.row = registry.state().geometry.row_of(c.scope);
-    request.limit = c.alert_limit;
-    request.level = c.alert_level;
-    request.unit = Unit::money;
-    return request;
-}
-
-Verdict run(PlainRegistry& registry, const Command& c) {
-    const core::Caller caller = core_caller(registry, c);
-    switch (c.op) {
-        case Op::register_order: return registry.register_order(caller, order_request(c));
-        case Op::batch: break;
-        case Op::replace: return registry.replace(caller, replace_request(c));
-        case Op::cancel: return registry.cancel(caller, c.account, c.id);
-        case Op::abort: return registry.abort(caller, c.account, c.id);
-        case Op::fact: return registry.fact(caller, order_event(c));
-        case Op::halt: return registry.halt(caller, c.scope, c.to);
-        case Op::resume: return registry.resume(caller, c.scope, c.to);
-        case Op::release: return registry.release_unreconciled(caller);
-        case Op::limits: return registry.set_limits(caller, c.scope, c.limits, c.fields);
-        case Op::mark: return registry.marked(caller, c.scope, Price{*c.price});
-        case Op::restrict: return registry.restrict(caller, c.scope, c.entry);
-        case Op::load_position:
-            return registry.load_position(caller, c.account, c.strategy, c.instrument, Quantity{*c.quantity}, Price{*c.price});
-        case Op::load_order: return registry.load_order(caller, c.strategy, order_request(c));
-        case Op::approve: return registry.approve(caller, c.request);
-        case Op::alert: return registry.alert(caller, alert_request(registry, c));
-        case Op::die: registry.end_session(c.session, layout::EventType::session_dead, c.now_ns, c.steady_ns); break;
-        case Op::attach: registry.attach(c.session, c.strategy, c.now_ns, c.steady_ns); break;
-        case Op::reference: registry.set_reference(c.instrument, Price{*c.price}, c.time_ns, c.time_steady_ns); break;
-        case Op::set_clock: return registry.set_clock(caller);
-        case Op::recovered: registry.recovered(caller); break;
-    }
-    return {};
-}
 
 // ---- one seed ----------------------------------------------------------------------------------------------
 
@@ -820,7 +806,8 @@ std::string step(PlainRegistry& registry, model::Model& model, const Command& c,
 Outcome run_seed(std::uint64_t seed) {
     Random random(seed);
     const bool huge = random.percent(10);
-    const SharedConfig config = world(random, huge);
+    SharedConfig config = world(random, huge);
+    if (random.percent(35)) widen(random, config);
     PlainRegistry registry(config);
     model::Model model(config);
     if (random.percent(15)) registry.make_unreconciled(), model.make_unreconciled();

@@ -6,9 +6,10 @@ namespace riskreg::test {
 
 namespace {
 
-constexpr const char* kOpNames[] = {"register", "batch",         "replace",    "cancel",  "abort",  "fact",      "halt",
-                                    "resume",   "release",       "limits",     "die",     "attach", "reference", "mark",
-                                    "restrict", "load_position", "load_order", "approve", "alert",  "set_clock", "recovered"};
+constexpr const char* kOpNames[] = {"register",  "batch",     "replace",   "cancel",        "abort",        "fact",
+                                    "halt",      "resume",    "release",   "limits",        "die",          "attach",
+                                    "reference", "mark",      "restrict",  "load_position", "load_order",   "approve",
+                                    "alert",     "set_clock", "recovered", "begin_send",    "own_reference"};
 constexpr const char* kKindNames[] = {
     "none",         "acked",     "rejected", "canceled",  "cancel_rejected", "replaced", "replace_rejected", "expired",
     "done_for_day", "suspended", "resumed",  "timed_out", "filled",          "bust",     "correct"};
@@ -148,6 +149,7 @@ Verdict ask(Registry& who, const Command& c) {
         case Op::approve: return who.approve(c.request);
         case Op::reference: return who.reference_price(c.instrument, Price{*c.price});
         case Op::set_clock: return who.set_clock("test");
+        case Op::begin_send: return who.begin_send(c.account, c.id);
         default: throw std::runtime_error("a command that no process gives");
     }
 }
@@ -173,9 +175,11 @@ Verdict run(model::Model& model, const Command& c) {
         case Op::alert: return model.alert(caller, c.scope, c.alert_limit, c.alert_level);
         case Op::die: model.died(c.strategy, moment_of(c)); break;
         case Op::attach: model.attached(c.strategy, moment_of(c)); break;
-        case Op::reference: model.set_reference(c.instrument, *c.price, {c.time_ns, c.time_steady_ns}); break;
+        case Op::reference: return model.set_reference(c.instrument, *c.price, {c.time_ns, c.time_steady_ns});
         case Op::set_clock: return model.set_clock(caller);
         case Op::recovered: model.recovered(moment_of(c)); break;
+        case Op::begin_send: return model.begin_send(caller, c.account, c.id);
+        case Op::own_reference: model.reference_owned(c.instrument, moment_of(c)); break;
     }
     return {};
 }

@@ -40,6 +40,8 @@ enum class Op : std::uint8_t {
     alert,
     set_clock,
     recovered,   ///< another boot, where its steady time is less
+    begin_send,
+    own_reference,   ///< somebody writes an instrument's reference price from now on
 };
 
 struct Command {

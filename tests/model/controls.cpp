@@ -127,7 +127,8 @@ Verdict Model::refused(const Caller& caller, const Scopes& scopes, Verdict verdi
         happened(caller.at());
         count_message(scopes, true);
     }
-    if (verdict.reason == DenyReason::daily_loss || verdict.reason == DenyReason::drawdown) set_by_loss(caller, verdict.scope);
+    // R9.3: a loss that only the marks to come would show changes no state.
+    if (verdict.reason == DenyReason::daily_loss || verdict.reason == DenyReason::drawdown) judge_loss(caller, verdict.scope);
     return verdict;
 }
 
@@ -233,31 +234,41 @@ Model::Refusal Model::refuse_gross(const Scopes& scopes, const Growth& growth) c
     for (std::size_t k = 0; k < scopes.size(); ++k) {
         const Row& r = row(scopes[k]);
         const LimitValue limit = r.limits.max_gross_notional;
-        if (!has_value(limit) || reducing_for(scopes, k, growth.side, growth.quantity)) continue;
-        Big after = Big(r.gross_value) + r.open_buy_notional + r.open_sell_notional + growth.notional;
+        if (!has_value(limit) || reducing_for_limit(scopes, k, growth.side, growth.quantity)) continue;
+        const Big before = as_marked(scopes[k], growth.steady_ns).gross;
+        Big after = before + r.open_buy_notional + r.open_sell_notional + growth.notional;
         if (!standard) {
-            const Row& part = row(scopes[kQuantityScope[k]]);  // of the order's instrument, in what the scope sums up
-            const auto mark = part.mark ? part.mark : growth.stand_in;
+            const Scope& of_instrument = scopes[kQuantityScope[k]];  // in what the scope sums up
+            const Row& part = row(of_instrument);
+            auto mark = wanted_mark(of_instrument, growth.steady_ns);
+            if (!mark) mark = part.mark ? part.mark : growth.stand_in;
             if (!mark) return deny(DenyReason::reference_price_unknown);
-            after =
-                Big(r.gross_value) - part.gross_value + gross_of(growth.instrument, part, *mark, growth.side, growth.quantity);
-            if (after <= r.gross_value) continue;
+            after = before - as_marked(of_instrument, growth.steady_ns).gross +
+                    gross_of(growth.instrument, part, *mark, growth.side, growth.quantity);
+            if (after <= before) continue;
         }
         if (breaks(limit, after)) return deny(DenyReason::max_gross_notional, scopes[k], after, limit.value, Unit::money);
     }
     return std::nullopt;
 }
 
+/// R6.3: by the limit's own number, both sides. Nobody passes as reducing.
 Model::Refusal Model::refuse_net(const Scopes& scopes, const Growth& growth) const {
+    if (growth.notional <= 0) return std::nullopt;
     for (std::size_t k = 0; k < scopes.size(); ++k) {
         const Row& r = row(scopes[k]);
         const LimitValue limit = r.limits.max_net_notional;
+        if (!has_value(limit)) continue;
+        const Big net = as_marked(scopes[k], growth.steady_ns).net;
+        const auto number = [&](const Big& more_buys, const Big& more_sells) {
+            const Big up = abs(Big(net + r.open_buy_notional + more_buys));
+            const Big down = abs(Big(net - r.open_sell_notional - more_sells));
+            return std::max(up, down);
+        };
         const bool buy = growth.side == Side::buy;
-        const Big filled = buy ? Big(r.net_value) + r.open_buy_notional : Big(r.net_value) - r.open_sell_notional;
-        const Big after = abs(Big(buy ? filled + growth.notional : filled - growth.notional));
-        if (!breaks(limit, after) || after <= abs(filled)) continue;
-        if (growth.notional <= 0 || reducing_for(scopes, k, growth.side, growth.quantity)) continue;
-        return deny(DenyReason::max_net_notional, scopes[k], after, limit.value, Unit::money);
+        const Big after = number(buy ? growth.notional : 0, buy ? 0 : growth.notional);
+        if (breaks(limit, after) && after > number(0, 0))
+            return deny(DenyReason::max_net_notional, scopes[k], after, limit.value, Unit::money);
     }
     return std::nullopt;
 }
@@ -268,7 +279,7 @@ Model::Refusal Model::refuse_cash(const Scopes& scopes, const Growth& growth) co
         const Row& r = row(scopes[k]);
         const Big used = std::max<Big>(Big(r.bought_notional) - r.sold_notional, 0);
         const Big after = Big(r.open_buy_notional) + growth.notional + used;
-        if (!breaks(r.limits.cash_limit, after) || reducing_for(scopes, k, growth.side, growth.quantity)) continue;
+        if (!breaks(r.limits.cash_limit, after) || reducing_for_limit(scopes, k, growth.side, growth.quantity)) continue;
         return deny(DenyReason::cash_limit, scopes[k], after, r.limits.cash_limit.value, Unit::money);
     }
     return std::nullopt;
@@ -281,7 +292,7 @@ Model::Refusal Model::refuse_traded(const Scopes& scopes, const Growth& growth) 
         const Big after =
             Big(r.bought_notional) + r.sold_notional + r.open_buy_notional + r.open_sell_notional + growth.notional;
         const LimitValue limit = r.limits.max_traded_notional;
-        if (!breaks(limit, after) || reducing_for(scopes, k, growth.side, growth.quantity)) continue;
+        if (!breaks(limit, after) || reducing_for_limit(scopes, k, growth.side, growth.quantity)) continue;
         return deny(DenyReason::max_traded_notional, scopes[k], after, limit.value, Unit::money);
     }
     return std::nullopt;
@@ -289,13 +300,13 @@ Model::Refusal Model::refuse_traded(const Scopes& scopes, const Growth& growth) 
 
 // ---- check 11: loss -----------------------------------------------------------------------------------
 
-Big Model::pnl(const Row& row) const { return Big(row.cash_flow) + row.net_value - row.start_value; }
+Big Model::pnl(const Row& row) { return Big(row.cash_flow) + row.net_value - row.start_value; }
 
 /// The scope has lost as much as it may since the start of the day, or since its best moment.
-Model::Refusal Model::loses(const Scope& scope, bool from_the_peak) const {
-    const Row& r = row(scope);
-    const LimitValue limit = from_the_peak ? r.limits.drawdown : r.limits.daily_loss;
-    const Big loss = from_the_peak ? r.peak - pnl(r) : -pnl(r);
+Model::Refusal Model::loses(const Scope& scope, const Worth& worth, bool from_the_peak) const {
+    const Limits& limits = row(scope).limits;
+    const LimitValue limit = from_the_peak ? limits.drawdown : limits.daily_loss;
+    const Big loss = from_the_peak ? worth.peak - worth.result : -worth.result;
     if (!has_value(limit) || loss <= 0 || loss < limit.value) return std::nullopt;
     return deny(from_the_peak ? DenyReason::drawdown : DenyReason::daily_loss, scope, loss, limit.value, Unit::money);
 }
@@ -304,9 +315,83 @@ Model::Refusal Model::refuse_loss(const Scopes& scopes, const Growth& growth) co
     if (growth.quantity <= 0 && growth.notional <= 0) return std::nullopt;  // increases nothing
     for (const bool from_the_peak : {false, true}) {
         for (std::size_t k = 0; k < scopes.size(); ++k) {
-            if (reducing_for(scopes, k, growth.side, growth.quantity)) continue;
-            if (auto no = loses(scopes[k], from_the_peak)) return no;
+            const Limits& limits = row(scopes[k]).limits;
+            if (!has_value(from_the_peak ? limits.drawdown : limits.daily_loss)) continue;
+            if (reducing_for_limit(scopes, k, growth.side, growth.quantity)) continue;
+            if (auto no = loses(scopes[k], as_marked(scopes[k], growth.steady_ns), from_the_peak)) return no;
         }
+    }
+    return std::nullopt;
+}
+
+// ---- check 11: rows whose marks nobody looks after (R9) -------------------------------------------------
+// Here nobody ever does: there is no host.
+
+/// The rows of one instrument that this scope sums up; of one instrument: itself.
+std::vector<Scope> Model::parts_of(const Scope& scope) const {
+    if (is_of_one_instrument(scope)) return {scope};
+    std::vector<Scope> parts;
+    for (const auto& [key, row] : rows_) {
+        const auto& [kind, account, strategy, instrument] = key;
+        const Scope one{kind, account, strategy, instrument};
+        if (is_of_one_instrument(one) && key_of(total_of(one)) == key_of(scope)) parts.push_back(one);
+    }
+    return parts;
+}
+
+/// A host would make this price the row's mark, now or in time.
+bool Model::wants_mark(const Scope& part, std::int64_t price) const {
+    const Row& r = row(part);
+    const bool works = r.open_buy_quantity != 0 || r.open_sell_quantity != 0;
+    const bool exposed = r.position != 0 || (config_.gross_method == GrossMethod::worst_case && works);
+    if (!exposed) return false;
+    if (!r.mark) return true;
+    if (*r.mark == price) return false;
+    const Big moved = abs(Big(price) - *r.mark) * 10000;
+    return !r.marked || config_.mark_interval_ms != 0 || moved >= magnitude(*r.mark) * config_.mark_threshold_bps;
+}
+
+std::optional<std::int64_t> Model::wanted_mark(const Scope& part, std::int64_t steady_ns) const {
+    const auto reference = fresh_reference(part.instrument, steady_ns);
+    return reference && wants_mark(part, *reference) ? reference : std::nullopt;
+}
+
+/// R9.4: the price has moved on, and then fell silent. What a rebuild has forgotten has not moved.
+bool Model::is_left_behind(const Scope& part, std::int64_t steady_ns) const {
+    const auto found = references_.find(part.instrument);
+    if (found == references_.end() || fresh_reference(part.instrument, steady_ns)) return false;
+    return wants_mark(part, found->second.price);
+}
+
+Model::Worth Model::as_written(const Scope& scope) const {
+    const Row& r = row(scope);
+    return {r.gross_value, r.net_value, pnl(r), r.peak};
+}
+
+/// R9.3: as if every row of one instrument had the mark that it wants. Nothing is written.
+Model::Worth Model::as_marked(const Scope& scope, std::int64_t steady_ns) const {
+    Worth worth = as_written(scope);
+    for (const Scope& part : parts_of(scope)) {
+        const auto mark = wanted_mark(part, steady_ns);
+        if (!mark) continue;
+        const Row& r = row(part);
+        worth.gross += gross_of(part.instrument, r, *mark, Side::none, 0) - r.gross_value;
+        worth.net += net_of(part.instrument, r, *mark) - r.net_value;
+    }
+    worth.result += worth.net - row(scope).net_value;
+    worth.peak = std::max(worth.peak, worth.result);
+    return worth;
+}
+
+Model::Refusal Model::refuse_unmarked(const Scopes& scopes, const Growth& growth) const {
+    if (growth.quantity <= 0 && growth.notional <= 0) return std::nullopt;
+    for (std::size_t k = 0; k < scopes.size(); ++k) {
+        const Limits& limits = row(scopes[k]).limits;
+        const bool rests_on_marks = has_value(limits.max_gross_notional) || has_value(limits.max_net_notional) ||
+                                    has_value(limits.daily_loss) || has_value(limits.drawdown);
+        if (!rests_on_marks || reducing_for_limit(scopes, k, growth.side, growth.quantity)) continue;
+        for (const Scope& part : parts_of(scopes[k]))
+            if (is_left_behind(part, growth.steady_ns)) return deny(DenyReason::reference_price_stale, scopes[k]);
     }
     return std::nullopt;
 }
@@ -319,7 +404,8 @@ Model::Refusal Model::refuse_exposure(const Scopes& scopes, const Growth& growth
     if (auto no = refuse_net(scopes, growth)) return no;
     if (auto no = refuse_cash(scopes, growth)) return no;
     if (auto no = refuse_traded(scopes, growth)) return no;
-    return refuse_loss(scopes, growth);
+    if (auto no = refuse_loss(scopes, growth)) return no;
+    return refuse_unmarked(scopes, growth);
 }
 
 // ---- values of rows -------------------------------------------------------------------------------------
@@ -333,24 +419,25 @@ void Model::store(std::int64_t& counter, const Big& value) {
 void Model::value_positions(const Scope& scope) {
     Row& row = rows_.at(key_of(scope));
     if (!row.mark) return;
-    const Big value = worth(scope.instrument, *row.mark, magnitude(row.position));
     store(row.gross_value, gross_of(scope.instrument, row, *row.mark, Side::none, 0));
-    store(row.net_value, (row.position < 0) == (*row.mark < 0) ? value : -value);
+    store(row.net_value, net_of(scope.instrument, row, *row.mark));
+}
+
+Big Model::net_of(InstrumentId instrument, const Row& row, std::int64_t mark) const {
+    const Big value = worth(instrument, mark, magnitude(row.position));
+    return (row.position < 0) == (mark < 0) ? value : -value;
 }
 
 /// A scope that spans instruments: the sum over its rows of one instrument.
 void Model::sum_up(const Scope& scope) {
     Big gross = 0, net = 0;
-    for (const auto& [key, part] : rows_) {
-        const auto& [kind, account, strategy, instrument] = key;
-        const Scope one{kind, account, strategy, instrument};
-        if (!is_of_one_instrument(one) || key_of(total_of(one)) != key_of(scope)) continue;
-        gross += part.gross_value;
-        net += part.net_value;
+    for (const Scope& part : parts_of(scope)) {
+        gross += row(part).gross_value;
+        net += row(part).net_value;
     }
-    Row& row = rows_.at(key_of(scope));
-    store(row.gross_value, gross);
-    store(row.net_value, net);
+    Row& whole = rows_.at(key_of(scope));
+    store(whole.gross_value, gross);
+    store(whole.net_value, net);
 }
 
 void Model::revalue(const Scopes& scopes) {
@@ -418,7 +505,8 @@ void Model::set_by_loss(const Caller& caller, const Scope& scope) {
 }
 
 void Model::judge_loss(const Caller& caller, const Scope& scope) {
-    if (loses(scope, false) || loses(scope, true)) set_by_loss(caller, scope);
+    const Worth written = as_written(scope);
+    if (loses(scope, written, false) || loses(scope, written, true)) set_by_loss(caller, scope);
 }
 
 void Model::judge_losses(const Caller& caller, const Scopes& scopes) {

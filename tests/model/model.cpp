@@ -142,6 +142,19 @@ std::optional<std::int64_t> Model::fresh_reference(InstrumentId instrument, std:
     return found->second.price;
 }
 
+/// In memory it was written; after a rebuild from disk the log still tells that somebody wrote it.
+bool Model::reference_known(InstrumentId instrument) const {
+    return references_.count(instrument) != 0 || ever_owned_.count(instrument) != 0;
+}
+
+/// The last one that was written. What memory has forgotten lives on as the mark of the instrument, if that was one.
+std::optional<std::int64_t> Model::known_reference(InstrumentId instrument) const {
+    const auto found = references_.find(instrument);
+    if (found != references_.end()) return found->second.price;
+    const Row& whole = row({ScopeKind::instrument, AccountId::none, StrategyId::none, instrument});
+    return reference_known(instrument) && whole.marked ? whole.mark : std::nullopt;
+}
+
 // ---- the checks, in the order of section 2 --------------------------------------------------------
 
 bool Model::reducing(const Scope& scope, Side side, const Big& quantity) const {
@@ -152,8 +165,13 @@ bool Model::reducing(const Scope& scope, Side side, const Big& quantity) const {
     return Big(row.open_sell_quantity) - row.position + quantity <= 0;
 }
 
-/// Judged on account×instrument, but on strategy×instrument where the refusing scope is a strategy's.
-bool Model::reducing_for(const Scopes& scopes, std::size_t refusing, Side side, const Big& quantity) const {
+/// R6.1: on the row that the limit's quantity is held against.
+bool Model::reducing_for_limit(const Scopes& scopes, std::size_t limiting, Side side, const Big& quantity) const {
+    return reducing(scopes[kQuantityScope[limiting]], side, quantity);
+}
+
+/// R6.4: on account×instrument, but on strategy×instrument where the state is a strategy's; so that nobody is locked in.
+bool Model::reducing_for_state(const Scopes& scopes, std::size_t refusing, Side side, const Big& quantity) const {
     const ScopeKind kind = scopes[refusing].kind;
     const bool by_strategy = kind == ScopeKind::strategy || kind == ScopeKind::strategy_instrument;
     return reducing(scopes[by_strategy ? kStrategyInstrument : kAccountInstrument], side, quantity);
@@ -164,7 +182,7 @@ Model::Refusal Model::refuse_state(const Scopes& scopes, Side side, std::int64_t
         for (std::size_t k = 0; k < scopes.size(); ++k) {
             const Row* row = find_row(scopes[k]);
             if (row == nullptr || row->state != state) continue;
-            if (exempt_reducing && reducing_for(scopes, k, side, quantity)) continue;
+            if (exempt_reducing && reducing_for_state(scopes, k, side, quantity)) continue;
             return deny(reason, scopes[k]);
         }
         return std::nullopt;
@@ -173,7 +191,7 @@ Model::Refusal Model::refuse_state(const Scopes& scopes, Side side, std::int64_t
     if (down) return std::nullopt;
     if (auto no = first_in(TradingState::cancel_only, DenyReason::cancel_only, false)) return no;
     if (auto no = first_in(TradingState::reducing_only, DenyReason::reducing_only, !amend)) return no;
-    if (row(scopes[0]).unreconciled && (amend || !reducing_for(scopes, 0, side, quantity)))
+    if (row(scopes[0]).unreconciled && (amend || !reducing_for_state(scopes, 0, side, quantity)))
         return deny(DenyReason::unreconciled, scopes[0]);
     return std::nullopt;
 }
@@ -223,16 +241,21 @@ Model::Refusal Model::refuse_quantity(const Priced& order) const {
     return std::nullopt;
 }
 
-Model::Refusal Model::refuse_price(const Priced& order) const {
-    const std::int64_t tick = config_of(order.instrument).tick.value;
-    const auto off_tick = [&](std::int64_t price) {
-        return deny(DenyReason::invalid_price, Scope{}, price, tick, Unit::price);
+/// R7.7: an instrument without prices of zero or less judges the sign of a price that is new.
+Model::Refusal Model::refuse_price(const Priced& order, bool judges_sign) const {
+    const InstrumentConfig& i = config_of(order.instrument);
+    const auto bad = [&](std::int64_t price) {
+        const bool no_such_price = judges_sign && !i.zero_prices && price <= 0;
+        return price % i.tick.value != 0 || no_such_price;
+    };
+    const auto no = [&](std::int64_t price) {
+        return deny(DenyReason::invalid_price, Scope{}, price, i.tick.value, Unit::price);
     };
     if (takes_price(order.type) && !order.price) return deny(DenyReason::invalid_price);
     if (order.type == OrderType::stop && order.price) return deny(DenyReason::invalid_price);
     if (takes_stop_price(order.type) != order.stop_price.has_value()) return deny(DenyReason::invalid_price);
-    if (takes_price(order.type) && *order.price % tick != 0) return off_tick(*order.price);
-    if (order.stop_price && *order.stop_price % tick != 0) return off_tick(*order.stop_price);
+    if (takes_price(order.type) && bad(*order.price)) return no(*order.price);
+    if (order.stop_price && bad(*order.stop_price)) return no(*order.stop_price);
     return std::nullopt;
 }
 
@@ -256,26 +279,39 @@ Model::Refusal Model::refuse_collar(const Priced& order, std::int64_t reference)
     return std::nullopt;
 }
 
+/// What a limit or stop-limit order is reserved at. Nothing: it needs a bound, and what price there was nobody knows (R7.4).
+std::optional<Big> Model::reserve_of_limit(InstrumentId instrument, Side side, std::int64_t limit) const {
+    if (!reference_known(instrument)) return magnitude(limit);  // R7.2: none was ever given
+    const auto reference = known_reference(instrument);         // fresh or not
+    const bool below_zero = limit < 0 || (reference && *reference < 0);
+    const bool limit_is_enough = config_.reserve_price == ReservePrice::limit && side == Side::buy && !below_zero;  // R7.3
+    if (limit_is_enough) return magnitude(limit);
+    if (!reference) return std::nullopt;
+    return std::max(magnitude(limit), magnitude(*reference));
+}
+
 Model::Refusal Model::refuse_reference(const Priced& order, std::int64_t steady_ns, std::int64_t& reserve_price) const {
     const InstrumentConfig& i = config_of(order.instrument);
     const auto reference = fresh_reference(order.instrument, steady_ns);
-    Big price;
     if (!reference) {
         const bool collared = i.collar_bps != 0 || i.collar_ticks != 0;
         if (!takes_price(order.type) || collared || !config_.allow_limit_without_reference)
-            return deny(references_.count(order.instrument) != 0 ? DenyReason::reference_price_stale
-                                                                 : DenyReason::reference_price_unknown);
-        price = magnitude(*order.price);
+            return deny(reference_known(order.instrument) ? DenyReason::reference_price_stale
+                                                          : DenyReason::reference_price_unknown);
+    } else if (auto no = refuse_collar(order, *reference)) {
+        return no;
+    }
+    Big price;
+    if (takes_price(order.type)) {
+        const auto reserve = reserve_of_limit(order.instrument, order.side, *order.price);
+        if (!reserve) return deny(DenyReason::reference_price_stale);
+        price = *reserve;
     } else {
-        if (auto no = refuse_collar(order, *reference)) return no;
         const Big ref = magnitude(*reference);
-        if (takes_price(order.type)) {
-            price = magnitude(*order.price);
-            if (config_.reserve_price == ReservePrice::max_limit_reference) price = std::max(price, ref);
-        } else {
-            const Big from = order.type == OrderType::stop ? std::max(ref, magnitude(*order.stop_price)) : ref;
-            price = (from * (10000 + Big(i.market_slippage_bps)) + 9999) / 10000;
-        }
+        const Big from = order.type == OrderType::stop ? std::max(ref, magnitude(*order.stop_price)) : ref;
+        if (from == 0)  // R7.5: it would reserve nothing
+            return deny(DenyReason::reference_price_unknown, Scope{}, 0, 0, Unit::price);
+        price = (from * (10000 + Big(i.market_slippage_bps)) + 9999) / 10000;
     }
     if (price > kMax) return deny(DenyReason::arithmetic_overflow);
     reserve_price = price.convert_to<std::int64_t>();
@@ -331,7 +367,7 @@ Model::Refusal Model::refuse_position(const Scopes& scopes, Side side, std::int6
         const bool buy = side == Side::buy;
         const Big worst = buy ? Big(held.position) + held.open_buy_quantity : Big(held.open_sell_quantity) - held.position;
         const LimitValue limit = buy ? limits.max_long : limits.max_short;
-        if (!breaks(limit, worst + quantity) || reducing_for(scopes, k, side, quantity)) continue;
+        if (!breaks(limit, worst + quantity) || reducing_for_limit(scopes, k, side, quantity)) continue;
         return deny(buy ? DenyReason::max_long : DenyReason::max_short, scopes[k], worst + quantity, limit.value,
                     Unit::quantity);
     }
@@ -345,7 +381,7 @@ Model::Refusal Model::refuse_open_notional(const Scopes& scopes, Side side, std:
         const Row& r = row(scopes[k]);
         const Big open = Big(r.open_buy_notional) + r.open_sell_notional + notional;
         const LimitValue limit = r.limits.max_open_notional;
-        if (!breaks(limit, open) || reducing_for(scopes, k, side, quantity)) continue;
+        if (!breaks(limit, open) || reducing_for_limit(scopes, k, side, quantity)) continue;
         return deny(DenyReason::max_open_notional, scopes[k], open, limit.value, Unit::money);
     }
     return std::nullopt;
@@ -362,17 +398,26 @@ Model::Refusal Model::refuse_row_overflow(const Scopes& scopes, Side side, std::
     return std::nullopt;
 }
 
-Model::Refusal Model::refuse_capacity(bool new_order) const {
-    const auto no = [](std::size_t observed, std::size_t limit) {
-        return deny(DenyReason::capacity, Scope{}, observed, static_cast<std::int64_t>(limit), Unit::slots);
-    };
+namespace {
+Verdict deny_capacity(std::size_t observed, std::size_t limit) {
+    return deny(DenyReason::capacity, Scope{}, observed, static_cast<std::int64_t>(limit), Unit::slots);
+}
+}  // namespace
+
+/// R1.2: the last part of the table is for what adds no risk.
+Model::Refusal Model::refuse_orders(bool may_use_reserve) const {
+    const std::size_t size = config_.capacity.orders;
+    const std::size_t reserve = may_use_reserve ? 0 : std::min<std::size_t>(size / 16, 65536);
+    if (ids_.size() + 1 > size - reserve) return deny_capacity(ids_.size() + 1, size - reserve);
+    return std::nullopt;
+}
+
+/// R1.1: the last quarter of these is for facts, and for orders that reduce.
+Model::Refusal Model::refuse_room_for_facts() const {
     const std::size_t executions = config_.capacity.executions;
     const std::size_t quarantine = std::max<std::size_t>(executions / 8, 64);
-    if (ids_.size() + 1 > config_.capacity.orders) return no(ids_.size() + 1, config_.capacity.orders);
-    if (!new_order) return std::nullopt;
-    // The last quarter of these is for facts.
-    if (executions_used_ > executions * 3 / 4) return no(executions_used_, executions * 3 / 4);
-    if (quarantined_.size() > quarantine * 3 / 4) return no(quarantined_.size(), quarantine * 3 / 4);
+    if (executions_used_ > executions * 3 / 4) return deny_capacity(executions_used_, executions * 3 / 4);
+    if (quarantined_.size() > quarantine * 3 / 4) return deny_capacity(quarantined_.size(), quarantine * 3 / 4);
     return std::nullopt;
 }
 
@@ -395,7 +440,7 @@ Model::Draft Model::draft_of(StrategyId strategy, const OrderRequest& request) c
     return draft;
 }
 
-Model::Refusal Model::refuse_shape(const Draft& draft) const {
+Model::Refusal Model::refuse_shape(const Draft& draft, bool judges_sign) const {
     const Order& order = draft.order;
     const bool legal_type = order.type >= OrderType::limit && order.type <= OrderType::pegged;
     const bool legal_side = order.side == Side::buy || order.side == Side::sell;
@@ -403,7 +448,7 @@ Model::Refusal Model::refuse_shape(const Draft& draft) const {
     if (!legal_side || !legal_type || !legal_tif) return deny(DenyReason::invalid_field);  // the text's order, not the numbers'
     const Priced priced = draft.priced();
     if (auto no = refuse_quantity(priced)) return no;
-    return refuse_price(priced);
+    return refuse_price(priced, judges_sign);
 }
 
 Model::Refusal Model::refuse_new(const Caller& caller, const OrderRequest& request, Draft& draft) const {
@@ -415,7 +460,7 @@ Model::Refusal Model::refuse_new(const Caller& caller, const OrderRequest& reque
     if (auto no = refuse_restricted(scopes, order.side, label_of(caller.at()).time_ns)) return no;
     if (auto no = refuse_short(scopes, order.side, order.instrument, order.quantity)) return no;
     if (auto no = refuse_id(caller, request)) return no;
-    if (auto no = refuse_shape(draft)) return no;
+    if (auto no = refuse_shape(draft, true)) return no;
     if (auto no = refuse_reference(draft.priced(), caller.steady_ns, order.reserve_price)) return no;
     const auto value = notional(order.instrument, order.reserve_price, order.quantity);
     if (auto no = refuse_no_limit(scopes, order.side)) return no;
@@ -432,9 +477,12 @@ Model::Refusal Model::refuse_new(const Caller& caller, const OrderRequest& reque
         if (auto no = refuse_self_match(incoming, draft.crosses)) return no;
     }
     if (auto no = refuse_working(scopes, order.side)) return no;
-    if (auto no = refuse_exposure(scopes, {order.instrument, order.side, order.quantity, *value, draft.stand_in})) return no;
+    const Growth growth{order.instrument, order.side, order.quantity, *value, draft.stand_in, caller.steady_ns};
+    if (auto no = refuse_exposure(scopes, growth)) return no;
     if (auto no = refuse_row_overflow(scopes, order.side, order.quantity, *value)) return no;
-    return refuse_capacity(true);
+    const bool reduces = reducing(scopes[kAccountInstrument], order.side, order.quantity);
+    if (auto no = refuse_orders(reduces)) return no;
+    return reduces ? std::nullopt : refuse_room_for_facts();
 }
 
 /// Everything that an order brings with it: its ids, its reservation, what it does to its rows.
@@ -509,26 +557,22 @@ Model::Refusal Model::refuse_load(const Caller& caller, const OrderRequest& requ
     if (order.strategy != external())
         if (auto no = refuse_permission({caller.now_ns, caller.steady_ns, order.strategy}, request)) return no;
     if (auto no = refuse_id({caller.now_ns, caller.steady_ns, order.strategy}, request)) return no;
-    if (auto no = refuse_shape(draft)) return no;
-    order.reserve_price = reserve_price_of_load(order, caller.steady_ns);
+    if (auto no = refuse_shape(draft, false)) return no;
+    order.reserve_price = reserve_price_of_load(order);
     const auto value = notional(order.instrument, order.reserve_price, order.quantity);
     if (!value) return deny(DenyReason::arithmetic_overflow);
     draft.stand_in = stand_in_for_mark(order.instrument, caller.steady_ns);
     if (auto no = refuse_row_overflow(scopes, order.side, order.quantity, *value)) return no;
-    return refuse_capacity(false);
+    return refuse_orders(true);
 }
 
-/// As for a new order where a reference is fresh, at the order's own prices where none is.
-std::int64_t Model::reserve_price_of_load(const Order& order, std::int64_t steady_ns) const {
-    const Big reference = magnitude(fresh_reference(order.instrument, steady_ns).value_or(0));
-    Big price = magnitude(order.price);
-    if (takes_price(order.type)) {
-        if (config_.reserve_price == ReservePrice::max_limit_reference) price = std::max(price, reference);
-    } else {
-        const Big from = order.type == OrderType::stop ? std::max(reference, magnitude(*order.stop_price)) : reference;
-        price = (from * (10000 + Big(config_of(order.instrument).market_slippage_bps)) + 9999) / 10000;
-    }
-    return clamp_to_64(price);
+/// As for a new order, with the last reference price that is known; at the order's own prices where none is.
+std::int64_t Model::reserve_price_of_load(const Order& order) const {
+    if (takes_price(order.type))
+        return clamp_to_64(reserve_of_limit(order.instrument, order.side, order.price).value_or(magnitude(order.price)));
+    const Big reference = magnitude(known_reference(order.instrument).value_or(0));
+    const Big from = order.type == OrderType::stop ? std::max(reference, magnitude(*order.stop_price)) : reference;
+    return clamp_to_64((from * (10000 + Big(config_of(order.instrument).market_slippage_bps)) + 9999) / 10000);
 }
 
 Verdict Model::load_order(const Caller& caller, StrategyId strategy, const OrderRequest& request) {
@@ -571,7 +615,7 @@ Model::Refusal Model::refuse_amend_terms(const Order& order, const PendingReplac
     Priced priced{order.instrument, order.side, order.type, std::nullopt, order.stop_price, wanted.total};
     if (takes_price(order.type)) priced.price = wanted.price;
     if (auto no = refuse_quantity(priced)) return no;
-    if (auto no = refuse_price(priced)) return no;
+    if (auto no = refuse_price(priced, !same_price)) return no;
     reserve_price = order.reserve_price;
     if (down && same_price) return std::nullopt;
     return refuse_reference(priced, steady_ns, reserve_price);
@@ -590,12 +634,13 @@ Model::Refusal Model::refuse_growth_limits(const Order& order, const Scopes& sco
     return std::nullopt;
 }
 
-Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend) const {
+Model::Refusal Model::refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend,
+                                             std::int64_t steady_ns) const {
     const std::int64_t quantity = order.reserved_quantity + amend.more_quantity;
     const auto value = notional(order.instrument, std::max(order.reserve_price, amend.wanted.reserve_price), quantity);
     if (!value) return deny(DenyReason::arithmetic_overflow);
     const std::int64_t more_notional = *value - order.reserved_notional;
-    const Growth growth{order.instrument, order.side, amend.more_quantity, more_notional, std::nullopt};
+    const Growth growth{order.instrument, order.side, amend.more_quantity, more_notional, std::nullopt, steady_ns};
     if (auto no = refuse_exposure(scopes, growth)) return no;
     return refuse_row_overflow(scopes, order.side, amend.more_quantity, more_notional);
 }
@@ -617,8 +662,8 @@ Model::Refusal Model::refuse_amend(const Caller& caller, const ReplaceRequest& r
     if (!amend.down)
         if (auto no = refuse_messages(scopes, steady_of(caller.at()))) return no;
     if (auto no = refuse_amend_match(order, amend)) return no;
-    if (auto no = refuse_exposure_growth(order, scopes, amend)) return no;
-    return amend.takes_slot ? refuse_capacity(false) : std::nullopt;
+    if (auto no = refuse_exposure_growth(order, scopes, amend, caller.steady_ns)) return no;
+    return amend.takes_slot ? refuse_orders(amend.down) : std::nullopt;
 }
 
 /// Own orders are looked at when the price becomes more aggressive, and with a market order when anything grows.
@@ -704,6 +749,22 @@ Verdict Model::abort(const Caller& caller, AccountId account, std::string_view i
     Work work{*order, *order, caller.steady_ns};
     work.end(OrderBase::aborted);
     return finish(caller, work);
+}
+
+/// R19, and the states that came since. Where no scope's state has changed since the order came, nothing came.
+Verdict Model::begin_send(const Caller& caller, AccountId account, std::string_view id) const {
+    const Order* order = find(account, id);
+    if (order == nullptr) return deny(DenyReason::unknown_order);
+    if (!live(*order)) return deny(DenyReason::terminal);
+    if (caller.strategy != order->strategy) return deny(DenyReason::not_owner);
+    if ((order->flags & kPendingCancel) != 0) return deny(DenyReason::pending_cancel);
+    if (dead_.count(order->strategy) != 0) return deny(DenyReason::fenced);
+    const auto since = [&](const auto& row) { return row.second.changed_at > order->created_at; };
+    if (std::none_of(rows_.begin(), rows_.end(), since)) return taken(Result::accepted);
+    const Scopes scopes = scopes_of(order->account, order->strategy, order->instrument);
+    for (const Scope& scope : scopes)  // released again or not: it is on the list of what to cancel
+        if (row(scope).halted_at > order->created_at) return deny(DenyReason::halted, scope);
+    return refuse_state(scopes, order->side, 0, false, false).value_or(taken(Result::accepted));
 }
 
 // ---- reservations and rows ----------------------------------------------------------------------------
@@ -945,11 +1006,7 @@ void Model::replaced(Work& work, const OrderEvent& fact) {
     if (order.pending && price == order.pending->price) {
         order.reserve_price = order.pending->reserve_price;
     } else if (price != order.price && takes_price(order.type)) {
-        const auto reference = fresh_reference(order.instrument, work.steady_ns);
-        Big reserve_at = magnitude(price);
-        if (reference && config_.reserve_price == ReservePrice::max_limit_reference)
-            reserve_at = std::max(reserve_at, magnitude(*reference));
-        order.reserve_price = clamp_to_64(reserve_at);
+        order.reserve_price = clamp_to_64(reserve_of_limit(order.instrument, order.side, price).value_or(magnitude(price)));
     }
     if (order.pending && !order.pending->new_id.empty()) order.chain.push_back(order.pending->new_id);
     order.pending.reset();
@@ -1206,8 +1263,16 @@ void Model::died(StrategyId strategy, const Moment& at) {
     happened(at);
 }
 
-void Model::set_reference(InstrumentId instrument, std::int64_t price, const Moment& written) {
+void Model::reference_owned(InstrumentId instrument, const Moment& at) {
+    ever_owned_.insert(instrument);
+    happened(at);
+}
+
+Verdict Model::set_reference(InstrumentId instrument, std::int64_t price, const Moment& written) {
+    const InstrumentConfig& i = config_of(instrument);
+    if (!i.zero_prices && price <= 0) return deny(DenyReason::invalid_price, Scope{}, price, i.tick.value, Unit::price);
     references_[instrument] = {price, written};
+    return taken(Result::ok);
 }
 
 void Model::make_unreconciled() { rows_.at(key_of(Scope{ScopeKind::firm})).unreconciled = true; }

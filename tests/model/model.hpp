@@ -151,6 +151,8 @@ public:
     Verdict cancel(const Caller& caller, AccountId account, std::string_view id);
     Verdict abort(const Caller& caller, AccountId account, std::string_view id);
     Verdict fact(const Caller& caller, const OrderEvent& fact);
+    /// Whether an order may still go out; changes nothing.
+    [[nodiscard]] Verdict begin_send(const Caller& caller, AccountId account, std::string_view id) const;
 
     Verdict halt(const Caller& caller, const Scope& scope, TradingState to);
     Verdict resume(const Caller& caller, const Scope& scope, TradingState to);
@@ -173,11 +175,13 @@ public:
     [[nodiscard]] std::optional<Verdict> refusal_of(const Caller& caller, const OrderRequest& request) const;
     [[nodiscard]] std::optional<Verdict> refusal_of(const Caller& caller, const ReplaceRequest& request) const;
 
-    /// An event that changes nothing here: a clean detach, a new writer of reference prices, a refusal that was only noted.
+    /// An event that changes nothing here: a clean detach, a refusal that was only noted.
     void passed(const Moment& at) { happened(at); }
     void attached(StrategyId strategy, const Moment& at);
     void died(StrategyId strategy, const Moment& at);
-    void set_reference(InstrumentId instrument, std::int64_t price, const Moment& written);
+    /// Somebody writes this instrument's reference price from now on: the log knows that there was one, whatever memory forgets.
+    void reference_owned(InstrumentId instrument, const Moment& at);
+    Verdict set_reference(InstrumentId instrument, std::int64_t price, const Moment& written);
     void make_unreconciled();
     /// Rebuilt from disk, maybe after another boot: steady times of before compare with nothing.
     void recovered(const Moment& at);
@@ -196,12 +200,15 @@ public:
                                                        std::int64_t quantity) const;
     /// To a caller at this steady time.
     [[nodiscard]] std::optional<std::int64_t> fresh_reference(InstrumentId instrument, std::int64_t steady_ns) const;
+    /// A reference price was ever given, however old it is; and which, if that is still known.
+    [[nodiscard]] bool reference_known(InstrumentId instrument) const;
+    [[nodiscard]] std::optional<std::int64_t> known_reference(InstrumentId instrument) const;
     /// What an event of this moment would get.
     [[nodiscard]] Label label_of(const Moment& at) const;
     [[nodiscard]] std::int64_t steady_of(const Moment& at) const;
     /// The greatest wall clock that would be taken over for a label; where there is no event yet, any.
     [[nodiscard]] std::int64_t believed_until(const Moment& at) const;
-    [[nodiscard]] Big pnl(const Row& row) const;
+    [[nodiscard]] static Big pnl(const Row& row);
     [[nodiscard]] const RestrictedList& restricted() const { return restricted_; }
     [[nodiscard]] const std::vector<ResumeRequest>& requests() const { return requests_; }
     /// Events written so far.
@@ -238,6 +245,7 @@ private:
     struct Growth;
     struct Incoming;
     struct Match;
+    struct Worth;
     using Refusal = std::optional<Verdict>;
     using Scopes = std::array<Scope, 6>;
 
@@ -249,13 +257,15 @@ private:
     [[nodiscard]] Scopes scopes_of(AccountId account, StrategyId strategy, InstrumentId instrument) const;
     [[nodiscard]] const Row* find_row(const Scope& scope) const;
     [[nodiscard]] bool reducing(const Scope& scope, Side side, const Big& quantity) const;
-    [[nodiscard]] bool reducing_for(const Scopes& scopes, std::size_t refusing, Side side, const Big& quantity) const;
+    [[nodiscard]] bool reducing_for_state(const Scopes& scopes, std::size_t refusing, Side side, const Big& quantity) const;
+    [[nodiscard]] bool reducing_for_limit(const Scopes& scopes, std::size_t limiting, Side side, const Big& quantity) const;
 
     [[nodiscard]] Refusal refuse_state(const Scopes& scopes, Side side, std::int64_t quantity, bool amend, bool down) const;
     [[nodiscard]] Refusal refuse_permission(const Caller& caller, const OrderRequest& request) const;
     [[nodiscard]] Refusal refuse_id(const Caller& caller, const OrderRequest& request) const;
     [[nodiscard]] Refusal refuse_quantity(const Priced& order) const;
-    [[nodiscard]] Refusal refuse_price(const Priced& order) const;
+    [[nodiscard]] Refusal refuse_price(const Priced& order, bool judges_sign) const;
+    [[nodiscard]] std::optional<Big> reserve_of_limit(InstrumentId instrument, Side side, std::int64_t limit) const;
     [[nodiscard]] Refusal refuse_reference(const Priced& order, std::int64_t steady_ns, std::int64_t& reserve_price) const;
     [[nodiscard]] Refusal refuse_collar(const Priced& order, std::int64_t reference) const;
     [[nodiscard]] Refusal refuse_no_limit(const Scopes& scopes, Side side) const;
@@ -267,10 +277,12 @@ private:
                                                std::int64_t notional) const;
     [[nodiscard]] Refusal refuse_row_overflow(const Scopes& scopes, Side side, std::int64_t quantity,
                                               std::int64_t notional) const;
-    [[nodiscard]] Refusal refuse_capacity(bool new_order) const;
+    [[nodiscard]] Refusal refuse_orders(bool may_use_reserve) const;
+    [[nodiscard]] Refusal refuse_room_for_facts() const;
     [[nodiscard]] Refusal refuse_request() const;
     [[nodiscard]] Refusal refuse_growth_limits(const Order& order, const Scopes& scopes, const PendingReplace& wanted) const;
-    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend) const;
+    [[nodiscard]] Refusal refuse_exposure_growth(const Order& order, const Scopes& scopes, const Amend& amend,
+                                                 std::int64_t steady_ns) const;
     [[nodiscard]] Refusal refuse_amend_request(const Caller& caller, const ReplaceRequest& request, const Order& order) const;
     [[nodiscard]] Refusal refuse_amend_terms(const Order& order, const PendingReplace& wanted, bool down, bool same_price,
                                              std::int64_t steady_ns, std::int64_t& reserve_price) const;
@@ -282,11 +294,11 @@ private:
     // New orders: judged, then accepted or refused.
     [[nodiscard]] Draft draft_of(StrategyId strategy, const OrderRequest& request) const;
     [[nodiscard]] Refusal refuse_entities(AccountId account, bool strategy_known, InstrumentId instrument) const;
-    [[nodiscard]] Refusal refuse_shape(const Draft& draft) const;
+    [[nodiscard]] Refusal refuse_shape(const Draft& draft, bool judges_sign) const;
     [[nodiscard]] Refusal refuse_new(const Caller& caller, const OrderRequest& request, Draft& draft) const;
     [[nodiscard]] Amend amend_of(const Order& order, const ReplaceRequest& request) const;
     [[nodiscard]] Refusal refuse_amend_match(const Order& order, Amend& amend) const;
-    [[nodiscard]] std::int64_t reserve_price_of_load(const Order& order, std::int64_t steady_ns) const;
+    [[nodiscard]] std::int64_t reserve_price_of_load(const Order& order) const;
     [[nodiscard]] Refusal refuse_load(const Caller& caller, const OrderRequest& request, Draft& draft) const;
     void take_in(const Caller& caller, Draft& draft);
     Verdict accept(const Caller& caller, Draft& draft);
@@ -313,7 +325,15 @@ private:
     [[nodiscard]] Refusal refuse_traded(const Scopes& scopes, const Growth& growth) const;
     [[nodiscard]] Refusal refuse_loss(const Scopes& scopes, const Growth& growth) const;
     [[nodiscard]] Refusal refuse_exposure(const Scopes& scopes, const Growth& growth) const;
-    [[nodiscard]] Refusal loses(const Scope& scope, bool from_the_peak) const;
+    [[nodiscard]] Refusal refuse_unmarked(const Scopes& scopes, const Growth& growth) const;
+    [[nodiscard]] std::vector<Scope> parts_of(const Scope& scope) const;
+    [[nodiscard]] bool wants_mark(const Scope& part, std::int64_t price) const;
+    [[nodiscard]] std::optional<std::int64_t> wanted_mark(const Scope& part, std::int64_t steady_ns) const;
+    [[nodiscard]] bool is_left_behind(const Scope& part, std::int64_t steady_ns) const;
+    [[nodiscard]] Worth as_written(const Scope& scope) const;
+    [[nodiscard]] Worth as_marked(const Scope& scope, std::int64_t steady_ns) const;
+    [[nodiscard]] Big net_of(InstrumentId instrument, const Row& row, std::int64_t mark) const;
+    [[nodiscard]] Refusal loses(const Scope& scope, const Worth& worth, bool from_the_peak) const;
     void value_positions(const Scope& scope);
     void sum_up(const Scope& scope);
     void revalue(const Scopes& scopes);
@@ -377,6 +397,7 @@ private:
     std::map<std::pair<AccountId, std::string>, std::size_t, std::less<>> ids_;
     std::map<RowKey, Row> rows_;
     std::map<InstrumentId, Reference> references_;
+    std::set<InstrumentId> ever_owned_;  ///< instruments of whose reference price the log knows
     std::set<StrategyId> dead_;
     std::set<std::tuple<AccountId, std::string, std::string, EventKind>> quarantined_;
     std::set<std::tuple<AccountId, std::string, std::string>>

@@ -127,6 +127,12 @@ struct Model::Growth {
     std::int64_t quantity = 0;
     std::int64_t notional = 0;
     std::optional<std::int64_t> stand_in;
+    std::int64_t steady_ns = 0;  // of the caller: which reference prices are fresh
+};
+
+/// What a row's positions are worth, and what its day has brought.
+struct Model::Worth {
+    Big gross, net, result, peak;
 };
 
 /// A new or amended order as it would meet own orders; without a price at the market.

@@ -193,8 +193,8 @@ std::string Recheck::pass(const Event& event) {
     switch (header.type) {
         case EventType::session_attached: model_.attached(StrategyId{header.strategy}, moment_of(header)); return {};
         case EventType::session_dead: model_.died(StrategyId{header.strategy}, moment_of(header)); return {};
-        case EventType::session_detached:
-        case EventType::reference_owner: model_.passed(moment_of(header)); return {};
+        case EventType::session_detached: model_.passed(moment_of(header)); return {};
+        case EventType::reference_owner: model_.reference_owned(InstrumentId{header.instrument}, moment_of(header)); return {};
         default: return "  nobody recorded a call that writes this event\n";
     }
 }

@@ -31,7 +31,13 @@ std::vector<InstrumentConfig> instruments(Random& random) {
     spread.max_quantity = Quantity{4'000'000'000};
     InstrumentConfig dust = instrument("DUST", 1, 1, 3, 7);  // every notional is rounded up
     dust.collar_bps = random.percent(30) ? 1000 : 0;
-    return {future, fraction, spread, dust};
+    std::vector<InstrumentConfig> all = {future, fraction, spread, dust};
+    for (InstrumentConfig& config : all) {
+        config.zero_prices = random.percent(75);
+        if (random.percent(15))
+            config.reference_max_age_ms = static_cast<std::uint32_t>(random.between(5, 20));  // mostly stale
+    }
+    return all;
 }
 
 /// An instrument whose notionals come near the end of 64 bits.
@@ -103,6 +109,8 @@ SharedConfig world(Random& random, bool huge) {
     config.allow_limit_without_reference = random.percent(50);
     config.amend_before_ack = random.percent(50);
     config.reserve_price = random.percent(60) ? ReservePrice::max_limit_reference : ReservePrice::limit;
+    config.mark_interval_ms = random.percent(50) ? 0 : 1000;
+    config.mark_threshold_bps = random.pick<std::uint32_t>({0, 10, 300, 10'000});
     config.instruments = instruments(random);
     if (huge) config.instruments.push_back(huge_instrument());
     config.accounts = {{.id = "A1", .currency = ""}, {.id = "A2", .currency = ""}};
@@ -116,6 +124,19 @@ SharedConfig world(Random& random, bool huge) {
     if (random.percent(30)) config.limits.push_back(open_limits("instrument:XBT"));
     if (random.percent(85)) add_controls(random, huge, config);
     return config;
+}
+
+void widen(Random& random, SharedConfig& config) {
+    for (std::int64_t n = random.between(1, 4); n > 0; --n)
+        config.accounts.push_back({.id = "A" + std::to_string(config.accounts.size() + 1), .currency = ""});
+    config.capacity.accounts = config.capacity.strategies = config.capacity.sessions = 16;
+    for (std::int64_t n = random.between(2, 5); n > 0; --n) {
+        StrategyConfig strategy{.id = "w" + std::to_string(n), .accounts = {}, .instruments = {}, .on_death = OnDeath::leave};
+        for (const AccountConfig& account : config.accounts)
+            if (random.percent(60)) strategy.accounts.push_back(account.id);
+        if (strategy.accounts.empty()) strategy.accounts.push_back(config.accounts.back().id);
+        config.strategies.push_back(strategy);
+    }
 }
 
 }  // namespace riskreg::test

@@ -255,6 +255,20 @@ void PlainRegistry::set_reference(InstrumentId instrument, Price price, std::int
     cell.store(cell.newest().seq + 1, value);
 }
 
+Verdict PlainRegistry::own_reference(const core::Caller& caller, InstrumentId instrument) {
+    core::Decision decision;
+    core::decide_reference_owner(state(), caller, static_cast<std::uint32_t>(instrument), decision);
+    return execute(decision);
+}
+
+void PlainRegistry::forget_references() {
+    for (std::uint32_t i = 0; i < state().geometry.instruments; ++i) state().references[i].price.make_genesis({});
+}
+
+Verdict PlainRegistry::begin_send(const core::Caller& caller, AccountId account, std::string_view id) const {
+    return core::decide_begin_send(state(), caller, static_cast<std::uint32_t>(account), id);
+}
+
 void PlainRegistry::recovered(const core::Caller& caller) {
     core::Decision decision;
     core::decide_recovered(state(), caller, kReason, decision);

@@ -71,6 +71,11 @@ public:
         set_reference(instrument, price, time_ns, time_ns);
     }
     void set_reference(InstrumentId instrument, Price price, std::int64_t time_ns, std::int64_t steady_ns);
+    /// From now on somebody writes the reference price: the event that goes before a session's first.
+    Verdict own_reference(const core::Caller& caller, InstrumentId instrument);
+    /// As tables that were rebuilt from disk have it: nobody has written one.
+    void forget_references();
+    [[nodiscard]] Verdict begin_send(const core::Caller& caller, AccountId account, std::string_view id) const;
     /// Labels go on from the caller's wall clock.
     Verdict set_clock(const core::Caller& caller);
     /// The event with which trading goes on after a rebuild from disk; of what was in memory only, all stays.
