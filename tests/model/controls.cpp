@@ -127,8 +127,8 @@ Verdict Model::refused(const Caller& caller, const Scopes& scopes, Verdict verdi
         happened(caller.at());
         count_message(scopes, true);
     }
-    // R9.3: a loss that only the marks to come would show changes no state.
-    if (verdict.reason == DenyReason::daily_loss || verdict.reason == DenyReason::drawdown) judge_loss(caller, verdict.scope);
+    // Semantics 15: the order that finds a loss first sets the state, whether a mark shows it already or only the price of now.
+    if (verdict.reason == DenyReason::daily_loss || verdict.reason == DenyReason::drawdown) set_by_loss(caller, verdict.scope);
     return verdict;
 }
 
