@@ -13,7 +13,7 @@
 
 namespace riskreg::layout {
 
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFFU;
 inline constexpr std::int64_t kUnlimited = 0x7FFFFFFFFFFFFFFF;
 inline constexpr std::uint32_t kUnlimitedCount = 0xFFFFFFFFU;
