@@ -1,9 +1,14 @@
 // The recorded order flow and what a correct replay ends with.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <filesystem>
 #include <map>
 
 #include "support/cli.hpp"
+#include "support/interposed.hpp"
 
 using namespace riskreg::testing;
 
@@ -57,6 +62,135 @@ TEST_CASE("the recorded order flow ends with its totals, whatever the number of 
             CHECK(text_of(cli.run(std::string("exposure r --json --scope ") + scope).lines().at(0), "position") == "-781");
         CHECK(cli.run("verify r").code == 0);
         WARN(processes << " processes: " << text_of(summary, "calls_per_s") << " calls/s");
+    }
+}
+
+namespace {
+
+constexpr const char* kHeader = "ts_ns,action,side,order_id,price,size\n";
+
+/// `count` orders, one after the other.
+std::string flow_of(int count) {
+    std::string flow = kHeader;
+    for (int i = 1; i <= count; ++i) flow += std::to_string(i) + ",A,buy," + std::to_string(i) + ",100,1\n";
+    return flow;
+}
+
+/// A ring that a slow disk cannot keep up with.
+std::string journaled() {
+    return R"({"capacity":{"orders":16384,"ring_events":1024},"persistence":{"mode":"async","checkpoint_interval_s":3600},)"
+           R"("require_limits":false,"allow_limit_without_reference":true,"self_match":"allow","instruments":[{"id":"ES","tick":"0.25"}],)"
+           R"("accounts":[{"id":"A1"}],"strategies":[{"id":"s1","account":"A1"}]})";
+}
+
+struct Replayed {
+    int code = -1;
+    riskreg::persist::JsonValue summary;
+    std::string err;
+};
+
+/// With a disk that is slow, or fails from the first call on.
+Replayed replay(const Cli& cli, const std::string& name, const std::string& flow, std::vector<std::string> options,
+                riskreg::test::Interposing disk) {
+    disk.directory = cli.directory() + "/state/" + name;
+    std::vector<std::string> arguments{"replay", name, flow, "--json", "--state-dir", cli.directory() + "/state"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const std::string errors = cli.directory() + "/replay.err";
+    riskreg::test::Process process("riskctl", arguments, errors, disk);
+    Replayed result;
+    while (const auto line = process.read_line(std::chrono::seconds(120)))
+        result.summary = riskreg::persist::parse_json(*line, 1U << 20).value;
+    const auto status = process.wait(std::chrono::seconds(120));
+    REQUIRE(status);
+    result.code = WEXITSTATUS(*status);
+    result.err = riskreg::test::slurp(errors);
+    return result;
+}
+
+std::string in(const riskreg::persist::JsonValue& summary, const std::string& section, const std::string& key) {
+    const auto* found = summary.find(section);
+    return found == nullptr ? "none" : text_of(*found, key);
+}
+
+}  // namespace
+
+TEST_CASE("a replay that is faster than the disk waits for it; without waiting, refusals of the journal are counted and exit 1",
+          "[replay]") {
+    const Cli cli;
+    const std::string name = "replay-" + std::to_string(::getpid());
+    const std::string flow = cli.file("flow.csv", flow_of(3000));
+    cli.create(name, journaled());
+    riskreg::test::Interposing slow;
+    slow.sync_delay_us = 20'000;
+    SECTION("waits") {
+        const Replayed result = replay(cli, name, flow, {}, slow);
+        INFO(result.err);
+        CHECK(result.code == 0);
+        CHECK(in(result.summary, "answers", "accepted") == "3000");
+        CHECK(in(result.summary, "answers", "denied") == "0");
+        CHECK(text_of(result.summary, "retries") != "0");
+        CHECK(text_of(result.summary, "undelivered") == "0");
+    }
+    SECTION("does not") {
+        const Replayed result = replay(cli, name, flow, {"--no-wait"}, slow);
+        CHECK(result.code == 1);
+        CHECK(in(result.summary, "reasons", "journal_backlog") == text_of(result.summary, "undelivered"));
+        CHECK(text_of(result.summary, "undelivered") != "0");
+        CHECK(result.err.find("refused by lock or journal") != std::string::npos);
+    }
+    SECTION("the disk has stopped") {
+        riskreg::test::Interposing broken;
+        broken.fail_at = 1;
+        broken.only = "pwrite";
+        broken.fault = {"EIO", "5", true};
+        const Replayed result = replay(cli, name, flow, {"--stall-timeout-ms", "300"}, broken);
+        INFO(result.err);
+        CHECK(result.code == 1);
+        CHECK(result.err.find("neither log nor journal moved") != std::string::npos);
+        CHECK(text_of(result.summary, "undelivered") == "1");
+    }
+}
+
+TEST_CASE("a replay counts why the checks refused, and that is no failure", "[replay]") {
+    const Cli cli;
+    cli.create("r", es_config(R"({"scope":"firm","max_order_quantity":"2"})"));
+    const std::string flow = std::string(kHeader) + "1,A,buy,1,100,1\n2,A,buy,2,100,3\n3,A,buy,3,100,4\n";
+    const CliResult result = cli.run("replay r '" + cli.file("flow.csv", flow) + "' --json");
+    CHECK(result.code == 0);
+    CHECK(in(result.lines().at(0), "reasons", "max_order_quantity") == "2");
+}
+
+TEST_CASE("a replay does not mix a recorded flow into a registry that is in use, unless it is told to", "[replay]") {
+    const Cli cli;
+    cli.create("r", es_config());
+    const std::string flow = cli.file("flow.csv", flow_of(2));
+    const auto refused = [&](const std::string& seen) {
+        const CliResult result = cli.run("replay r '" + flow + "'");
+        INFO(result.err);
+        CHECK(result.code == 2);
+        CHECK(result.err.find(seen) != std::string::npos);
+        CHECK(result.err.find("--into-live") != std::string::npos);
+        CHECK(result.out.empty());
+    };
+    SECTION("orders, also ended ones") {
+        REQUIRE(cli.run("replay r '" + cli.file("one.csv", std::string(kHeader) + "1,A,buy,9,100,1\n2,C,buy,9,100,1\n") + "'")
+                    .code == 0);
+        refused("1 orders");
+        CHECK(cli.run("replay r --into-live '" + flow + "'").code == 0);
+    }
+    SECTION("positions, and nothing else") {
+        const std::string file =
+            cli.file("day.json", R"({"positions":[{"account":"A1","instrument":"ESH4","quantity":"3","price":"100"}]})");
+        REQUIRE(cli.run("load r '" + file + "'").code == 0);
+        refused("seen 1 positions;");
+    }
+    SECTION("other sessions") {
+        riskreg::test::Process other("riskctl", {"exec", "r", "--strategy", "s2", "--state-dir", cli.directory() + "/state"},
+                                     cli.directory() + "/other");
+        other.write("{\"op\":\"find\",\"id\":\"x\"}\n");
+        REQUIRE(other.read_line(std::chrono::seconds(60)));
+        refused("seen 1 other sessions;");
+        CHECK(cli.run("replay r --into-live '" + flow + "'").code == 0);
     }
 }
 

@@ -992,6 +992,93 @@ TEST_CASE("a change of state records who, why, when and what was before", "[cell
     CHECK(std::string(latch.reason.text, latch.reason.size) == "test");
 }
 
+TEST_CASE(
+    "a second halt keeps who, why, when and before of the first, answers so, and stands in the log; a more severe one replaces",
+    "[cells]") {
+    for (const TradingState severity :
+         {TradingState::warn, TradingState::reducing_only, TradingState::cancel_only, TradingState::halted})
+        for (const Scope& scope : scopes_of_s1()) {
+            INFO(name_of(severity) << " on " << text_of(scope));
+            TradingDesk desk;
+            const core::State& state = desk.registry.state();
+            const auto latch = [&] { return state.rows_cold[state.geometry.row_of(scope)].latch.newest(); };
+            const std::int64_t first_ns = desk.now;
+            CHECK_FALSE(desk.registry.halt(desk.person(4711), scope, severity).already);
+            const std::size_t changes = desk.events(layout::EventType::state_changed);
+            desk.now += kSecond;
+            const Verdict again = desk.registry.halt(desk.person(815), scope, severity);
+            CHECK(again.result == Result::ok);
+            CHECK(again.already);
+            CHECK(desk.events(layout::EventType::state_changed) == changes + 1);
+            CHECK(latch().uid == 4711);
+            CHECK(latch().changed_ns == first_ns);
+            CHECK(latch().previous == TradingState::active);
+            CHECK(latch().seq == again.seq);  // whoever asked for a resume before did not see it
+            if (severity == TradingState::halted) {
+                CHECK(latch().halted_seq == again.seq);  // what was loaded meanwhile is to be cancelled, too
+                continue;
+            }
+            CHECK_FALSE(desk.registry.halt(desk.person(99), scope, TradingState::halted).already);
+            CHECK(latch().uid == 99);
+            CHECK(latch().changed_ns == desk.now);
+            CHECK(latch().previous == severity);
+        }
+}
+
+TEST_CASE("what a release of unreconciled says does not hide who halted the firm", "[cells]") {
+    TradingDesk desk;
+    const core::State& state = desk.registry.state();
+    const auto latch = [&] { return state.rows_cold[state.geometry.firm_row()].latch.newest(); };
+    desk.registry.halt(desk.person(4711), kFirm, TradingState::halted);
+    const std::int64_t halted_ns = desk.now;
+    desk.unreconcile();
+    desk.now += kSecond;
+    REQUIRE(desk.registry.release_unreconciled(desk.person(815)).result == Result::ok);
+    CHECK(latch().uid == 4711);
+    CHECK(latch().changed_ns == halted_ns);
+    // A firm that was active has nobody else to name.
+    REQUIRE(desk.registry.resume(desk.person(1), kFirm, TradingState::active).result == Result::ok);
+    desk.unreconcile();
+    REQUIRE(desk.registry.release_unreconciled(desk.person(815)).result == Result::ok);
+    CHECK(latch().uid == 815);
+}
+
+TEST_CASE("an entry of the restricted list that is set twice keeps why it was put there, and answers so", "[cells]") {
+    TradingDesk desk;
+    const core::State& state = desk.registry.state();
+    const auto why = [&] {
+        const layout::Reason reason = state.restrictions[0].state.newest().reason;
+        return std::string(reason.text, reason.size);
+    };
+    Restriction entry;
+    entry.sell = false;
+    entry.reason = "news";
+    CHECK_FALSE(desk.registry.restrict(desk.person(1), kAccountEs, entry).already);
+    entry.reason = "again";
+    CHECK(desk.registry.restrict(desk.person(2), kAccountEs, entry).already);
+    CHECK(why() == "news");
+    entry.sell = true;  // another entry by what it says
+    CHECK_FALSE(desk.registry.restrict(desk.person(2), kAccountEs, entry).already);
+    CHECK(why() == "again");
+    CHECK(desk.events(layout::EventType::restricted_changed) == 3);
+}
+
+TEST_CASE("a change of limits tells what they were before", "[cells]") {
+    TradingDesk desk;
+    const core::State& state = desk.registry.state();
+    const auto newest = [&](std::uint64_t back) { return state.ring_slot(state.log->committed - back); };
+    desk.limit(kFirm, &Limits::max_long, 60);
+    desk.limit(kFirm, &Limits::daily_loss, 1000);
+    desk.limit(kFirm, &Limits::daily_loss, 500);
+    CHECK(newest(0).header.type == layout::EventType::risk_limits_changed);
+    CHECK(newest(0).risk_limits.before.daily_loss == 1000);
+    CHECK(newest(0).risk_limits.after.daily_loss == 500);
+    CHECK(newest(1).limits.before.max_long == 60);
+    desk.limit(kFirm, &Limits::max_long, 1);
+    CHECK(newest(0).limits.before.max_long == 60);
+    CHECK(newest(0).limits.after.max_long == 1);
+}
+
 TEST_CASE("an order that was accepted before a halt must not be sent any more", "[cells]") {
     for (const Scope& scope : scopes_of_s1()) {
         TradingDesk desk;

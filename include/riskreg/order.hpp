@@ -93,6 +93,7 @@ struct Verdict {
     Quantity leaves_quantity{};
     std::uint64_t request = 0;                    ///< resume under four eyes: the number to approve; 0: none
     bool crosses_own = false;  ///< accepted under advise_cancel: `Reader::crossing_orders` names the others
+    bool already = false;  ///< halt, restrict: it stood so before, and who, why and when of the first stay
     Durability durability = Durability::memory;  ///< `durable` when this answer waited for the disk, `pending` when in vain
 
     [[nodiscard]] bool accepted() const noexcept { return result == Result::accepted; }

@@ -9,7 +9,11 @@
 ///
 /// Threads    every member may be called from any thread, at once. Not from a signal handler. A forked child
 ///            does not inherit the registration: its calls answer `not_attached`.
-/// Errors     opening throws `Error`; trading calls never throw and never block beyond their deadline.
+/// Errors     opening throws `Error`. What decides, reports or controls never throws (it is `noexcept`) and never blocks beyond
+///            its deadline, but for `register_batch`, which needs memory for its answers: std::bad_alloc, and nothing has
+///            happened then. Looking may throw: std::bad_alloc where text or a list is made, Error{foreign} in a process that was
+///            forked after the registry was opened, Error{bad_input} for a scope that does not exist (`exposure`, `list_open`,
+///            `uses`), Error{busy, damaged} where a whole copy is needed (`audit`, `digest`), and whatever `visit` throws.
 /// Crash      a process may die inside any call: the call happened wholly or not at all, and the next caller
 ///            in any process finishes it. Who cannot know the outcome of its last call asks `find` by id.
 #pragma once
@@ -60,6 +64,25 @@ struct ExposureView {
     /// In the window that ends now, while the limit has a value: new orders and amends; all messages.
     std::optional<std::uint64_t> messages_in_window, all_messages_in_window;
     bool restricted = false;  ///< some entry of the restricted list names this scope, in force or not
+    /// What an order of this scope meets: the most severe state of those that cover it (the firm's covers all, an account's its
+    /// strategies when they have no other …), `unreconciled` and a saturated counter included; whose state that is, and why.
+    std::string effective_state;  ///< active, warn, reducing_only, unreconciled, cancel_only, halted
+    Scope effective_scope;
+    std::string effective_reason;
+};
+
+/// How much of one limit is used now, in `unit`; below 0 only for quantities that are on the other side.
+struct LimitUse {
+    LimitValue Limits::*limit;
+    std::string_view name;  ///< as in the configuration
+    Unit unit{};
+    std::int64_t used = 0;
+};
+
+/// What `set_limits` changed, and how much of the new limits is used: a use above its limit refuses what increases it.
+struct LimitsChange {
+    Limits before, after;
+    std::vector<LimitUse> uses;  ///< of `fields` that have a value now, where there is a use to speak of
 };
 
 /// One execution of the day, as it was booked.
@@ -210,6 +233,16 @@ struct AuditView {
     bool complete = true;
 };
 
+/// Why a reader sees nothing new any more.
+enum class ReaderEnd : std::uint8_t {
+    none,  ///< it has not ended
+    rolled,  ///< the trading day has ended; sequences go on in the next one
+    poisoned,  ///< damaged: every call is refused, `recover` rebuilds it
+    destroyed,  ///< removed for good
+    replaced,  ///< its segment was set aside, removed or made anew: look through a new reader, if there is one
+};
+[[nodiscard]] std::string_view name_of(ReaderEnd end) noexcept;
+
 /// Looking only: maps the segment read-only, takes no lock, never delays a writer or a recovery.
 /// Cost: wait-free; a copy of one record each, except `audit`, `orders` and `status`, which are linear in the ids
 /// of the day, and `exposures`, linear in the rows.
@@ -246,11 +279,18 @@ public:
     /// Every fill of the day, those of orders that nobody registered last; stops when `visit` returns false.
     void executions(const std::function<bool(const ExecutionView&)>& visit) const;
     [[nodiscard]] ExposureView exposure(const Scope& scope) const;
+    /// How much of each limit of a row is used, in the order of Limits; nothing for limits of single orders, and for what is
+    /// counted for each content or each strategy × instrument. The formulas are those of the checks.
+    [[nodiscard]] std::vector<LimitUse> uses(const ExposureView& row) const;
     /// Every row of the configured entities, in checking order of scopes.
     void exposures(const std::function<bool(const ExposureView&)>& visit) const;
     [[nodiscard]] StatusView status() const;
     /// Neither poisoned nor destroyed, and the trading day has not ended: after that, look through a new one. One load.
     [[nodiscard]] bool is_ready() const noexcept;
+    /// Whether, and how, what it looks at has ended: for who follows the log, or looks again and again. A system call.
+    [[nodiscard]] ReaderEnd ended() const noexcept;
+    /// Differs between registries that were made anew under one name, and is the same on every day and after a recovery.
+    [[nodiscard]] std::uint64_t epoch() const;
     [[nodiscard]] std::vector<SessionView> sessions() const;
     /// Digest of a consistent copy, as `audit` gives it, without the audit. Throws like `audit`.
     [[nodiscard]] std::uint64_t digest() const;
@@ -307,6 +347,9 @@ public:
         next_ = reader_->events(next_, filter_, visit, &lost);
         lost_ += lost;
     }
+    /// Nothing more will come: everything of a day that ended, or of a registry that is gone, was given to `visit` when this is
+    /// not `none` before a poll that finds nothing.
+    [[nodiscard]] ReaderEnd ended() const noexcept { return reader_->ended(); }
     /// Sequence that the next poll begins with.
     [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
     [[nodiscard]] std::uint64_t lost() const noexcept { return lost_; }
@@ -323,6 +366,8 @@ class Registry {
 public:
     /// Makes the segment of a new registry and leaves it, live in shared memory. Throws Error.
     static void create(const std::string& name, const SharedConfig& config, const std::string& state_dir = {});
+    /// On a network file system only with `network_fs`: there locks, renames and syncs may not hold what everything here rests on.
+    static void create(const std::string& name, const SharedConfig& config, const std::string& state_dir, bool network_fs);
 
     /// Attaches. Adopts a segment that nobody is attached to: repairs, audits, notices the dead. Where there is no segment,
     /// or one that is damaged, it is rebuilt from checkpoint and journal, and the firm is then `unreconciled`. Throws Error;
@@ -473,7 +518,8 @@ public:
     /// denied `not_owner`. Updates after the first write no event.
     [[nodiscard]] Verdict reference_price(InstrumentId instrument, Price price) noexcept;
 
-    /// Kill switch: raises the state of a scope; latched. Denied `not_allowed` when it would lower it.
+    /// Kill switch: raises the state of a scope; latched. Denied `not_allowed` when it would lower it. To a scope that stands there
+    /// already it is written to the log and answers `already`; who, why and when stay those of the first.
     [[nodiscard]] Verdict halt(const Scope& scope, TradingState state, std::string_view reason) noexcept;
     /// Steps a scope down to `state`. Denied `not_allowed` when that is not below the present state.
     [[nodiscard]] Verdict resume(const Scope& scope, TradingState state, std::string_view reason) noexcept;
@@ -500,6 +546,10 @@ public:
     /// the present use refuses only what increases risk. Denied `invalid_field` when a value is negative.
     [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason,
                                      LimitMask fields = kAllLimits) noexcept;
+    /// The same, and says what was there before and how much of the new limits is used. An empty `reason` is recorded as
+    /// "no reason given by uid …", here and in `restrict`. May throw std::bad_alloc after the change was made.
+    [[nodiscard]] Verdict set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields,
+                                     LimitsChange& change);
     /// Ends the trading day, for every process at once and while they trade; an operator's call. What is live goes on with its
     /// reservations, ids and executions, and so do positions, limits, latched states, the restricted list and sessions; day
     /// totals, budgets, other orders and their ids begin anew. Calls that meet the switch are repeated on the new day by the

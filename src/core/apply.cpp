@@ -138,6 +138,8 @@ void apply_state(State& state, const EventHeader& header, const StateChange& cha
         // Released from `unreconciled` is not halted once more.
         const bool halts = change.state == TradingState::halted && header.type != EventType::reconciled;
         if (halts) why.halted_seq = header.seq;
+        // Who stopped it first is who has to be asked; what came later stands in the log.
+        if (change.state == change.previous && change.state != TradingState::active) return;
         why.changed_ns = header.time_ns;
         why.uid = change.uid;
         why.previous = change.previous;
@@ -482,7 +484,15 @@ void apply_marked(State& state, const MarkedEvent& event) noexcept {
 
 void apply_restriction(State& state, const RestrictionEvent& event) noexcept {
     const std::uint64_t seq = event.header.seq;
-    state.restrictions[event.slot].state.store(seq, event.after);
+    state.restrictions[event.slot].state.update(seq, [&](RestrictionRecord& next) {
+        const RestrictionRecord& after = event.after;
+        const bool again = after.sides != 0 && next.sides == after.sides && next.row == after.row &&
+                           next.from_ns == after.from_ns && next.to_ns == after.to_ns;
+        // As with a halt: the first says why.
+        const Reason first = next.reason;
+        next = after;
+        if (again) next.reason = first;
+    });
     CRASH_POINT("restriction");
     state.rows[event.after.row].control.update(seq, [&](RowControl& next) {
         next.flags =

@@ -49,6 +49,7 @@ void write_state(const State& state, const Caller& caller, const StateRequest& r
     event.clear_flags = request.unreconciled ? kUnreconciled : 0;
     event.reason = reason_of(request.reason);
     accept(out);
+    out.verdict.already = !request.resume && event.state == event.previous && event.state != TradingState::active;
 }
 
 StateRequest asked_for(const ApprovalRecord& record) noexcept {
@@ -312,7 +313,8 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
     if (request.row >= state.geometry.rows()) return deny(state, DenyReason::invalid_field, out);
     const RowRisk& risk = state.rows_risk[request.row];
     const RowRiskLimits& risk_now = risk.limits.newest();
-    Limits limits = limits_of(state.rows[request.row].control.newest(), risk_now);
+    const Limits before = limits_of(state.rows[request.row].control.newest(), risk_now);
+    Limits limits = before;
     for (std::size_t i = 0; i < kLimitMembers.size(); ++i) {
         if ((request.fields >> i & 1U) == 0) continue;
         const LimitValue& wanted = request.limits.*kLimitMembers[i];
@@ -328,6 +330,7 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
         event.row = request.row;
         event.uid = caller.uid;
         event.after = after;
+        event.before = risk_limits_of(before);
         event.kinds = kinds_of(limits);
         const bool no_breakers = (event.kinds & kHasBreakers) != 0 && state.geometry.breakers == 0;
         if (no_breakers || !take_rings(state, risk.meters.newest(), limits, event.header.steady_ns, event)) {
@@ -341,6 +344,7 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
     event.row = request.row;
     event.uid = caller.uid;
     event.after = control_of(limits);
+    event.before = control_of(before);
     event.reason = reason_of(request.reason);
     accept(out);
 }
@@ -375,6 +379,7 @@ void decide_restriction(const State& state, const Caller& caller, const Restrict
     event.after.reason = reason_of(request.reason);
     event.row_restricted = request.sides != 0 || others ? 1 : 0;
     accept(out);
+    out.verdict.already = request.sides != 0 && state.restrictions[slot].state.newest().sides == request.sides;
 }
 
 void decide_position(const State& state, const Caller& caller, const PositionRequest& request, Decision& out) noexcept {

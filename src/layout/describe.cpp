@@ -152,9 +152,9 @@ void describe_events(std::string& text) {
     DESCRIBE(MarkedEvent, header, row, total_row, mark, gross, net, reserved_tail);
     DESCRIBE(StateEvent, header, row, uid, state, previous, set_flags, clear_flags, verified, reserved_bytes, reason, approves,
              asked_by, reserved_tail);
-    DESCRIBE(LimitsEvent, header, row, uid, after, reason, reserved_tail);
+    DESCRIBE(LimitsEvent, header, row, uid, after, reason, before, reserved_tail);
     DESCRIBE(RiskLimitsEvent, header, row, uid, after, since_ns, messages_ring, all_ring, messages_stride, all_stride,
-             next_budget_ring, kinds, resets, reserved_tail);
+             next_budget_ring, kinds, resets, reserved_tail, before);
     DESCRIBE(RestrictionEvent, header, slot, uid, after, row_restricted, reserved_tail);
     DESCRIBE(ApprovalEvent, header, slot, reserved_bytes, after, reserved_tail);
     DESCRIBE(AlertEvent, header, row, limit, level, previous, unit, observed, bound, levels_after, reserved_tail);

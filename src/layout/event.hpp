@@ -340,9 +340,10 @@ struct LimitsEvent {
     std::uint32_t uid;
     RowControl after;                     // limits and `set`; state and flags are the record's own
     Reason reason;
+    RowControl before;                    // the limits until then, for whoever asks what was changed
     std::uint8_t reserved_tail[24];
 };
-RISKREG_RECORD(LimitsEvent, 288, 8);
+RISKREG_RECORD(LimitsEvent, 352, 8);
 
 /// The limits beyond RowControl; follows a LimitsEvent of the same row in one commit, which says who and why.
 struct RiskLimitsEvent {
@@ -359,8 +360,9 @@ struct RiskLimitsEvent {
     std::uint16_t kinds;                  // of kRiskLimitKinds: RowControl::set
     std::uint8_t resets;                  // 1: the counts of messages begin anew, 2: those of all messages
     std::uint8_t reserved_tail[21];
+    RowRiskLimits before;
 };
-RISKREG_RECORD(RiskLimitsEvent, 288, 8);
+RISKREG_RECORD(RiskLimitsEvent, 416, 8);
 
 /// One entry of the restricted list, in force or taken off.
 struct RestrictionEvent {

@@ -476,7 +476,7 @@ void warn_of_idle_parameters(SharedConfig& config) {
 }  // namespace
 
 SharedConfig parse_config(std::string_view text) {
-    const persist::JsonResult parsed = persist::parse_json(text, kMaxConfigBytes);
+    const persist::JsonResult parsed = persist::parse_json(persist::without_mark(text), kMaxConfigBytes);
     if (!parsed.error.empty()) throw Error(Errc::bad_input, "configuration: not a JSON document: " + parsed.error);
     SharedConfig config;
     ObjectReader in(parsed.value, "");
@@ -650,5 +650,10 @@ bool write_limit(JsonWriter& out, const LimitField& field, const LimitValue& val
 }
 
 std::string format_amount(Unit unit, std::int64_t value) { return base::format_decimal(value, digits_of(unit)); }
+
+void write_amount(JsonWriter& out, std::string_view name, Unit unit, std::int64_t value) {
+    out.member(name, format_amount(unit, value));
+    if (is_count(unit)) out.key(std::string(name) + "_count").signed_number(value);
+}
 
 }  // namespace riskreg::persist

@@ -20,4 +20,7 @@ bool write_limit(JsonWriter& out, const LimitField& field, const LimitValue& val
 /// Amount in a unit, shortest decimal form.
 [[nodiscard]] std::string format_amount(Unit unit, std::int64_t value);
 
+/// `name` as text, which every amount has; of a count, which is a number in the configuration, also `name_count` as a number.
+void write_amount(JsonWriter& out, std::string_view name, Unit unit, std::int64_t value);
+
 }  // namespace riskreg::persist

@@ -148,9 +148,9 @@ void write_denied(JsonWriter& out, const core::State& state, const DeniedEvent& 
     const Scope scope = scope_of(e);
     if (state.geometry.row_of(scope) != kNoSlot) out.member("scope", core::format_scope(state, scope));
     if (e.unit == Unit::none) return;
-    out.member("observed", decimal(e.unit, e.observed))
-        .member("limit", decimal(e.unit, e.limit))
-        .member("unit", riskreg::name_of(e.unit));
+    write_amount(out, "observed", e.unit, e.observed);
+    write_amount(out, "limit", e.unit, e.limit);
+    out.member("unit", riskreg::name_of(e.unit));
 }
 
 void write_quarantined(JsonWriter& out, const QuarantineEvent& e) {
@@ -173,7 +173,18 @@ void write_state(JsonWriter& out, const core::State& state, const StateEvent& e)
     write_scope(out, state, e.row);
     out.member("state", riskreg::name_of(e.state)).member("previous", riskreg::name_of(e.previous));
     out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
+    const bool again = e.header.type == EventType::state_changed && e.state == e.previous && e.state != TradingState::active;
+    if (again) out.member_bool("again", true);
     if (e.approves != 0) out.member("asked_by", std::uint64_t{e.asked_by}).member_bool("verified", e.verified != 0);
+}
+
+/// What the fields that changed were until then; null: unset.
+void write_before(JsonWriter& out, const Limits& before, const Limits& after) {
+    out.key("before").begin_object();
+    for (const LimitField& field : kLimitFields)
+        if (before.*field.member != after.*field.member && !write_limit(out, field, before.*field.member))
+            out.key(field.name).null();
+    out.end_object();
 }
 
 /// Each event tells its own record's limits: those before `core::kFirstRiskLimit`, or those from there on.
@@ -182,6 +193,7 @@ void write_limits(JsonWriter& out, const core::State& state, const LimitsEvent& 
     const Limits limits = core::limits_of(e.after, core::risk_limits_of(Limits{}));
     for (std::size_t i = 0; i < core::kFirstRiskLimit; ++i) write_limit(out, kLimitFields[i], limits.*kLimitFields[i].member);
     out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
+    write_before(out, core::limits_of(e.before, core::risk_limits_of(Limits{})), limits);
 }
 
 void write_risk_limits(JsonWriter& out, const core::State& state, const RiskLimitsEvent& e) {
@@ -190,6 +202,7 @@ void write_risk_limits(JsonWriter& out, const core::State& state, const RiskLimi
     for (std::size_t i = core::kFirstRiskLimit; i < kLimitFields.size(); ++i)
         write_limit(out, kLimitFields[i], limits.*kLimitFields[i].member);
     out.member("uid", std::uint64_t{e.uid});
+    write_before(out, core::limits_of(core::control_of(Limits{}), e.before), limits);
 }
 
 /// The side is told by the sign.
@@ -229,7 +242,8 @@ void write_alert(JsonWriter& out, const core::State& state, const AlertEvent& e)
     write_scope(out, state, e.row);
     if (e.limit < kLimitFields.size()) out.member("limit_name", kLimitFields[e.limit].name);
     out.member("level", percent(e.level)).member("previous_level", percent(e.previous));
-    out.member("observed", decimal(e.unit, e.observed)).member("limit", decimal(e.unit, e.bound));
+    write_amount(out, "observed", e.unit, e.observed);
+    write_amount(out, "limit", e.unit, e.bound);
     out.member("unit", riskreg::name_of(e.unit));
 }
 

@@ -43,6 +43,12 @@ struct JsonResult {
 inline constexpr std::size_t kMaxJsonDepth = 16;
 
 /// Parses one whole document of at most `max_bytes`.
+/// Without the byte order mark that some editors put before a text; only where a text begins.
+[[nodiscard]] constexpr std::string_view without_mark(std::string_view text) noexcept {
+    constexpr std::string_view kMark = "\xEF\xBB\xBF";
+    return text.substr(text.starts_with(kMark) ? kMark.size() : 0);
+}
+
 [[nodiscard]] JsonResult parse_json(std::string_view text, std::size_t max_bytes);
 
 /// Writes one JSON object (or array) as text, on one line.

@@ -146,9 +146,23 @@ void require_free_place(LifecycleLock& lock, const std::string& name) {
 
 }  // namespace
 
-void create_segment(const std::string& name, const SharedConfig& given, const std::string& state_dir) {
+namespace {
+
+void require_local(const std::string& state_dir) {
+    const std::string kind = segment::network_file_system(state_dir);
+    if (kind.empty()) return;
+    throw Error(Errc::bad_input, "the state directory " + state_dir + " is on a network file system (" + kind +
+                                     "), where locks, renames and syncs may not hold what a registry rests on, and another "
+                                     "machine may write to the same files. Use a local --state-dir, or --network-fs if you "
+                                     "know that yours does");
+}
+
+}  // namespace
+
+void create_segment(const std::string& name, const SharedConfig& given, const std::string& state_dir, bool network_fs) {
     const segment::FileLimitIsAnError file_limit;
-    segment::require_valid_name(name);
+    segment::require_new_name(segment::resolve_state_dir(state_dir), name);
+    if (!network_fs) require_local(segment::resolve_state_dir(state_dir));
     // Whoever filled the structure by hand gets the same checks as a file.
     const SharedConfig config = parse_config(config_to_json(given));
     segment::self_test_robust_mutex();

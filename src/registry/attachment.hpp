@@ -27,7 +27,8 @@ struct Attachment {
 };
 
 /// Creates the segment under the exclusive lifecycle lock and leaves it; nobody is attached afterwards.
-void create_segment(const std::string& name, const SharedConfig& config, const std::string& state_dir);
+/// Throws Error{bad_input} on a network file system, unless `network_fs`.
+void create_segment(const std::string& name, const SharedConfig& config, const std::string& state_dir, bool network_fs);
 
 /// Attaches for writing: adopts when nobody else is attached, else waits for the shared lock.
 /// Rebuilds the segment from files when there is none, or when it is damaged and its events are in a journal.

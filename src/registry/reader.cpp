@@ -14,6 +14,7 @@
 #include "persist/recovery.hpp"
 #include "registry/claims.hpp"
 #include "registry/reader_impl.hpp"
+#include "registry/row_views.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -226,6 +227,7 @@ ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
     view.start_position.value = day.start_position;
     view.restricted = (control.flags & kRestricted) != 0;
     add_value(state.rows_risk[row].value.read(), view);
+    registry::add_effective(state, row, view);
     if ((control.set & kHasMessageLimits) == 0) return view;
     view.messages_in_window = core::messages_in_window(state, row, false, segment::boottime_ns());
     view.all_messages_in_window = core::messages_in_window(state, row, true, segment::boottime_ns());
@@ -238,6 +240,11 @@ ExposureView Reader::exposure(const Scope& scope) const {
     const std::uint32_t row = impl_->state().geometry.row_of(scope);
     if (row == kNoSlot) throw Error(Errc::bad_input, "no such scope");
     return exposure_of_row(impl_->state(), row);
+}
+
+std::vector<LimitUse> Reader::uses(const ExposureView& row) const {
+    if (impl_->state().geometry.row_of(row.scope) == kNoSlot) throw Error(Errc::bad_input, "no such scope");
+    return registry::uses_of(impl_->state(), row);
 }
 
 void Reader::exposures(const std::function<bool(const ExposureView&)>& visit) const {
@@ -396,8 +403,11 @@ std::string error_text(std::uint64_t number) { return number == 0 ? std::string(
 std::int64_t waited_ns(const core::State& state, std::uint64_t seq, std::uint64_t committed) noexcept {
     if (seq > committed) return 0;
     const EventHeader& header = state.ring_slot(seq).header;
-    const std::int64_t time = static_cast<std::int64_t>(load_relaxed(reinterpret_cast<const std::uint64_t&>(header.time_ns)));
+    // The time is of this event when the slot is its own before and after: each look in order, on every processor.
     if (load_acquire(header.seq) != seq) return 0;
+    const std::int64_t time = static_cast<std::int64_t>(load_relaxed(reinterpret_cast<const std::uint64_t&>(header.time_ns)));
+    fence_acquire();
+    if (load_relaxed(header.seq) != seq) return 0;
     return std::max<std::int64_t>(segment::realtime_ns() - time, 0);
 }
 
@@ -455,6 +465,31 @@ std::string state_name(const StatusView& view, const ExposureView& firm) {
 }  // namespace
 
 bool Reader::is_ready() const noexcept { return impl_->usable() && core::is_in(impl_->state(), SegmentState::ready); }
+
+std::string_view name_of(ReaderEnd end) noexcept {
+    switch (end) {
+        case ReaderEnd::none: return "none";
+        case ReaderEnd::rolled: return "rolled";
+        case ReaderEnd::poisoned: return "poisoned";
+        case ReaderEnd::destroyed: return "destroyed";
+        case ReaderEnd::replaced: return "replaced";
+    }
+    return "unknown";
+}
+
+ReaderEnd Reader::ended() const noexcept {
+    if (!impl_->usable()) return ReaderEnd::replaced;
+    switch (static_cast<SegmentState>(load_acquire(impl_->attachment->state.header->state))) {
+        case SegmentState::rolled: return ReaderEnd::rolled;
+        case SegmentState::poisoned: return ReaderEnd::poisoned;
+        case SegmentState::destroyed: return ReaderEnd::destroyed;
+        default: break;
+    }
+    // Bytes that were set aside, or removed behind everybody's back, say nothing of it themselves.
+    return impl_->attachment->mapping.is_current() ? ReaderEnd::none : ReaderEnd::replaced;
+}
+
+std::uint64_t Reader::epoch() const { return impl_->state().header->epoch; }
 
 StatusView Reader::status() const {
     const core::State& state = impl_->state();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <mutex>
 
 #include "base/crash_point.hpp"
@@ -283,7 +284,11 @@ struct Registry::Impl {
 };
 
 void Registry::create(const std::string& name, const SharedConfig& config, const std::string& state_dir) {
-    registry::create_segment(name, config, state_dir);
+    create(name, config, state_dir, false);
+}
+
+void Registry::create(const std::string& name, const SharedConfig& config, const std::string& state_dir, bool network_fs) {
+    registry::create_segment(name, config, state_dir, network_fs);
 }
 
 void Registry::destroy(const std::string& name, const std::string& state_dir, bool keep_files, bool force) {
@@ -613,17 +618,62 @@ Verdict Registry::set_clock(std::string_view reason) noexcept {
     });
 }
 
-Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields) noexcept {
-    return days_->call([&](Impl& impl) noexcept {
+namespace {
+
+/// An audit trail with nothing in it helps nobody.
+class ReasonOr {
+public:
+    ReasonOr(std::string_view given, std::uint32_t uid) noexcept : given_(given) {
+        if (given.empty()) std::snprintf(text_, sizeof text_, "no reason given by uid %u", uid);
+    }
+    [[nodiscard]] std::string_view text() const noexcept { return given_.empty() ? std::string_view(text_) : given_; }
+
+private:
+    std::string_view given_;
+    char text_[40] = {};
+};
+
+Limits limits_in(const core::State& state, std::uint32_t row) noexcept {
+    if (row >= state.geometry.rows()) return {};
+    return core::limits_of(state.rows[row].control.newest(), state.rows_risk[row].limits.newest());
+}
+
+Verdict change_limits(Registry::Days& days, const Scope& scope, core::LimitsRequest request, LimitsChange* change) noexcept {
+    return days.call([&](Registry::Impl& impl) noexcept {
         const core::Caller who = impl.now();
+        const ReasonOr reason(request.reason, who.uid);
+        const core::LimitsRequest asked{impl.state.geometry.row_of(scope), request.limits, request.fields, reason.text()};
         return impl.settle(impl.locked(impl.config.request_timeout_ns, Refused::denied, [&] {
             core::Decision decision;
             core::FollowUps more;
-            core::decide_limits(impl.state, who, {impl.state.geometry.row_of(scope), limits, fields, reason}, decision, more);
+            if (change != nullptr) change->before = limits_in(impl.state, asked.row);
+            core::decide_limits(impl.state, who, asked, decision, more);
             if (decision.commit) core::perform(impl.state, decision, more);
+            if (change != nullptr) change->after = limits_in(impl.state, asked.row);
             return decision.verdict;
         }));
     });
+}
+
+}  // namespace
+
+Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields) noexcept {
+    return change_limits(*days_, scope, {kNoSlot, limits, fields, reason}, nullptr);
+}
+
+Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::string_view reason, LimitMask fields,
+                             LimitsChange& change) {
+    const Verdict verdict = change_limits(*days_, scope, {kNoSlot, limits, fields, reason}, &change);
+    change.uses.clear();
+    if (verdict.result != Result::ok) return verdict;
+    const auto named = [&](const LimitUse& use) {
+        for (std::size_t i = 0; i < core::kLimitMembers.size(); ++i)
+            if (core::kLimitMembers[i] == use.limit) return (fields >> i & 1U) != 0;
+        return false;
+    };
+    for (const LimitUse& use : reader().uses(reader().exposure(scope)))
+        if (named(use) && (change.after.*use.limit).kind == LimitValue::Kind::value) change.uses.push_back(use);
+    return verdict;
 }
 
 Verdict Registry::approve(std::uint64_t request) noexcept {
@@ -641,7 +691,8 @@ Verdict Registry::restrict(const Scope& scope, const Restriction& entry) noexcep
         static_cast<std::uint8_t>((entry.buy ? unsigned{kRestrictBuy} : 0U) | (entry.sell ? unsigned{kRestrictSell} : 0U));
     request.from_ns = entry.from_ns;
     request.to_ns = entry.to_ns;
-    request.reason = entry.reason;
+    const ReasonOr reason(entry.reason, days_->now().caller.uid);
+    request.reason = reason.text();
     return days_->call([&](Impl& impl) noexcept {
         return impl.request(
             EventType::restricted_changed, {}, AccountId::none,

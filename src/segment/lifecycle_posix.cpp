@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 #include "base/descriptor_posix.hpp"
@@ -195,6 +197,39 @@ void require_valid_name(const std::string& name) {
     if (!valid)
         throw Error(Errc::bad_input,
                     "name: '" + name + "' is not the name of a registry: allowed are 1 to 64 of A-Z a-z 0-9 . _ -");
+}
+
+namespace {
+
+std::string lower(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
+/// CON, PRN, AUX, NUL, COM1 … LPT9 are devices of other systems, in any case.
+bool is_device(const std::string& name) {
+    const std::string small = lower(name);
+    if (small == "con" || small == "prn" || small == "aux" || small == "nul") return true;
+    const bool numbered = small.size() == 4 && small[3] >= '1' && small[3] <= '9';
+    return numbered && (small.starts_with("com") || small.starts_with("lpt"));
+}
+
+}  // namespace
+
+void require_new_name(const std::string& state_dir, const std::string& name) {
+    require_valid_name(name);
+    const auto plain = [](char c) { return c != '.' && c != '_' && c != '-'; };
+    const std::string begin = "name: '" + name + "' cannot be that of a new registry: ";
+    if (!plain(name.front()) || !plain(name.back()))
+        throw Error(Errc::bad_input, begin + "it must begin and end with a letter or a digit");
+    if (is_device(name))
+        throw Error(Errc::bad_input, begin + "con, prn, aux, nul, com1 to com9 and lpt1 to lpt9 are devices on other systems");
+    std::vector<std::string> there;
+    static_cast<void>(base::list_directory(state_dir, there));
+    for (const std::string& other : there)
+        if (other != name && lower(other) == lower(name))
+            throw Error(Errc::bad_input, begin + state_dir + " has '" + other + "', which differs in case only");
 }
 
 std::string resolve_state_dir(const std::string& configured) {
@@ -419,6 +454,57 @@ bool is_on_network(const std::string& path) noexcept {
     constexpr std::array<std::uint64_t, 11> kShared{0x6969,     0x517B,     0xFF534D42, 0xFE534D42, 0x00C36400, 0x5346414F,
                                                     0x01021997, 0x01161970, 0x7461636F, 0x0BD00BD0, 0x65735546};
     return std::find(kShared.begin(), kShared.end(), static_cast<std::uint32_t>(info.f_type)) != kShared.end();
+}
+
+namespace {
+
+/// Behind a FUSE mount is what its subtype says, as the kernel tells it: `36 35 0:45 / /mnt rw - fuse.sshfs host:/dir rw`.
+std::string fuse_type(const std::string& path) {
+    struct stat info {};
+    std::string mounts, type = "fuse";
+    if (::stat(path.c_str(), &info) != 0 || !base::read_text("/proc/self/mountinfo", mounts)) return type;
+    const std::string device = " " + std::to_string(major(info.st_dev)) + ":" + std::to_string(minor(info.st_dev)) + " ";
+    for (std::size_t at = 0; at < mounts.size();) {
+        const std::size_t end = std::min(mounts.find('\n', at), mounts.size());
+        const std::string line = mounts.substr(at, end - at);
+        const std::size_t behind = line.find(" - ");
+        if (behind != std::string::npos && line.find(device) < behind)
+            type = line.substr(behind + 3, line.find(' ', behind + 3) - behind - 3);
+        at = end + 1;
+    }
+    return type;
+}
+
+constexpr std::uint32_t kFuse = 0x65735546;
+constexpr std::array<std::pair<std::uint32_t, std::string_view>, 10> kNetworks{{{0x6969, "nfs"},
+                                                                                {0x517B, "smb"},
+                                                                                {0xFF534D42, "cifs"},
+                                                                                {0xFE534D42, "smb2"},
+                                                                                {0x00C36400, "ceph"},
+                                                                                {0x5346414F, "afs"},
+                                                                                {0x01021997, "9p"},
+                                                                                {0x01161970, "gfs2"},
+                                                                                {0x7461636F, "ocfs2"},
+                                                                                {0x0BD00BD0, "lustre"}}};
+constexpr std::array<std::string_view, 16> kNetworksByFuse{
+    "fuse.sshfs",   "fuse.glusterfs", "fuse.ceph",      "fuse.ceph-fuse", "fuse.s3fs",    "fuse.rclone",
+    "fuse.davfs",   "fuse.davfs2",    "fuse.curlftpfs", "fuse.smbnetfs",  "fuse.gcsfuse", "fuse.goofys",
+    "fuse.moosefs", "fuse.mfs",       "fuse.juicefs",   "fuse.seaweedfs"};
+
+}  // namespace
+
+std::string network_file_system(const std::string& path) {
+    std::filesystem::path there = std::filesystem::absolute(path);
+    std::error_code ignored;
+    while (!std::filesystem::exists(there, ignored) && there.has_relative_path()) there = there.parent_path();
+    struct statfs info {};
+    if (::statfs(there.c_str(), &info) != 0) return {};
+    const auto number = static_cast<std::uint32_t>(info.f_type);
+    for (const auto& [known, name] : kNetworks)
+        if (known == number) return std::string(name);
+    const std::string type = number == kFuse ? fuse_type(there.string()) : std::string();
+    const bool shared = std::find(kNetworksByFuse.begin(), kNetworksByFuse.end(), type) != kNetworksByFuse.end();
+    return shared ? type : std::string();
 }
 
 void become_owner(const std::string& state_dir, const std::string& name) {

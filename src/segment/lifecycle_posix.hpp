@@ -45,12 +45,19 @@ struct LockRecord {
 /// The registry's directory is on a file system that other machines may use, too.
 [[nodiscard]] bool is_on_network(const std::string& path) noexcept;
 
+/// What the state directory, or the nearest one above that is there, lies on: the name of a file system that other machines write to,
+/// too; empty for all others. FUSE ones count by what is behind them: `fuse.sshfs` and its like do, `fuse.bindfs` does not.
+[[nodiscard]] std::string network_file_system(const std::string& path);
+
 /// --as-owner: takes groups, gid, effective and saved uid of the owner of `<state_dir>/<name>`, or of the state directory where that is
 /// not there yet. The real uid stays: it is the person. Throws Error{bad_input} unless root calls.
 void become_owner(const std::string& state_dir, const std::string& name);
 
 /// Throws Error{bad_input}: the name of a registry is [A-Za-z0-9._-]{1,64}, and not "." or "..".
 void require_valid_name(const std::string& name);
+/// Of one that is to be made, more is asked, so that it is a name everywhere: it begins and ends with a letter or digit, is no device of
+/// other systems, and differs by more than case from those in `state_dir`. Throws Error{bad_input}.
+void require_new_name(const std::string& state_dir, const std::string& name);
 
 /// `configured`, or $RISKREG_STATE_DIR, or $XDG_STATE_HOME/riskreg, or ~/.local/state/riskreg.
 [[nodiscard]] std::string resolve_state_dir(const std::string& configured);

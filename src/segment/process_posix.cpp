@@ -52,6 +52,14 @@ void sleep_ns(std::int64_t ns) noexcept {
 void pause_cpu() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb" ::: "memory");   // `yield` is nothing on most of them
+#elif defined(__arm__)
+    asm volatile("yield" ::: "memory");
+#elif defined(__powerpc64__) || defined(__powerpc__)
+    asm volatile("or 27,27,27" ::: "memory");
+#elif defined(__riscv)
+    asm volatile(".insn i 0x0F, 0, x0, x0, 0x010" ::: "memory");   // pause
 #else
     asm volatile("" ::: "memory");
 #endif

@@ -95,6 +95,10 @@ std::string differences(const core::State& state, const model::Model& model, std
     d.compare("state", control.state, row.state);
     d.compare("unreconciled", (control.flags & layout::kUnreconciled) != 0, row.unreconciled);
     d.compare("restricted", (control.flags & layout::kRestricted) != 0, is_restricted(model, scope));
+    const layout::RowLatch& latch = state.rows_cold[index].latch.newest();
+    const std::int64_t told_ns = row.told_at == 0 ? 0 : model.stamps().at(row.told_at - 1).label.time_ns;
+    d.compare("time of the state", latch.changed_ns, told_ns);
+    d.compare("state before", latch.previous, row.told_before);
     compare_risk(d, state.rows_risk[index], row);
     const Limits limits = core::limits_of(control, state.rows_risk[index].limits.newest());
     if (limits != row.limits) d.compare("limits", text_of(limits), text_of(row.limits));
@@ -120,6 +124,7 @@ std::string differences(const Verdict& core, const Verdict& model) {
     d.compare("leaves", core.leaves_quantity.value, model.leaves_quantity.value);
     d.compare("request", static_cast<std::int64_t>(core.request), static_cast<std::int64_t>(model.request));
     d.compare("crosses_own", core.crosses_own, model.crosses_own);
+    d.compare("already", core.already, model.already);
     return d.text();
 }
 

@@ -573,12 +573,14 @@ Verdict Model::restrict(const Caller& caller, const Scope& scope, const Restrict
     if (found == restricted_.end() && restricted_.size() >= room)
         return deny(DenyReason::capacity, Scope{}, restricted_.size() + 1, static_cast<std::int64_t>(room), Unit::slots);
     happened(caller.at());
+    Verdict verdict = taken(Result::ok);
     if (takes_off) {
         restricted_.erase(found);
     } else {
+        verdict.already = found != restricted_.end() && found->second.buy == entry.buy && found->second.sell == entry.sell;
         add_restriction(scope, entry);
     }
-    return taken(Result::ok);
+    return verdict;
 }
 
 /// Only the members that `fields` names change. The members beyond the first eight are an event of their own.
@@ -632,15 +634,20 @@ Model::Refusal Model::refuse_request() const {
 Verdict Model::resume(const Caller& caller, const Scope& scope, TradingState to) {
     if (to >= row(scope).state) return deny(DenyReason::not_allowed, scope);
     if (auto no = refuse_request()) return *no;
-    happened(caller.at());
     Verdict verdict = taken(Result::ok);
-    if (config_.four_eyes) {
-        verdict.request = events() + 1;  // the log's numbers begin at 2: the first is the creation
-        write_down({verdict.request, scope, to, false, caller.uid, true, 0});
-    } else {
-        change_state(scope, to);
-    }
+    if (!config_.four_eyes) change_state(scope, to);
+    happened(caller.at());
+    if (!config_.four_eyes) return verdict;
+    verdict.request = events() + 1;  // the log's numbers begin at 2: the first is the creation
+    write_down({verdict.request, scope, to, false, caller.uid, true, 0});
     return verdict;
+}
+
+/// Who halted the firm meanwhile, and why, stays readable.
+void Model::release(Row& firm, std::uint64_t event) {
+    firm.unreconciled = false;
+    firm.changed_at = event;
+    if (firm.state == TradingState::active) firm.told_at = event, firm.told_before = firm.state;
 }
 
 Verdict Model::release_unreconciled(const Caller& caller) {
@@ -654,8 +661,7 @@ Verdict Model::release_unreconciled(const Caller& caller) {
         verdict.request = events() + 1;
         write_down({verdict.request, scope, TradingState::active, true, caller.uid, true, 0});
     } else {
-        firm.unreconciled = false;
-        firm.changed_at = events();
+        release(firm, events());
     }
     return verdict;
 }
@@ -677,8 +683,7 @@ Verdict Model::approve(const Caller& caller, std::uint64_t request) {
     Row& asked = rows_.at(key_of(found->scope));
     if (is_obsolete(*found)) return deny(DenyReason::not_allowed, found->scope);
     if (found->unreconciled) {
-        asked.unreconciled = false;
-        asked.changed_at = events() + 1;
+        release(asked, events() + 1);
     } else {
         change_state(found->scope, found->to);
     }

@@ -929,7 +929,7 @@ Verdict Model::unknown_order(const Caller& caller, const OrderEvent& fact) {
     }
     Verdict verdict = taken(Result::quarantined);
     if (is_money(fact.kind) && quarantined_.size() == before) {
-        reduce_firm();
+        reduce_firm(events());
         verdict = taken(Result::anomaly);
         verdict.flags = kExecUnremembered;
     }
@@ -1079,7 +1079,7 @@ bool Model::remember(Work& work, const Execution& execution) {
         return true;
     }
     work.anomaly(kExecUnremembered);
-    reduce_firm();
+    reduce_firm(events() + 1);
     return false;
 }
 
@@ -1229,24 +1229,30 @@ void Model::compare_cum(Work& work, const OrderEvent& fact) {
 
 // ---- scopes and sessions ----------------------------------------------------------------------------------
 
-void Model::change_state(const Scope& scope, TradingState to) {
+void Model::change_state(const Scope& scope, TradingState to) { change_state_by(events() + 1, scope, to); }
+
+void Model::change_state_by(std::uint64_t event, const Scope& scope, TradingState to) {
     Row& row = rows_.at(key_of(scope));
+    // The first of one severity is kept in the row, the second is an event only.
+    if (to != row.state || to == TradingState::active) row.told_at = event, row.told_before = row.state;
     row.state = to;
-    row.changed_at = events() + 1;
-    if (to == TradingState::halted) row.halted_at = events() + 1;
+    row.changed_at = event;
+    if (to == TradingState::halted) row.halted_at = event;
 }
 
 /// An execution could not be remembered. A firm in a worse state stays as it is.
-void Model::reduce_firm() {
+void Model::reduce_firm(std::uint64_t event) {
     const Scope firm{ScopeKind::firm};
-    if (row(firm).state < TradingState::reducing_only) change_state(firm, TradingState::reducing_only);
+    if (row(firm).state < TradingState::reducing_only) change_state_by(event, firm, TradingState::reducing_only);
 }
 
 Verdict Model::halt(const Caller& caller, const Scope& scope, TradingState to) {
     if (to < row(scope).state) return deny(DenyReason::not_allowed, scope);
+    Verdict verdict = taken(Result::ok);
+    verdict.already = to == row(scope).state && to != TradingState::active;
     change_state(scope, to);
     happened(caller.at());
-    return taken(Result::ok);
+    return verdict;
 }
 
 void Model::attached(StrategyId strategy, const Moment& at) {

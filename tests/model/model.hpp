@@ -44,6 +44,8 @@ struct Row {
     bool unreconciled = false;      ///< firm only
     std::uint64_t halted_at = 0;    ///< number of the event that last halted this scope
     std::uint64_t changed_at = 0;   ///< number of the event that last changed its state, or released it
+    std::uint64_t told_at = 0;      ///< number of the event whose who, why and when it shows: the first of one severity
+    TradingState told_before = TradingState::active;
 };
 
 enum class ExecutionStatus : std::uint8_t { booked, busted, corrected };
@@ -389,8 +391,10 @@ private:
     void trade(Work& work, std::int64_t price, std::int64_t signed_quantity);
     bool remember(Work& work, const Execution& execution);
     void compare_cum(Work& work, const OrderEvent& fact);
-    void reduce_firm();
+    void reduce_firm(std::uint64_t event);
     void change_state(const Scope& scope, TradingState to);
+    void change_state_by(std::uint64_t event, const Scope& scope, TradingState to);
+    static void release(Row& firm, std::uint64_t event);
 
     SharedConfig config_;
     std::vector<Order> orders_;

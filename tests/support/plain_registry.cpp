@@ -200,7 +200,7 @@ Verdict PlainRegistry::restrict(const core::Caller& caller, const Scope& scope, 
     request.sides = static_cast<std::uint8_t>(sides);
     request.from_ns = entry.from_ns;
     request.to_ns = entry.to_ns;
-    request.reason = kReason;
+    request.reason = entry.reason.empty() ? kReason : std::string_view(entry.reason);
     core::Decision decision;
     core::decide_restriction(state(), caller, request, decision);
     return execute(decision);

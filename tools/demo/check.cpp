@@ -123,6 +123,10 @@ void recover_and_check(const Board& board, const std::string& state_dir, Finding
     count_unrecorded(board, reader, findings);
     check_limits(reader, findings);
     check_quantities(reader, findings);
+    reader.exposures([&](const ExposureView& row) {
+        findings.halted_scopes += row.state == TradingState::halted ? 1U : 0U;
+        return true;
+    });
 }
 
 namespace {

@@ -49,6 +49,7 @@ struct Findings {
     std::uint32_t kills = 0;
     std::uint64_t orphans = 0;
     std::uint64_t limits_checked = 0, exceeded = 0;   ///< rows × samples, while trading and at the end
+    std::uint64_t halted_scopes = 0;                  ///< once everybody had been killed
     riskreg::StatusView status;
     riskreg::AuditView audit;
     double seconds = 0;                     ///< of trading

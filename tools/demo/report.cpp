@@ -191,8 +191,9 @@ void print_kill(const KillReport& r) {
 
 void print_recovery(const Findings& f) {
     std::printf("\n  all strategies, the venue and riskd were killed with SIGKILL while they traded; nobody is attached.\n");
-    std::printf("    adopted again: state %s, sequence %s, %s orders still live\n\n", f.status.state.c_str(),
-                grouped(f.status.committed).c_str(), grouped(f.status.orders_live).c_str());
+    std::printf("    adopted again: the firm is %s, %s scopes are halted by deaths, sequence %s, %s orders still live\n\n",
+                f.status.state.c_str(), grouped(f.halted_scopes).c_str(), grouped(f.status.committed).c_str(),
+                grouped(f.status.orders_live).c_str());
 }
 
 void print_reboot(const Findings& f) {
@@ -205,8 +206,8 @@ void print_reboot(const Findings& f) {
     if (r.committed > v.end_seq)
         std::printf("    the last %s events were in memory only: a strategy that must not lose them asks for durable answers\n",
                     grouped(r.committed - v.end_seq).c_str());
-    std::printf("    state %s: only risk-reducing orders and cancels until it was compared with the venue\n\n",
-                r.status.state.c_str());
+    std::printf("    the firm is %s%s\n\n", r.status.state.c_str(),
+                r.status.unreconciled ? ": only risk-reducing orders and cancels until it was compared with the venue" : "");
 }
 
 void print_table(const Board& board, const Reader& reader, const Findings& findings) {
@@ -227,8 +228,8 @@ void print_next(const std::string& state_dir, bool kept) {
         return;
     }
     std::printf("The registry was kept (it holds shared memory until it is destroyed):\n");
-    for (const char* verb :
-         {"status demo", "sessions demo", "orders demo --live", "exposure demo", "verify demo", "destroy demo --yes"})
+    for (const char* verb : {"doctor demo", "status demo", "sessions demo", "orders demo --live", "exposure demo",
+                             "verify demo", "destroy demo --yes"})
         std::printf("  %s/riskctl %s --state-dir %s\n", folder.c_str(), verb, state_dir.c_str());
     std::printf("  rm -r %s\n", state_dir.c_str());
 }

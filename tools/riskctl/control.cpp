@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
+#include <optional>
 
 #include "base/descriptor_posix.hpp"
 #include "registry/approval_socket.hpp"
 #include "registry/attachment.hpp"
+#include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle_posix.hpp"
@@ -46,45 +49,71 @@ void warn_not_on_disk() {
     std::fprintf(stderr, "riskctl: not on disk yet: it holds for every process now, and not after a loss of power\n");
 }
 
-std::string why_denied(const Registry& registry, const std::string& scope, const Verdict& verdict) {
-    if (verdict.reason == DenyReason::not_allowed)
-        return "the scope is in state " +
-               std::string(name_of(registry.reader().exposure(registry.reader().scope(scope)).state)) +
-               ": a halt never lowers a state, a resume never raises one";
+/// What goes on stopping orders of a scope, and the line that releases it.
+std::string release_of(const Common& common, const Reader& reader, const ExposureView& row) {
+    if (row.effective_state == "unreconciled")
+        return "compare with the venue, " + line_to_paste(common, "reconcile", "FILE") +
+               ", or take it on your word: " + line_to_paste(common, "resume", "--unreconciled --reason T");
+    return line_to_paste(common, "resume", "--scope " + quoted(reader.name(row.effective_scope)) + " --reason T");
+}
+
+/// A resume of what is not above the state asked for, or a halt to less than what is there.
+std::string why_not_changed(const Common& common, const Reader& reader, const std::string& scope, bool resumes) {
+    const ExposureView row = reader.exposure(reader.scope(scope));
+    const std::string own(name_of(row.state));
+    if (!resumes)
+        return "it is " + own + " already, by \"" + row.state_reason + "\", and a halt never lowers a state; to lower it: " +
+               line_to_paste(common, "resume", "--scope " + quoted(scope) + " --state S --reason T");
+    if (row.effective_state == own) return "it is " + own + ": there is nothing to resume, and a resume never raises a state";
+    if (row.effective_state == "unreconciled")
+        return "what stops it is that the firm is unreconciled (" + row.effective_reason +
+               "), and no halt: " + release_of(common, reader, row);
+    return "it is " + own + " itself, and stopped by " + reader.name(row.effective_scope) + ", which is " +
+           row.effective_state + " (" + row.effective_reason + "): " + release_of(common, reader, row);
+}
+
+enum class Asked : unsigned char { halt, resume, other };
+
+std::string why_denied(const Common& common, const Registry& registry, const std::string& scope, const Verdict& verdict,
+                       Asked asked) {
+    if (verdict.reason == DenyReason::not_allowed && asked != Asked::other)
+        return why_not_changed(common, registry.reader(), scope, asked == Asked::resume);
     return describe(registry.reader(), verdict);
 }
 
-/// Prints what became of an operator's request.
+using Members = std::function<void(JsonWriter&)>;
+
+/// Prints what became of an operator's request. `more`: further members of the JSON.
 int report(const Common& common, const Registry& registry, const std::string& scope, const Verdict& verdict,
-           const std::string& done) {
+           const std::string& done, Asked asked = Asked::other, const Members& more = {}) {
     if (common.json) {
         JsonWriter out;
         out.begin_object();
         // A refusal names its scope itself.
         if (verdict.scope.kind == ScopeKind::none) out.member("scope", scope);
         write_verdict(out, registry.reader(), verdict);
+        if (more) more(out);
         print_line(out.end_object().text());
     }
     if (verdict.result == Result::ok) {
         if (!common.json && verdict.request == 0) std::printf("%s\n", done.c_str());
         if (!common.json && verdict.request != 0)
-            std::printf(
-                "four eyes: nothing changed yet; request %llu waits: `riskctl approve %s %llu` must be run by another user\n",
-                static_cast<unsigned long long>(verdict.request), common.name.c_str(),
-                static_cast<unsigned long long>(verdict.request));
+            std::printf("four eyes: nothing changed yet; request %llu waits: `%s` must be run by another user\n",
+                        static_cast<unsigned long long>(verdict.request),
+                        line_to_paste(common, "approve", std::to_string(verdict.request)).c_str());
         if (verdict.durability == Durability::pending) warn_not_on_disk();
         return kDone;
     }
-    std::fprintf(stderr, "riskctl: %s: %s\n", scope.c_str(), why_denied(registry, scope, verdict).c_str());
+    std::fprintf(stderr, "riskctl: %s: %s\n", scope.c_str(), why_denied(common, registry, scope, verdict, asked).c_str());
     return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
 }
 
 }  // namespace
 
-int create(const Common& common, const std::string& config_file) {
+int create(const Common& common, const std::string& config_file, bool network_fs) {
     const SharedConfig config = parse_config(read_file(config_file));
     for (const std::string& warning : config.warnings) std::fprintf(stderr, "riskctl: warning: %s\n", warning.c_str());
-    Registry::create(common.name, config, common.state_dir);
+    Registry::create(common.name, config, common.state_dir, network_fs);
     const StatusView view = Reader::open(common.name, common.state_dir).status();
     if (common.json) {
         JsonWriter out;
@@ -98,15 +127,83 @@ int create(const Common& common, const std::string& config_file) {
     return kDone;
 }
 
+namespace {
+
+/// What a halt leaves to do: orders that are live at the venue.
+struct AfterHalt {
+    ExposureView row;
+    std::uint64_t live = 0, to_cancel = 0;
+    std::string list;   // the line that lists them
+};
+
+AfterHalt look_after_halt(const Common& common, const Reader& reader, const Scope& scope, const std::string& text) {
+    AfterHalt after;
+    after.row = reader.exposure(scope);
+    for (const OrderView& order : reader.list_open(scope))
+        ++after.live, after.to_cancel += on_kill_list(reader, order) ? 1U : 0U;
+    const std::string which = after.row.state == TradingState::halted ? "--kill-list" : "--live";
+    after.list = line_to_paste(common, "orders", which + " --scope " + quoted(text));
+    return after;
+}
+
+std::string halt_text(const std::string& scope, const AfterHalt& after, const Verdict& verdict) {
+    const std::string event = "event " + std::to_string(verdict.seq), state(name_of(after.row.state));
+    std::string text = scope + " is " + state + " (" + event + ")";
+    if (verdict.already)
+        text = scope + " was " + state + " since " + persist::format_time(after.row.state_changed_ns) + " (" +
+               age_of(after.row.state_changed_ns) + ", uid " + std::to_string(after.row.state_uid) +
+               ") because: " + after.row.state_reason + "\nthat stays; this halt is " + event;
+    const bool halted = after.row.state == TradingState::halted;
+    const std::uint64_t count = halted ? after.to_cancel : after.live;
+    text += halted ? "\norders to cancel at the venue now: " : "\nlive orders, which stay: ";
+    text += std::to_string(count);
+    return count == 0 ? text : text + "\nlist them: " + after.list;
+}
+
+void write_after_halt(JsonWriter& out, const AfterHalt& after, const Verdict& verdict) {
+    out.member("state", name_of(after.row.state)).member_bool("already", verdict.already);
+    out.member("since", persist::format_time(after.row.state_changed_ns))
+        .member("since_uid", std::uint64_t{after.row.state_uid});
+    out.member("since_reason", after.row.state_reason);
+    out.member("live", after.live).member("to_cancel", after.to_cancel).member("list", after.list);
+}
+
+}  // namespace
+
 int halt(const Common& common, const StateOptions& options) {
     require_reason(options.reason);
     Registry registry = open_operator(common);
     const Scope scope = require_scope(registry.reader(), options.scope);
     const TradingState state = state_named(options.state, TradingState::halted);
     const Verdict verdict = registry.halt(scope, state, options.reason);
-    return report(common, registry, options.scope, verdict,
-                  options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
+    if (verdict.result != Result::ok) return report(common, registry, options.scope, verdict, {}, Asked::halt);
+    const AfterHalt after = look_after_halt(common, registry.reader(), scope, options.scope);
+    return report(common, registry, options.scope, verdict, halt_text(options.scope, after, verdict), Asked::halt,
+                  [&](JsonWriter& out) { write_after_halt(out, after, verdict); });
 }
+
+namespace {
+
+void write_effective(JsonWriter& out, const Reader& reader, const ExposureView& row) {
+    out.member("state", name_of(row.state)).member("effective_state", row.effective_state);
+    out.member("effective_scope", reader.name(row.effective_scope)).member("effective_reason", row.effective_reason);
+}
+
+/// The scope is released, and may be stopped all the same.
+int report_resume(const Common& common, const Registry& registry, const std::string& scope, const Verdict& verdict,
+                  const std::string& done) {
+    const Reader& reader = registry.reader();
+    const ExposureView row = reader.exposure(reader.scope(scope));
+    std::string text = done;
+    const bool by_another = row.effective_state != "active" && row.effective_state != name_of(row.state);
+    if (by_another)
+        text += "\nits orders are still stopped: " + effective_text(reader, row) +
+                "\nto release that: " + release_of(common, reader, row);
+    return report(common, registry, scope, verdict, text, Asked::resume,
+                  [&](JsonWriter& out) { write_effective(out, reader, row); });
+}
+
+}  // namespace
 
 int resume(const Common& common, const StateOptions& options) {
     require_reason(options.reason);
@@ -119,13 +216,14 @@ int resume(const Common& common, const StateOptions& options) {
             std::fprintf(stderr, "riskctl: the registry is not unreconciled\n");
             return kNo;
         }
-        return report(common, registry, "firm", verdict, "the firm is released (event " + std::to_string(verdict.seq) + ")");
+        return report_resume(common, registry, "firm", verdict,
+                             "the firm is released (event " + std::to_string(verdict.seq) + ")");
     }
     const Scope scope = require_scope(registry.reader(), options.scope);
     const TradingState state = state_named(options.state, TradingState::active);
     const Verdict verdict = registry.resume(scope, state, options.reason);
-    return report(common, registry, options.scope, verdict,
-                  options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
+    return report_resume(common, registry, options.scope, verdict,
+                         options.scope + " is " + std::string(name_of(state)) + " (event " + std::to_string(verdict.seq) + ")");
 }
 
 int set_clock(const Common& common, const std::string& reason) {
@@ -224,9 +322,16 @@ int limit(const Common& common, const std::string& scope_text, const std::string
     Limits limits;
     LimitMask fields = 0;
     for (const std::string& assignment : assignments) assign(limits, fields, assignment);
-    const Verdict verdict = registry.set_limits(scope, limits, reason, fields);
-    return report(common, registry, scope_text, verdict,
-                  scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")");
+    LimitsChange change;
+    const Verdict verdict = registry.set_limits(scope, limits, reason, fields, change);
+    if (verdict.result != Result::ok) return report(common, registry, scope_text, verdict, {});
+    const std::vector<FieldChange> fields_changed = changes_of(change, fields);
+    const int code =
+        report(common, registry, scope_text, verdict,
+               scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")" + text_of_changes(fields_changed),
+               Asked::other, [&](JsonWriter& out) { write_changes(out, fields_changed); });
+    warn_of_exceeded(scope_text, fields_changed);
+    return code;
 }
 
 namespace {
@@ -255,9 +360,12 @@ int restrict_scope(const Common& common, const RestrictOptions& options) {
         throw Error(Errc::bad_input, "--to: seen '" + options.to + "', allowed: a time after --from");
     Registry registry = open_operator(common);
     const Verdict verdict = registry.restrict(require_scope(registry.reader(), options.scope), entry);
-    return report(common, registry, options.scope, verdict,
-                  options.scope + (entry.buy || entry.sell ? " is on" : " is off") + " the restricted list (event " +
-                      std::to_string(verdict.seq) + ")");
+    std::string done = options.scope + (entry.buy || entry.sell ? " is on" : " is off") + " the restricted list (event " +
+                       std::to_string(verdict.seq) + ")";
+    if (verdict.already) done += "\nit was on the list so before, and why it was put there stays";
+    return report(common, registry, options.scope, verdict, done, Asked::other, [&](JsonWriter& out) {
+        if (verdict.result == Result::ok) out.member_bool("already", verdict.already);
+    });
 }
 
 int verify(const Common& common) {

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "base/descriptor_posix.hpp"
 #include "persist/config_warnings.hpp"
@@ -199,13 +200,120 @@ void check_admission(Doctor& doctor, const Common& common) {
                 "admission", view.row + ": " + view.action, plain ? "" : view.says);
 }
 
-void check_sessions(Doctor& doctor, const Reader& reader) {
-    for (const SessionView& session : reader.sessions())
-        if (session.status == SessionStatus::dead && session.ended_ns == 0)
-            doctor.find(
-                Health::note, "session",
-                "strategy " + session.strategy + ", pid " + std::to_string(session.pid) + ", died and no writer has noticed",
-                "any attach notices it; its orders count as orphaned until " + session.strategy + " attaches again");
+/// What is refused in the state that a scope is in by itself.
+std::string refused_in(const ExposureView& row) {
+    const std::string rest = "; cancels and reports of the venue pass";
+    if (row.saturated) return "a counter met its end: every order and amend is refused" + rest;
+    switch (row.state) {
+        case TradingState::halted: return "every order and amend is refused" + rest;
+        case TradingState::cancel_only: return "every order is refused, and amends that are not down" + rest;
+        case TradingState::reducing_only: return "orders that increase are refused, and amends that are not down" + rest;
+        default: break;
+    }
+    return row.unreconciled ? "orders that increase are refused, and amends that are not down" + rest : "nothing is refused";
+}
+
+std::string state_line(const Reader& reader, const ExposureView& row) {
+    std::string text = reader.name(row.scope) + " is " + std::string(row.saturated ? "halted" : name_of(row.state));
+    if (row.unreconciled)
+        text = reader.name(row.scope) + " is " +
+               (row.state == TradingState::active ? "unreconciled" : std::string(name_of(row.state)) + " and unreconciled");
+    if (row.state != TradingState::active)
+        text += " since " + persist::format_time(row.state_changed_ns) + " (" + age_of(row.state_changed_ns) + ", uid " +
+                std::to_string(row.state_uid) + ", " + row.state_reason + ")";
+    return text + ": " + refused_in(row);
+}
+
+std::string release_line(const Common& common, const Reader& reader, const ExposureView& row) {
+    std::string text;
+    if (row.unreconciled)
+        text = "compare with the venue: " + line_to_paste(common, "reconcile", "FILE") +
+               " ; or on your word: " + line_to_paste(common, "resume", "--unreconciled --reason T");
+    if (row.saturated) return "no resume releases that; what it counted: " + line_to_paste(common, "exposure");
+    if (row.state == TradingState::active) return text;
+    if (!text.empty()) text += " ; then ";
+    return text + line_to_paste(common, "resume", "--scope " + quoted(reader.name(row.scope)) + " --reason T");
+}
+
+void check_states(Doctor& doctor, const Common& common, const Reader& reader) {
+    reader.exposures([&](const ExposureView& row) {
+        if (row.state != TradingState::active || row.unreconciled || row.saturated)
+            doctor.find(Health::note, "trading state", state_line(reader, row), release_line(common, reader, row));
+        return true;
+    });
+}
+
+/// Live orders that somebody has to do something about.
+void check_orders(Doctor& doctor, const Common& common, const Reader& reader) {
+    std::uint64_t to_cancel = 0;
+    std::map<std::string, std::uint64_t> orphaned;
+    reader.orders([&](const OrderView& order) {
+        if (!is_live(order.base)) return true;
+        if (on_kill_list(reader, order)) ++to_cancel;
+        if ((order.flags & kOrphaned) != 0) ++orphaned[reader.name(order.strategy)];
+        return true;
+    });
+    if (to_cancel != 0)
+        doctor.find(Health::note, "kill list",
+                    std::to_string(to_cancel) +
+                        " live orders are to be cancelled at the venue: a halt, or the death of their strategy, asks for it",
+                    "list them: " + line_to_paste(common, "orders", "--kill-list"));
+    for (const auto& [strategy, count] : orphaned)
+        doctor.find(Health::note, "orphaned orders",
+                    std::to_string(count) + " live orders of " + strategy + ", whose process died: nobody follows them",
+                    "list them: " + line_to_paste(common, "orders", "--live --strategy " + quoted(strategy)) +
+                        " ; whoever attaches as " + strategy + " has them again");
+}
+
+std::string names_text(const std::vector<std::string>& names) {
+    constexpr std::size_t kMost = 8;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i == 0 ? "" : ", ") + names[i];
+    return names.size() > kMost ? text + " and " + std::to_string(names.size() - kMost) + " more" : text;
+}
+
+/// Strategies without a living session: those that died, and those that nobody runs now.
+void check_sessions(Doctor& doctor, const Common& common, const Reader& reader) {
+    std::map<std::string, SessionView> latest;
+    for (SessionView& session : reader.sessions()) {
+        const auto [at, added] = latest.try_emplace(session.strategy, session);
+        if (!added && session.generation > at->second.generation) at->second = std::move(session);
+    }
+    std::vector<std::string> away;
+    for (const std::string& name : reader.strategies()) {
+        const auto found = latest.find(name);
+        if (found == latest.end() || found->second.status == SessionStatus::detached) away.push_back(name);
+        if (found == latest.end() || found->second.status != SessionStatus::dead) continue;
+        const SessionView& session = found->second;
+        const std::string when = session.ended_ns == 0 ? ", died and no writer has noticed"
+                                                       : ", died; noticed " + age_of(session.ended_ns) + " (" +
+                                                             persist::format_time(session.ended_ns) + ")";
+        doctor.find(Health::note, "session", "strategy " + name + ", pid " + std::to_string(session.pid) + when,
+                    "start it again: " + line_to_paste(common, "exec", "--strategy " + quoted(name)) +
+                        ", or your program; its orders count as orphaned until then");
+    }
+    if (!away.empty())
+        doctor.find(Health::note, "session", "not attached: " + names_text(away),
+                    "start them: " + line_to_paste(common, "exec", "--strategy " + quoted(away.front())) + ", or your program");
+}
+
+/// Limits that are used up: what increases them is refused.
+void check_limits(Doctor& doctor, const Common& common, const Reader& reader) {
+    reader.exposures([&](const ExposureView& row) {
+        for (const LimitUse& use : row.limits == Limits{} ? std::vector<LimitUse>{} : reader.uses(row)) {
+            const LimitValue& limit = row.limits.*use.limit;
+            // A limit of 0 that nothing uses is a wish, and no alarm.
+            if (limit.kind != LimitValue::Kind::value || use.used < limit.value || use.used <= 0) continue;
+            const auto amount = [&](std::int64_t value) { return persist::format_amount(use.unit, value); };
+            const std::string name(use.name), scope = reader.name(row.scope);
+            doctor.find(Health::note, "limit",
+                        scope + " " + name + ": " + amount(use.used) + " of " + amount(limit.value) +
+                            " used: what increases it is refused",
+                        "reduce the use, or raise it: " +
+                            line_to_paste(common, "limit", "--scope " + quoted(scope) + " --reason T " + name + "=N"));
+        }
+        return true;
+    });
 }
 
 void check_capacity(Doctor& doctor, const StatusView& v) {
@@ -282,6 +390,14 @@ void check_disk(Doctor& doctor, const Common& common) {
     if (::statvfs(directory.c_str(), &fs) != 0)
         return doctor.find(Health::problem, "state directory", directory + ": " + std::strerror(errno),
                            "its files are gone or cannot be reached: nothing new is durable; restore the directory");
+    if (const std::string kind = segment::network_file_system(directory); !kind.empty())
+        doctor.find(
+            Health::note, "state directory",
+            directory + " is on a network file system (" + kind +
+                "): its locks, renames and syncs may not hold what durable answers rest on, and other machines may write "
+                "to it",
+            "move the registry to a local disk: end all, copy the directory, then " +
+                line_to_paste(common, "recover", "--new-token") + " there");
     const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
     const std::uint64_t used = bytes_in(directory);
     const bool tight = free_bytes < used + (64U << 20);
@@ -306,7 +422,8 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
     };
     if (v.host_state == "none")
         find(v.durable_lag == 0 ? Health::note : Health::problem,
-             "nobody hosts it; " + std::to_string(v.durable_lag) + " events wait", "start it: riskd " + common.name);
+             "nobody hosts it; " + std::to_string(v.durable_lag) + " events wait",
+             "start it: " + line_to_paste(common, "riskd", "", ""));
     else if (v.host_state == "stopped")
         find(Health::problem, who + ", silent for " + std::to_string(v.host_silent_ns / 1'000'000) + " ms",
              "it lives, so nobody takes its place: " + why_still(static_cast<std::uint32_t>(v.host_pid)));
@@ -319,10 +436,10 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
                     "give it room and time");
     if (!v.checkpoint_error.empty())
         doctor.find(Health::problem, "checkpoint", "the last one failed: " + v.checkpoint_error,
-                    "riskctl checkpoint " + common.name);
+                    line_to_paste(common, "checkpoint"));
     if (v.differences != 0)
         doctor.find(Health::problem, "verifier", std::to_string(v.differences) + " records differ from the journal",
-                    "riskctl verify " + common.name + ", and riskreg.log names them");
+                    line_to_paste(common, "verify") + ", and riskreg.log names them");
 }
 
 /// Under four eyes a scope stays as it is until a second person approves.
@@ -332,7 +449,7 @@ void check_approvals(Doctor& doctor, const Common& common, const Reader& reader)
             doctor.find(Health::note, "four eyes",
                         "request " + std::to_string(approval.request) + " of user " + std::to_string(approval.uid) +
                             " waits: resume " + reader.name(approval.scope) + ", " + approval.reason,
-                        "another user: riskctl approve " + common.name + " " + std::to_string(approval.request));
+                        "another user: " + line_to_paste(common, "approve", std::to_string(approval.request)));
 }
 
 /// What the wall clock should be by the newest event and what has elapsed since.
@@ -347,7 +464,7 @@ void check_clock(Doctor& doctor, const Common& common, const StatusView& v) {
     doctor.find(Health::problem, "clock",
                 std::string("the log's times are ") + seconds + " s " + (ahead > 0 ? "ahead of" : "behind") +
                     " this machine's clock; limits do not depend on it, dates of the restricted list do",
-                "if this machine's clock is right: riskctl clock " + common.name + " --reason T");
+                "if this machine's clock is right: " + line_to_paste(common, "clock", "--reason T"));
 }
 
 /// Settings and the limits of this moment that leave each other weaker than they look.
@@ -368,10 +485,16 @@ void check_registry(Doctor& doctor, const Common& common) {
                 : v.state == "active" ? Health::ok
                                       : Health::note,
                 "state", v.state,
-                v.poisoned ? "every call is refused: `riskctl verify " + common.name + "` names the damage" : "");
+                v.poisoned              ? "every call is refused: " + line_to_paste(common, "verify") + " names the damage"
+                : v.state == "degraded" ? "orders go on, the disk does not follow: see snapshotter below"
+                : v.state != "active"   ? "see trading state below"
+                                        : "");
+    check_states(doctor, common, reader);
     check_clock(doctor, common, v);
     check_lock_holder(doctor, reader);
-    check_sessions(doctor, reader);
+    check_sessions(doctor, common, reader);
+    check_orders(doctor, common, reader);
+    check_limits(doctor, common, reader);
     check_approvals(doctor, common, reader);
     check_capacity(doctor, v);
     check_snapshotter(doctor, common, v);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <string_view>
 
 #include "riskreg/error.hpp"
 
@@ -64,9 +65,19 @@ bool LineReader::fill() {
         buffer_.erase(0, at_);
         at_ = 0;
         buffer_.append(chunk, static_cast<std::size_t>(size));
+        if (!begun_ && !skip_mark()) continue;
         return true;
     }
     return false;
+}
+
+/// False while what has come may still be the beginning of a byte order mark.
+bool LineReader::skip_mark() {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    if (buffer_.size() < mark.size() && mark.starts_with(buffer_)) return false;
+    begun_ = true;
+    if (buffer_.starts_with(mark)) buffer_.erase(0, mark.size());
+    return true;
 }
 
 LineReader::Next LineReader::next(std::string& line) {

@@ -25,10 +25,12 @@ public:
 
 private:
     [[nodiscard]] bool fill();
+    [[nodiscard]] bool skip_mark();
     riskreg::base::Descriptor file_;   // closed: stdin
     int descriptor_;
     std::string buffer_;
     std::size_t at_ = 0;
+    bool begun_ = false;
 };
 
 /// SIGINT and SIGTERM end the input instead of the process, SIGPIPE is an error of writing.

@@ -6,6 +6,7 @@
 
 #include "base/wide.hpp"
 #include "riskctl/day.hpp"
+#include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
 
@@ -54,7 +55,7 @@ Restriction joined(const std::vector<RestrictionView>& list, const Scope& scope,
         const bool same =
             reader.name(known.scope) == reader.name(scope) && known.from_ns == entry.from_ns && known.to_ns == entry.to_ns;
         if (!same) continue;
-        there = (known.buy || !entry.buy) && (known.sell || !entry.sell) && known.reason == entry.reason;
+        there = (known.buy || !entry.buy) && (known.sell || !entry.sell);   // why it was put there stays
         entry.buy |= known.buy;
         entry.sell |= known.sell;
     }
@@ -210,6 +211,7 @@ public:
 
     Counts limits, restricted, positions, orders;
     std::vector<Warning> warnings;
+    std::vector<std::pair<std::string, std::vector<FieldChange>>> limit_changes;   ///< by scope
     bool pending = false;   ///< something is not on disk yet
     bool poisoned = false;
 
@@ -228,7 +230,9 @@ private:
         const Scope scope = registry_.reader().scope(entry.scope);
         const LimitMask mask = differing(registry_.exposure(scope).limits, entry.limits);
         if (mask == 0) return static_cast<void>(++limits.skipped);
-        took(limits, entry.scope, registry_.set_limits(scope, entry.limits, kReason, mask));
+        LimitsChange change;
+        took(limits, entry.scope, registry_.set_limits(scope, entry.limits, kReason, mask, change));
+        limit_changes.emplace_back(entry.scope, changes_of(change, mask));
     }
 
     void restrict(const Restriction& entry) {
@@ -274,7 +278,10 @@ void print(const Common& common, const Reader& reader, const Loader& done) {
     for (const Warning& warning : done.warnings)
         std::fprintf(stderr, "riskctl: warning: order '%s' is reserved although it is over a limit: %s\n", warning.id.c_str(),
                      describe(reader, warning.verdict).c_str());
+    for (const auto& [scope, changes] : done.limit_changes) warn_of_exceeded(scope, changes);
     if (!common.json) {
+        for (const auto& [scope, changes] : done.limit_changes)
+            std::printf("%s:%s\n", scope.c_str(), text_of_changes(changes).c_str());
         Table table({"section", "loaded", "as before", "refused"});
         for (const auto& [name, counts] : sections)
             table.add({std::string(name), std::to_string(counts->loaded), std::to_string(counts->skipped),
@@ -287,7 +294,13 @@ void print(const Common& common, const Reader& reader, const Loader& done) {
         out.key(name).begin_object().member("loaded", std::uint64_t{counts->loaded});
         out.member("skipped", std::uint64_t{counts->skipped}).member("refused", std::uint64_t{counts->refused}).end_object();
     }
-    out.key("warnings").begin_array();
+    out.key("limit_changes").begin_array();
+    for (const auto& [scope, changes] : done.limit_changes) {
+        out.begin_object().member("scope", scope);
+        write_changes(out, changes);
+        out.end_object();
+    }
+    out.end_array().key("warnings").begin_array();
     for (const Warning& warning : done.warnings) {
         const Verdict& v = warning.verdict;
         out.begin_object().member("id", warning.id).member("reason", name_of(v.reason)).member("scope", reader.name(v.scope));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 
 #include "persist/event_json.hpp"
 #include "riskctl/output.hpp"
@@ -79,7 +80,29 @@ void add_snapshotter(Table& table, const StatusView& v) {
         {"alarms", text_of(v.alarms) + " (riskreg.log), differences " + text_of(v.differences) + ", gaps " + text_of(v.gaps)});
 }
 
-void print_status_json(const StatusView& v, const std::string& digest) {
+/// Scopes that are in another state than active, by themselves.
+std::vector<ExposureView> stopped_scopes(const Reader& reader) {
+    std::vector<ExposureView> scopes;
+    reader.exposures([&](const ExposureView& row) {
+        if (row.state != TradingState::active || row.unreconciled || row.saturated) scopes.push_back(row);
+        return true;
+    });
+    return scopes;
+}
+
+void write_scopes(JsonWriter& out, const Reader& reader) {
+    out.key("scopes").begin_array();
+    for (const ExposureView& row : stopped_scopes(reader)) {
+        out.begin_object().member("scope", reader.name(row.scope)).member("state", name_of(row.state));
+        out.member_bool("unreconciled", row.unreconciled).member_bool("saturated", row.saturated);
+        out.member("reason", row.state_reason).key("since");
+        row.state_changed_ns == 0 ? out.null() : out.string(persist::format_time(row.state_changed_ns));
+        out.member("uid", std::uint64_t{row.state_uid}).end_object();
+    }
+    out.end_array();
+}
+
+void print_status_json(const Reader& reader, const StatusView& v, const std::string& digest) {
     JsonWriter out;
     out.begin_object().member("name", v.name).member("state", v.state).key("watermarks").begin_object();
     out.member("committed", v.committed)
@@ -109,6 +132,7 @@ void print_status_json(const StatusView& v, const std::string& digest) {
     out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
     out.member("day", v.day).member("rolled", v.rolled_seq);
     out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
+    write_scopes(out, reader);
     write_snapshotter(out, v);
     print_line(out.end_object().text());
 }
@@ -117,9 +141,18 @@ std::string day_text(const StatusView& v) {
     return text_of(v.day) + (v.rolled_seq == 0 ? std::string() : ", begun behind event " + text_of(v.rolled_seq));
 }
 
-void print_status_table(const StatusView& v, const std::string& digest) {
+/// "firm is halted: fat finger"; unreconciled is said beside a state that hides it.
+std::string scope_text(const Reader& reader, const ExposureView& row) {
+    std::string state(row.saturated ? "halted (a counter met its end)" : name_of(row.state));
+    if (row.unreconciled) state = row.state == TradingState::active ? "unreconciled" : state + ", unreconciled";
+    const bool told = row.state != TradingState::active && !row.state_reason.empty();
+    return reader.name(row.scope) + " is " + state + (told ? ": " + row.state_reason : "");
+}
+
+void print_status_table(const Reader& reader, const StatusView& v, const std::string& digest) {
     Table table({"registry", v.name});
     table.add({"state", v.state});
+    for (const ExposureView& row : stopped_scopes(reader)) table.add({"", scope_text(reader, row)});
     table.add({"segment", v.segment + ", " + text_of(v.size_bytes >> 20) + " MiB"});
     table.add({"created", persist::format_time(v.created_ns)});
     table.add({"trading day", day_text(v)});
@@ -149,7 +182,7 @@ int status(const Common& common) {
     } catch (const Error& error) {
         if (error.code() != Errc::busy) throw;
     }
-    common.json ? print_status_json(view, digest) : print_status_table(view, digest);
+    common.json ? print_status_json(reader, view, digest) : print_status_table(reader, view, digest);
     return view.poisoned ? kDamaged : kDone;
 }
 
@@ -160,12 +193,6 @@ Handle require_named(Handle handle, const char* option, const std::string& text)
     if (!text.empty() && handle == Handle::none)
         throw Error(Errc::bad_input, std::string(option) + ": seen '" + text + "', allowed: a configured id");
     return handle;
-}
-
-/// Somebody should cancel it: its scope was halted, or its strategy died and the policy is not `leave`.
-bool on_kill_list(const Reader& reader, const OrderView& order) {
-    if ((order.flags & kKillCancel) != 0) return true;
-    return (order.flags & kOrphaned) != 0 && reader.on_death(order.strategy) != OnDeath::leave;
 }
 
 /// The entities that a list is narrowed to, `none` for any, and the scope that was given (the firm, if none was).
@@ -245,6 +272,7 @@ int orders(const Common& common, const OrderFilter& filter) {
     } else {
         reader.orders(show);
     }
+    if (!common.json) print_firm_state(reader);
     if (!common.json) table.print();
     return kDone;
 }
@@ -267,14 +295,20 @@ int order(const Common& common, const std::string& id, const std::string& accoun
 int sessions(const Common& common) {
     static constexpr const char* names[] = {"free", "attached", "detached", "dead", "fenced"};
     const Reader reader = Reader::open(common.name, common.state_dir);
-    Table table({"slot", "strategy", "status", "pid", "generation", "attached", "ended", "accepted", "denied", "facts"});
+    Table table(
+        {"slot", "strategy", "status", "pid", "generation", "attached", "ended", "accepted", "denied", "facts", "state"});
     for (const SessionView& s : reader.sessions()) {
         const std::string ended = s.ended_ns == 0 ? "" : persist::format_time(s.ended_ns);
         const char* name = names[static_cast<std::size_t>(s.status)];
+        Scope scope;
+        scope.kind = ScopeKind::strategy;
+        scope.strategy = reader.strategy(s.strategy);
+        const ExposureView row = reader.exposure(scope);
+        const std::string state = effective_text(reader, row);
         if (!common.json) {
             table.add({text_of(s.slot), s.strategy, name, text_of(s.pid), text_of(s.generation),
                        persist::format_time(s.attached_ns), ended.empty() ? "-" : ended, text_of(s.accepted), text_of(s.denied),
-                       text_of(s.facts)});
+                       text_of(s.facts), state.empty() ? "active" : state});
             continue;
         }
         JsonWriter out;
@@ -288,6 +322,8 @@ int sessions(const Common& common) {
             .member("denied", s.denied)
             .member("denied_unlogged", s.denied_unlogged)
             .member("facts", s.facts);
+        out.member("effective_state", row.effective_state).member("effective_scope", reader.name(row.effective_scope));
+        out.member("effective_reason", row.effective_reason);
         print_line(out.end_object().text());
     }
     if (!common.json) table.print();
@@ -361,34 +397,111 @@ void require_types(const std::vector<std::string>& types) {
 
 }  // namespace
 
+namespace {
+
+void say_lost(std::uint64_t lost) {
+    if (lost > 0)
+        std::fprintf(stderr,
+                     "riskctl: %llu events were overwritten in memory before they could be read, and are in no journal "
+                     "file that is left\n",
+                     static_cast<unsigned long long>(lost));
+}
+
+/// The log of one registry, over every day and every segment that it has while we look.
+class Follower {
+public:
+    Follower(const Common& common, const EventOptions& options)
+        : common_(common),
+          options_(options),
+          reader_(Reader::open(common.name, common.state_dir)),
+          next_(options.from),
+          epoch_(reader_.epoch()) {}
+
+    /// Everything that is there now; false when nobody reads any more.
+    bool catch_up() {
+        // The end is looked at first: what was written before it is read below, and nothing comes after.
+        end_ = reader_.ended();
+        // Asked for by number, or of a segment before this one: older events come from the journal's files.
+        if (next_ != 0 && next_ < reader_.oldest_event())
+            next_ = reader_.journaled_events(next_, reader_.oldest_event() - 1, filter(), printer());
+        std::uint64_t lost = 0;
+        if (goes_on_) next_ = reader_.events(next_, filter(), printer(), &lost);
+        say_lost(lost);
+        return goes_on_ && stop_requested == 0;
+    }
+
+    [[nodiscard]] bool has_ended() const noexcept { return end_ != ReaderEnd::none; }
+
+    /// Into the segment that has taken the place of the one that ended; else throws Error that says how it ended.
+    void go_on() {
+        const std::string name = "registry '" + common_.name + "' ";
+        if (end_ == ReaderEnd::destroyed)
+            throw Error(Errc::missing, name + "was destroyed: its last event is " + text_of(last()));
+        if (end_ == ReaderEnd::poisoned)
+            throw Error(Errc::damaged, name + "is poisoned behind event " + text_of(last()) + ": every call is refused; " +
+                                           line_to_paste(common_, "verify") + " names the damage, " +
+                                           line_to_paste(common_, "recover") + " rebuilds it from its files");
+        Reader next = successor();
+        if (next.epoch() != epoch_)
+            throw Error(Errc::missing, name + "was made anew under the same name: the one that was followed ended with event " +
+                                           text_of(last()));
+        const std::uint64_t committed = next.status().committed;
+        if (end_ == ReaderEnd::replaced)
+            std::fprintf(stderr, "riskctl: %swas rebuilt and holds %llu events now; going on\n", name.c_str(),
+                         static_cast<unsigned long long>(committed));
+        if (next_ != 0 && committed + 1 < next_) {
+            std::fprintf(stderr, "riskctl: events %llu to %llu were in memory only and are lost: their numbers come again\n",
+                         static_cast<unsigned long long>(committed + 1), static_cast<unsigned long long>(last()));
+            next_ = committed + 1;
+        }
+        reader_ = std::move(next);
+    }
+
+private:
+    [[nodiscard]] std::uint64_t last() const noexcept { return next_ == 0 ? 0 : next_ - 1; }
+    [[nodiscard]] EventFilter filter() const {
+        const Selection selection = select(reader_, options_.entities);
+        return {options_.types, selection.account, selection.strategy, selection.instrument};
+    }
+    [[nodiscard]] std::function<bool(std::uint64_t, const std::string&)> printer() {
+        return [this](std::uint64_t, const std::string& line) { return (goes_on_ = print_line(line)) && stop_requested == 0; };
+    }
+    /// Whoever rebuilds, or rolls, needs a moment.
+    [[nodiscard]] Reader successor() const {
+        constexpr int kTries = 250;   // of 20 ms
+        for (int attempt = 1;; ++attempt) {
+            try {
+                Reader next = Reader::open(common_.name, common_.state_dir);
+                if (next.ended() == ReaderEnd::none || attempt == kTries) return next;
+            } catch (const Error& error) {
+                if (attempt == kTries || stop_requested != 0)
+                    throw Error(error.code(), "the segment of '" + common_.name + "' is gone, its last event is " +
+                                                  text_of(last()) + ", and no other has taken its place: " + error.what());
+            }
+            const timespec pause{0, 20'000'000};
+            ::nanosleep(&pause, nullptr);
+        }
+    }
+
+    const Common& common_;
+    const EventOptions& options_;
+    Reader reader_;
+    std::uint64_t next_;
+    std::uint64_t epoch_;
+    ReaderEnd end_ = ReaderEnd::none;
+    bool goes_on_ = true;
+};
+
+}  // namespace
+
 int events(const Common& common, const EventOptions& options) {
     require_types(options.types);
     ::signal(SIGINT, request_stop);
     ::signal(SIGTERM, request_stop);
     ::signal(SIGPIPE, SIG_IGN);
-    Reader reader = Reader::open(common.name, common.state_dir);
-    const Selection selection = select(reader, options.entities);
-    const EventFilter filter{options.types, selection.account, selection.strategy, selection.instrument};
-    bool open = true;
-    std::uint64_t next = options.from;
-    const auto print = [&](std::uint64_t, const std::string& line) { return (open = print_line(line)) && stop_requested == 0; };
-    // Asked for by number, older events come from the journal's files.
-    if (next != 0 && next < reader.oldest_event())
-        next = reader.journaled_events(next, reader.oldest_event() - 1, filter, print);
-    while (open && stop_requested == 0) {
-        std::uint64_t lost = 0;
-        next = reader.events(next, filter, print, &lost);
-        if (lost > 0)
-            std::fprintf(stderr,
-                         "riskctl: %llu events were overwritten in memory before they could be read, and are in no journal "
-                         "file that is left\n",
-                         static_cast<unsigned long long>(lost));
-        if (!options.follow) break;
-        // The day has ended, and everything of it has been read; its sequences go on in the next one.
-        if (!reader.is_ready()) {
-            if (reader.status().poisoned) throw Error(Errc::missing, "the registry was destroyed, or is poisoned");
-            reader = Reader::open(common.name, common.state_dir);
-        }
+    Follower follower(common, options);
+    while (follower.catch_up() && options.follow) {
+        if (follower.has_ended()) follower.go_on();
         const timespec pause{0, 20'000'000};
         ::nanosleep(&pause, nullptr);
     }

@@ -40,7 +40,7 @@ struct Arguments {
     ReconcileOptions reconcile;
     std::string file, key_file, owner, output;
     DestroyOptions destroy;
-    bool clean = false, no_host = false, expire_day = false;
+    bool clean = false, no_host = false, expire_day = false, network_fs = false;
 };
 
 using Verb = std::function<int()>;
@@ -70,8 +70,9 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& he
 
 void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     CLI::App* create_verb = add_verb(app, "create", "make a new registry, live in shared memory when this returns", a, chosen,
-                                     [&a] { return create(a.common, a.config); });
+                                     [&a] { return create(a.common, a.config, a.network_fs); });
     create_verb->add_option("--config", a.config, "configuration, JSON")->required();
+    create_verb->add_flag("--network-fs", a.network_fs, "although the state directory is on a network file system");
 
     CLI::App* exec_verb = add_verb(app, "exec", "attach one session and run JSON Lines commands", a, chosen, [&a] {
         a.exec.host_snapshotter = !a.no_host;
@@ -96,6 +97,12 @@ void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     replay_verb->add_option("--processes", a.replay.processes, "attached processes, default 1")->check(CLI::Range(1U, 4096U));
     replay_verb->add_option("--instrument", a.replay.instrument, "default: the registry's first");
     replay_verb->add_option("--format", a.replay.format, "riskreg or lobster")->check(CLI::IsMember({"riskreg", "lobster"}));
+    replay_verb->add_flag("--no-wait", a.replay.no_wait, "do not wait where the journal, or the lock, does not follow");
+    replay_verb->add_flag("--into-live", a.replay.into_live, "although there are orders, positions or other sessions");
+    replay_verb
+        ->add_option("--stall-timeout-ms", a.replay.stall_timeout_ms,
+                     "how long to wait for a journal that does not move, default 30000")
+        ->check(CLI::Range(1U, 3600000U));
     replay_verb->add_flag("--no-snapshotter", a.no_host, "never host the snapshotter in these processes");
     replay_verb->add_option("--lock-timeout-ms", a.replay.lock_timeout_ms, "lock deadline, default 1000")
         ->check(CLI::Range(1U, 3600000U));

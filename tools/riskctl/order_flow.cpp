@@ -12,6 +12,7 @@
 #include "base/decimal.hpp"
 #include "base/descriptor_posix.hpp"
 #include "base/fixed_id.hpp"
+#include "persist/strict_json.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskctl {
@@ -135,6 +136,7 @@ std::vector<FlowRow> read_order_flow(const std::string& path) {
     bool has_header = false;
     each_line(path, [&](std::string_view text, std::uint64_t line) {
         if (line == 1) {
+            text = persist::without_mark(text);
             if (text != header) refuse(line, "header", text, header);
             has_header = true;
             return;
@@ -151,6 +153,7 @@ std::vector<FlowRow> read_order_flow(const std::string& path) {
 std::vector<FlowRow> read_lobster(const std::string& path) {
     std::vector<FlowRow> rows;
     each_line(path, [&](std::string_view text, std::uint64_t line) {
+        if (line == 1) text = persist::without_mark(text);
         if (text.empty()) return;
         const auto fields = split(text);
         if (fields.size() != 6)

@@ -7,11 +7,13 @@
 
 #include "base/descriptor_posix.hpp"
 #include "persist/event_json.hpp"
+#include "segment/process_posix.hpp"
 
 namespace riskctl {
 
 using namespace riskreg;
 using persist::format_amount;
+using persist::write_amount;
 
 void write_flags(JsonWriter& out, OrderFlags flags) {
     out.key("flags").begin_array();
@@ -25,9 +27,9 @@ void write_denial(JsonWriter& out, const Reader& reader, const Verdict& v) {
     out.member("reason", name_of(v.reason));
     if (v.scope.kind != ScopeKind::none) out.member("scope", reader.name(v.scope));
     if (!v.has_numbers) return;
-    out.member("observed", format_amount(v.unit, v.observed))
-        .member("limit", format_amount(v.unit, v.limit))
-        .member("unit", name_of(v.unit));
+    write_amount(out, "observed", v.unit, v.observed);
+    write_amount(out, "limit", v.unit, v.limit);
+    out.member("unit", name_of(v.unit));
 }
 
 }  // namespace
@@ -85,6 +87,59 @@ std::string describe(const Reader& reader, const Verdict& v) {
                 std::string(name_of(v.unit)) + ")";
     if (v.scope.kind != ScopeKind::none) text += " on " + reader.name(v.scope);
     return text;
+}
+
+std::string quoted(const std::string& word) {
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                            "._-/:=,@%+") == std::string::npos;
+    if (plain) return word;
+    std::string text = "'";
+    for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return text + "'";
+}
+
+std::string line_to_paste(const Common& common, const std::string& program, const std::string& verb, const std::string& rest) {
+    std::string text = program;
+    if (!verb.empty()) text += " " + verb;
+    if (!common.name.empty()) text += " " + common.name;
+    if (!rest.empty()) text += " " + rest;
+    if (!common.state_dir.empty()) text += " --state-dir " + quoted(common.state_dir);
+    if (common.as_owner) text += " --as-owner";
+    return text;
+}
+
+std::string line_to_paste(const Common& common, const std::string& verb, const std::string& rest) {
+    return line_to_paste(common, "riskctl", verb, rest);
+}
+
+bool on_kill_list(const Reader& reader, const OrderView& order) {
+    if ((order.flags & kKillCancel) != 0) return true;
+    return (order.flags & kOrphaned) != 0 && reader.on_death(order.strategy) != OnDeath::leave;
+}
+
+std::string age_of(std::int64_t time_ns) {
+    const std::int64_t seconds = (segment::realtime_ns() - time_ns) / 1'000'000'000;
+    if (seconds < 0) return "from the future";
+    if (seconds < 120) return std::to_string(seconds) + " s ago";
+    if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
+    return std::to_string(seconds / 3600) + " h ago";
+}
+
+std::string effective_text(const Reader& reader, const ExposureView& row) {
+    if (row.effective_state == "active") return {};
+    const std::string whose = reader.name(row.effective_scope);
+    std::string text = row.effective_state;
+    if (whose != reader.name(row.scope)) text += ", by " + whose;
+    if (!row.effective_reason.empty()) text += ": " + row.effective_reason;
+    return text;
+}
+
+void print_firm_state(const Reader& reader) {
+    Scope firm;
+    firm.kind = ScopeKind::firm;
+    const std::string text = effective_text(reader, reader.exposure(firm));
+    if (!text.empty()) std::printf("the firm is %s\n", text.c_str());
 }
 
 void Table::print() const {

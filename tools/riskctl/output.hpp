@@ -6,6 +6,7 @@
 
 #include "persist/config_json.hpp"
 #include "persist/strict_json.hpp"
+#include "riskctl/verbs.hpp"
 #include "riskreg/registry.hpp"
 
 namespace riskctl {
@@ -25,6 +26,27 @@ bool print_line(const std::string& line);
 
 /// `max_long: observed 1200, limit 1000 (quantity) on account:A1/instrument:ESH4`
 [[nodiscard]] std::string describe(const riskreg::Reader& reader, const riskreg::Verdict& verdict);
+
+/// A line to paste: `riskctl VERB NAME REST`, with --state-dir and --as-owner where they were given.
+[[nodiscard]] std::string line_to_paste(const Common& common, const std::string& verb, const std::string& rest = {});
+/// The same of another program.
+[[nodiscard]] std::string line_to_paste(const Common& common, const std::string& program, const std::string& verb,
+                                        const std::string& rest);
+
+/// "strategy:mm1", as one word of a shell.
+[[nodiscard]] std::string quoted(const std::string& word);
+
+/// Somebody should cancel it: its scope was halted, or its strategy died and the policy is not `leave`.
+[[nodiscard]] bool on_kill_list(const riskreg::Reader& reader, const riskreg::OrderView& order);
+
+/// "12 s ago"
+[[nodiscard]] std::string age_of(std::int64_t time_ns);
+
+/// "halted, by firm: fat finger": what an order of this scope meets; empty while that is active.
+[[nodiscard]] std::string effective_text(const riskreg::Reader& reader, const riskreg::ExposureView& row);
+
+/// The first line of a list for people: the firm's state, while it is not active. On stdout.
+void print_firm_state(const riskreg::Reader& reader);
 
 /// Columns padded to their widest cell; numbers to the right.
 class Table {

@@ -22,7 +22,8 @@ using namespace riskreg;
 namespace {
 
 constexpr std::size_t kResults = 9;
-constexpr int kMaxTries = 100;   // with a lock deadline of a second: more than a minute of a stopped holder
+constexpr std::size_t kReasons = 2048;
+constexpr std::int64_t kPauseNs = 2'000'000;
 
 /// What the processes tell the parent, in shared memory.
 struct Progress {
@@ -30,15 +31,48 @@ struct Progress {
     std::atomic<std::uint64_t> calls;
     std::atomic<std::uint64_t> retries;
     std::array<std::atomic<std::uint64_t>, kResults> answers;
+    std::array<std::atomic<std::uint64_t>, kReasons> reasons;   // by their number
+    std::atomic<std::uint64_t> undelivered;                     // answers that the machinery gave, and no check
+};
+
+/// The machinery could not take the call, which says nothing of its risk: lock, journal, a day that ends (types.hpp, below the states).
+bool is_infrastructure(DenyReason reason) noexcept { return reason >= DenyReason::lock_timeout && reason < DenyReason::halted; }
+
+/// How long nothing has moved: neither the log nor the journal.
+class Stall {
+public:
+    explicit Stall(const Registry& registry) : registry_(registry) {}
+    /// Begins anew when something has moved since the last look.
+    [[nodiscard]] std::int64_t look() {
+        const StatusView now = registry_.status();
+        const std::int64_t time = segment::monotonic_ns();
+        if (since_ns_ == 0 || now.committed != committed_ || now.durable != durable_) since_ns_ = time;
+        committed_ = now.committed, durable_ = now.durable;
+        return time - since_ns_;
+    }
+    void end() noexcept { since_ns_ = 0; }
+
+private:
+    const Registry& registry_;
+    std::uint64_t committed_ = 0, durable_ = 0;
+    std::int64_t since_ns_ = 0;
 };
 
 /// Delivers the rows of one process.
 class Player {
 public:
-    Player(Registry& registry, InstrumentId instrument, std::int64_t lot, Progress& progress)
-        : registry_(registry), instrument_(instrument), lot_(lot), progress_(progress), account_(first_account()) {}
+    Player(Registry& registry, InstrumentId instrument, std::int64_t lot, const ReplayOptions& options, Progress& progress)
+        : registry_(registry),
+          instrument_(instrument),
+          lot_(lot),
+          options_(options),
+          progress_(progress),
+          account_(first_account()),
+          stall_(registry) {}
 
-    /// False when a call could not be delivered after many tries.
+    [[nodiscard]] DenyReason last_reason() const noexcept { return last_reason_; }
+
+    /// False when a call could not be delivered.
     bool play(const FlowRow& row) {
         switch (row.action) {
             case FlowAction::add: return add(row);
@@ -57,18 +91,28 @@ private:
         return only == AccountId::none ? AccountId{0} : only;
     }
 
-    /// Repeats a call that the lock's deadline met; whatever else the answer is, it was delivered.
+    /// Repeats a call that the machinery refused, as long as log or journal move; whatever else the answer is, it was delivered.
     bool deliver(const std::function<Verdict()>& call) {
-        for (int attempt = 0; attempt < kMaxTries; ++attempt) {
+        for (;; segment::sleep_ns(kPauseNs)) {
             const Verdict verdict = call();
-            if (verdict.reason != DenyReason::lock_timeout) {
-                progress_.calls.fetch_add(1, std::memory_order_relaxed);
-                progress_.answers[static_cast<std::size_t>(verdict.result)].fetch_add(1, std::memory_order_relaxed);
-                return verdict.reason != DenyReason::poisoned && verdict.reason != DenyReason::fenced;
-            }
+            last_reason_ = verdict.reason;
+            if (options_.no_wait || !is_infrastructure(verdict.reason)) return count(verdict);
             progress_.retries.fetch_add(1, std::memory_order_relaxed);
+            if (stall_.look() < 1'000'000LL * options_.stall_timeout_ms) continue;
+            static_cast<void>(count(verdict));
+            return false;
         }
-        return false;
+    }
+
+    bool count(const Verdict& verdict) {
+        stall_.end();
+        const auto add = [](std::atomic<std::uint64_t>& word) { word.fetch_add(1, std::memory_order_relaxed); };
+        const auto reason = static_cast<std::size_t>(verdict.reason);
+        add(progress_.calls);
+        add(progress_.answers[static_cast<std::size_t>(verdict.result)]);
+        if (reason != 0 && reason < kReasons) add(progress_.reasons[reason]);
+        if (is_infrastructure(verdict.reason)) add(progress_.undelivered);
+        return verdict.reason != DenyReason::poisoned && verdict.reason != DenyReason::fenced;
     }
 
     OrderEvent event(EventKind kind, const FlowRow& row) const {
@@ -109,7 +153,7 @@ private:
         OrderView order;
         static_cast<void>(registry_.find(account_, row.order_id, order));
         const Quantity total{total_of(order)};
-        if (total.value <= 0) return remove(row);   // nothing is left of it
+        if (total.value <= 0) return remove(row);  // nothing is left of it
         ReplaceRequest request;
         request.id = row.order_id;
         request.account = account_;
@@ -144,8 +188,11 @@ private:
     Registry& registry_;
     const InstrumentId instrument_;
     const std::int64_t lot_;
+    const ReplayOptions& options_;
     Progress& progress_;
     const AccountId account_;
+    Stall stall_;
+    DenyReason last_reason_ = DenyReason::none;
 };
 
 std::int64_t lot_of(const Reader& reader, const std::string& instrument) {
@@ -169,7 +216,12 @@ int play_rows(const Job& job, std::uint32_t index, Player& player, Progress& pro
     for (const FlowRow& row : job.rows) {
         if (std::hash<std::string>{}(row.order_id) % job.options.processes != index) continue;
         if (!player.play(row)) {
-            std::fprintf(stderr, "riskctl: row %llu could not be delivered\n", static_cast<unsigned long long>(row.number));
+            const DenyReason why = player.last_reason();
+            const std::string waited = is_infrastructure(why) ? ", and for " + std::to_string(job.options.stall_timeout_ms) +
+                                                                    " ms neither log nor journal moved"
+                                                              : "";
+            std::fprintf(stderr, "riskctl: row %llu could not be delivered: %s%s\n",
+                         static_cast<unsigned long long>(row.number), std::string(name_of(why)).c_str(), waited.c_str());
             return kNo;
         }
         progress.rows.fetch_add(1, std::memory_order_relaxed);
@@ -186,7 +238,7 @@ int play_share(const Job& job, std::uint32_t index, Progress& progress) {
         config.host_snapshotter = job.options.host_snapshotter;
         config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * job.options.lock_timeout_ms;
         Registry registry = Registry::open(job.common.name, config);
-        Player player(registry, registry.instrument(job.instrument), job.lot, progress);
+        Player player(registry, registry.instrument(job.instrument), job.lot, job.options, progress);
         return play_rows(job, index, player, progress);
     } catch (const Error& error) {
         std::fprintf(stderr, "riskctl: %s\n", error.what());
@@ -224,6 +276,13 @@ int wait_for(std::uint32_t processes, const Progress& progress, std::size_t tota
     return worst;
 }
 
+template <class Visit>
+void each_reason(const Progress& progress, Visit visit) {
+    for (std::size_t i = 1; i < kReasons; ++i)
+        if (const std::uint64_t count = progress.reasons[i].load(); count != 0)
+            visit(name_of(static_cast<DenyReason>(i)), count);
+}
+
 void report(const Common& common, const ReplayOptions& options, const Progress& progress, double seconds) {
     const auto rows = progress.rows.load();
     const auto rate = static_cast<std::uint64_t>(static_cast<double>(progress.calls.load()) / (seconds > 0 ? seconds : 1));
@@ -235,6 +294,9 @@ void report(const Common& common, const ReplayOptions& options, const Progress& 
             if (progress.answers[i] != 0)
                 std::printf("  %-14s %llu\n", std::string(name_of(static_cast<Result>(i))).c_str(),
                             static_cast<unsigned long long>(progress.answers[i].load()));
+        each_reason(progress, [](std::string_view reason, std::uint64_t count) {
+            std::printf("    %-24s %llu\n", std::string(reason).c_str(), static_cast<unsigned long long>(count));
+        });
         return;
     }
     JsonWriter out;
@@ -245,7 +307,37 @@ void report(const Common& common, const ReplayOptions& options, const Progress& 
     out.key("answers").begin_object();
     for (std::size_t i = 1; i < kResults; ++i)
         out.member(name_of(static_cast<Result>(i)), std::uint64_t{progress.answers[i].load()});
-    print_line(out.end_object().end_object().text());
+    out.end_object().key("reasons").begin_object();
+    each_reason(progress, [&out](std::string_view reason, std::uint64_t count) { out.member(reason, count); });
+    out.end_object().member("undelivered", std::uint64_t{progress.undelivered.load()});
+    print_line(out.end_object().text());
+}
+
+/// What a recorded flow would be mixed with.
+std::string what_lives(const Reader& reader) {
+    const StatusView status = reader.status();
+    std::uint64_t positions = 0;
+    reader.exposures([&positions](const ExposureView& row) {
+        positions += row.scope.kind == ScopeKind::account_instrument && row.position.value != 0 ? 1U : 0U;
+        return true;
+    });
+    std::string text;
+    const auto add = [&text](std::uint64_t count, const char* what) {
+        if (count != 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + what;
+    };
+    add(status.orders_total, " orders");
+    add(status.quarantined_events, " reports of unknown orders");
+    add(positions, " positions");
+    add(status.sessions_live, " other sessions");
+    return text;
+}
+
+void require_unused(const Common& common, const Reader& reader) {
+    const std::string seen = what_lives(reader);
+    if (seen.empty()) return;
+    throw Error(Errc::bad_input, "registry '" + common.name + "' is in use: seen " + seen +
+                                     "; allowed: a registry without orders, positions and other sessions, for a recorded flow "
+                                     "books into what is there. Create one for it, or say --into-live");
 }
 
 Job make_job(const Common& common, const ReplayOptions& options, const std::vector<FlowRow>& rows) {
@@ -256,6 +348,7 @@ Job make_job(const Common& common, const ReplayOptions& options, const std::vect
         static_cast<void>(Registry::open(common.name, config));
     }
     const Reader reader = Reader::open(common.name, common.state_dir);
+    if (!options.into_live) require_unused(common, reader);
     Job job{common, options, rows, options.instrument, 0, reader.strategies()};
     if (job.instrument.empty()) job.instrument = reader.instruments().front();
     if (reader.instrument(job.instrument) == InstrumentId::none)
@@ -293,7 +386,12 @@ int replay(const Common& common, const ReplayOptions& options) {
         code = kNo;
     }
     report(common, options, progress, static_cast<double>(segment::monotonic_ns() - start) / 1e9);
-    return code;
+    const std::uint64_t undelivered = progress.undelivered.load();
+    if (undelivered != 0)
+        std::fprintf(stderr,
+                     "riskctl: %llu calls were refused by lock or journal, and by no check: the flow is not in the registry\n",
+                     static_cast<unsigned long long>(undelivered));
+    return undelivered != 0 ? std::max<int>(code, kNo) : code;
 }
 
 }  // namespace riskctl

@@ -13,6 +13,7 @@ using namespace riskreg;
 using base::Int128;
 using persist::format_amount;
 using persist::LimitField;
+using persist::write_amount;
 
 namespace {
 
@@ -20,64 +21,20 @@ std::int64_t narrowed(Int128 value) {
     return static_cast<std::int64_t>(std::clamp<Int128>(value, base::kMinInt64, base::kMaxInt64));
 }
 
-Int128 absolute(Int128 value) { return value < 0 ? -value : value; }
-
-Int128 worst_quantity(const ExposureView& row, bool is_long) {
-    return is_long ? Int128{row.position.value} + row.open_buy_quantity.value
-                   : Int128{row.open_sell_quantity.value} - row.position.value;
-}
-
-/// How much of each limit of a row is used now. The formulas are those of the checks (tools/README.md, Limits).
+/// How much of each limit of a row is used now.
 class Usage {
 public:
-    explicit Usage(const Reader& reader) : reader_(reader), gross_method_(parse_config(reader.config_json()).gross_method) {}
+    Usage(const Reader& reader, const ExposureView& row) : uses_(reader.uses(row)) {}
 
     /// Nothing for limits of single orders, and for what is counted for each content or each strategy × instrument.
-    [[nodiscard]] std::optional<std::int64_t> of(const ExposureView& row, const LimitField& field) const {
-        const auto is = [&field](LimitValue Limits::*member) { return field.member == member; };
-        if (is(&Limits::max_long) || is(&Limits::max_short)) return narrowed(worst(row, is(&Limits::max_long)));
-        if (is(&Limits::max_working_orders)) return std::int64_t{row.working_buy} + row.working_sell;
-        if (is(&Limits::max_working_buy)) return row.working_buy;
-        if (is(&Limits::max_working_sell)) return row.working_sell;
-        if (is(&Limits::max_messages)) return row.messages_in_window;
-        if (is(&Limits::max_all_messages)) return row.all_messages_in_window;
-        if (is(&Limits::daily_loss)) return narrowed(std::max<Int128>(0, -Int128{row.pnl.value}));
-        if (is(&Limits::drawdown)) return narrowed(std::max<Int128>(0, Int128{row.peak_pnl.value} - row.pnl.value));
-        return notional(row, field);
-    }
-
-private:
-    [[nodiscard]] std::optional<std::int64_t> notional(const ExposureView& row, const LimitField& field) const {
-        const auto is = [&field](LimitValue Limits::*member) { return field.member == member; };
-        const Int128 buys = row.open_buy_notional.value, sells = row.open_sell_notional.value;
-        const Int128 bought = row.bought_notional_today.value, sold = row.sold_notional_today.value;
-        const Int128 gross = row.gross_value.value, net = row.net_value.value;
-        if (is(&Limits::max_open_notional)) return narrowed(buys + sells);
-        if (is(&Limits::max_gross_notional))
-            return narrowed(gross_method_ == GrossMethod::worst_case ? gross : gross + buys + sells);
-        if (is(&Limits::max_net_notional)) return narrowed(std::max(absolute(net + buys), absolute(net - sells)));
-        if (is(&Limits::cash_limit)) return narrowed(buys + std::max<Int128>(0, bought - sold));
-        if (is(&Limits::max_traded_notional)) return narrowed(bought + sold + buys + sells);
+    [[nodiscard]] std::optional<std::int64_t> of(const LimitField& field) const {
+        for (const LimitUse& use : uses_)
+            if (use.limit == field.member) return use.used;
         return std::nullopt;
     }
 
-    /// A quantity limit of a scope that spans instruments holds for each of them: the greatest counts.
-    [[nodiscard]] Int128 worst(const ExposureView& row, bool is_long) const {
-        if (row.scope.instrument != InstrumentId::none) return worst_quantity(row, is_long);
-        Scope scope = row.scope;
-        scope.kind = scope.kind == ScopeKind::firm      ? ScopeKind::instrument
-                     : scope.kind == ScopeKind::account ? ScopeKind::account_instrument
-                                                        : ScopeKind::strategy_instrument;
-        Int128 most = 0;
-        for (const std::string& instrument : reader_.instruments()) {
-            scope.instrument = reader_.instrument(instrument);
-            most = std::max(most, worst_quantity(reader_.exposure(scope), is_long));
-        }
-        return most;
-    }
-
-    const Reader& reader_;
-    GrossMethod gross_method_;
+private:
+    std::vector<LimitUse> uses_;
 };
 
 /// The parameter that says in which window a limit is counted; null for limits without one.
@@ -108,15 +65,16 @@ bool has_limits(const ExposureView& row) { return !(row.limits == Limits{}); }
 bool has_activity(const ExposureView& r) {
     return (r.position.value | r.open_buy_quantity.value | r.open_sell_quantity.value | r.bought_today.value |
             r.sold_today.value) != 0 ||
-           r.working_buy + r.working_sell != 0 || r.state != TradingState::active || r.unreconciled;
+           r.working_buy + r.working_sell != 0 || r.state != TradingState::active || r.unreconciled || r.saturated;
 }
 
 void write_use(JsonWriter& out, const ExposureView& row, const LimitField& field, std::optional<std::int64_t> used) {
     const std::int64_t limit = (row.limits.*field.member).value;
     out.key(field.name).begin_object();
-    if (used) out.member("used", format_amount(field.unit, *used));
-    if (used) out.member("headroom", format_amount(field.unit, narrowed(Int128{limit} - *used)));
-    out.member("value", format_amount(field.unit, limit)).member("unit", name_of(field.unit));
+    if (used) write_amount(out, "used", field.unit, *used);
+    if (used) write_amount(out, "headroom", field.unit, narrowed(Int128{limit} - *used));
+    write_amount(out, "value", field.unit, limit);
+    out.member("unit", name_of(field.unit));
     if (used) {
         const auto bps = utilisation_bps(*used, limit);
         out.key("utilisation_bps");
@@ -133,7 +91,7 @@ void write_utilisation(JsonWriter& out, const Usage& usage, const ExposureView& 
     out.key("utilisation").begin_object();
     for (const LimitField& field : persist::kLimitFields) {
         if ((row.limits.*field.member).kind != LimitValue::Kind::value) continue;
-        const std::optional<std::int64_t> used = usage.of(row, field);
+        const std::optional<std::int64_t> used = usage.of(field);
         if (used || window_of(row.limits, field) != nullptr) write_use(out, row, field, used);
     }
     out.end_object();
@@ -159,12 +117,15 @@ void write_counters(JsonWriter& out, const ExposureView& r) {
     out.member("pnl", money(r.pnl)).member("peak_pnl", money(r.peak_pnl));
 }
 
-void print_row_json(const Reader& reader, const Usage& usage, const ExposureView& r) {
+void print_row_json(const Reader& reader, const ExposureView& r) {
+    const Usage usage(reader, r);
     JsonWriter out;
     out.begin_object().member("scope", reader.name(r.scope)).key("instrument");
     r.scope.instrument == InstrumentId::none ? out.null() : out.string(reader.name(r.scope.instrument));
     write_counters(out, r);
-    out.member("state", name_of(r.state)).member_bool("restricted", r.restricted);
+    out.member("state", name_of(r.state)).member("effective_state", r.effective_state);
+    out.member("effective_scope", reader.name(r.effective_scope)).member("effective_reason", r.effective_reason);
+    out.member_bool("restricted", r.restricted);
     if (r.unreconciled) out.member_bool("unreconciled", true);
     if (r.saturated) out.member_bool("saturated", true);
     if (r.state_changed_ns != 0)
@@ -198,7 +159,7 @@ std::string window_text(const Limits& limits, const LimitField& field) {
 std::vector<std::string> limit_row(const Reader& reader, const Usage& usage, const ExposureView& r, const LimitField& field) {
     const LimitValue& limit = r.limits.*field.member;
     const bool bounded = limit.kind == LimitValue::Kind::value;
-    const std::optional<std::int64_t> used = usage.of(r, field);
+    const std::optional<std::int64_t> used = usage.of(field);
     const auto bps = used && bounded ? utilisation_bps(*used, limit.value) : std::nullopt;
     return {reader.name(r.scope),
             std::string(field.name),
@@ -210,39 +171,46 @@ std::vector<std::string> limit_row(const Reader& reader, const Usage& usage, con
             window_text(r.limits, field)};
 }
 
+/// Why orders of a row meet the state shown, and whose state that is where it is another's.
+std::string why_text(const Reader& reader, const ExposureView& r) {
+    if (r.effective_state == "active") return {};
+    const std::string whose = reader.name(r.effective_scope);
+    return whose == reader.name(r.scope) ? r.effective_reason : whose + ": " + r.effective_reason;
+}
+
 }  // namespace
 
 int exposure(const Common& common, const std::string& scope) {
     const Reader reader = Reader::open(common.name, common.state_dir);
-    const Usage usage(reader);
     Table table({"scope", "position", "open buy", "open sell", "open notional", "working", "bought", "sold", "gross", "net",
                  "pnl", "state", "why"});
     each_row(reader, scope, [&](const ExposureView& r) {
         if (scope.empty() && (common.json ? is_idle_external(reader, r) : !has_activity(r))) return;
-        if (common.json) return print_row_json(reader, usage, r);
+        if (common.json) return print_row_json(reader, r);
         const auto quantity = [](Quantity q) { return format_amount(Unit::quantity, q.value); };
         const auto money = [](Money m) { return format_amount(Unit::money, m.value); };
         table.add({reader.name(r.scope), quantity(r.position), quantity(r.open_buy_quantity), quantity(r.open_sell_quantity),
                    money(Money{narrowed(Int128{r.open_buy_notional.value} + r.open_sell_notional.value)}),
                    std::to_string(std::uint64_t{r.working_buy} + r.working_sell), quantity(r.bought_today),
-                   quantity(r.sold_today), money(r.gross_value), money(r.net_value), money(r.pnl),
-                   std::string(name_of(r.state)), r.state == TradingState::active ? "" : r.state_reason});
+                   quantity(r.sold_today), money(r.gross_value), money(r.net_value), money(r.pnl), r.effective_state,
+                   why_text(reader, r)});
     });
-    if (!common.json && table.empty()) std::printf("no exposure, every scope is active\n");
+    if (!common.json && table.empty() && scope.empty()) std::printf("no exposure, every scope is active\n");
     if (!common.json && !table.empty()) table.print();
     return kDone;
 }
 
 int limits(const Common& common, const std::string& scope) {
     const Reader reader = Reader::open(common.name, common.state_dir);
-    const Usage usage(reader);
     Table table({"scope", "limit", "value", "unit", "used", "headroom", "used %", "window"});
     each_row(reader, scope, [&](const ExposureView& r) {
         if (scope.empty() && !has_limits(r)) return;
-        if (common.json) return print_row_json(reader, usage, r);
+        if (common.json) return print_row_json(reader, r);
+        const Usage usage(reader, r);
         for (const LimitField& field : persist::kLimitFields)
             if ((r.limits.*field.member).kind != LimitValue::Kind::unset) table.add(limit_row(reader, usage, r, field));
     });
+    if (!common.json) print_firm_state(reader);
     if (!common.json && table.empty()) std::printf("no limit is set\n");
     if (!common.json && !table.empty()) table.print();
     return kDone;

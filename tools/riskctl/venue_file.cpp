@@ -67,7 +67,7 @@ struct Document {
 };
 
 Document parse_document(const std::string& text) {
-    persist::JsonResult parsed = persist::parse_json(text, kMaxFileBytes);
+    persist::JsonResult parsed = persist::parse_json(persist::without_mark(text), kMaxFileBytes);
     if (!parsed.duplicate_key.empty()) refuse(parsed.duplicate_key, "given twice", "once (" + parsed.error + ")");
     if (!parsed.error.empty()) throw Error(Errc::bad_input, "not a JSON document: " + parsed.error);
     if (!parsed.value.is(Kind::object)) refuse("document", parsed.value.shown(), "an object");
@@ -498,7 +498,8 @@ LoadFile parse_load_file(const std::string& text, const Reader& reader) {
     }
 }
 
-VenueRecords parse_venue_file(const std::string& text, const Reader& reader) {
+VenueRecords parse_venue_file(const std::string& given, const Reader& reader) {
+    const std::string text(persist::without_mark(given));
     // A JSON document of this kind begins with a brace; whatever else begins a JSON document is better explained by its reader.
     const std::size_t first = text.find_first_not_of(" \t\r\n");
     const bool csv = first != std::string::npos && text.compare(first, 6, "record") == 0;

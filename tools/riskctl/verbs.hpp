@@ -60,6 +60,9 @@ struct ReplayOptions {
     std::string format = "riskreg";
     std::uint32_t lock_timeout_ms = 1000;
     bool host_snapshotter = true;
+    bool no_wait = false;
+    bool into_live = false;
+    std::uint32_t stall_timeout_ms = 30000;
 };
 
 struct RecoverArguments {
@@ -67,7 +70,7 @@ struct RecoverArguments {
     bool accept_loss = false, i_am_alone = false, from_disk = false, new_token = false, restore_lock = false;
 };
 
-int create(const Common& common, const std::string& config_file);
+int create(const Common& common, const std::string& config_file, bool network_fs);
 int exec(const Common& common, const ExecOptions& options);
 int status(const Common& common);
 int orders(const Common& common, const OrderFilter& filter);

@@ -39,6 +39,18 @@ bool told_to_end(const sigset_t& signals, long wait_ms) {
     return ::sigtimedwait(&signals, nullptr, &wait) > 0;
 }
 
+/// The firm's state stands in the greeting; what an account, strategy or instrument is in by itself would not be seen.
+void say_stopped_scopes(const Reader& reader) {
+    reader.exposures([&reader](const ExposureView& row) {
+        if (row.state != TradingState::active || row.unreconciled)
+            std::fprintf(stderr, "riskd: %s is %s%s%s%s\n", reader.name(row.scope).c_str(),
+                         std::string(row.state == TradingState::active ? "unreconciled" : name_of(row.state)).c_str(),
+                         row.state != TradingState::active && row.unreconciled ? " and unreconciled" : "",
+                         row.state_reason.empty() ? "" : ": ", row.state_reason.c_str());
+        return true;
+    });
+}
+
 int host(const std::string& name, const ProcessConfig& config) {
     // Blocked before any thread starts: only this one takes them.
     const sigset_t signals = ending_signals();
@@ -47,6 +59,7 @@ int host(const std::string& name, const ProcessConfig& config) {
     const StatusView begin = registry.status();
     std::fprintf(stderr, "riskd: attached to '%s' (%s)%s\n", name.c_str(), begin.state.c_str(),
                  begin.persistence == PersistenceMode::none ? "; persistence.mode is none: checkpoints on request only" : "");
+    say_stopped_scopes(registry.reader());
     while (!told_to_end(signals, 200)) {
         if (registry.reader().is_ready()) continue;
         std::fprintf(stderr, "riskd: '%s' was destroyed or is poisoned (riskctl verify %s); ending\n", name.c_str(),
