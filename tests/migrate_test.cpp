@@ -25,6 +25,7 @@ using testing::Cli;
 using testing::CliResult;
 
 constexpr const char* kName = "checkpoint-00000000000000000027.json";
+constexpr const char* kNameOf3 = "checkpoint-00000000000000000038.json";
 
 std::string golden(std::uint32_t version) {
     return std::string(RISKREG_SOURCE_DIR) + "/tests/golden/checkpoints/v" + std::to_string(version) + ".json";
@@ -38,11 +39,12 @@ std::string slurp(const std::string& path) {
 /// The directory of a registry `desk` in which the checkpoint of an old build is all there is.
 struct Old {
     TempDir place;
-    std::string directory = place.path() + "/desk", path = directory + "/" + kName;
-    Old() {
+    std::string name, directory = place.path() + "/desk", path;
+    explicit Old(std::uint32_t version = persist::kOldestVersion)
+        : name(version == persist::kOldestVersion ? kName : kNameOf3), path(directory + "/" + name) {
         fs::create_directory(directory);
         fs::permissions(directory, fs::perms::owner_all);
-        fs::copy_file(golden(persist::kOldestVersion), path);
+        fs::copy_file(golden(version), path);
     }
     Old(const Old&) = delete;
     Old& operator=(const Old&) = delete;
@@ -58,7 +60,7 @@ struct Old {
     [[nodiscard]] persist::Migration migrate(const std::string& key_file = {}) const {
         persist::Directory open;
         REQUIRE_FALSE(persist::Directory::open(directory, open));
-        return persist::migrate_checkpoint(open, kName, open, kName, key_file);
+        return persist::migrate_checkpoint(open, name, open, name, key_file);
     }
     [[nodiscard]] std::vector<std::string> files() const {
         std::vector<std::string> names;
@@ -104,13 +106,15 @@ void lose_memory(const Old& old) {
 }  // namespace
 
 TEST_CASE("a checkpoint of every version before is migrated, recovered and traded on", "[persist][migrate][inv-9]") {
-    const Old old;
+    const auto version = GENERATE(range(persist::kOldestVersion, persist::kCheckpointVersion));
+    CAPTURE(version);
+    const Old old(version);
     const std::string before = slurp(old.path);
     const persist::Migration done = old.migrate();
-    CHECK(done.from == persist::kOldestVersion);
-    CHECK(done.head.seq == 27);
+    CHECK(done.from == version);
+    CHECK(done.head.seq == (version == 2 ? 27 : 38));
     CHECK(done.head.source == persist::CheckpointSource::migrated);
-    CHECK(done.kept == std::string(".v2-") + kName);
+    CHECK(done.kept == ".v" + std::to_string(version) + "-" + old.name);
     CHECK(slurp(old.directory + "/" + done.kept) == before);
     {
         Registry registry = open_desk(old, true);
@@ -259,7 +263,7 @@ TEST_CASE("riskctl migrate says what became of it, and names the journals that a
     INFO(result.err);
     CHECK(result.code == 0);
     for (const char* word :
-         {"version 2 became 3", ".v2-checkpoint", "move away: journal-00000000000000000002.log", "riskctl recover desk"})
+         {"version 2 became 4", ".v2-checkpoint", "move away: journal-00000000000000000002.log", "riskctl recover desk"})
         CHECK_THAT(result.out, Catch::Contains(word));
     result = cli.run("recover desk --state-dir '" + old.place.path() + "'");
     CHECK(result.code == 4);

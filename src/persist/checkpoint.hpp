@@ -13,7 +13,7 @@
 
 namespace riskreg::persist {
 
-inline constexpr std::uint32_t kCheckpointVersion = 3;
+inline constexpr std::uint32_t kCheckpointVersion = 4;
 
 /// Where the tables came from that were written.
 enum class CheckpointSource : std::uint8_t {

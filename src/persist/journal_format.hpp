@@ -15,7 +15,7 @@
 namespace riskreg::persist {
 
 inline constexpr std::uint64_t kBlockMagic = 0x314C4E4A52535252ULL;   // "RRSRJNL1"
-inline constexpr std::uint32_t kJournalVersion = 2;
+inline constexpr std::uint32_t kJournalVersion = 3;
 inline constexpr std::size_t kBlockPage = 4096;
 /// Of one block: bounds what a reader has to hold.
 inline constexpr std::size_t kMaxBlockEvents = 4096;

@@ -69,11 +69,19 @@ void from_2(const std::string& name, Document& document) {
         }
 }
 
+/// 3 → 4: nothing but the journal, whose events of limits hold the old values now: the block that the checkpoint was made from
+/// stays behind with it.
+void from_3(const std::string& name, Document& document) {
+    std::string& head = document.lines.front();
+    replace_once(name, head, "\"version\":3,", "\"version\":4,");
+    drop_journal(name, head);
+}
+
 struct Step {
     std::uint32_t from;
     void (*take)(const std::string& name, Document& document);
 };
-constexpr std::array kSteps{Step{2, from_2}};
+constexpr std::array kSteps{Step{2, from_2}, Step{3, from_3}};
 static_assert(kSteps.front().from == kOldestVersion && kSteps.back().from + 1 == kCheckpointVersion);
 
 std::uint32_t version_of(const std::string& name, const std::string& head) {
