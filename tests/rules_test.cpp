@@ -489,7 +489,7 @@ TEST_CASE("drawdown, gross and net notional are judged at the marks that a host 
     }
 }
 
-TEST_CASE("a row that no fresh price is there for cannot be judged; one whose mark is the last price can", "[A9][R9]") {
+TEST_CASE("a row that no fresh price is there for cannot be judged, and one whose mark is the last price can", "[A9][R9]") {
     Both both;
     both.reference(100);
     both.hold(kA1, 10, 100);
