@@ -40,7 +40,9 @@ public:
         if (huge_) centre_.back() = 5;
     }
 
+    /// A recovery leaves no reference price. Mostly all are written again before anything else.
     Command next() {
+        if (unwritten_ > 0) return reference(InstrumentId{--unwritten_});
         Command c = draw();
         set_moment(c);
         for (Command& member : c.members) set_moment(member);
@@ -76,6 +78,7 @@ private:
         clock_.advance();
         if (random_.between(1, 1000) <= 6) return simple(Op::set_clock);
         if (config_.four_eyes || random_.between(1, 1000) > 2) return draw_request();
+        if (random_.percent(60)) unwritten_ = static_cast<std::uint32_t>(config_.instruments.size());
         return simple(Op::recovered);
     }
 
@@ -727,12 +730,13 @@ private:
         Command c = simple(Op::reference);
         c.instrument = i;
         auto& middle = centre_[static_cast<std::size_t>(i)];
-        if (!is_huge(i)) middle += random_.between(-3, 3);
+        if (!is_huge(i)) middle += random_.percent(8) ? random_.between(-30, 30) : random_.between(-3, 3);
         c.price = middle * config_of(i).tick.value + (random_.percent(10) ? config_of(i).tick.value / 3 : 0);
         if (random_.percent(8)) c.price = random_.percent(50) ? 0 : -*c.price;
         if (!config_of(i).zero_prices) c.price = std::max(*c.price, config_of(i).tick.value);  // where it is asked, not here
         set_moment(c);
-        const model::Moment written = clock_.written(random_.pick<std::int64_t>({0, 0, 0, 10, 140, 150, -5}) * kMillisecond);
+        const model::Moment written =
+            clock_.written(random_.pick<std::int64_t>({0, 0, 0, 0, 0, 0, 10, 140, 150, -5}) * kMillisecond);
         c.time_ns = written.now_ns;
         c.time_steady_ns = written.steady_ns;
         return c;
@@ -755,6 +759,7 @@ private:
     std::int64_t limits_share_ = 0;     // percent of the commands, beyond the usual
     std::vector<std::int64_t> centre_;  // of prices, in ticks
     std::uint64_t ids_ = 0, executions_ = 0;
+    std::uint32_t unwritten_ = 0;       // reference prices, the first so many instruments'
 };
 
 // ---- one seed ----------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ public:
     /// Empty, or what the next command broke.
     std::string step();
     [[nodiscard]] std::string audit() const;
+    [[nodiscard]] bool hosted() const { return hosted_; }
 
 private:
     struct Known {
@@ -178,12 +179,13 @@ SharedConfig Desk::make_config() {
 }
 
 Desk::Desk(std::uint64_t seed)
-    : random_(seed), config_(make_config()), registry_(config_), hosted_(random_.percent(70)), limited_(random_.percent(85)) {
+    : random_(seed), config_(make_config()), registry_(config_), hosted_(random_.percent(60)), limited_(random_.percent(85)) {
     for (std::uint16_t s = 0; s < config_.strategies.size(); ++s) registry_.attach(s, StrategyId{s}, kStart, kSteadyStart);
     for (std::uint32_t i = 0; i < config_.instruments.size(); ++i) {
         prices_.push_back(random_.pick<std::int64_t>({100, 5000, 40}));
         registry_.set_reference(InstrumentId{i}, Price{prices_[i] * kUnitOfPrice}, kStart, kSteadyStart);
     }
+    if (random_.percent(15)) registry_.make_unreconciled();
     for (std::int64_t n = random_.between(0, 12); n > 0; --n) give(position());
 }
 
@@ -355,7 +357,8 @@ Command Desk::move_price() {
     c.op = Op::reference;
     c.instrument = any_instrument();
     std::int64_t& price = prices_[static_cast<std::size_t>(c.instrument)];
-    price = std::max<std::int64_t>(price + random_.between(-8, 8), 5);
+    const std::int64_t most = 8 + price / 20;
+    price = std::max<std::int64_t>(price + random_.between(-most, most), 5);
     c.price = price * kUnitOfPrice;
     c.time_ns = kStart + elapsed_ns_;
     c.time_steady_ns = kSteadyStart + elapsed_ns_;
@@ -427,7 +430,8 @@ Command Desk::limits() {
 
 Command Desk::change_state() {
     Command c;
-    c.op = Op::halt;
+    c.op = random_.percent(10) ? Op::release : Op::halt;
+    if (c.op == Op::release) return c;
     c.scope = any_scope();
     c.to = random_.percent(15) ? TradingState::cancel_only : TradingState::reducing_only;
     for (const RowNow& row : read_book(state()))
@@ -577,7 +581,8 @@ Outcome run_seed(std::uint64_t seed) {
         std::string text = desk.step();
         if (text.empty() && outcome.steps == kStepsPerSeed) text = desk.audit();
         if (text.empty()) continue;
-        outcome.failure = "seed " + std::to_string(seed) + ", step " + std::to_string(outcome.steps) + '\n' + text;
+        outcome.failure = "seed " + std::to_string(seed) + ", step " + std::to_string(outcome.steps) +
+                          (desk.hosted() ? ", marked at once\n" : ", never marked\n") + text;
         break;
     }
     return outcome;

@@ -7,6 +7,7 @@
 #include "core/order_view.hpp"
 #include "model/compare.hpp"
 #include "model/drive.hpp"
+#include "support/temp_registry.hpp"
 
 namespace riskreg::test {
 namespace {
@@ -442,7 +443,7 @@ TEST_CASE("an instrument without prices of zero or less refuses them in orders a
     both.report(EventKind::acked, "one");
     CHECK(both.amend("one", std::nullopt, 0) == "invalid_price: 0 > 1");
     CHECK(both.report(EventKind::replaced, "one", 2, -1) == "ok");
-    CHECK(both.amend("one", 3, std::nullopt) == "accepted");   // the price is as it was
+    CHECK(both.amend("one", 3, std::nullopt) == "ok");   // the price is as it was
     CHECK(both.load("loaded", Side::sell, 1, 0) == "accepted");
 }
 
@@ -488,7 +489,7 @@ TEST_CASE("drawdown, gross and net notional are judged at the marks that a host 
     }
 }
 
-TEST_CASE("a row that no fresh price is there for cannot be judged; one whose mark is the last price can", "[A9][R9]") {
+TEST_CASE("a row that no fresh price is there for cannot be judged, and one whose mark is the last price can", "[A9][R9]") {
     Both both;
     both.reference(100);
     both.hold(kA1, 10, 100);
@@ -545,7 +546,7 @@ TEST_CASE("a sixteenth of the table of orders is for what reduces and for amends
     both.report(EventKind::acked, "O0");
     CHECK(both.buy("more", 1, 100) == "capacity: 121 > 120");
     CHECK(both.amend("O0", 3, std::nullopt, "up") == "capacity: 121 > 120");
-    CHECK(both.amend("O0", 1, std::nullopt, "down") == "accepted");
+    CHECK(both.amend("O0", 1, std::nullopt, "down") == "ok");
     CHECK(both.load("loaded", Side::buy, 1, 100) == "accepted");
     for (int i = 0; i < 6; ++i) CHECK(both.sell("S" + std::to_string(i), 1, 100) == "accepted");
     CHECK(both.sell("full", 1, 100) == "capacity: 129 > 128");
@@ -582,6 +583,46 @@ TEST_CASE("an order with a pending cancel, or of a dead strategy, does not go ou
         both.report(EventKind::canceled, "O");
         CHECK(both.about(Op::begin_send, "O") == "terminal");
     }
+}
+
+// ---- the same through a registry in shared memory that has no host -----------------------------------------
+
+namespace {
+
+OrderRequest buy_one(std::string_view id, std::int64_t price) {
+    OrderRequest request;
+    request.id = id;
+    request.account = kA1;
+    request.instrument = kEs;
+    request.side = Side::buy;
+    request.type = OrderType::limit;
+    request.tif = TimeInForce::day;
+    request.price = Price{price * kUnit};
+    request.quantity = Quantity{kLot};
+    return request;
+}
+
+}  // namespace
+
+TEST_CASE("a registry without a host: daily loss at the reference price, prices of zero, and what must not go out",
+          "[A7][A9][B19]") {
+    SharedConfig config = plain();
+    config.instruments[0].zero_prices = false;
+    const TempRegistry place(config);
+    Registry session = place.attach("s1");
+    CHECK(words_of(session.reference_price(kEs, Price{0})) == "invalid_price: 0 > 1");
+    CHECK(words_of(session.reference_price(kEs, Price{5000 * kUnit})) == "ok");
+    CHECK(words_of(session.check_and_register(buy_one("zero", 0))) == "invalid_price: 0 > 1");
+    CHECK(session.check_and_register(buy_one("O", 5000)).accepted());
+    CHECK(session.begin_send(kA1, "O").accepted());
+    CHECK(session.cancel_requested(kA1, "O").result == Result::ok);
+    CHECK(words_of(session.begin_send(kA1, "O")) == "pending_cancel");
+    CHECK(session.load_position(kA1, StrategyId{kS1}, kEs, Quantity{5 * kLot}, Price{10'000 * kUnit}, "test").result ==
+          Result::ok);
+    Limits limits;
+    limits.daily_loss = {LimitValue::Kind::value, 1000 * kMoney};
+    CHECK(session.set_limits(kFirm, limits, "test").result == Result::ok);
+    CHECK(words_of(session.check_and_register(buy_one("more", 5000))) == "daily_loss on firm: 25000 > 1000");
 }
 
 }  // namespace riskreg::test

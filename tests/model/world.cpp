@@ -34,8 +34,8 @@ std::vector<InstrumentConfig> instruments(Random& random) {
     std::vector<InstrumentConfig> all = {future, fraction, spread, dust};
     for (InstrumentConfig& config : all) {
         config.zero_prices = random.percent(75);
-        if (random.percent(15))
-            config.reference_max_age_ms = static_cast<std::uint32_t>(random.between(5, 20));  // mostly stale
+        if (random.percent(10))
+            config.reference_max_age_ms = static_cast<std::uint32_t>(random.between(20, 60));  // often stale
     }
     return all;
 }
