@@ -458,11 +458,20 @@ TEST_CASE("a daily loss of 1000 stops the order that finds a loss of 25,000 at t
     CHECK(both.buy("before", 1, 10'000) == "accepted");
     both.reference(5000);
     CHECK(both.buy("more", 1, 5000) == "daily_loss on firm: 25000 > 1000");
-    CHECK(both.buy("again", 1, 5000) == "daily_loss on firm: 25000 > 1000");   // nothing was written, no state has changed
+    CHECK(both.buy("again", 1, 5000) == "reducing_only on firm");   // as the order does that finds a marked loss (semantics 15)
     CHECK(both.sell("less", 4, 5000) == "accepted");
-    both.elapsed += 60 * kSecond;
-    CHECK(both.buy("silent", 1, 5000) == "reference_price_stale on firm");
     CHECK(both.sell("the-rest", 1, 5000) == "accepted");
+}
+
+TEST_CASE("a daily loss that no fresh price tells of stops what increases, and nothing else", "[A9][R9]") {
+    Both both;
+    both.reference(10'000);
+    both.hold(kA1, 5, 10'000);
+    both.limit(kFirm, &Limits::daily_loss, 1000 * kMoney);
+    both.reference(9990);
+    both.elapsed += 60 * kSecond;
+    CHECK(both.buy("silent", 1, 9990) == "reference_price_stale on firm");
+    CHECK(both.sell("all", 5, 9990) == "accepted");
 }
 
 TEST_CASE("drawdown, gross and net notional are judged at the marks that a host would have written", "[A9][R9]") {
@@ -483,9 +492,10 @@ TEST_CASE("drawdown, gross and net notional are judged at the marks that a host 
         both.mark(kInstrumentEs, 300);
         both.reference(290);
         both.limit(kFirm, &Limits::drawdown, 1000 * kMoney);
-        CHECK(both.buy("more", 1, 290) == "drawdown on firm: 1000 > 1000");
         both.reference(291);
         CHECK(both.buy("more", 1, 291) == "accepted");
+        both.reference(290);
+        CHECK(both.buy("again", 1, 290) == "drawdown on firm: 1000 > 1000");
     }
 }
 
@@ -518,7 +528,7 @@ TEST_CASE("a mark moves by the threshold, or by anything where there is an inter
     const bool waits = config.mark_interval_ms == 0;
     CHECK(both.buy("nine-per-cent", 1, 91) == (waits ? "accepted" : "daily_loss on account: 900 > 1"));
     both.reference(90);
-    CHECK(both.buy("ten-per-cent", 1, 90) == "daily_loss on account: 1000 > 1");
+    CHECK(both.buy("ten-per-cent", 1, 90) == (waits ? "daily_loss on account: 1000 > 1" : "reducing_only on account"));
 }
 
 // ---- R1: room that is kept ----------------------------------------------------------------------------------
