@@ -448,6 +448,23 @@ TEST_CASE("a reader learns how what it looks at has ended", "[operator]") {
         Registry::destroy(place.name(), place.state_dir(), false, true);
         CHECK(events.ended() == ReaderEnd::destroyed);
     }
+    SECTION("poisoned, and who follows it ends with a word") {
+        test::Process follow("riskctl", {"events", place.name(), "--follow", "--state-dir", place.state_dir()},
+                             place.state_dir() + "/follow.err");
+        Registry person = place.attach();
+        Scope firm;
+        firm.kind = ScopeKind::firm;
+        REQUIRE(person.halt(firm, TradingState::halted, "x").result == Result::ok);
+        while (has(follow.read_line(std::chrono::seconds(60)).value(), "state_changed") == false) {
+        }
+        test::LiveSegment live(place, segment::Access::read_write);
+        layout::store_release(live.state().header->state, static_cast<std::uint64_t>(layout::SegmentState::poisoned));
+        CHECK(reader.ended() == ReaderEnd::poisoned);
+        const auto status = follow.wait(std::chrono::seconds(60));
+        REQUIRE(status);
+        CHECK(WEXITSTATUS(*status) == 4);
+        CHECK(has(test::slurp(place.state_dir() + "/follow.err"), "is poisoned behind event"));
+    }
     SECTION("removed behind everybody's back") {
         std::filesystem::remove("/dev/shm/" + reader.status().segment);
         CHECK(reader.ended() == ReaderEnd::replaced);

@@ -347,8 +347,8 @@ public:
         next_ = reader_->events(next_, filter_, visit, &lost);
         lost_ += lost;
     }
-    /// Nothing more will come: everything of a day that ended, or of a registry that is gone, was given to `visit` when this is
-    /// not `none` before a poll that finds nothing.
+    /// Of what the reader looks at. Where this is not `none`, one more poll gives what is left, and then
+    /// nothing more will come.
     [[nodiscard]] ReaderEnd ended() const noexcept { return reader_->ended(); }
     /// Sequence that the next poll begins with.
     [[nodiscard]] std::uint64_t next() const noexcept { return next_; }

@@ -494,8 +494,8 @@ constexpr std::array<std::string_view, 16> kNetworksByFuse{
 }  // namespace
 
 std::string network_file_system(const std::string& path) {
-    std::filesystem::path there = std::filesystem::absolute(path);
     std::error_code ignored;
+    std::filesystem::path there = std::filesystem::absolute(path, ignored);
     while (!std::filesystem::exists(there, ignored) && there.has_relative_path()) there = there.parent_path();
     struct statfs info {};
     if (::statfs(there.c_str(), &info) != 0) return {};
