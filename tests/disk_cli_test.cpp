@@ -346,9 +346,13 @@ TEST_CASE("a host without its key writes nothing, says so, and goes on when it h
     REQUIRE(riskd.shows("\"fault\":\"key\""));
     CHECK(accepted_in(cli.run("exec " + name + " --strategy s1", registers(3, 5))) == 2);
     CHECK(files_of(cli, name) == before);
-    std::ifstream log(cli.directory() + "/state/" + name + "/riskreg.log");
-    const std::string said{std::istreambuf_iterator<char>(log), {}};
-    CHECK(said.find("chmod 600 " + key) != std::string::npos);
+    const auto is_said = [&] {
+        std::ifstream log(cli.directory() + "/state/" + name + "/riskreg.log");
+        const std::string said{std::istreambuf_iterator<char>(log), {}};
+        return said.find("chmod 600 " + key) != std::string::npos;
+    };
+    for (int i = 0; i < 1000 && !is_said(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    CHECK(is_said());
 
     std::filesystem::permissions(key, std::filesystem::perms::others_read, std::filesystem::perm_options::remove);
     REQUIRE(riskd.shows("\"fault\":\"\""));

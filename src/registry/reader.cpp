@@ -381,8 +381,8 @@ void read_log(const core::State& state, StatusView& view) {
 }
 
 constexpr std::string_view kHostStates[] = {"none", "starting", "running", "degraded", "left"};
-constexpr std::string_view kFaults[] = {"",          "journal_create", "journal_write", "journal_sync", "checkpoint",
-                                        "directory", "overrun",        "damaged",       "key"};
+constexpr std::string_view kFaults[] = {"",        "journal_create", "journal_write", "journal_sync", "checkpoint", "directory",
+                                        "overrun", "damaged",        "key",           "no_threads",   "no_memory"};
 constexpr std::int64_t kStoppedNs = 1'000'000'000;
 
 template <std::size_t N>

@@ -45,6 +45,9 @@ struct LockRecord {
 /// The registry's directory is on a file system that other machines may use, too.
 [[nodiscard]] bool is_on_network(const std::string& path) noexcept;
 
+/// It is in memory: nothing there survives a reboot.
+[[nodiscard]] bool is_in_memory(const std::string& path) noexcept;
+
 /// --as-owner: takes groups, gid, effective and saved uid of the owner of `<state_dir>/<name>`, or of the state directory where that is
 /// not there yet. The real uid stays: it is the person. Throws Error{bad_input} unless root calls.
 void become_owner(const std::string& state_dir, const std::string& name);

@@ -31,9 +31,4 @@ private:
     std::size_t at_ = 0;
 };
 
-/// SIGINT and SIGTERM end the input instead of the process, SIGPIPE is an error of writing.
-void stop_on_signals();
-/// One of them came.
-[[nodiscard]] bool stop_wanted() noexcept;
-
 }  // namespace riskctl

@@ -79,7 +79,12 @@ void add_snapshotter(Table& table, const StatusView& v) {
         {"alarms", text_of(v.alarms) + " (riskreg.log), differences " + text_of(v.differences) + ", gaps " + text_of(v.gaps)});
 }
 
-void print_status_json(const StatusView& v, const std::string& digest) {
+/// What counts as durable is in memory, too.
+bool is_in_memory(const Common& common, const StatusView& v) {
+    return v.persistence != PersistenceMode::none && segment::is_in_memory(segment::resolve_state_dir(common.state_dir));
+}
+
+void print_status_json(const StatusView& v, const std::string& digest, bool in_memory) {
     JsonWriter out;
     out.begin_object().member("name", v.name).member("state", v.state).key("watermarks").begin_object();
     out.member("committed", v.committed)
@@ -109,6 +114,7 @@ void print_status_json(const StatusView& v, const std::string& digest) {
     out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
     out.member("day", v.day).member("rolled", v.rolled_seq);
     out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
+    out.member_bool("state_dir_in_memory", in_memory);
     write_snapshotter(out, v);
     print_line(out.end_object().text());
 }
@@ -117,14 +123,16 @@ std::string day_text(const StatusView& v) {
     return text_of(v.day) + (v.rolled_seq == 0 ? std::string() : ", begun behind event " + text_of(v.rolled_seq));
 }
 
-void print_status_table(const StatusView& v, const std::string& digest) {
+void print_status_table(const StatusView& v, const std::string& digest, bool in_memory) {
     Table table({"registry", v.name});
     table.add({"state", v.state});
     table.add({"segment", v.segment + ", " + text_of(v.size_bytes >> 20) + " MiB"});
     table.add({"created", persist::format_time(v.created_ns)});
     table.add({"trading day", day_text(v)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
-    table.add({"persistence", std::string(kModes[static_cast<std::size_t>(v.persistence)])});
+    table.add({"persistence",
+               std::string(kModes[static_cast<std::size_t>(v.persistence)]) +
+                   (in_memory ? "; warning: the state directory is in memory (tmpfs), nothing survives a reboot" : "")});
     add_snapshotter(table, v);
     table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " +
                                text_of(v.sessions_capacity)});
@@ -149,7 +157,8 @@ int status(const Common& common) {
     } catch (const Error& error) {
         if (error.code() != Errc::busy) throw;
     }
-    common.json ? print_status_json(view, digest) : print_status_table(view, digest);
+    const bool in_memory = is_in_memory(common, view);
+    common.json ? print_status_json(view, digest, in_memory) : print_status_table(view, digest, in_memory);
     return view.poisoned ? kDamaged : kDone;
 }
 
