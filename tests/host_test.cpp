@@ -442,6 +442,79 @@ TEST_CASE("a host that has no memory for a replica keeps the journal, says no_me
 }
 #endif
 
+// ---- a host that stands still -------------------------------------------------------------------
+
+namespace {
+
+/// A cgroup of our own with one process in it, by either version; removed at the end.
+class Freezer {
+public:
+    explicit Freezer(pid_t pid) {
+        const std::string name = "/riskreg-test-" + std::to_string(::getpid());
+        for (const auto& [root, file] :
+             {std::pair{"/sys/fs/cgroup/freezer", "freezer.state"}, std::pair{"/sys/fs/cgroup", "cgroup.freeze"}}) {
+            path_ = root + name;
+            file_ = path_ + "/" + file;
+            if (::mkdir(path_.c_str(), 0755) != 0) continue;
+            std::ofstream(path_ + "/cgroup.procs") << pid << std::endl;
+            if (std::filesystem::exists(file_) && slurp(path_ + "/cgroup.procs").find(std::to_string(pid)) != std::string::npos)
+                return;
+            ::rmdir(path_.c_str());
+        }
+        path_.clear();
+    }
+    ~Freezer() {
+        if (path_.empty()) return;
+        freeze(false);
+        // Its process has ended by then, unless the test failed.
+        for (int i = 0; i < 100 && ::rmdir(path_.c_str()) != 0; ++i) std::this_thread::sleep_for(milliseconds(10));
+    }
+    Freezer(const Freezer&) = delete;
+    Freezer& operator=(const Freezer&) = delete;
+    [[nodiscard]] bool is_there() const noexcept { return !path_.empty(); }
+    void freeze(bool on) const {
+        const bool first = file_.ends_with("freezer.state");
+        std::ofstream(file_) << (first ? (on ? "FROZEN" : "THAWED") : (on ? "1" : "0")) << std::endl;
+    }
+    [[nodiscard]] const std::string& file() const noexcept { return file_; }
+
+private:
+    std::string path_, file_;
+};
+
+}  // namespace
+
+TEST_CASE("a host whose cgroup is frozen keeps its place, is named with the file to thaw it by, and goes on afterwards",
+          "[host][inv-9]") {
+    const HostDesk desk;
+    auto riskd = desk.riskd();
+    const Freezer cgroup(riskd->pid());
+    if (!cgroup.is_there()) {
+        std::cout << "SKIPPED: no cgroup may be made here\n";
+        return;
+    }
+    desk.wait_for_host(*riskd);
+    const auto other = desk.riskd("other");
+    const auto guest = desk.exec("s1", {"--durability", "durable", "--durable-timeout-ms", "50", "--no-snapshotter"});
+    wait_until([&] { return desk.said_by("other").find("stands by") != std::string::npos; });
+    cgroup.freeze(true);
+    wait_until([&] { return desk.reader().status().host_state == "stopped"; });
+    CHECK(place(*guest, "meanwhile").find("pending") != std::string::npos);
+    const std::string doctor = desk.output("doctor");
+    CAPTURE(doctor);
+    CHECK(doctor.find("its cgroup is frozen (" + cgroup.file() + "): thaw it there") != std::string::npos);
+    CHECK(doctor.find("kill") == std::string::npos);
+    CHECK(desk.reader().status().host_pid == static_cast<std::uint64_t>(riskd->pid()));
+    wait_until([&] { return desk.said_by("other").find("has not moved for") != std::string::npos; });
+    cgroup.freeze(false);
+    wait_until([&] { return desk.reader().status().durable == desk.reader().status().committed; });
+    CHECK(desk.hosts(*riskd));
+    CHECK(desk.reader().status().gaps == 0);
+    CHECK(end(*guest, "exec") == 0);
+    CHECK(end(*riskd, "riskd") == 0);
+    CHECK(end(*other, "other") == 0);
+}
+
 // ---- leaving ------------------------------------------------------------------------------------
 
 TEST_CASE("whoever leaves under a failing journal is gone in time and says what is not on disk", "[host][leave][inv-9]") {
@@ -450,10 +523,11 @@ TEST_CASE("whoever leaves under a failing journal is gone in time and says what 
     Interposing with = desk.interposing();
     with.fail_at = 1;
     with.fault.persistent = true;
-    std::string what;
-    SECTION("EIO at every sync") { what = "EIO", with.only = "fdatasync", with.fault.value = std::to_string(EIO); }
-    SECTION("ENOSPC at every write") { what = "ENOSPC", with.only = "pwrite", with.fault.value = std::to_string(ENOSPC); }
-    SECTION("a disk that hangs") { what = "hanging journal", with.hang = "journal-", with.fail_at = 0; }
+    const std::string what = GENERATE("EIO at every sync", "ENOSPC at every write", "a disk that hangs");
+    CAPTURE(what);
+    if (what == "EIO at every sync") with.only = "fdatasync", with.fault.value = std::to_string(EIO);
+    if (what == "ENOSPC at every write") with.only = "pwrite", with.fault.value = std::to_string(ENOSPC);
+    if (what == "a disk that hangs") with.hang = "journal-", with.fail_at = 0;
     SECTION("exec, between two commands") {
         const auto exec = desk.exec("s1", {"--durability", "durable", "--durable-timeout-ms", "100"}, with);
         CHECK(place(*exec, "one").find("pending") != std::string::npos);
@@ -595,7 +669,8 @@ TEST_CASE("a session that cannot close a gap says so, and the gap's fault is the
         CHECK(end(*host, "riskd") == 0);
     }
     std::string fault;
-    const auto present = desk.exec("s1", {"--no-snapshotter"});   // or the next one would compare memory with the files, and refuse
+    const auto present =
+        desk.exec("s1", {"--no-snapshotter"});  // or the next one would compare memory with the files, and refuse
     place(*present, "present");
     SECTION("the ring was overrun") {
         overrun(desk);

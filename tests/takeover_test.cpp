@@ -441,7 +441,7 @@ TEST_CASE("a stopped host raises an alarm and keeps its place and answers wait a
     CHECK(stopped.durable < verdict.seq);
     CHECK(stopped.alarms > 0);
     CAPTURE(place.log());
-    await([&] { return log_has(place, standing_by.child.pid(), "has not moved"); });
+    wait_until([&] { return log_has(place, standing_by.child.pid(), "has not moved"); });
     CHECK_FALSE(registry.wait_durable(verdict.seq, 50 * kMs));
 
     host.child.send(SIGCONT);

@@ -218,6 +218,8 @@ bool Snapshotter::try_take_over(bool& after_death) {
     const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
     bool fenced = attachment_.lock.try_host();
     while (!fenced && !stopping_ && segment::monotonic_ns() < deadline) {
+        // Who has the mutex moves, though the words are still of the one before.
+        store_relaxed(state_.marks->heartbeat_ns, static_cast<std::uint64_t>(segment::monotonic_ns()));
         segment::sleep_ns(kMs);
         fenced = attachment_.lock.try_host();
     }
@@ -438,10 +440,14 @@ void Snapshotter::watch_the_host() {
     const std::uint64_t host_state = load_relaxed(state_.host->state);
     const bool hosted = segment::RobustMutex::holder_hint(segment::host_mutex_memory(state_)) != 0 &&
                         host_state != static_cast<std::uint64_t>(HostState::left);
-    const auto last = static_cast<std::int64_t>(load_relaxed(state_.marks->heartbeat_ns));
-    const std::int64_t silent = segment::monotonic_ns() - last;
+    const std::uint64_t beat = load_relaxed(state_.marks->heartbeat_ns);
+    const std::int64_t now = segment::monotonic_ns();
+    // By what this thread has seen itself: the last beat may be of one that died long ago, or of none.
+    if (!hosted || beat != watched_beat_ || now - looked_ns_ > kStallNs / 4) watched_beat_ = beat, watched_ns_ = now;
+    looked_ns_ = now;
+    const std::int64_t silent = now - watched_ns_;
     if (!hosted || silent < kStallNs) {
-        reported_stall_ = 0;
+        if (silent < kStallNs) reported_stall_ = 0;
         return;
     }
     if (reported_stall_ == epoch) return;

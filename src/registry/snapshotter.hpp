@@ -76,6 +76,9 @@ private:
     std::atomic<bool> stopping_{false};
     std::atomic<bool> hosting_{false};
     std::uint64_t reported_stall_ = 0;
+    std::uint64_t watched_beat_ = 0;
+    std::int64_t watched_ns_ = 0;  // when it was first seen
+    std::int64_t looked_ns_ = 0;
     std::unique_ptr<Tenure> tenure_;  // the present one, or the last while its threads end
     std::mutex mutex_;
     std::condition_variable changed_;
