@@ -149,7 +149,12 @@ TEST_CASE("a key file that is gone stops checkpoints, not the kill switch", "[pe
     const std::string key = cli.key("key", "0123456789abcdef");
     cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
     std::filesystem::remove(key);
-    CHECK(cli.run("halt " + name + " --scope firm --reason test").code == 0);
+    // It is halted, and whoever halted it is told that this is in memory only.
+    const CliResult halt = cli.run("halt " + name + " --scope firm --reason test");
+    CHECK(halt.code == 3);
+    CHECK(halt.out.find("firm is halted") != std::string::npos);
+    CHECK(halt.err.find("are in memory only, not on disk: key") != std::string::npos);
+    CHECK(cli.run("status --json " + name).out.find(R"("state":"halted")") != std::string::npos);
     const CliResult checkpoint = cli.run("checkpoint " + name);
     CHECK(checkpoint.code == 1);
     static_cast<void>(cli.key("key", "0123456789abcdef"));

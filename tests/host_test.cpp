@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "registry/alarm.hpp"
+#include "segment/lifecycle_posix.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 #include "support/interposed.hpp"
@@ -441,6 +442,31 @@ TEST_CASE("a host that has no memory for a replica keeps the journal, says no_me
     CHECK(WIFEXITED(*status));
 }
 #endif
+
+TEST_CASE("create, status and doctor say of a state directory in memory that nothing there survives a reboot", "[host]") {
+    const FastDir fast;
+    if (!segment::is_in_memory(fast.path())) {
+        std::cout << "SKIPPED: no directory in memory here\n";
+        return;
+    }
+    const std::string state = fast.path() + "/state", config = fast.path() + "/config.json",
+                      name = "memory-" + std::to_string(::getpid());
+    std::ofstream(config) << journaled_config(512, 256, 3600, 1);
+    const auto output = [&](Arguments arguments) {
+        arguments.insert(arguments.begin() + 1, {name, "--state-dir", state});
+        const std::string errors = fast.path() + "/" + arguments[0] + ".err";
+        Process process("riskctl", arguments, errors);
+        process.close_input();
+        std::string text;
+        for (auto line = process.read_line(kPatience); line; line = process.read_line(kPatience)) text += *line + "\n";
+        return text + slurp(errors);
+    };
+    CHECK(output({"create", "--config", config}).find("is in memory (tmpfs)") != std::string::npos);
+    CHECK(output({"status"}).find("in memory (tmpfs)") != std::string::npos);
+    CHECK(output({"status", "--json"}).find(R"("state_dir_in_memory":true)") != std::string::npos);
+    CHECK(output({"doctor"}).find("is in memory (tmpfs)") != std::string::npos);
+    static_cast<void>(output({"destroy", "--yes"}));
+}
 
 // ---- a host that stands still -------------------------------------------------------------------
 

@@ -614,7 +614,7 @@ void roll_storm(std::chrono::milliseconds length, unsigned seed, RollTally& tall
         // Of a death and of a roll a few lines; of anything else one a second in each process.
         const auto passed =
             static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin).count());
-        tally.alarms_allowed += 8 * (deaths + tally.rolls) + 20 * (passed + 1);
+        tally.alarms_allowed += 4 * (deaths + tally.rolls) + 5 * (passed + 1);
     }
     require_all_on_disk(place);
     read_criticals(place, tally);

@@ -165,7 +165,7 @@ int finish(const char* name, int code) noexcept {
     std::cout.flush();
     std::fflush(stdout);
     if (lost_by == 0) lost_by = error_at_close();
-    if (left_behind && (code == 0 || code == 1)) code = kOutputLost;
+    if (left_behind && code == 0) code = kOutputLost;
     if (lost_by == 0) return code;
     std::fprintf(stderr, "%s: output not written%s: %s\n", name, something_arrived ? " in full" : "", std::strerror(lost_by));
     return code == 0 || code == 1 ? kOutputLost : code;

@@ -32,8 +32,8 @@ void end_on_signals(const char* name);
 /// One line on stderr, unless nobody takes it there: then the program does not wait for that.
 void say(const std::string& line) noexcept;
 
-/// Ends a registration within what is left of the 5 s. What is not on disk then is said, and the exit code becomes 3 as with a lost
-/// output.
+/// Ends a registration within what is left of the 5 s. What is not on disk then is said, and an exit code of 0 becomes 3: it was done, and
+/// holds as long as memory does.
 class Leaving {
 public:
     Leaving(const char* program, Registry& registry, std::string name)
