@@ -685,6 +685,22 @@ TEST_CASE("a checkpoint goes into larger tables, with an equal digest", "[persis
     CHECK(core::digest(larger.state) == core::digest(tables.state));
 }
 
+TEST_CASE(
+    "an order says nothing of the same content where there is none, and a file that says it by the largest number is read "
+    "alike",
+    "[persist][inv-11]") {
+    const core::PrivateState tables = story().tables_at(story().last_seq());
+    const Desk desk(tables.state);
+    CHECK(desk.text().find("4294967295") == std::string::npos);
+    const std::string older =
+        replaced(desk.text(), R"("quantity":"5","created")", R"("same_content":4294967295,"quantity":"5","created")");
+    REQUIRE(older != desk.text());
+    core::PrivateState loaded;
+    CHECK(desk.read(sign_again(older), loaded) == "");
+    CHECK(Comparison(tables.state, loaded.state).run() == "");
+    CHECK(core::digest(loaded.state) == core::digest(tables.state));
+}
+
 TEST_CASE("a document with a valid digest that says what cannot be is refused by name", "[persist][inv-9]") {
     const core::PrivateState tables = story().tables_at(story().last_seq());
     const Desk desk(tables.state);

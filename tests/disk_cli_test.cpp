@@ -149,7 +149,12 @@ TEST_CASE("a key file that is gone stops checkpoints, not the kill switch", "[pe
     const std::string key = cli.key("key", "0123456789abcdef");
     cli.create(name, journaled_config(R"(,"key_file":")" + key + "\""));
     std::filesystem::remove(key);
-    CHECK(cli.run("halt " + name + " --scope firm --reason test").code == 0);
+    // It is halted, and whoever halted it is told that this is in memory only.
+    const CliResult halt = cli.run("halt " + name + " --scope firm --reason test");
+    CHECK(halt.code == 3);
+    CHECK(halt.out.find("firm is halted") != std::string::npos);
+    CHECK(halt.err.find("are in memory only, not on disk: key") != std::string::npos);
+    CHECK(cli.run("status --json " + name).out.find(R"("state":"halted")") != std::string::npos);
     const CliResult checkpoint = cli.run("checkpoint " + name);
     CHECK(checkpoint.code == 1);
     static_cast<void>(cli.key("key", "0123456789abcdef"));
@@ -346,9 +351,13 @@ TEST_CASE("a host without its key writes nothing, says so, and goes on when it h
     REQUIRE(riskd.shows("\"fault\":\"key\""));
     CHECK(accepted_in(cli.run("exec " + name + " --strategy s1", registers(3, 5))) == 2);
     CHECK(files_of(cli, name) == before);
-    std::ifstream log(cli.directory() + "/state/" + name + "/riskreg.log");
-    const std::string said{std::istreambuf_iterator<char>(log), {}};
-    CHECK(said.find("chmod 600 " + key) != std::string::npos);
+    const auto is_said = [&] {
+        std::ifstream log(cli.directory() + "/state/" + name + "/riskreg.log");
+        const std::string said{std::istreambuf_iterator<char>(log), {}};
+        return said.find("chmod 600 " + key) != std::string::npos;
+    };
+    for (int i = 0; i < 1000 && !is_said(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    CHECK(is_said());
 
     std::filesystem::permissions(key, std::filesystem::perms::others_read, std::filesystem::perm_options::remove);
     REQUIRE(riskd.shows("\"fault\":\"\""));

@@ -278,8 +278,8 @@ TEST_CASE("an exec that hosts leaves the role to a riskd that starts later, and 
     CHECK(said.find("pid " + pid + " (riskctl exec, uid " + uid + "), rank exec, hosts the snapshotter") != std::string::npos);
     CHECK(said.find("waits for its place") != std::string::npos);
     CHECK(said.find("hosting the snapshotter, rank riskd") != std::string::npos);
-    CHECK(place.log().find("leaves the place to pid " + std::to_string(riskd->pid()) + " (riskd, uid " + uid + ")") !=
-          std::string::npos);
+    const std::string leaves = "leaves the place to pid " + std::to_string(riskd->pid()) + " (riskd, uid " + uid + ")";
+    wait_until([&] { return place.log().find(leaves) != std::string::npos; });
     CHECK(programs.output_of("status", {"--json"}).find(R"("rank":"riskd")") != std::string::npos);
     const std::string who = "pid " + std::to_string(riskd->pid()) + " (riskd, uid " + uid + "), rank riskd";
     CHECK(programs.output_of("status").find(who) != std::string::npos);

@@ -21,6 +21,7 @@
 #include <fstream>
 #include <iostream>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -483,7 +484,190 @@ void stop_storm(std::chrono::milliseconds length, unsigned seed, StopTally& tall
     if (tally.rounds == 1) tally.private_kib_first = tally.private_kib_last;
 }
 
+// ---- the third storm: days that end every few seconds, hosts that die -----------------------------------------------
+
+constexpr std::size_t kDurableTraders = 2;
+
+struct RollTally {
+    std::uint64_t rounds = 0, rolls = 0, rolls_refused = 0, kills = 0, host_kills = 0, answers = 0, pending = 0, lost = 0;
+    std::uint64_t alarms = 0, alarms_allowed = 0, went_back = 0;
+    std::chrono::nanoseconds standstill{};
+    std::vector<std::string> critical;
+    std::uint64_t private_kib_first = 0, private_kib_last = 0;
+};
+
+struct DurableDiary {
+    char answered[kMaxIdBytes + 1];  // the last order that was answered as durable; never one that ended
+    std::uint64_t lives, answers, pending, lost;
+};
+
+/// One life: orders, each answered when it is on disk, and ended when there are newer ones.
+void trade_durably(const PersistedRegistry& place, std::size_t number, DurableDiary& diary) {
+    constexpr std::uint64_t kOpen = 8;
+    Registry registry = Registry::open(place.name(), place.durable_process(kStrategies[number], 60'000'000'000));
+    const AccountId account = registry.account("A1");
+    OrderView seen;
+    if (diary.answered[0] != '\0' && !registry.find(account, diary.answered, seen)) ++diary.lost;
+    const std::string prefix = std::string(kStrategies[number]) + "-" + std::to_string(diary.lives) + "-";
+    OrderRequest order;
+    order.account = account;
+    order.instrument = registry.instrument("ES");
+    order.price = points(4800);
+    order.quantity = lots(1);
+    for (std::uint64_t i = 1;; ++i) {
+        const std::string id = prefix + std::to_string(i);
+        order.id = id;
+        order.side = i % 2 == 0 ? Side::buy : Side::sell;
+        const Verdict verdict = registry.check_and_register(order);
+        // Its pace: the ids of the day are for all traders.
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        if (!verdict.accepted()) continue;
+        ++(verdict.durability == Durability::durable ? diary.answers : diary.pending);
+        if (verdict.durability == Durability::durable) {
+            std::array<char, sizeof diary.answered> text{};
+            std::copy(id.begin(), id.end(), text.begin());
+            diary.answered[0] = '\0';
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+            std::memcpy(diary.answered + 1, text.data() + 1, text.size() - 1);
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+            diary.answered[0] = text[0];
+        }
+        if (i <= kOpen) continue;
+        OrderEvent fact;
+        const std::string old = prefix + std::to_string(i - kOpen);
+        fact.kind = EventKind::rejected;
+        fact.id = old;
+        fact.account = account;
+        static_cast<void>(registry.event(fact));
+    }
+}
+
+Child start_durable(const PersistedRegistry& place, std::size_t number, DurableDiary& diary) {
+    ++diary.lives;
+    return Child([&place, number, &diary] { trade_durably(place, number, diary); });
+}
+
+/// How long events wait while `durable` does not move, and whether a count that only grows goes back.
+class DurableWatch {
+public:
+    DurableWatch(const PersistedRegistry& place, RollTally& tally) : place_(place), tally_(tally), registry_(place.attach()) {}
+
+    void look() {
+        const StatusView status = registry_.status();
+        const auto now = Clock::now();
+        if (status.durable != durable_ || status.durable >= status.committed) since_ = now;
+        durable_ = status.durable;
+        tally_.standstill = std::max<std::chrono::nanoseconds>(tally_.standstill, now - since_);
+        if (status.alarms < alarms_) ++tally_.went_back;
+        alarms_ = status.alarms;
+    }
+    void watch_for(std::chrono::milliseconds length) {
+        for (const auto end = Clock::now() + length; Clock::now() < end; look())
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    void roll() {
+        try {
+            ++(registry_.roll("storm").result == Result::ok ? tally_.rolls : tally_.rolls_refused);
+        } catch (const Error&) {
+            ++tally_.rolls_refused;
+        }
+    }
+    [[nodiscard]] std::uint64_t alarms() const noexcept { return alarms_; }
+    [[nodiscard]] Registry& registry() { return registry_; }
+
+private:
+    const PersistedRegistry& place_;
+    RollTally& tally_;
+    Registry registry_;
+    std::uint64_t durable_ = 0, alarms_ = 0;
+    Clock::time_point since_ = Clock::now();
+};
+
+/// That a host does not move is true of one that has no processor; everything else is either true, and a fault, or false.
+void read_criticals(const PersistedRegistry& place, RollTally& tally) {
+    std::istringstream log(place.log());
+    for (std::string line; std::getline(log, line);)
+        if (line.find(" critical ") != std::string::npos && line.find("has not moved for") == std::string::npos)
+            tally.critical.push_back(line);
+}
+
+void roll_storm(std::chrono::milliseconds length, unsigned seed, RollTally& tally) {
+    const PersistedRegistry place(Journal::trimmed);
+    Shared<std::array<DurableDiary, kDurableTraders>> diaries;
+    {
+        DurableWatch watch(place, tally);
+        std::vector<Child> traders, hosts;
+        for (std::size_t i = 0; i < kHosts; ++i) hosts.push_back(place.host());
+        for (std::size_t i = 0; i < kDurableTraders; ++i) traders.push_back(start_durable(place, i, (*diaries)[i]));
+        std::mt19937 random(seed);
+        const auto begin = Clock::now();
+        auto next_roll = begin + std::chrono::milliseconds(500);
+        std::uint64_t deaths = 0;
+        while (Clock::now() < begin + length) {
+            watch.watch_for(std::chrono::milliseconds(std::uniform_int_distribution<>(20, 300)(random)));
+            const std::size_t victim = std::uniform_int_distribution<std::size_t>(0, kHosts + kDurableTraders - 1)(random);
+            const bool at_host = victim < kHosts;
+            Child& child = at_host ? hosts[victim] : traders[victim - kHosts];
+            child.send(SIGKILL);
+            REQUIRE(child.wait().was_killed());
+            ++(at_host ? tally.host_kills : tally.kills);
+            ++deaths;
+            if (at_host) replace_child(hosts, victim, place.host());
+            else replace_child(traders, victim - kHosts, start_durable(place, victim - kHosts, (*diaries)[victim - kHosts]));
+            if (Clock::now() < next_roll) continue;
+            watch.roll();
+            next_roll = Clock::now() + std::chrono::milliseconds(std::uniform_int_distribution<>(500, 3000)(random));
+        }
+        for (Child& child : traders) child.kill_and_reap();
+        for (Child& child : hosts) child.kill_and_reap();
+        StopTally rest;
+        Impatient survivor(place, rest);
+        settle(place, survivor, rest);
+        watch.look();
+        tally.alarms += watch.alarms();
+        // Of a death and of a roll a few lines; of anything else one a second in each process.
+        const auto passed =
+            static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begin).count());
+        tally.alarms_allowed += 4 * (deaths + tally.rolls) + 5 * (passed + 1);
+    }
+    require_all_on_disk(place);
+    read_criticals(place, tally);
+    for (const DurableDiary& diary : *diaries) {
+        tally.lost += diary.lost;
+        tally.answers += diary.answers;
+        tally.pending += diary.pending;
+    }
+    ++tally.rounds;
+    tally.private_kib_last = private_dirty_kib();
+    if (tally.rounds == 1) tally.private_kib_first = tally.private_kib_last;
+}
+
 }  // namespace
+
+TEST_CASE("a storm of rolls and of deaths of hosts loses no durable answer, and raises no alarm that is false or goes back",
+          "[crash][storm][roll][inv-9][inv-13]") {
+    const std::chrono::seconds length(setting("RISKREG_SECONDS", long_form() ? 3600 : 6));
+    const std::chrono::milliseconds round = std::min<std::chrono::milliseconds>(length, std::chrono::seconds(20));
+    RollTally t;
+    for (const auto end = Clock::now() + length; Clock::now() < end;)
+        roll_storm(round, static_cast<unsigned>(::getpid()) + static_cast<unsigned>(t.rounds), t);
+    std::cout << "kill storm with rolls: " << t.rounds << " rounds, " << t.rolls << " rolls (" << t.rolls_refused
+              << " refused), " << t.kills << " kills of traders and " << t.host_kills << " of hosts, " << t.answers
+              << " durable answers, " << t.pending << " pending, lost " << t.lost << "; durable stood still for at most "
+              << std::chrono::duration_cast<std::chrono::milliseconds>(t.standstill).count() << " ms while events waited; "
+              << t.alarms << " alarms (bound " << t.alarms_allowed << "), " << t.critical.size()
+              << " of them critical; private memory " << t.private_kib_first << " KiB after the first round, "
+              << t.private_kib_last << " after the last\n";
+    CAPTURE(t.critical);
+    CHECK(t.lost == 0);
+    CHECK(t.pending == 0);
+    CHECK(t.rolls > 0);
+    CHECK(t.host_kills > 0);
+    CHECK(t.critical.empty());
+    CHECK(t.went_back == 0);
+    CHECK(t.alarms < t.alarms_allowed);
+    CHECK(t.private_kib_last < t.private_kib_first + 4096);
+}
 
 TEST_CASE("a storm of kills leaves every sum right and nobody waiting", "[crash][storm][inv-2][inv-3][inv-5][inv-8][inv-10]") {
     const int rounds = long_form() ? 120 : 1;

@@ -441,7 +441,7 @@ TEST_CASE("a stopped host raises an alarm and keeps its place and answers wait a
     CHECK(stopped.durable < verdict.seq);
     CHECK(stopped.alarms > 0);
     CAPTURE(place.log());
-    CHECK(log_has(place, standing_by.child.pid(), "has not moved"));
+    wait_until([&] { return log_has(place, standing_by.child.pid(), "has not moved"); });
     CHECK_FALSE(registry.wait_durable(verdict.seq, 50 * kMs));
 
     host.child.send(SIGCONT);
@@ -678,8 +678,8 @@ public:
         CHECK(status.alarms > 0);
         CHECK(status.checkpointed <= status.durable);
         CAPTURE(place_.log());
-        CHECK(log_has(place_, host_->child.pid(), "gap in the journal"));
-        CHECK(log_has(place_, host_->child.pid(), "is closed"));
+        for (const char* said : {"gap in the journal", "is closed"})
+            await([&] { return log_has(place_, host_->child.pid(), said); });
     }
 
     /// The next host dies while it closes the gap. False when it has closed it before it came to the crash point.

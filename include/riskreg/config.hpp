@@ -4,6 +4,7 @@
 /// `ProcessConfig` is each process's own. JSON keys, defaults and units: tools/README.md.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -181,6 +182,8 @@ struct ProcessConfig {
     bool log_to_stderr = false;      ///< as host: alarms also to stderr
     bool log_orders = false;         ///< as host: order ids, prices and quantities in clear in the alarm log
     HostRank host_rank = HostRank::library;          ///< with host_snapshotter: who leaves the place to whom
+    const std::atomic<bool>* ending =
+        nullptr;       ///< once true, waits for the disk end as at their deadline; outlives the registry
 };
 
 /// How a registry is rebuilt from its files.

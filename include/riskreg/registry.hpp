@@ -147,6 +147,13 @@ struct SessionView {
     std::uint64_t facts = 0;
 };
 
+/// How a registration ended.
+struct LeaveView {
+    bool durable = true;  ///< what was committed when it left is on disk, as far as this process was to see to that
+    std::uint64_t committed = 0, durable_upto = 0;
+    std::string why;  ///< empty when durable
+};
+
 struct StatusView {
     std::string name;
     std::string segment;  ///< name under /dev/shm
@@ -383,9 +390,14 @@ public:
 
     Registry(Registry&&) noexcept;
     Registry& operator=(Registry&&) noexcept;
-    /// A clean detach: no policy for dead strategies runs, no order is orphaned. As host of the snapshotter it first waits
-    /// until the journal is on disk, 5 s at most.
+    /// A clean detach: no policy for dead strategies runs, no order is orphaned. With `host_snapshotter` it first waits until the
+    /// journal is on disk. All of it within kLeaveTimeoutNs, whatever fails; what hangs beyond that is left behind in this process.
     ~Registry();
+    /// The same, and says what was not brought to disk. Nothing may be called afterwards.
+    LeaveView leave(std::int64_t timeout_ns = kLeaveTimeoutNs) noexcept;
+    static constexpr std::int64_t kLeaveTimeoutNs = 5'000'000'000;
+    /// With `host_snapshotter`: opens the alarm log anew before its next line.
+    void reopen_log() noexcept;
 
     /// Waits until event `seq` is on disk. False when `timeout_ns` passed first; the event stands all the same.
     [[nodiscard]] bool wait_durable(std::uint64_t seq, std::int64_t timeout_ns) const noexcept;

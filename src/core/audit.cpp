@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/decimal.hpp"
+#include "base/stop.hpp"
 #include "base/wide.hpp"
 #include "core/decide_common.hpp"
 #include "core/derived.hpp"
@@ -57,7 +58,10 @@ private:
         check_entities();
         if (!report_.clean()) return;
         check_sessions();
-        for (std::uint64_t slot = 0; slot < state_.log->next_order; ++slot) check_slot(static_cast<std::uint32_t>(slot));
+        for (std::uint64_t slot = 0; slot < state_.log->next_order; ++slot) {
+            base::stop_point(slot);
+            check_slot(static_cast<std::uint32_t>(slot));
+        }
         // Whose orders they are leads into the tables of sums: nothing can be summed up, or looked up, behind one that is nobody's.
         if (strangers_) return;
         check_executions();
@@ -238,6 +242,7 @@ private:
 
     void check_executions() {
         for (std::uint64_t e = 0; e < state_.log->next_execution; ++e) {
+            base::stop_point(e);
             const ExecutionSlot& slot = state_.executions[e];
             ++report_.executions;
             if (slot.identity.order_slot >= state_.log->next_order) {
@@ -255,6 +260,7 @@ private:
 
     void check_quarantine() {
         for (std::uint64_t q = 0; q < state_.log->next_quarantine; ++q) {
+            base::stop_point(q);
             const QuarantineSlot& slot = state_.quarantine[q];
             ++report_.quarantined;
             if (slot.booked == 0) continue;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/stop.hpp"
 #include "core/apply.hpp"
 #include "core/roll.hpp"
 
@@ -48,9 +49,10 @@ void copy_static(State& to, const State& from) noexcept {
     copy_whole(to.config, from.config, from.geometry.config_bytes);
 }
 
-void copy_orders(State& to, const State& from) noexcept {
+void copy_orders(State& to, const State& from) {
     // Slots taken after next_order was read are written whole by their events, which follow.
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_order, from.geometry.orders); ++i) {
+        base::stop_point(i);
         const OrderSlot& slot = from.orders[i];
         copy_newest(to.orders[i].state, slot.state);
         copy_words_out(to.orders[i].identity, slot.identity);
@@ -58,8 +60,9 @@ void copy_orders(State& to, const State& from) noexcept {
     }
 }
 
-void copy_executions(State& to, const State& from) noexcept {
+void copy_executions(State& to, const State& from) {
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_execution, from.geometry.executions); ++i) {
+        base::stop_point(i);
         copy_newest(to.executions[i].state, from.executions[i].state);
         copy_words_out(to.executions[i].identity, from.executions[i].identity);
     }
@@ -69,8 +72,9 @@ void copy_executions(State& to, const State& from) noexcept {
     }
 }
 
-void copy_records(State& to, const State& from) noexcept {
+void copy_records(State& to, const State& from) {
     for (std::uint32_t i = 0; i < from.geometry.rows(); ++i) {
+        base::stop_point(i);
         copy_newest(to.rows[i].counters, from.rows[i].counters);
         copy_newest(to.rows[i].control, from.rows[i].control);
         copy_newest(to.rows_cold[i].day, from.rows_cold[i].day);
@@ -140,6 +144,7 @@ bool catch_up(State& to, const State& from) {
     const std::uint64_t last = load_acquire(from.log->committed);
     if (last < first || last - first >= from.geometry.ring_events) return false;
     for (std::uint64_t seq = first + 1; seq <= last; ++seq) {
+        base::stop_point(seq);
         Event event;
         if (!read_event(from, seq, event)) return false;
         std::memcpy(to.ring_slot(seq).words, event.words, sizeof event.words);

@@ -198,7 +198,7 @@ RISKREG_RECORD(Wakes, 64, 64);
 
 enum class HostState : std::uint64_t { none = 0, starting = 1, running = 2, degraded = 3, left = 4 };
 
-/// What the disk did to the snapshotter. On disk nowhere, in status and alarms.
+/// What the disk did to the snapshotter, or what its host lacks. On disk nowhere, in status and alarms.
 enum class Fault : std::uint64_t {
     none = 0,
     journal_create = 1,
@@ -208,7 +208,9 @@ enum class Fault : std::uint64_t {
     directory = 5,
     overrun = 6,
     damaged = 7,
-    key = 8
+    key = 8,
+    no_threads = 9,
+    no_memory = 10
 };
 
 /// The host of the snapshotter and its health; one writer, the host. Only the last line is of others, too: who ranks higher

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "base/crash_point.hpp"
+#include "base/stop.hpp"
 #include "core/genesis.hpp"
 #include "core/index.hpp"
 #include "core/order_view.hpp"
@@ -263,7 +264,8 @@ std::uint64_t checkpoint_seq_of(const std::string& name) noexcept { return numbe
 
 IoError write_checkpoint(const Directory& directory, const State& state, const CheckpointOptions& options, std::string& stage) {
     const std::string name = checkpoint_name(state.log->applied);
-    const std::string temporary = kTemporaryPrefix + name;
+    // Of this host: one that has left its place may still be at work on the same events.
+    const std::string temporary = kTemporaryPrefix + name + "-" + std::to_string(options.host_epoch);
     static_cast<void>(directory.remove(temporary));
     File file;
     stage = "create";
@@ -461,6 +463,7 @@ std::string check_digest(const File& file, const Key& key, CheckpointHead& head,
     std::string chunk(kChunk, '\0');
     std::size_t got = 0;
     for (std::uint64_t at = 0; at < head.bytes - tail; at += got) {
+        base::stop_point(0);
         const std::uint64_t wanted = std::min<std::uint64_t>(kChunk, head.bytes - tail - at);
         if (const IoError error = file.read_at(chunk.data(), wanted, at, got)) return unreadable(error, io);
         if (got == 0) return "became shorter while it was read";
@@ -546,6 +549,7 @@ private:
         std::uint64_t count = 0;
         for (; lines_.next(line, kMaxLine); ++count) {
             if (line == "],") break;
+            base::stop_point(count);
             static_cast<void>(take_suffix(line, ","));
             try {
                 io_.parse(line);

@@ -56,7 +56,8 @@ void order_identity_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& i)
     bool loaded = (i.flags & layout::kLoaded) != 0;
     io.flag("loaded", loaded, false);
     io.flag("content_indexed", indexed, false);
-    io.number("same_content", i.content_previous, indexed ? layout::kNoSlot : 0U);
+    // Of an order nothing said is none; files of earlier builds say so with the largest number.
+    io.number("same_content", i.content_previous, indexed || i.kind == layout::SlotKind::order ? layout::kNoSlot : 0U);
     i.flags = (has_price ? layout::kHasPrice : 0U) | (has_stop ? layout::kHasStopPrice : 0U) |
               (indexed ? layout::kContentIndexed : 0U) | (loaded ? layout::kLoaded : 0U);
     io.always_decimal("quantity", i.quantity, kQuantityDigits);

@@ -174,6 +174,11 @@ void JournalWriter::close() noexcept {
     file_ = File();
 }
 
+void JournalWriter::leave() noexcept {
+    file_ = File();
+    last_ = File();
+}
+
 bool JournalWriter::has_room_for(std::span<const layout::Event> events) const noexcept {
     // One page stays for the seal behind it.
     return position_ + pages(sizeof(BlockHeader) + bytes_in_journal(events)) + kBlockPage <= bytes_;

@@ -41,6 +41,8 @@ public:
     [[nodiscard]] bool is_open() const noexcept { return file_.is_open(); }
     /// The lock on the file stays until the next one is begun, or the writer ends.
     void close() noexcept;
+    /// That lock, too: this host journals no more.
+    void leave() noexcept;
 
     /// Takes prepared space: writes the `file` block, syncs, gives the file its name, syncs the directory. After this
     /// the file and what it says of its predecessor are on disk.

@@ -6,6 +6,7 @@
 #include <future>
 #include <system_error>
 
+#include "base/stop.hpp"
 #include "core/audit.hpp"
 #include "core/check_event.hpp"
 #include "core/genesis.hpp"
@@ -91,6 +92,7 @@ void Sources::look(const Directory& directory) {
     for (const std::string& name : names) {
         if (checkpoint_seq_of(name) != 0) checkpoints.push_back(name);
         if (first_seq_of(name) == 0) continue;
+        base::stop_point(0);
         Journal& journal = journals.emplace_back();
         journal.name = name;
         journal.first_seq = first_seq_of(name);
@@ -278,6 +280,7 @@ private:
             use.last_seq = std::max(use.last_seq, block.header.last_seq);
             report_.head.host_epoch = std::max(report_.head.host_epoch, block.header.host_epoch);
             if (!block.events.empty() && !meets_mark(block, journal)) return false;
+            base::stop_point(0);
             for (const layout::Event& event : block.events)
                 if (!apply_one(event, journal, use)) return false;
             if (!block.events.empty() && block.header.last_seq == state_->log->applied)
@@ -417,7 +420,10 @@ core::State* load_checked(const Sources& sources, const File& file, CheckpointHe
     IoError loading;
     // With a key nothing is believed before it is verified; without one the digest tells damage, not a forger, and the two
     // readings may run side by side.
-    const auto check = [&] { return check_digest(file, sources.key, signed_head, &io); };
+    const auto check = [&, wish = base::StopScope::of_this_thread()] {
+        const base::StopScope scope(wish);
+        return check_digest(file, sources.key, signed_head, &io);
+    };
     std::future<std::string> digest = sources.key.present() ? std::async(std::launch::deferred, check) : in_background(check);
     if (sources.key.present()) {
         wrong = digest.get();

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/crash_point.hpp"
+#include "base/stop.hpp"
 #include "persist/journal_format.hpp"
 
 namespace riskreg::persist {
@@ -46,13 +47,16 @@ void Retention::trim() {
     std::size_t kept = 0;
     std::uint64_t covered = 0;
     for (const std::uint64_t seq : checkpoints) {
+        base::stop_point(0);
         if (kept == rules_.keep_checkpoints) static_cast<void>(directory_.remove(checkpoint_name(seq)));
         else if (is_valid(seq)) ++kept, covered = seq;
     }
     CRASH_POINT("checkpoints trimmed");
     if (kept < rules_.keep_checkpoints || directory_.sync() || rules_.keep_journal) return;
-    for (std::size_t i = 0; i + 1 < journals.size() && journals[i + 1] <= covered + 1; ++i)
+    for (std::size_t i = 0; i + 1 < journals.size() && journals[i + 1] <= covered + 1; ++i) {
+        base::stop_point(0);
         static_cast<void>(directory_.remove(journal_name(journals[i])));
+    }
     CRASH_POINT("journals trimmed");
     static_cast<void>(directory_.sync());
 }

@@ -41,21 +41,21 @@ ApprovalSocket::ApprovalSocket(Host& host) : host_(host), state_(host.state) {
     try {
         approvers_ = parse_config(host.config).approvers;
         const segment::SignalsBlocked blocked;
+        ended_ = false;
         thread_ = std::thread([this] {
             serve_approvals(
                 approval_socket_name(segment::user_id(), host_.attachment.name), stopping_,
                 [this](std::uint32_t uid, std::string_view line) { return answer(uid, line); },
                 [this](const std::string& text) { host_.alarm.raise(Severity::warning, text); });
+            ended_ = true;
         });
-    } catch (const std::exception& error) {
+    } catch (const Error& error) {
         host_.alarm.raise(Severity::warning, std::string("nobody can approve by the socket: ") + error.what());
     }
 }
 
-ApprovalSocket::~ApprovalSocket() { stop(); }
-
-void ApprovalSocket::stop() noexcept {
-    stopping_ = true;
+ApprovalSocket::~ApprovalSocket() {
+    ask_to_stop();
     if (thread_.joinable()) thread_.join();
 }
 

@@ -22,13 +22,15 @@ namespace riskreg::registry {
 
 class ApprovalSocket {
 public:
-    /// Serves only where four eyes are configured.
+    /// Serves only where four eyes are configured. Throws std::system_error or std::bad_alloc where no thread can be made.
     explicit ApprovalSocket(Host& host);
     ~ApprovalSocket();
     ApprovalSocket(const ApprovalSocket&) = delete;
     ApprovalSocket& operator=(const ApprovalSocket&) = delete;
-    /// Nothing is approved by it afterwards. One thread at a time, more than once.
-    void stop() noexcept;
+    /// What is asked from now on is not approved. Any thread; more than once.
+    void ask_to_stop() noexcept { stopping_ = true; }
+    /// The name of the socket is free.
+    [[nodiscard]] bool has_ended() const noexcept { return ended_; }
 
     /// The answer to a line of this user, with its end. Approves, if that is what it asks and may ask.
     [[nodiscard]] std::string answer(std::uint32_t uid, std::string_view line) noexcept;
@@ -42,7 +44,7 @@ private:
     Host& host_;
     core::State& state_;
     std::vector<std::uint32_t> approvers_;
-    std::atomic<bool> stopping_{false};
+    std::atomic<bool> stopping_{false}, ended_{true};
     std::thread thread_;
 };
 

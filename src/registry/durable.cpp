@@ -40,7 +40,7 @@ void wake_journaller(Wakes& wakes) noexcept {
 
 }  // namespace
 
-bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns) noexcept {
+bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns, const std::atomic<bool>* ending) noexcept {
     const auto reached = [&] { return load_acquire(state.marks->durable) >= seq; };
     if (reached()) return true;
     Wakes& wakes = *state.wakes;
@@ -57,7 +57,7 @@ bool wait_durable(core::State& state, std::uint64_t seq, std::int64_t timeout_ns
         const std::uint32_t tick = __atomic_load_n(&wakes.durable_tick, __ATOMIC_SEQ_CST);
         const bool left = is_left(state);
         if (reached()) return true;
-        if (left) return false;
+        if (left || (ending != nullptr && *ending)) return false;
         segment::wait_while(wakes.durable_tick, tick, std::min(kSliceNs, timeout_ns - (now - begin)));
     }
     return reached();

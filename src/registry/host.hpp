@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <functional>
+#include <limits>
 
 #include "core/state.hpp"
 #include "persist/digest.hpp"
@@ -21,6 +23,11 @@ enum class Gap : std::uint8_t {
     closed,        ///< journaller: `durable` moves again
 };
 
+/// The journal is kept; what the host needs beside it is not there.
+[[nodiscard]] constexpr bool is_lack(layout::Fault fault) noexcept {
+    return fault == layout::Fault::no_threads || fault == layout::Fault::no_memory;
+}
+
 /// What status shows while the key cannot be had.
 inline constexpr int kNoKey = ENOKEY;
 
@@ -32,18 +39,22 @@ struct Host {
     std::string key_problem;            ///< why it is not known; of the thread that asks for it
     std::string config;
     persist::DirectoryIdentity home;    ///< the directory that was there when this process attached
-    std::uint64_t epoch = 0;                  ///< of this host
-    std::atomic<bool> key_known{false};       ///< which key there is, if any; until then nothing is written
-    std::atomic<bool> stop{false};            ///< leave: the journaller drains first
-    std::atomic<bool> handed_over{false};     ///< leaves because another waits, who will answer what is asked meanwhile
-    std::atomic<bool> drained{false};         ///< the journaller has left; the replicator may finish
+    std::function<void()> look;  ///< of the journaller's thread, every few milliseconds: passes the wish to leave on
+    std::uint64_t epoch = 0;  ///< of this host
+    layout::Fault fault_before{};  ///< what the host before left unhealed
+    std::atomic<bool> key_known{false};  ///< which key there is, if any; until then nothing is written
+    std::atomic<bool> stop{false};  ///< leave: the journaller drains first
+    std::atomic<bool> handed_over{false};  ///< leaves because another waits, who will answer what is asked meanwhile
+    std::atomic<std::int64_t> leave_by_ns{std::numeric_limits<std::int64_t>::max()};  ///< monotonic; then nothing more is tried
+    std::atomic<bool> drained{false};  ///< the journaller has left, and its locks are about to; the replicator may finish
     std::atomic<bool> final_checkpoint{false};
-    std::atomic<bool> complete{false};        ///< with `drained`: everything committed by then is on disk
-    std::atomic<std::uint64_t> synced{0};     ///< end of the journal on disk; `durable` but for gaps
+    std::atomic<bool> complete{false};  ///< with `drained`: everything committed by then is on disk
+    std::atomic<std::uint64_t> synced{0};  ///< end of the journal on disk; `durable` but for gaps
     std::atomic<std::uint64_t> file_number{0};
-    std::atomic<bool> journal_lost{false};    ///< the replicator could not read it back
+    std::atomic<bool> journal_lost{false};  ///< the replicator could not read it back
     std::atomic<Gap> gap{Gap::none};
     std::atomic<std::uint64_t> base_seq{0};
+    std::atomic<bool> no_memory{false};  ///< the replicator could not have what it needs; it tries again
 
     [[nodiscard]] const std::string& directory() const noexcept { return attachment.lock.directory(); }
     void beat() const noexcept;
@@ -51,6 +62,8 @@ struct Host {
     [[nodiscard]] bool learn_key();
     /// Opens the registry's directory, and nothing that has come in its place.
     persist::IoError open_home(persist::Directory& out) const noexcept;
+    /// Another has the place by now: words and files are its own.
+    [[nodiscard]] bool is_followed() const noexcept { return layout::load_acquire(state.host->epoch) != epoch; }
     /// Somebody removed the registry by force: nothing of it is to be written any more.
     [[nodiscard]] bool is_destroyed() const noexcept;
 };

@@ -31,7 +31,8 @@ constexpr std::int64_t kQuietNs = 10 * kMs;             // then a seal says that
 constexpr std::int64_t kHousekeepNs = 5 * kMs;
 constexpr std::int64_t kWatchNs = 100 * kMs;
 constexpr std::int64_t kSpinNs = 200'000;               // after a waiter was seen: measured, bench/README.md
-constexpr std::int64_t kDrainNs = 5'000 * kMs;
+constexpr std::int64_t kDrainNs = 4'500 * kMs;
+constexpr std::int64_t kAfterDrainNs = 300 * kMs;       // of the time to leave, for what comes behind
 constexpr std::int64_t kClockStepNs = 500 * kMs;
 
 std::string show(std::uint64_t value) { return std::to_string(value); }
@@ -47,6 +48,8 @@ std::string_view name_of(Fault fault) noexcept {
         case Fault::overrun: return "the ring overran the journal";
         case Fault::damaged: return "the journal is damaged";
         case Fault::key: return "the key cannot be had, and what is not signed is not written";
+        case Fault::no_threads: return "no thread can be made";
+        case Fault::no_memory: return "there is no memory";
     }
     return "unknown";
 }
@@ -102,15 +105,20 @@ std::string SpacePreparer::temporary_name() {
     return persist::kTemporaryPrefix + ("journal-" + show(segment::process_id()) + "-" + show(++count));
 }
 
-void SpacePreparer::want(std::uint64_t bytes) {
+bool SpacePreparer::want(std::uint64_t bytes) noexcept {
     const std::lock_guard guard(mutex_);
-    if (ready_ || wanted_ != 0) return;
-    wanted_ = bytes;
+    if (ready_ || wanted_ != 0) return true;
     if (!thread_.joinable()) {
-        const segment::SignalsBlocked blocked;
-        thread_ = std::thread([this] { run(); });
+        try {
+            const segment::SignalsBlocked blocked;
+            thread_ = std::thread([this] { run(); });
+        } catch (...) {
+            return false;
+        }
     }
+    wanted_ = bytes;
     changed_.notify_all();
+    return true;
 }
 
 bool SpacePreparer::take(Space& space) {
@@ -121,21 +129,31 @@ bool SpacePreparer::take(Space& space) {
     return true;
 }
 
-void SpacePreparer::run() {
+void SpacePreparer::run() noexcept {
     std::unique_lock guard(mutex_);
     for (;;) {
         changed_.wait(guard, [this] { return stopping_ || wanted_ != 0; });
         if (stopping_) return;
         const std::uint64_t bytes = wanted_;
         guard.unlock();
-        Space made{{}, temporary_name(), bytes};
-        persist::Directory directory;
-        IoError error = persist::Directory::open(directory_, directory);
-        if (!error) error = persist::prepare_space(directory, made.name, bytes, made.file, [this] { return stopping_.load(); });
+        Space made;
+        const bool there = prepare(bytes, made);
         guard.lock();
         wanted_ = 0;
-        // An error shows when the journaller makes its own; here it only means that nothing was prepared.
-        if (!error) space_ = std::move(made), ready_ = true;
+        if (there) space_ = std::move(made), ready_ = true;
+    }
+}
+
+/// An error shows when the journaller makes its own; here it only means that nothing was prepared.
+bool SpacePreparer::prepare(std::uint64_t bytes, Space& made) noexcept {
+    try {
+        made.name = temporary_name();
+        made.bytes = bytes;
+        persist::Directory directory;
+        if (persist::Directory::open(directory_, directory)) return false;
+        return !persist::prepare_space(directory, made.name, bytes, made.file, [this] { return stopping_.load(); });
+    } catch (...) {
+        return false;
     }
 }
 
@@ -148,10 +166,24 @@ Journaller::Journaller(Host& host) : host_(host), state_(host.state), preparer_(
 
 bool Journaller::run() {
     start();
-    while (!host_.stop && !host_.is_destroyed()) round();
+    while (!host_.stop && !host_.is_destroyed()) {
+        try {
+            round();
+        } catch (const std::bad_alloc&) {
+            failed(Fault::no_memory, {ENOMEM}, true);
+        }
+    }
     if (started_ && !host_.is_destroyed()) drain();
-    return writer_.is_open() && unsynced_ == 0 && host_.gap == Gap::none &&
-           load_relaxed(state_.host->fault) == static_cast<std::uint64_t>(Fault::none);
+    const auto fault = static_cast<Fault>(load_relaxed(state_.host->fault));
+    const bool clean =
+        writer_.is_open() && unsynced_ == 0 && host_.gap == Gap::none && (fault == Fault::none || is_lack(fault));
+    writer_.leave();
+    return clean;
+}
+
+bool Journaller::lacks_thread() noexcept {
+    if (unprepared_) want_space();
+    return unprepared_;
 }
 
 void Journaller::start() {
@@ -170,15 +202,19 @@ void Journaller::start() {
     if (load_relaxed(state_.host->fault) == static_cast<std::uint64_t>(Fault::key)) healed();
     started_ = true;
     newest_number_ = std::max(tail.newest_number, load_relaxed(state_.host->journal_file));
-    if (load_relaxed(state_.host->gap_end) != 0) return begin_gap("the host before left a gap open");
+    if (load_relaxed(state_.host->gap_end) != 0)
+        return begin_gap(host_.fault_before == Fault::none ? Fault::overrun : host_.fault_before,
+                         "the host before left a gap open");
     if (!tail.found || !tail.problem.empty() || tail.head.header.epoch != state_.header->epoch)
-        return begin_gap("the last journal file: " + (tail.problem.empty() ? "belongs to another registry" : tail.problem));
+        return begin_gap(Fault::damaged,
+                         "the last journal file: " + (tail.problem.empty() ? "belongs to another registry" : tail.problem));
     const bool after_rebuild = durable == load_relaxed(state_.header->recovered_seq);
     if (tail.last_seq > durable)
-        return begin_gap(tail.name + " begins behind event " + show(tail.last_seq) + ", and only " + show(durable) +
-                         " was durable");
+        return begin_gap(Fault::damaged, tail.name + " begins behind event " + show(tail.last_seq) + ", and only " +
+                                             show(durable) + " was durable");
     if (tail.last_seq < durable && !after_rebuild)
-        return begin_gap(tail.name + " ends behind event " + show(tail.last_seq) + ", and " + show(durable) + " was durable");
+        return begin_gap(Fault::damaged,
+                         tail.name + " ends behind event " + show(tail.last_seq) + ", and " + show(durable) + " was durable");
     chain_ = {tail.head.header.file_number, tail.last_seq, tail.hash, tail.last_seq < durable ? durable : 0};
     if (tail.head.header.first_seq == tail.last_seq + 1)   // nothing of this file counts: its successor takes its name
         chain_ = {tail.head.info.predecessor, tail.head.info.predecessor_last_seq, tail.head.header.previous_hash,
@@ -217,6 +253,7 @@ bool Journaller::find_tail(std::uint64_t durable, persist::Tail& tail) {
 
 void Journaller::round() {
     host_.beat();
+    host_.look();
     housekeep();
     if (!ready()) return;
     if (load_relaxed(state_.host->state) == static_cast<std::uint64_t>(HostState::starting))
@@ -228,11 +265,13 @@ void Journaller::round() {
 
 void Journaller::drain() {
     draining_ = true;
-    const std::int64_t deadline = segment::monotonic_ns() + kDrainNs;
+    const std::int64_t deadline = std::min(segment::monotonic_ns() + kDrainNs, host_.leave_by_ns - kAfterDrainNs);
     const std::uint64_t wanted = load_acquire(state_.log->committed);
-    while (host_.synced < wanted && segment::monotonic_ns() < deadline) {
+    while ((host_.synced < wanted || has_to_close_gap()) && segment::monotonic_ns() < deadline) {
         host_.beat();
-        if (ready()) write_batch(load_acquire(state_.log->committed));
+        if (!ready()) continue;
+        if (writer_.next_seq() > load_acquire(state_.log->committed) && unsynced_ == 0) wait_in_peace(kMs);
+        write_batch(load_acquire(state_.log->committed));
     }
     if (writer_.is_open() && unsealed_ && unsynced_ == 0) {
         const IoError error = writer_.seal(host_.synced, segment::realtime_ns());
@@ -240,10 +279,15 @@ void Journaller::drain() {
     }
 }
 
+/// Nobody is known to come who would; the next host of the day, or of the next one, closes it otherwise.
+bool Journaller::has_to_close_gap() const noexcept {
+    return host_.gap != Gap::none && !host_.handed_over && core::is_in(state_, SegmentState::ready);
+}
+
 /// Everything that writing needs is there; otherwise this round was spent on getting it.
 bool Journaller::ready() {
     if (!open_directory()) return false;
-    if (host_.journal_lost.exchange(false)) begin_gap("its files cannot be read back");
+    if (host_.journal_lost.exchange(false)) begin_gap(Fault::damaged, "its files cannot be read back");
     if (host_.gap != Gap::none && !handle_gap()) return false;
     return writer_.is_open() || begin_file();
 }
@@ -294,8 +338,13 @@ bool Journaller::begin_file() {
     unsealed_ = false;
     host_.file_number = spec.number;
     store_relaxed(state_.host->journal_file, spec.number);
-    preparer_.want(persist::file_size_for(host_.config.size(), persist::journal_file_bytes(state_.geometry.ring_events)));
+    want_space();
     return true;
+}
+
+void Journaller::want_space() noexcept {
+    unprepared_ =
+        !preparer_.want(persist::file_size_for(host_.config.size(), persist::journal_file_bytes(state_.geometry.ring_events)));
 }
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -330,7 +379,8 @@ void Journaller::write_batch(std::uint64_t committed) {
         const std::uint64_t from = writer_.next_seq();
         const std::uint64_t to = std::min(committed, from + kBlockEvents - 1);
         if (read_events(from, to) == Read::lapped)
-            return begin_gap("event " + show(from) + " and later ones were overwritten in the ring, or are damaged");
+            return begin_gap(why_unreadable(from),
+                             "event " + show(from) + " and later ones were overwritten in the ring, or are damaged");
         if (!append_block()) return;
         // Written again into another file after a failure: the watermark does not go back.
         if (writer_.next_seq() - 1 > load_relaxed(state_.marks->journaled))
@@ -345,7 +395,8 @@ bool Journaller::sync() {
     CRASH_POINT("after sync");
     // Never the same file again: the kernel has marked its pages clean, whatever became of them.
     if (error) return failed(Fault::journal_sync, error, true), false;
-    if (!writer_.is_linked()) return begin_gap("the journal file was removed from under the snapshotter"), false;
+    if (!writer_.is_linked())
+        return begin_gap(Fault::damaged, "the journal file was removed from under the snapshotter"), false;
     unsynced_ = 0;
     const std::uint64_t synced = writer_.next_seq() - 1;
     if (synced > chain_.last_seq) chain_ = {writer_.spec().number, synced, writer_.events_hash(), 0};
@@ -403,7 +454,14 @@ void Journaller::rest() noexcept {
 
 // ---- gaps ---------------------------------------------------------------------------------------
 
-void Journaller::begin_gap(const std::string& why) {
+/// Of an event that cannot be had: a later one has its place, or what is there is not whole.
+Fault Journaller::why_unreadable(std::uint64_t seq) const noexcept {
+    for (std::uint64_t at = seq; at < seq + kBlockEvents && at <= load_acquire(state_.log->committed); ++at)
+        if (load_acquire(state_.ring_slot(at).header.seq) > at) return Fault::overrun;
+    return Fault::damaged;
+}
+
+void Journaller::begin_gap(Fault fault, const std::string& why) {
     if (host_.gap == Gap::copy_wanted) return;
     store_relaxed(state_.host->gaps, load_relaxed(state_.host->gaps) + 1);
     store_relaxed(state_.host->gap_end, std::max<std::uint64_t>(load_relaxed(state_.host->gap_end), 1));
@@ -412,7 +470,6 @@ void Journaller::begin_gap(const std::string& why) {
                                               " until two checkpoints above the gap are on disk");
     writer_.close();
     unsynced_ = 0;
-    const Fault fault = Fault::overrun;
     store_relaxed(state_.host->fault, static_cast<std::uint64_t>(fault));
     store_relaxed(state_.host->fault_errno, 0);
     store_relaxed(state_.host->fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
@@ -487,7 +544,8 @@ void Journaller::failed(Fault fault, IoError error, bool abandon_file, const std
 void Journaller::healed() {
     HostWords& words = *state_.host;
     backoff_.reset();
-    if (host_.gap != Gap::none || load_relaxed(words.fault) == 0) return;
+    if (host_.gap != Gap::none || load_relaxed(words.fault) == 0 || is_lack(static_cast<Fault>(load_relaxed(words.fault))))
+        return;
     host_.alarm.raise(Severity::warning,
                       "the journal is healthy again after " + show(load_relaxed(words.retries)) + " attempts");
     store_relaxed(words.fault, 0);
@@ -498,11 +556,13 @@ void Journaller::healed() {
 
 /// Waits, and still shows that it lives and looks after the dead.
 void Journaller::wait_in_peace(std::int64_t ns) {
-    const std::int64_t until = segment::monotonic_ns() + ns;
+    const std::int64_t last = draining_ ? host_.leave_by_ns - kAfterDrainNs : std::numeric_limits<std::int64_t>::max();
+    const std::int64_t until = std::min(segment::monotonic_ns() + ns, last);
     // The wish to leave ends a wait; while draining, pauses are what keeps a failing disk from being asked all the time.
     for (std::int64_t now = segment::monotonic_ns(); now < until && (draining_ || !host_.stop); now = segment::monotonic_ns()) {
         segment::sleep_ns(std::min(until - now, kHousekeepNs));
         host_.beat();
+        host_.look();
         housekeep();
     }
 }
@@ -523,8 +583,8 @@ void Journaller::housekeep() {
 
 void Journaller::watch_surroundings() {
     drop_day_before(host_.attachment);
-    const bool rolled = core::is_in(state_, SegmentState::rolled);
-    if (!rolled && !host_.attachment.mapping.is_current() && !segment_lost_) {
+    // The name first: who ends the day, or destroys the registry, says so before he takes it away.
+    if (!segment_lost_ && !host_.attachment.mapping.is_current() && core::is_in(state_, SegmentState::ready)) {
         segment_lost_ = true;
         host_.alarm.raise(Severity::critical,
                           "the segment's name is gone or leads elsewhere (systemd's RemoveIPC, or somebody removed it): "

@@ -24,14 +24,15 @@ public:
         std::string name;
         std::uint64_t bytes = 0;
     };
-    /// Begins to prepare, unless it has or does already.
-    void want(std::uint64_t bytes);
+    /// Begins to prepare, unless it has or does already. False: there is no thread for it.
+    [[nodiscard]] bool want(std::uint64_t bytes) noexcept;
     /// What is ready. False when nothing is: the caller makes its own.
     [[nodiscard]] bool take(Space& space);
     [[nodiscard]] static std::string temporary_name();
 
 private:
-    void run();
+    void run() noexcept;
+    [[nodiscard]] bool prepare(std::uint64_t bytes, Space& made) noexcept;
     const std::string directory_;
     std::mutex mutex_;
     std::condition_variable changed_;
@@ -46,9 +47,11 @@ class Journaller {
 public:
     explicit Journaller(Host& host);
 
-    /// Until host.stop; then what is committed is written and synced, within a bounded time. True when everything that
-    /// it wrote is synced, so that a successor may go on in the same file.
+    /// Until host.stop; then what is committed is written and synced, and a gap closed unless another host will, within a bounded
+    /// time. True when everything that it wrote is synced, so that a successor may go on in the same file, whose lock is given up.
     [[nodiscard]] bool run();
+    /// Files are begun while somebody waits, for want of a thread that prepares them.
+    [[nodiscard]] bool lacks_thread() noexcept;
 
 private:
     enum class Read : std::uint8_t { whole, lapped };
@@ -65,6 +68,7 @@ private:
     [[nodiscard]] bool open_directory();
     [[nodiscard]] bool begin_file();
     [[nodiscard]] bool take_space(SpacePreparer::Space& space);
+    void want_space() noexcept;
     void write_batch(std::uint64_t committed);
     [[nodiscard]] Read read_events(std::uint64_t from, std::uint64_t to);
     [[nodiscard]] bool append_block();
@@ -73,7 +77,9 @@ private:
     void idle();
     void rest() noexcept;
     void seal_when_quiet();
-    void begin_gap(const std::string& why);
+    void begin_gap(layout::Fault fault, const std::string& why);
+    [[nodiscard]] layout::Fault why_unreadable(std::uint64_t seq) const noexcept;
+    [[nodiscard]] bool has_to_close_gap() const noexcept;
     [[nodiscard]] bool handle_gap();
     [[nodiscard]] bool mark_gap();
     void failed(layout::Fault fault, persist::IoError error, bool abandon_file, const std::string& why = {});
@@ -91,17 +97,18 @@ private:
     persist::JournalWriter writer_;
     ChainEnd chain_;
     std::uint64_t newest_number_ = 0;
-    std::uint64_t unsynced_ = 0;              // events written behind the last sync
+    std::uint64_t unsynced_ = 0;  // events written behind the last sync
     bool unsealed_ = false;
     std::int64_t quiet_since_ns_ = 0;
     std::int64_t housekept_ns_ = 0;
     std::int64_t watched_ns_ = 0;
-    std::int64_t asked_ns_ = 0;               // a waiter was seen
+    std::int64_t asked_ns_ = 0;  // a waiter was seen
     std::int64_t clock_offset_ns_ = 0;
     bool segment_lost_ = false;
     bool lock_file_lost_ = false;
     bool draining_ = false;
-    bool started_ = false;   // it is known what the files hold
+    bool started_ = false;  // it is known what the files hold
+    bool unprepared_ = false;  // no thread for the next file's space
     std::uint32_t seen_tick_ = 0;
     std::vector<layout::Event> batch_;
     Backoff backoff_;

@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 namespace riskreg::registry {
 
@@ -37,22 +41,40 @@ void LogFile::rotate() {
     for (unsigned age = older_; age > 0; --age) ::rename(path(age - 1).c_str(), path(age).c_str());
 }
 
-void LogFile::append(std::string_view line) noexcept {
+bool LogFile::append(std::string_view line) noexcept {
     try {
-        if (!be_open()) return;
+        if (!be_open()) return false;
         if (size_ != 0 && size_ + line.size() > most_bytes_) {
             rotate();
-            if (!be_open()) return;
+            torn_ = false;
+            if (!be_open()) return false;
         }
-        while (!line.empty()) {
-            const ssize_t wrote = ::write(file_.get(), line.data(), line.size());
+        if (torn_ && size_ != 0 && ::write(file_.get(), "\n", 1) != 1) return false;
+        torn_ = true;
+        for (std::string_view rest = line; !rest.empty();) {
+            const ssize_t wrote = ::write(file_.get(), rest.data(), rest.size());
             if (wrote < 0 && errno == EINTR) continue;
-            if (wrote <= 0) return;
-            line.remove_prefix(static_cast<std::size_t>(wrote));
+            if (wrote <= 0) return torn_ = rest.size() < line.size(), false;
+            rest.remove_prefix(static_cast<std::size_t>(wrote));
         }
+        return torn_ = false, true;
     } catch (...) {
-        // No memory for a path: this line is lost.
+        return false;   // no memory for a path
     }
+}
+
+bool write_to_stderr(std::string_view line) noexcept {
+    // A pipe that is ready has room for this many bytes, so that the write does not wait.
+    constexpr std::size_t kAtOnce = PIPE_BUF;
+    for (std::string_view rest = line; !rest.empty();) {
+        pollfd output{STDERR_FILENO, POLLOUT, 0};
+        if (::poll(&output, 1, 0) != 1 || (output.revents & POLLOUT) == 0) return false;
+        const ssize_t wrote = ::write(STDERR_FILENO, rest.data(), std::min(rest.size(), kAtOnce));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return false;
+        rest.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+    return true;
 }
 
 }  // namespace riskreg::registry

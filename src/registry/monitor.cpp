@@ -22,7 +22,6 @@ constexpr std::int64_t kRoundNs = 10 * kMs;
 constexpr std::int64_t kQuietNs = 50 * kMs;     // between rounds while nothing changes
 constexpr std::int64_t kSlowestNs = 500 * kMs;
 constexpr std::int64_t kShare = 9;              // at most a tenth of a core, whatever the number of rows
-constexpr std::int64_t kLeaveNs = 1000 * kMs;
 constexpr std::int64_t kNever = 0x7FFFFFFFFFFFFFFF;
 
 /// Number of updates of a reference price, without reading it.
@@ -56,16 +55,19 @@ Monitor::Monitor(Host& host, std::int64_t timeout_ns) : host_(host), state_(host
 }
 
 Monitor::~Monitor() {
-    stop();
+    ask_to_stop();
     thread_.join();
 }
 
-void Monitor::stop() noexcept {
-    std::unique_lock guard(mutex_);
+void Monitor::ask_to_stop() noexcept {
+    const std::lock_guard guard(mutex_);
     stopping_ = true;
     changed_.notify_all();
-    // A log line that waits for a hanging disk must not keep the journal from being drained.
-    changed_.wait_for(guard, std::chrono::nanoseconds(kLeaveNs), [this] { return ended_; });
+}
+
+bool Monitor::has_ended() noexcept {
+    const std::lock_guard guard(mutex_);
+    return ended_;
 }
 
 /// False when it is time to end.
@@ -317,11 +319,13 @@ void Monitor::decide_level(const Wish& wish, const core::Caller& caller, core::D
 void Monitor::tell(const Passed& passed) {
     const core::Use& use = passed.use;
     const auto percent = static_cast<std::int64_t>(base::Int128{use.observed} * 100 / use.bound);
-    host_.alarm.raise(Severity::warning, core::format_scope(state_, state_.geometry.scope_of(passed.row)) + ": " +
-                                             std::string(persist::kLimitFields[use.limit].name) + " at " +
-                                             std::to_string(percent) + " %: " + persist::format_amount(use.unit, use.observed) +
-                                             " of " + persist::format_amount(use.unit, use.bound) + " (" +
-                                             std::string(name_of(use.unit)) + ")");
+    const std::uint64_t level =
+        (std::uint64_t{passed.row} << 16) + use.limit * 256U + static_cast<std::uint64_t>(percent / 10 % 256);
+    host_.alarm.raise_about(level, Severity::warning,
+                            core::format_scope(state_, state_.geometry.scope_of(passed.row)) + ": " +
+                                std::string(persist::kLimitFields[use.limit].name) + " at " + std::to_string(percent) +
+                                " %: " + persist::format_amount(use.unit, use.observed) + " of " +
+                                persist::format_amount(use.unit, use.bound) + " (" + std::string(name_of(use.unit)) + ")");
 }
 
 }  // namespace riskreg::registry

@@ -25,8 +25,10 @@ public:
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
 
-    /// Asks the rounds to end and waits a moment for that. Any thread; more than once.
-    void stop() noexcept;
+    /// Asks the rounds to end. Any thread; more than once.
+    void ask_to_stop() noexcept;
+    /// Nothing more is written by it.
+    [[nodiscard]] bool has_ended() noexcept;
 
 private:
     struct RowMemory {

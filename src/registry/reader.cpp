@@ -388,8 +388,8 @@ void read_log(const core::State& state, StatusView& view) {
 }
 
 constexpr std::string_view kHostStates[] = {"none", "starting", "running", "degraded", "left"};
-constexpr std::string_view kFaults[] = {"",          "journal_create", "journal_write", "journal_sync", "checkpoint",
-                                        "directory", "overrun",        "damaged",       "key"};
+constexpr std::string_view kFaults[] = {"",        "journal_create", "journal_write", "journal_sync", "checkpoint", "directory",
+                                        "overrun", "damaged",        "key",           "no_threads",   "no_memory"};
 constexpr std::int64_t kStoppedNs = 1'000'000'000;
 
 template <std::size_t N>
@@ -418,7 +418,9 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.host_state = name_in(kHostStates, load_relaxed(host.state));
     view.host_pid = load_relaxed(host.pid);
     view.host_epoch = load_relaxed(host.epoch);
-    view.host_silent_ns = segment::monotonic_ns() - static_cast<std::int64_t>(load_relaxed(state.marks->heartbeat_ns));
+    const auto beat = static_cast<std::int64_t>(load_relaxed(state.marks->heartbeat_ns));
+    // 0: nobody has journaled this day yet.
+    view.host_silent_ns = beat == 0 ? 0 : segment::monotonic_ns() - beat;
     if (held) view.host_rank = name_of(static_cast<HostRank>(load_relaxed(host.rank)));
     if (!held) view.host_state = "none", view.host_pid = 0, view.host_silent_ns = 0;
     const registry::Claims::Waiter waiter = registry::Claims::waiting(state);

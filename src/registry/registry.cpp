@@ -94,6 +94,10 @@ struct Registry::Days {
     /// The day after `ended`, attached to when nobody has before. Null when that is not possible now. Bounded by the deadline
     /// of attaching.
     Impl* follow(const Impl& ended) noexcept;
+    /// Everything ends in order; oldest day first. False: something hangs, and these must stay.
+    [[nodiscard]] bool leave(std::int64_t by_ns) noexcept;
+    [[nodiscard]] LeaveView judge_leaving() noexcept;
+    std::uint64_t left_at = 0;  // committed when the last session had left
     void add(std::unique_ptr<Impl> day) {
         all.push_back(std::move(day));
         newest.store(all.back().get(), std::memory_order_release);
@@ -179,7 +183,7 @@ struct Registry::Impl {
     /// Sequences go on from day to day: what the host of this one has not brought to the disk, that of the next one does.
     [[nodiscard]] bool wait_durable(std::uint64_t seq, std::int64_t timeout_ns) noexcept {
         const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
-        if (registry::wait_durable(state, seq, timeout_ns)) return true;
+        if (registry::wait_durable(state, seq, timeout_ns, config.ending)) return true;
         Impl* next = is_rolled(state) ? days.follow(*this) : nullptr;
         const std::int64_t left = deadline - segment::monotonic_ns();
         return next != nullptr && left > 0 && next->wait_durable(seq, left);
@@ -403,15 +407,72 @@ auto Registry::Days::call(Call run) noexcept(noexcept(run(std::declval<Impl&>())
 }
 
 Registry::Days::~Days() {
-    if (newest.load(std::memory_order_acquire) == nullptr) return;
-    if (now().in_attached_process()) {
-        // A session ends in the day that it belongs to.
-        static_cast<void>(today());
+    // The oldest first, as they left.
+    for (std::unique_ptr<Impl>& day : all) day.reset();
+}
+
+bool Registry::Days::leave(std::int64_t by_ns) noexcept {
+    if (newest.load(std::memory_order_acquire) == nullptr || !now().in_attached_process()) return true;
+    // A session ends in the day that it belongs to.
+    static_cast<void>(today());
+    {
         const std::lock_guard guard(mutex);
         closing = true;
     }
-    // The oldest first: its host leaves before the next one's can have everything on disk.
-    for (std::unique_ptr<Impl>& day : all) day.reset();
+    bool ended = true;
+    // Its last event is journaled, too; and a host leaves before the next day's can have everything on disk.
+    for (const std::unique_ptr<Impl>& day : all) {
+        // A part of the time for whoever is stopped inside the lock, the rest for the journal.
+        const std::int64_t now_ns = segment::monotonic_ns();
+        if (day->session) ended = day->session->leave(now_ns + (by_ns - now_ns) * 2 / 3) && ended;
+        left_at = load_acquire(day->state.log->committed);
+        if (day->snapshotter) ended = day->snapshotter->leave(by_ns) && ended;
+    }
+    return ended;
+}
+
+namespace {
+
+std::string why_not_durable(const StatusView& status) {
+    const std::string host = "pid " + std::to_string(status.host_pid);
+    if (status.gap_end != 0) return "a gap in the journal is open" + (status.fault.empty() ? "" : " (" + status.fault + ")");
+    if (!status.fault.empty()) return status.fault + (status.fault_error.empty() ? "" : ": " + status.fault_error);
+    if (status.host_state == "stopped") return "the snapshotter's host, " + host + ", does not move";
+    if (status.host_pid != 0) return "the snapshotter's host, " + host + ", is behind";
+    return "nobody hosts the snapshotter";
+}
+
+}  // namespace
+
+LeaveView Registry::Days::judge_leaving() noexcept {
+    LeaveView view;
+    try {
+        Impl& impl = now();
+        view.committed = left_at;
+        view.durable_upto = load_acquire(impl.state.marks->durable);
+        if (!impl.snapshotter || !impl.state.has_journal() || core::is_in(impl.state, SegmentState::destroyed)) return view;
+        view.durable = view.durable_upto >= left_at;
+        if (!view.durable) view.why = why_not_durable(impl.reader.status());
+    } catch (...) {
+        // No memory for the reason.
+    }
+    return view;
+}
+
+LeaveView Registry::leave(std::int64_t timeout_ns) noexcept {
+    LeaveView view;
+    if (!days_) return view;
+    const bool ours = days_->newest.load(std::memory_order_acquire) != nullptr && days_->now().in_attached_process();
+    const bool ended = days_->leave(segment::monotonic_ns() + timeout_ns);
+    if (ours) view = days_->judge_leaving();
+    // Threads that hang in a write go on using it.
+    if (ended) days_.reset();
+    else static_cast<void>(days_.release());
+    return view;
+}
+
+void Registry::reopen_log() noexcept {
+    if (Impl& impl = days_->now(); impl.snapshotter) impl.snapshotter->reopen_log();
 }
 
 Registry Registry::open(const std::string& name, const ProcessConfig& config) {
@@ -434,8 +495,14 @@ Registry Registry::open(const std::string& name, const ProcessConfig& config) {
 
 Registry::Registry(std::unique_ptr<Days> days) noexcept : days_(std::move(days)) {}
 Registry::Registry(Registry&&) noexcept = default;
-Registry& Registry::operator=(Registry&&) noexcept = default;
-Registry::~Registry() = default;
+Registry& Registry::operator=(Registry&& other) noexcept {
+    if (this != &other) {
+        static_cast<void>(leave());
+        days_ = std::move(other.days_);
+    }
+    return *this;
+}
+Registry::~Registry() { static_cast<void>(leave()); }
 
 const Reader& Registry::reader() const noexcept { return days_->today().reader; }
 StrategyId Registry::strategy() const noexcept { return StrategyId{days_->now().caller.strategy}; }

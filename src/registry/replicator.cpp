@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "base/crash_point.hpp"
+#include "base/stop.hpp"
 #include "core/audit.hpp"
 #include "core/genesis.hpp"
 #include "riskreg/config.hpp"
@@ -25,8 +26,16 @@ constexpr std::int64_t kLookNs = 4 * kMs;               // how soon a request, o
 constexpr std::int64_t kVerifyAfterNs = 1000 * kMs;     // a short-lived host never builds a replica
 constexpr std::int64_t kCycleRounds = 60'000 * kMs / kRoundNs;   // of the verifier: one cycle a minute
 constexpr std::int64_t kSyncWaitNs = 5000 * kMs;
+constexpr std::int64_t kAfterEndNs = 150 * kMs;         // of the time to leave, for what comes behind
 
 std::string show(std::uint64_t value) { return std::to_string(value); }
+
+/// Of marks that a host which has left and the one that followed it may both move.
+void raise_to(std::uint64_t& mark, std::uint64_t value) noexcept {
+    std::uint64_t seen = load_relaxed(mark);
+    while (seen < value && !__atomic_compare_exchange_n(&mark, &seen, value, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+}
 
 }  // namespace
 
@@ -48,7 +57,15 @@ std::int64_t Replicator::until_due_ns() const noexcept {
     return interval_ns() - std::clamp<std::int64_t>(segment::boottime_ns() - written, 0, interval_ns());
 }
 
-void Replicator::run() {
+/// The journal's locks are given up by now, or about to be: what is begun is left, but for the last checkpoint, and that as soon as
+/// another hosts.
+bool Replicator::must_end() const noexcept {
+    if (!host_.drained) return false;
+    return !host_.final_checkpoint || host_.is_followed() || segment::monotonic_ns() > host_.leave_by_ns - kAfterEndNs;
+}
+
+void Replicator::run() noexcept {
+    const base::StopScope scope([this] { return must_end(); });
     while (!host_.drained) {
         round();
         for (std::int64_t slept = 0; slept < kRoundNs && !host_.drained; slept += kLookNs) {
@@ -70,13 +87,25 @@ void Replicator::round() {
         follow_and_verify();
     } catch (const Error& error) {
         const bool on_disk = error.code() == Errc::damaged || error.code() == Errc::missing || error.code() == Errc::foreign;
-        if (on_disk) return distrust(error.what());
+        // Twice: a host that leaves may still be removing what its last checkpoint made superfluous.
+        if (on_disk) return misread(error.what());
         host_.alarm.raise(Severity::critical, error.what());
         next_attempt_ns_ = segment::monotonic_ns() + backoff_.next_ns();
+    } catch (const base::Stopped&) {
+        return;
+    } catch (const std::bad_alloc&) {
+        lacks_memory();
     } catch (const std::exception& error) {
         host_.alarm.raise(Severity::critical, std::string("replicator: ") + error.what());
         segment::sleep_ns(backoff_.next_ns());
     }
+}
+
+/// The journal needs nothing of it. What was there is given back, and it is tried again.
+void Replicator::lacks_memory() noexcept {
+    drop_replica();
+    host_.no_memory = true;
+    next_attempt_ns_ = segment::monotonic_ns() + std::max(backoff_.next_ns(), 250 * kMs);
 }
 
 // ---- the replica --------------------------------------------------------------------------------
@@ -111,6 +140,7 @@ bool Replicator::has_replica() {
     for (const persist::IgnoredFile& file : report.ignored)
         host_.alarm.raise(Severity::critical, "checkpoint " + file.name + " is not valid: " + file.why);
     use_replica(std::move(built), report.mark);
+    host_.no_memory = false;
     return true;
 }
 
@@ -174,8 +204,10 @@ Replicator::Audit Replicator::audit() {
     if (!copy) return Audit::impossible;
     const core::AuditReport report = core::audit_live(live_, copy->state);
     if (report.clean()) return Audit::clean;
+    std::string found;
     for (std::size_t i = 0; i < std::min<std::size_t>(report.violations.size(), 3); ++i)
-        host_.alarm.raise(Severity::critical, "audit: " + report.violations[i]);
+        found.append(i == 0 ? "" : "; ").append(report.violations[i]);
+    host_.alarm.raise(Severity::critical, "audit: " + found);
     // Limits are judged by these tables: from here on refusing is the only answer that is known to be right.
     segment::poison(live_);
     host_.alarm.raise(Severity::critical, "the registry is poisoned: end every process that uses it, then `riskctl recover " +
@@ -198,29 +230,39 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
     if (source == CheckpointSource::replica) options.journal = follower_->mark();
     options.key = host_.key;
     options.time_ns = segment::realtime_ns();
-    options.stop = [this, clean] {
-        if (clean) host_.beat();
-        return !clean && host_.drained;
-    };
+    options.stop = [this, clean] { return (!clean && host_.drained) || must_end(); };
     std::string stage;
     if (const IoError error = persist::write_checkpoint(directory_, state, options, stage)) return failed(stage, error), false;
     backoff_.reset();
     next_attempt_ns_ = 0;
-    if (load_relaxed(live_.host->checkpoint_fault_errno) != 0)
-        host_.alarm.raise(Severity::warning, "checkpoints are written again");
-    store_relaxed(live_.host->checkpoint_fault_errno, 0);
     last_checkpoint_ = state.log->applied;
     retention_.written(last_checkpoint_);
-    store_relaxed(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(options.time_ns));
-    store_relaxed(live_.marks->checkpoint_steady_ns, static_cast<std::uint64_t>(segment::boottime_ns()));
-    store_release(live_.marks->checkpointed, last_checkpoint_);
-    store_relaxed(live_.host->checkpoints, load_relaxed(live_.host->checkpoints) + 1);
+    mark_checkpoint(options.time_ns);
     CRASH_POINT("checkpoint done");
     host_.alarm.raise(Severity::info,
                       "checkpoint at " + show(last_checkpoint_) + (clean ? ", the last of a clean shutdown" : ""));
-    // While a gap is being closed, what was before it stays: it may be all that is good.
-    if (host_.gap != Gap::copy_wanted) retention_.trim();
+    trim(clean);
     return true;
+}
+
+void Replicator::mark_checkpoint(std::int64_t time_ns) noexcept {
+    raise_to(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(time_ns));
+    raise_to(live_.marks->checkpoint_steady_ns, static_cast<std::uint64_t>(segment::boottime_ns()));
+    raise_to(live_.marks->checkpointed, last_checkpoint_);
+    __atomic_add_fetch(&live_.host->checkpoints, 1, __ATOMIC_RELAXED);
+    if (host_.is_followed() || load_relaxed(live_.host->checkpoint_fault_errno) == 0) return;
+    store_relaxed(live_.host->checkpoint_fault_errno, 0);
+    host_.alarm.raise(Severity::warning, "checkpoints are written again");
+}
+
+/// Files are removed by a host only: another one may be reading them to build its replica.
+void Replicator::trim(bool clean) {
+    // While a gap is being closed, what was before it stays: it may be all that is good.
+    if (host_.gap == Gap::copy_wanted || (host_.drained && !clean)) return;
+    if (!host_.drained) return retention_.trim();
+    if (!host_.attachment.lock.try_host()) return;
+    retention_.trim();
+    host_.attachment.lock.release_host();
 }
 
 void Replicator::failed(const std::string& stage, IoError error) {
@@ -249,10 +291,8 @@ bool Replicator::checkpoint_now(bool clean) {
     if (!has_replica()) return false;
     // In this order: with a number from before, what was given up would be read from the file that it was given up in.
     const std::uint64_t synced = host_.synced;
-    const std::string wrong = follower_->advance(synced, host_.file_number, [this, clean] {
-        if (clean) host_.beat();
-        return !clean && host_.drained;
-    });
+    const std::string wrong =
+        follower_->advance(synced, host_.file_number, [this, clean] { return (!clean && host_.drained) || must_end(); });
     if (!wrong.empty()) return misread(wrong), false;
     return write(replica_->state, CheckpointSource::replica, clean);
 }
@@ -264,11 +304,16 @@ void Replicator::answer_requests() {
     bool written = false;
     try {
         written = live_.has_journal() ? checkpoint_now(false) : write_from_memory();
+    } catch (const std::bad_alloc&) {
+        lacks_memory();
+        failed("have the memory for it", {ENOMEM});
+    } catch (const base::Stopped&) {
+        // Not written.
     } catch (const std::exception& error) {
         // Whoever asked is told, and not left waiting.
         failed(std::string("write it: ") + error.what(), {static_cast<int>(std::errc::io_error)});
     }
-    if (!written && host_.handed_over) return;   // the next host answers
+    if (!written && (host_.handed_over || host_.is_followed())) return;  // the next host answers
     if (!written) store_relaxed(wakes.checkpoint_failed, wanted);
     store_release(wakes.checkpoint_done, wanted);
 }
@@ -283,10 +328,15 @@ void Replicator::write_when_due() {
 void Replicator::write_final() {
     if (!host_.final_checkpoint || host_.gap != Gap::none || !live_.has_journal() || host_.is_destroyed()) return;
     try {
-        if (!checkpoint_now(true)) host_.alarm.raise(Severity::critical, "the final checkpoint could not be written");
+        if (checkpoint_now(true)) return;
+        if (!must_end()) return host_.alarm.raise(Severity::critical, "the final checkpoint could not be written");
+    } catch (const base::Stopped&) {
+        // Told below.
     } catch (const std::exception& error) {
-        host_.alarm.raise(Severity::critical, std::string("the final checkpoint: ") + error.what());
+        return host_.alarm.raise(Severity::critical, std::string("the final checkpoint: ") + error.what());
     }
+    host_.alarm.raise(Severity::info, host_.is_followed() ? "no last checkpoint: another process hosts the snapshotter by now"
+                                                          : "no last checkpoint: there was no time left for it");
 }
 
 // ---- gaps ---------------------------------------------------------------------------------------
@@ -306,6 +356,7 @@ void Replicator::close_gap() {
             return;
         }
         if (!write(copy->state, CheckpointSource::memory, false)) return;
+        host_.no_memory = false;
         use_replica(std::move(*copy), {});
         host_.base_seq = replica_->state.log->applied;
         Gap wanted = Gap::copy_wanted;

@@ -19,7 +19,7 @@ public:
     explicit Replicator(Host& host);
 
     /// Until the host has drained and left; then the final checkpoint, when one is wanted.
-    void run();
+    void run() noexcept;
 
 private:
     void round();
@@ -28,6 +28,10 @@ private:
     void follow_and_verify();
     void close_gap();
     void write_final();
+    [[nodiscard]] bool must_end() const noexcept;
+    void mark_checkpoint(std::int64_t time_ns) noexcept;
+    void trim(bool clean);
+    void lacks_memory() noexcept;
     void use_replica(core::PrivateState tables, const persist::JournalMark& mark);
     void drop_replica() noexcept;
     [[nodiscard]] bool has_replica();

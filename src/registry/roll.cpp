@@ -66,9 +66,11 @@ void copy_marks(core::State& to, const core::State& from) noexcept {
     // The host's words first: `durable` tells others that it is done.
     for (std::uint64_t HostWords::*word :
          {&HostWords::clean, &HostWords::fault, &HostWords::fault_errno, &HostWords::fault_since_ns, &HostWords::gaps,
-          &HostWords::gap_end, &HostWords::alarms, &HostWords::checkpoints, &HostWords::journal_file, &HostWords::journal_bytes,
+          &HostWords::gap_end, &HostWords::checkpoints, &HostWords::journal_file, &HostWords::journal_bytes,
           &HostWords::checkpoint_fault_errno})
         store_relaxed(to.host->*word, load_relaxed(from.host->*word));
+    // Who stands by on the new day may have raised some already.
+    raise_to(to.host->alarms, load_relaxed(from.host->alarms));
     for (std::uint64_t Watermarks::*mark :
          {&Watermarks::checkpointed, &Watermarks::checkpoint_ns, &Watermarks::checkpoint_steady_ns, &Watermarks::verified,
           &Watermarks::verifier_cycles, &Watermarks::differences, &Watermarks::journaled})

@@ -61,6 +61,15 @@ Session::~Session() {
     thread_.join();
 }
 
+bool Session::leave(std::int64_t by_ns) noexcept {
+    std::unique_lock guard(mutex_);
+    stopping_ = true;
+    leave_by_ns_ = by_ns;
+    changed_.notify_all();
+    const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(by_ns)};
+    return changed_.wait_until(guard, deadline, [this] { return ended_; });
+}
+
 void Session::live() noexcept {
     try {
         moves_ ? require(move_in()) : attach();
@@ -79,8 +88,13 @@ void Session::live() noexcept {
         watch();
         guard.lock();
     }
+    const std::int64_t left = leave_by_ns_ - std::min(segment::monotonic_ns(), leave_by_ns_);
     guard.unlock();
-    detach();
+    // Whoever is stopped inside the lock may keep it for ever: the other half of the time is the journal's.
+    detach(std::min(config_.fact_timeout_ns, left / 2));
+    guard.lock();
+    ended_ = true;
+    changed_.notify_all();
 }
 
 std::uint32_t Session::take_free_slot() noexcept {
@@ -192,8 +206,8 @@ void Session::watch() noexcept {
     look_after_the_dead(state_, config_.request_timeout_ns, slot_);
 }
 
-void Session::detach() noexcept {
-    const segment::StateLock lock(state_, config_.fact_timeout_ns, slot_);
+void Session::detach(std::int64_t timeout_ns) noexcept {
+    const segment::StateLock lock(state_, timeout_ns, slot_);
     const bool ours = load_relaxed(state_.sessions[slot_].word) == session_word(generation_, SessionStatus::attached);
     // Without the lock, or fenced: the thread ends holding its mutex, which the kernel then marks. So the session
     // counts as dead and is buried like any other, instead of looking alive for ever.

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -29,10 +30,13 @@ public:
     /// The session that `before` was on the day before goes on in `state`: the same slot and generation, and no event. If it
     /// was given up or fenced meanwhile, it is so here.
     Session(core::State& state, const Session& before, const ProcessConfig& config, OnRolled on_rolled);
-    /// Clean detach. Never run in a forked child: there the thread does not exist.
+    /// Waits without a bound for what `leave` could not see the end of. Never run in a forked child: there the thread does not exist.
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
+
+    /// Clean detach. False when its thread still hangs at that time (monotonic): then this must stay where it is.
+    [[nodiscard]] bool leave(std::int64_t by_ns) noexcept;
 
     [[nodiscard]] std::uint32_t slot() const noexcept { return slot_; }
     [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
@@ -46,7 +50,7 @@ private:
     [[nodiscard]] Attached move_in() noexcept;
     [[nodiscard]] Attached attach_under_lock(core::SessionRequest& request) noexcept;
     void watch() noexcept;
-    void detach() noexcept;
+    void detach(std::int64_t timeout_ns) noexcept;
     [[nodiscard]] std::uint32_t take_free_slot() noexcept;
 
     core::State& state_;
@@ -62,6 +66,8 @@ private:
     bool followed_ = false;  // into the next day; its own thread's
     bool attached_ = false;
     bool stopping_ = false;
+    bool ended_ = false;
+    std::int64_t leave_by_ns_ = std::numeric_limits<std::int64_t>::max();
     std::exception_ptr failure_;
     std::thread thread_;
 };

@@ -1,6 +1,9 @@
 #include "registry/snapshotter.hpp"
 
 #include <algorithm>
+#include <new>
+#include <optional>
+#include <system_error>
 
 #include "base/crash_point.hpp"
 #include "registry/approval_socket.hpp"
@@ -21,10 +24,13 @@ namespace {
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kStandByNs = 5 * kMs;
 constexpr std::int64_t kLookNs = 4 * kMs;   // how soon the wish to leave is passed on
+constexpr std::int64_t kMissingNs = 1000 * kMs;   // between attempts to have a thread that there was no room for
+constexpr std::int64_t kBesideNs = 200 * kMs;  // for the threads beside to end what they write, before the journal is drained
+constexpr std::int64_t kLeaveNs = 5000 * kMs;
 constexpr std::int64_t kStallNs = 1000 * kMs;
-constexpr std::int64_t kMonitorNs = 20 * kMs;   // for the lock, at most: leaving waits for it
-constexpr std::int64_t kUnfitNs = 30'000 * kMs;   // who cannot host does not make another leave again and again
-constexpr std::int64_t kFenceNs = 2000 * kMs;   // the kernel frees a dead owner's mutex before its file locks
+constexpr std::int64_t kMonitorNs = 20 * kMs;  // for the lock, at most: leaving waits for it
+constexpr std::int64_t kUnfitNs = 30'000 * kMs;  // who cannot host does not make another leave again and again
+constexpr std::int64_t kFenceNs = 2000 * kMs;  // the kernel frees a dead owner's mutex before its file locks
 
 std::string config_of(const core::State& state) { return {state.config, state.geometry.config_bytes}; }
 
@@ -38,6 +44,63 @@ std::string show(HostRank rank) { return "rank " + std::string(name_of(rank)); }
 
 }  // namespace
 
+/// One time as host: what its threads share, and those threads. The place is given up when the journal is drained; the threads end in
+/// their own time, and until they have, this process hosts no more.
+struct Snapshotter::Tenure {
+    Host host;
+    std::optional<Journaller> journaller;
+    std::atomic<bool> replicator_ended{true};
+    std::thread replicator;
+    std::unique_ptr<Monitor> monitor;
+    std::unique_ptr<ApprovalSocket> approvals;
+    std::int64_t looked_ns = 0, missed_ns = 0;
+    std::int64_t leaving_ns = 0;  // since when; 0: it stays
+
+    Tenure(core::State& state, Attachment& attachment, Alarm& alarm, const std::string& config, persist::DirectoryIdentity home)
+        : host{state, attachment, alarm, {}, {}, config, home, {}, 0, {}} {}
+    ~Tenure() {
+        host.drained = true;
+        approvals.reset();
+        monitor.reset();
+        if (replicator.joinable()) replicator.join();
+    }
+    Tenure(const Tenure&) = delete;
+    Tenure& operator=(const Tenure&) = delete;
+
+    /// What does not run yet is tried. Which kind of thing there was no room for.
+    [[nodiscard]] Fault start_missing(std::int64_t lock_timeout_ns) noexcept {
+        Fault lack = host.no_memory ? Fault::no_memory : Fault::none;
+        const auto attempt = [&lack](auto make) noexcept {
+            try {
+                const segment::SignalsBlocked blocked;
+                make();
+            } catch (const std::bad_alloc&) {
+                lack = Fault::no_memory;
+            } catch (...) {
+                lack = Fault::no_threads;
+            }
+        };
+        if (!replicator.joinable()) attempt([this] { start_replicator(); });
+        if (!monitor) attempt([&] { monitor = std::make_unique<Monitor>(host, lock_timeout_ns); });
+        if (!approvals) attempt([this] { approvals = std::make_unique<ApprovalSocket>(host); });
+        if (!host.alarm.is_writing() || (journaller && journaller->lacks_thread())) lack = Fault::no_threads;
+        return lack;
+    }
+    void start_replicator() {
+        replicator_ended = false;
+        try {
+            replicator = std::thread([this] {
+                Replicator(host).run();
+                replicator_ended = true;
+            });
+        } catch (...) {
+            replicator_ended = true;
+            throw;
+        }
+    }
+    [[nodiscard]] bool has_ended() noexcept { return replicator_ended && (!monitor || monitor->has_ended()); }
+};
+
 Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config, std::function<bool()> on_rolled)
     : attachment_(attachment),
       state_(attachment.state),
@@ -47,13 +110,26 @@ Snapshotter::Snapshotter(Attachment& attachment, const ProcessConfig& config, st
       alarm_(attachment.state, {attachment.lock.directory(), attachment.name, config.log_to_stderr, config.log_orders}),
       claims_(attachment.state, config.host_rank) {
     const segment::SignalsBlocked blocked;
-    thread_ = std::thread([this] { run(); });
+    try {
+        thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error& error) {
+        throw Error(Errc::system, std::string("no thread can be made to host the snapshotter: ") + error.what() +
+                                      " (ulimit -u, or pids.max of the cgroup)");
+    }
 }
 
 Snapshotter::~Snapshotter() {
-    stop_seq_ = load_acquire(state_.log->committed);
-    stopping_ = true;
+    if (!stopping_) static_cast<void>(leave(segment::monotonic_ns() + kLeaveNs));
     thread_.join();
+}
+
+bool Snapshotter::leave(std::int64_t by_ns) noexcept {
+    stop_seq_ = load_acquire(state_.log->committed);
+    leave_by_ns_ = by_ns;
+    stopping_ = true;
+    std::unique_lock guard(mutex_);
+    const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(by_ns)};
+    return changed_.wait_until(guard, deadline, [this] { return ended_; });
 }
 
 void Snapshotter::rest(std::int64_t ns) noexcept {
@@ -63,6 +139,14 @@ void Snapshotter::rest(std::int64_t ns) noexcept {
 bool Snapshotter::day_ended() const noexcept { return core::is_in(state_, SegmentState::rolled); }
 
 void Snapshotter::run() noexcept {
+    host_and_stand_by();
+    tenure_.reset();
+    const std::lock_guard guard(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+}
+
+void Snapshotter::host_and_stand_by() noexcept {
     while (!stopping_ && !day_ended()) {
         look_once();
         rest(asking_ ? kMs : kStandByNs);
@@ -71,12 +155,18 @@ void Snapshotter::run() noexcept {
     // What this host has not written, the next day's writes: it is in its ring.
     while (day_ended() && !stopping_ && !on_rolled_()) rest(kStandByNs);
     // Who came and went between two looks, or while another host was leaving, has written events, too.
-    const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
-    while (state_.has_journal() && !day_ended() && load_acquire(state_.marks->durable) < stop_seq_ &&
-           segment::monotonic_ns() < deadline) {
-        if (look_once()) return;
+    while (state_.has_journal() && stopping_ && !day_ended() && load_acquire(state_.marks->durable) < stop_seq_ &&
+           segment::monotonic_ns() < leave_by_ns_ - 3 * kBesideNs) {
+        look_once();
         segment::sleep_ns(kMs);
     }
+}
+
+/// The threads of the last time as host have ended: only then may there be new ones.
+bool Snapshotter::has_wound_down() noexcept {
+    if (tenure_ && !tenure_->has_ended()) return false;
+    tenure_.reset();
+    return true;
 }
 
 /// Hosts, when it is our turn, until the wish to leave. True when it did.
@@ -84,7 +174,7 @@ bool Snapshotter::look_once() noexcept {
     if (core::is_in(state_, SegmentState::destroyed)) return false;
     try {
         bool after_death = false;
-        const bool ours = try_take_over(after_death);
+        const bool ours = segment::monotonic_ns() >= not_before_ns_ && has_wound_down() && try_take_over(after_death);
         if (ours) {
             host_and_leave(after_death);
             CRASH_POINT("place given up");
@@ -128,14 +218,21 @@ bool Snapshotter::try_take_over(bool& after_death) {
     const std::int64_t deadline = segment::monotonic_ns() + kFenceNs;
     bool fenced = attachment_.lock.try_host();
     while (!fenced && !stopping_ && segment::monotonic_ns() < deadline) {
+        // Who has the mutex moves, though the words are still of the one before.
+        store_relaxed(state_.marks->heartbeat_ns, static_cast<std::uint64_t>(segment::monotonic_ns()));
         segment::sleep_ns(kMs);
         fenced = attachment_.lock.try_host();
     }
     if (fenced) return true;
     static_cast<void>(mutex.unlock());
-    alarm_.raise(Severity::critical,
-                 "another process journals into this directory for a segment that is no longer this one: it must end first");
-    rest(1000 * kMs);
+    const bool before = state_.header->rolled_seq != 0 && load_acquire(state_.host->epoch) == 0;
+    if (before)
+        alarm_.raise(Severity::warning, "the host of the day before does not come to an end: this day is not journaled yet");
+    else
+        alarm_.raise(
+            Severity::critical,
+            "another process journals into this directory for a segment that is no longer this one: it must end first");
+    rest(kStandByNs);
     return false;
 }
 
@@ -155,9 +252,12 @@ void Snapshotter::host(bool after_death) {
     learn_home();
     HostWords& words = *state_.host;
     take_over_marks(attachment_);
-    Host host{state_, attachment_, alarm_, {}, {}, config_json_, home_};
+    tenure_ = std::make_unique<Tenure>(state_, attachment_, alarm_, config_json_, home_);
+    Host& host = tenure_->host;
+    host.look = [this] { look_around(*tenure_); };
     static_cast<void>(host.learn_key());
     host.epoch = load_relaxed(words.epoch) + 1;
+    host.fault_before = static_cast<Fault>(load_relaxed(words.fault));
     const std::uint64_t before = load_relaxed(words.pid);
     if (after_death) store_relaxed(words.clean, 0);
     store_relaxed(words.rank, static_cast<std::uint64_t>(config_.host_rank));
@@ -165,7 +265,7 @@ void Snapshotter::host(bool after_death) {
     store_relaxed(words.pid, segment::process_id());
     store_relaxed(words.pid_start, segment::process_start());
     store_relaxed(words.state, static_cast<std::uint64_t>(HostState::starting));
-    store_relaxed(words.fault, 0);
+    if (!is_lack(host.fault_before)) store_relaxed(words.fault, 0);
     store_relaxed(words.retries, 0);
     store_relaxed(words.journal_bytes, 0);
     host.beat();
@@ -175,7 +275,7 @@ void Snapshotter::host(bool after_death) {
                               : std::string("hosting the snapshotter, ")) +
                      show(config_.host_rank));
     hosting_ = true;
-    const bool clean = run_threads(host);
+    const bool clean = journal(*tenure_);
     hosting_ = false;
     store_relaxed(words.state, static_cast<std::uint64_t>(HostState::left));
     store_relaxed(words.clean, clean ? 1 : 0);
@@ -184,50 +284,99 @@ void Snapshotter::host(bool after_death) {
                                        : "left hosting the snapshotter; the journal is not complete");
 }
 
-/// True when everything that was written is synced.
-bool Snapshotter::run_threads(Host& host) {
-    std::atomic<bool> finished{false};
-    std::thread replicator, watcher;
-    Monitor monitor(host, std::min(config_.request_timeout_ns, kMonitorNs));
-    ApprovalSocket approvals(host);
+/// True when everything that was written is synced. Then the locks may go: nothing that comes behind writes the journal.
+bool Snapshotter::journal(Tenure& tenure) noexcept {
+    Host& host = tenure.host;
     bool clean = false;
     try {
-        const segment::SignalsBlocked blocked;
-        replicator = std::thread([&host] { Replicator(host).run(); });
-        // Passes the wish to end on, and shows life while the last checkpoint is written. The monitor goes before: what it
-        // writes is to be drained.
-        watcher = std::thread([this, &host, &finished, &monitor, &approvals] {
-            while (!finished && !has_to_leave(host)) segment::sleep_ns(kLookNs);
-            monitor.stop();
-            approvals.stop();
-            host.final_checkpoint = config_.final_checkpoint && (stopping_ || host.handed_over);
-            host.stop = true;
-            for (; !finished; segment::sleep_ns(kLookNs))
-                if (host.drained) host.beat();
-        });
-        if (state_.has_journal()) clean = Journaller(host).run();
+        look_around(tenure);
+        if (state_.has_journal()) clean = tenure.journaller.emplace(host).run();
         else run_without_journal(host), clean = true;
+    } catch (const std::bad_alloc&) {
+        lost_footing(host, Fault::no_memory, "no memory for the journal");
+    } catch (const std::system_error& error) {
+        lost_footing(host, Fault::no_threads, error.what());
     } catch (const std::exception& error) {
-        alarm_.raise(Severity::critical, std::string("journaller: ") + error.what());
-        ask_again_ns_ = segment::monotonic_ns() + kUnfitNs;
-        rest(1000 * kMs);
+        lost_footing(host, Fault::none, error.what());
     }
     host.complete = clean && host.synced >= load_acquire(state_.log->committed);
     host.drained = true;
-    if (replicator.joinable()) replicator.join();
-    finished = true;
-    if (watcher.joinable()) watcher.join();
     return clean;
+}
+
+/// The place is left to whoever has what it takes; after a while this process tries again.
+void Snapshotter::lost_footing(Host& host, Fault lack, const char* what) noexcept {
+    if (lack != Fault::none) show_lack(host, lack);
+    alarm_.raise(Severity::critical, what);
+    not_before_ns_ = segment::monotonic_ns() + kMissingNs;
+    ask_again_ns_ = segment::monotonic_ns() + kUnfitNs;
 }
 
 void Snapshotter::run_without_journal(Host& host) {
     store_relaxed(state_.host->state, static_cast<std::uint64_t>(HostState::running));
     while (!host.stop) {
         host.beat();
+        host.look();
         look_after_the_dead(state_, 20 * kMs, kNoSlot);
         static_cast<void>(host.learn_key());
         segment::sleep_ns(kStandByNs);
     }
+}
+
+/// By the thread that journals: it needs no other one to be told to leave, nor to say that there is none.
+void Snapshotter::look_around(Tenure& tenure) noexcept {
+    const std::int64_t now = segment::monotonic_ns();
+    if (now - tenure.looked_ns < kLookNs) return;
+    tenure.looked_ns = now;
+    if (now - tenure.missed_ns >= kMissingNs && tenure.leaving_ns == 0) {
+        tenure.missed_ns = now;
+        show_lack(tenure.host, tenure.start_missing(std::min(config_.request_timeout_ns, kMonitorNs)));
+    }
+    pass_on_the_wish(tenure, now);
+}
+
+/// A fault of the disk stands before it, and is followed by it.
+void Snapshotter::show_lack(Host& host, Fault lack) noexcept {
+    HostWords& words = *state_.host;
+    const auto shown = static_cast<Fault>(load_relaxed(words.fault));
+    if (lack == shown && lack != Fault::none) return store_relaxed(words.retries, load_relaxed(words.retries) + 1);
+    if (lack == shown || (shown != Fault::none && !is_lack(shown))) return;
+    const bool journals = host.gap == Gap::none;
+    if (lack == Fault::none) {
+        alarm_.raise(Severity::warning, "the host has all the threads and the memory that it needs again");
+        if (journals) store_relaxed(words.state, static_cast<std::uint64_t>(HostState::running));
+    } else {
+        alarm_.raise(Severity::critical,
+                     lack == Fault::no_threads
+                         ? "no_threads: the host cannot have all the threads that it needs; the journal is kept, "
+                           "checkpoints or alerts may not be: raise ulimit -u, or pids.max of its cgroup"
+                         : "no_memory: the host cannot have the memory that it needs; the journal is kept, "
+                           "checkpoints are not: raise its limit (ulimit -v, memory.max of its cgroup)");
+        store_relaxed(words.fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
+        store_relaxed(words.retries, 1);
+        store_relaxed(words.state, static_cast<std::uint64_t>(HostState::degraded));
+    }
+    store_relaxed(words.fault_errno, static_cast<std::uint64_t>(lack == Fault::none         ? 0
+                                                                : lack == Fault::no_threads ? EAGAIN
+                                                                                            : ENOMEM));
+    store_relaxed(words.fault, static_cast<std::uint64_t>(lack));
+}
+
+void Snapshotter::pass_on_the_wish(Tenure& tenure, std::int64_t now) noexcept {
+    Host& host = tenure.host;
+    if (host.stop || (tenure.leaving_ns == 0 && !has_to_leave(host))) return;
+    if (tenure.leaving_ns == 0) {
+        tenure.leaving_ns = now;
+        if (tenure.monitor) tenure.monitor->ask_to_stop();
+        if (tenure.approvals) tenure.approvals->ask_to_stop();
+    }
+    // What they write is to be drained, and the next host takes the socket's name.
+    const bool writing =
+        (tenure.monitor && !tenure.monitor->has_ended()) || (tenure.approvals && !tenure.approvals->has_ended());
+    if (writing && now - tenure.leaving_ns < kBesideNs) return;
+    if (stopping_) host.leave_by_ns = leave_by_ns_;
+    host.final_checkpoint = config_.final_checkpoint && stopping_;
+    host.stop = true;
 }
 
 bool Snapshotter::has_to_leave(Host& host) noexcept {
@@ -291,10 +440,14 @@ void Snapshotter::watch_the_host() {
     const std::uint64_t host_state = load_relaxed(state_.host->state);
     const bool hosted = segment::RobustMutex::holder_hint(segment::host_mutex_memory(state_)) != 0 &&
                         host_state != static_cast<std::uint64_t>(HostState::left);
-    const auto last = static_cast<std::int64_t>(load_relaxed(state_.marks->heartbeat_ns));
-    const std::int64_t silent = segment::monotonic_ns() - last;
+    const std::uint64_t beat = load_relaxed(state_.marks->heartbeat_ns);
+    const std::int64_t now = segment::monotonic_ns();
+    // By what this thread has seen itself: the last beat may be of one that died long ago, or of none.
+    if (!hosted || beat != watched_beat_ || now - looked_ns_ > kStallNs / 4) watched_beat_ = beat, watched_ns_ = now;
+    looked_ns_ = now;
+    const std::int64_t silent = now - watched_ns_;
     if (!hosted || silent < kStallNs) {
-        reported_stall_ = 0;
+        if (silent < kStallNs) reported_stall_ = 0;
         return;
     }
     if (reported_stall_ == epoch) return;

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <thread>
 
 #include "registry/claims.hpp"
@@ -16,23 +19,36 @@ namespace riskreg::registry {
 /// process of higher rank that waits (ProcessConfig::host_rank), and stands by again.
 class Snapshotter {
 public:
-    /// `on_rolled` is called by its thread, when the day has ended and it no longer hosts, until it answers true.
+    /// `on_rolled` is called by its thread, when the day has ended and it no longer hosts, until it answers true. Throws Error{system}
+    /// when no thread can be made.
     Snapshotter(Attachment& attachment, const ProcessConfig& config, std::function<bool()> on_rolled);
-    /// Leaves in order: drains the journal, writes the final checkpoint when configured, gives up the locks.
+    /// Waits without a bound for what `leave` could not see the end of.
     ~Snapshotter();
     Snapshotter(const Snapshotter&) = delete;
     Snapshotter& operator=(const Snapshotter&) = delete;
 
+    /// Leaves in order: drains the journal, closes a gap that is open, gives up the locks, and writes the final checkpoint when
+    /// configured. Once. False when something still hangs at that time (monotonic): then this must stay where it is.
+    [[nodiscard]] bool leave(std::int64_t by_ns) noexcept;
+    /// Opens the alarm log anew.
+    void reopen_log() noexcept { alarm_.reopen(); }
     [[nodiscard]] bool is_hosting() const noexcept { return hosting_; }
 
 private:
+    struct Tenure;
     void run() noexcept;
+    void host_and_stand_by() noexcept;
+    [[nodiscard]] bool has_wound_down() noexcept;
+    void look_around(Tenure& tenure) noexcept;
+    void show_lack(Host& host, layout::Fault lack) noexcept;
+    void pass_on_the_wish(Tenure& tenure, std::int64_t now) noexcept;
+    [[nodiscard]] bool journal(Tenure& tenure) noexcept;
+    void lost_footing(Host& host, layout::Fault lack, const char* what) noexcept;
     bool look_once() noexcept;
     [[nodiscard]] bool try_take_over(bool& after_death);
     void learn_home();
     void host_and_leave(bool after_death);
     void host(bool after_death);
-    [[nodiscard]] bool run_threads(Host& host);
     void run_without_journal(Host& host);
     void watch_the_host();
     void ask_for_the_place();
@@ -51,13 +67,22 @@ private:
     Alarm alarm_;
     Claims claims_;
     bool asking_ = false;
-    bool fit_ = false;                // directory and key were there when it asked
-    std::int64_t ask_again_ns_ = 0;   // not before: it had the place, or would have had, and could not host
-    std::uint64_t said_epoch_ = 0;    // of the host that was spoken of
-    std::uint64_t stop_seq_ = 0;   // committed when we were told to leave
+    bool fit_ = false;  // directory and key were there when it asked
+    std::int64_t ask_again_ns_ = 0;  // not before: it had the place, or would have had, and could not host
+    std::uint64_t said_epoch_ = 0;  // of the host that was spoken of
+    std::int64_t not_before_ns_ = 0;  // it hosted and could not: others first
+    std::uint64_t stop_seq_ = 0;  // committed when we were told to leave
+    std::int64_t leave_by_ns_ = 0;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> hosting_{false};
     std::uint64_t reported_stall_ = 0;
+    std::uint64_t watched_beat_ = 0;
+    std::int64_t watched_ns_ = 0;  // when it was first seen
+    std::int64_t looked_ns_ = 0;
+    std::unique_ptr<Tenure> tenure_;  // the present one, or the last while its threads end
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool ended_ = false;
     std::thread thread_;
 };
 

@@ -507,6 +507,13 @@ std::string network_file_system(const std::string& path) {
     return shared ? type : std::string();
 }
 
+bool is_in_memory(const std::string& path) noexcept {
+    struct statfs info {};
+    if (::statfs(path.c_str(), &info) != 0) return false;
+    const auto type = static_cast<std::uint32_t>(info.f_type);
+    return type == 0x01021994 || type == 0x858458F6;  // tmpfs, ramfs
+}
+
 void become_owner(const std::string& state_dir, const std::string& name) {
     if (::getuid() != 0 || ::geteuid() != 0)
         throw Error(Errc::bad_input, "--as-owner: only root can take another user's rights, and this process is uid " +

@@ -49,6 +49,9 @@ struct LockRecord {
 /// too; empty for all others. FUSE ones count by what is behind them: `fuse.sshfs` and its like do, `fuse.bindfs` does not.
 [[nodiscard]] std::string network_file_system(const std::string& path);
 
+/// It is in memory: nothing there survives a reboot.
+[[nodiscard]] bool is_in_memory(const std::string& path) noexcept;
+
 /// --as-owner: takes groups, gid, effective and saved uid of the owner of `<state_dir>/<name>`, or of the state directory where that is
 /// not there yet. The real uid stays: it is the person. Throws Error{bad_input} unless root calls.
 void become_owner(const std::string& state_dir, const std::string& name);

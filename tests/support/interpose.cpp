@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -61,6 +62,9 @@ struct Plan {
     bool persistent = variable(kPersistent) == "1";
     std::string only{variable(kOnly)};
     std::uint64_t sync_delay_us = number(kSyncDelay);
+    std::string hang{variable(kHang)};
+    std::string no_threads{variable(kNoThreads)};
+    std::uint64_t free_threads = number(kFreeThreads);
     bool short_writes = variable(kFault) == "short";
     bool lies = variable(kFault) == "lie";
     int fault = static_cast<int>(number(kFault));
@@ -102,6 +106,12 @@ bool is_ours(const std::string& path) {
 
 bool is_directory_itself(const std::string& path) { return path == plan().directory; }
 std::string name_in(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+/// A disk that does not answer.
+void hang_on(const std::string& path) {
+    if (plan().hang.empty() || !is_ours(path) || name_in(path).find(plan().hang) == std::string::npos) return;
+    for (;;) ::pause();
+}
 
 // ---- faults -------------------------------------------------------------------------------------
 
@@ -231,6 +241,7 @@ ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
     static auto* const call = real<ssize_t(int, const void*, size_t, off_t)>("pwrite");
     const std::string path = path_of(fd);
     if (!is_ours(path)) return call(fd, bytes, size, offset);
+    hang_on(path);
     const Fate fate = fate_of("pwrite", path, true);
     if (fate == Fate::fail) return -1;
     if (fate == Fate::shorten && size > 1) size /= 2;
@@ -258,6 +269,7 @@ static int sync_seen(int fd, const char* name, int (*call)(int)) {
         return result;
     }
     if (!is_ours(path)) return call(fd);
+    hang_on(path);
     const bool directory = is_directory_itself(path);
     const std::uint64_t token = next_token();
     const std::uint64_t inode = inode_of(fd);
@@ -328,6 +340,23 @@ int lstat(const char* path, struct stat* status) noexcept {
 struct dirent* readdir(DIR* stream) {
     static auto* const call = real<struct dirent*(DIR*)>("readdir");
     return fate_of("readdir", path_of(::dirfd(stream))) == Fate::fail ? nullptr : call(stream);
+}
+
+ssize_t write(int fd, const void* bytes, size_t size) {
+    static auto* const call = real<ssize_t(int, const void*, size_t)>("write");
+    if (!plan().hang.empty()) hang_on(path_of(fd));
+    return call(fd, bytes, size);
+}
+
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*), void* argument) {
+    static auto* const call = real<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>("pthread_create");
+    static std::atomic<std::uint64_t> made{0};
+    struct stat facts {};
+    static auto* const look = real<int(const char*, struct stat*) noexcept>("stat");
+    const std::string& while_there = plan().no_threads;
+    if (!while_there.empty() && made >= plan().free_threads && look(while_there.c_str(), &facts) == 0) return EAGAIN;
+    ++made;
+    return call(thread, attributes, body, argument);
 }
 
 size_t fwrite(const void* bytes, size_t size, size_t count, FILE* stream) {

@@ -24,6 +24,12 @@ inline constexpr const char* kTrace = "RISKREG_IO_TRACE";
 // Microseconds that a sync takes longer: a disk so slow that writes gather in front of it.
 inline constexpr const char* kSyncDelay = "RISKREG_IO_SYNC_DELAY_US";
 
+// Part of a name: writing to a file of the directory that has it, or syncing it, never returns.
+inline constexpr const char* kHang = "RISKREG_IO_HANG";
+// A file: while it is there, no thread can be made but the first kFreeThreads of the process.
+inline constexpr const char* kNoThreads = "RISKREG_NO_THREADS";
+inline constexpr const char* kFreeThreads = "RISKREG_FREE_THREADS";
+
 struct Counters {
     std::atomic<std::uint64_t> seen;      // that the fault could hit
     std::atomic<std::uint64_t> failed;

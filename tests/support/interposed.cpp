@@ -46,6 +46,9 @@ std::map<std::string, std::string> Interposing::environment() const {
     if (!counters.empty()) variables[interpose::kCounters] = counters;
     if (!trace.empty()) variables[interpose::kTrace] = trace;
     if (sync_delay_us > 0) variables[interpose::kSyncDelay] = std::to_string(sync_delay_us);
+    if (!hang.empty()) variables[interpose::kHang] = hang;
+    if (!no_threads.empty()) variables[interpose::kNoThreads] = no_threads;
+    if (free_threads != 0) variables[interpose::kFreeThreads] = std::to_string(free_threads);
     if (!only.empty()) variables[interpose::kOnly] = only;
     if (fault.value.empty()) return variables;
     variables[interpose::kFailAt] = std::to_string(fail_at);

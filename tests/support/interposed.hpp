@@ -30,6 +30,9 @@ struct Interposing {
     Fault fault;
     std::uint64_t sync_delay_us = 0;
     std::string only;        ///< the only call that fails; empty: any
+    std::string hang{};          ///< part of the names of files that writing to never returns
+    std::string no_threads{};    ///< a file: while it is there, only `free_threads` of the process can be made
+    std::uint64_t free_threads = 0;
     [[nodiscard]] std::map<std::string, std::string> environment() const;
 };
 

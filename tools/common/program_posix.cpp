@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
@@ -82,10 +85,87 @@ int error_at_close() noexcept {
 
 }  // namespace
 
+namespace {
+
+constexpr std::int64_t kLeaveNs = 5'000'000'000;
+constexpr std::int64_t kLastWordsNs = 400'000'000;   // of them, for what is said and flushed at the end
+constexpr unsigned kLeaveSeconds = 5;
+
+std::atomic<bool> ending_flag{false};
+std::atomic<std::int64_t> ending_since_ns{0};
+const char* ending_name = "riskreg";
+bool left_behind = false;   // something is not on disk
+
+std::int64_t monotonic_ns() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
+
+/// Whoever holds stderr's other end does not hold us up.
+void write_at_once(const char* text, std::size_t size) noexcept {
+    constexpr int kMostMs = 100;
+    pollfd output{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&output, 1, kMostMs) == 1 && (output.revents & POLLOUT) != 0)
+        static_cast<void>(::write(STDERR_FILENO, text, std::min<std::size_t>(size, PIPE_BUF)));
+}
+
+void begin_to_end(int) {
+    if (ending_flag.exchange(true)) return;
+    ending_since_ns = monotonic_ns();
+    ::alarm(kLeaveSeconds);
+}
+
+void end_now(int) {
+    constexpr char text[] =
+        ": could not end in order within 5 s: something hangs, and what was not on disk may still not be "
+        "(riskctl status says how far it is)\n";
+    write_at_once(ending_name, std::strlen(ending_name));
+    write_at_once(text, sizeof text - 1);
+    ::_exit(kOutputLost);
+}
+
+}  // namespace
+
+void end_on_signals(const char* name) {
+    ending_name = name;
+    struct sigaction action {};
+    ::sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    action.sa_handler = end_now;
+    ::sigaction(SIGALRM, &action, nullptr);
+    action.sa_handler = begin_to_end;
+    for (const int number : {SIGTERM, SIGINT}) ::sigaction(number, &action, nullptr);
+}
+
+bool end_wanted() noexcept { return ending_flag; }
+const std::atomic<bool>& ending() noexcept { return ending_flag; }
+
+void say(const std::string& line) noexcept {
+    try {
+        const std::string text = line + "\n";
+        write_at_once(text.data(), text.size());
+    } catch (...) {
+        // No memory for it.
+    }
+}
+
+Leaving::~Leaving() {
+    std::fflush(stderr);
+    const std::int64_t since = ending_since_ns, now = monotonic_ns();
+    const std::int64_t left = (since == 0 ? now : since) + kLeaveNs - kLastWordsNs - now;
+    const LeaveView view = registry_.leave(std::max(left, kLastWordsNs));
+    if (view.durable) return;
+    left_behind = true;
+    say(std::string(program_) + ": events " + std::to_string(view.durable_upto + 1) + " to " + std::to_string(view.committed) +
+        " are in memory only, not on disk: " + view.why + " (riskctl doctor " + name_ + " says what to do)");
+}
+
 int finish(const char* name, int code) noexcept {
     std::cout.flush();
     std::fflush(stdout);
     if (lost_by == 0) lost_by = error_at_close();
+    if (left_behind && code == 0) code = kOutputLost;
     if (lost_by == 0) return code;
     std::fprintf(stderr, "%s: output not written%s: %s\n", name, something_arrived ? " in full" : "", std::strerror(lost_by));
     return code == 0 || code == 1 ? kOutputLost : code;

@@ -6,7 +6,11 @@
 /// speaks about the output, becomes 3. What the program has done holds all the same.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <string>
+
+#include "riskreg/registry.hpp"
 
 namespace riskreg::program {
 
@@ -17,5 +21,31 @@ inline constexpr int kOutputLost = 3;
 
 /// The last part alone, for a forked child that prints results and leaves by _exit.
 [[nodiscard]] int finish(const char* name, int code) noexcept;
+
+/// From now on SIGTERM and SIGINT ask the program to end, and from the first of them on it has 5 s, whatever hangs: then it says so and
+/// is gone with 3.
+void end_on_signals(const char* name);
+[[nodiscard]] bool end_wanted() noexcept;
+/// The same, for ProcessConfig::ending.
+[[nodiscard]] const std::atomic<bool>& ending() noexcept;
+
+/// One line on stderr, unless nobody takes it there: then the program does not wait for that.
+void say(const std::string& line) noexcept;
+
+/// Ends a registration within what is left of the 5 s. What is not on disk then is said, and an exit code of 0 becomes 3: it was done, and
+/// holds as long as memory does.
+class Leaving {
+public:
+    Leaving(const char* program, Registry& registry, std::string name)
+        : program_(program), registry_(registry), name_(std::move(name)) {}
+    ~Leaving();
+    Leaving(const Leaving&) = delete;
+    Leaving& operator=(const Leaving&) = delete;
+
+private:
+    const char* program_;
+    Registry& registry_;
+    const std::string name_;
+};
 
 }  // namespace riskreg::program

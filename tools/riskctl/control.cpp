@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/descriptor_posix.hpp"
+#include "common/program_posix.hpp"
 #include "registry/approval_socket.hpp"
 #include "registry/attachment.hpp"
 #include "riskctl/limit_change.hpp"
@@ -114,6 +115,12 @@ int create(const Common& common, const std::string& config_file, bool network_fs
     const SharedConfig config = parse_config(read_file(config_file));
     for (const std::string& warning : config.warnings) std::fprintf(stderr, "riskctl: warning: %s\n", warning.c_str());
     Registry::create(common.name, config, common.state_dir, network_fs);
+    const std::string directory = segment::resolve_state_dir(common.state_dir);
+    if (config.persistence_mode != PersistenceMode::none && segment::is_in_memory(directory))
+        std::fprintf(stderr,
+                     "riskctl: warning: %s is in memory (tmpfs): what is answered as durable does not survive a reboot; give "
+                     "--state-dir on a disk\n",
+                     directory.c_str());
     const StatusView view = Reader::open(common.name, common.state_dir).status();
     if (common.json) {
         JsonWriter out;
@@ -173,6 +180,7 @@ void write_after_halt(JsonWriter& out, const AfterHalt& after, const Verdict& ve
 int halt(const Common& common, const StateOptions& options) {
     require_reason(options.reason);
     Registry registry = open_operator(common);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const Scope scope = require_scope(registry.reader(), options.scope);
     const TradingState state = state_named(options.state, TradingState::halted);
     const Verdict verdict = registry.halt(scope, state, options.reason);
@@ -210,6 +218,7 @@ int resume(const Common& common, const StateOptions& options) {
     if (options.unreconciled == !options.scope.empty())
         throw Error(Errc::bad_input, "resume: give either --scope or --unreconciled");
     Registry registry = open_operator(common);
+    const program::Leaving leaving("riskctl", registry, common.name);
     if (options.unreconciled) {
         const Verdict verdict = registry.release_unreconciled(options.reason);
         if (verdict.reason == DenyReason::not_allowed) {
@@ -229,6 +238,7 @@ int resume(const Common& common, const StateOptions& options) {
 int set_clock(const Common& common, const std::string& reason) {
     require_reason(reason);
     Registry registry = open_operator(common);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const Verdict verdict = registry.set_clock(reason);
     return report(common, registry, "firm", verdict,
                   "the times of events go on from this machine's clock (event " + std::to_string(verdict.seq) + ")");
@@ -271,6 +281,7 @@ int approve_by_socket(const Common& common, std::uint64_t request, const std::st
 int approve(const Common& common, std::uint64_t request, const std::string& owner) {
     if (!owner.empty()) return approve_by_socket(common, request, owner);
     Registry registry = open_operator(common);
+    const program::Leaving leaving("riskctl", registry, common.name);
     Verdict verdict = registry.approve(request);
     verdict.request = 0;   // the answer is about the one that was named
     if (common.json) {
@@ -318,6 +329,7 @@ int limit(const Common& common, const std::string& scope_text, const std::string
           const std::vector<std::string>& assignments) {
     if (!reason.empty()) require_reason(reason);
     Registry registry = open_operator(common);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const Scope scope = require_scope(registry.reader(), scope_text);
     Limits limits;
     LimitMask fields = 0;
@@ -359,6 +371,7 @@ int restrict_scope(const Common& common, const RestrictOptions& options) {
     if (entry.to_ns <= entry.from_ns)
         throw Error(Errc::bad_input, "--to: seen '" + options.to + "', allowed: a time after --from");
     Registry registry = open_operator(common);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const Verdict verdict = registry.restrict(require_scope(registry.reader(), options.scope), entry);
     std::string done = options.scope + (entry.buy || entry.sell ? " is on" : " is off") + " the restricted list (event " +
                        std::to_string(verdict.seq) + ")";

@@ -1,6 +1,7 @@
 // roll: the end of a trading day, while strategies trade.
 #include <cstdio>
 
+#include "common/program_posix.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 
@@ -111,6 +112,7 @@ int roll(const Common& common, const std::string& reason, bool expire_day) {
     config.state_dir = common.state_dir;
     config.host_snapshotter = true;   // when nobody else does
     Registry registry = Registry::open(common.name, config);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const std::uint64_t expired = expire_day ? expire_day_orders(registry) : 0;
     // Kept: it shows the day that ends, as it ended.
     const Reader& before = registry.reader();

@@ -398,6 +398,9 @@ void check_disk(Doctor& doctor, const Common& common) {
                 "to it",
             "move the registry to a local disk: end all, copy the directory, then " +
                 line_to_paste(common, "recover", "--new-token") + " there");
+    if (segment::is_in_memory(directory))
+        doctor.find(Health::note, "state directory", directory + " is in memory (tmpfs)",
+                    "what is answered as durable does not survive a reboot: keep the registry's files on a disk (--state-dir)");
     const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
     const std::uint64_t used = bytes_in(directory);
     const bool tight = free_bytes < used + (64U << 20);
@@ -421,12 +424,22 @@ void check_snapshotter(Doctor& doctor, const Common& common, const StatusView& v
         doctor.find(health, "snapshotter", seen, remedy);
     };
     if (v.host_state == "none")
-        find(v.durable_lag == 0 ? Health::note : Health::problem,
-             "nobody hosts it; " + std::to_string(v.durable_lag) + " events wait",
+        find(v.durable_lag == 0 && v.fault.empty() ? Health::note : Health::problem,
+             "nobody hosts it; " + std::to_string(v.durable_lag) + " events wait" +
+                 (v.fault.empty() ? "" : "; the last host left with " + v.fault + " " + v.fault_error),
              "start it: " + line_to_paste(common, "riskd", "", ""));
     else if (v.host_state == "stopped")
         find(Health::problem, who + ", silent for " + std::to_string(v.host_silent_ns / 1'000'000) + " ms",
              "it lives, so nobody takes its place: " + why_still(static_cast<std::uint32_t>(v.host_pid)));
+    else if (v.fault == "no_threads")
+        find(Health::problem, who + ": " + v.fault + " " + v.fault_error + ", " + std::to_string(v.fault_retries) + " attempts",
+             "the journal is kept; checkpoints, alerts or the alarm log may not be. Raise `ulimit -u`, or pids.max of its "
+             "cgroup "
+             "(systemd: TasksMax=); it is tried again every second");
+    else if (v.fault == "no_memory")
+        find(Health::problem, who + ": " + v.fault + " " + v.fault_error + ", " + std::to_string(v.fault_retries) + " attempts",
+             "the journal is kept where it can be; checkpoints are not written. Raise `ulimit -v`, or memory.max of its cgroup "
+             "(systemd: MemoryMax=); it is tried again every second");
     else if (!v.fault.empty())
         find(Health::problem, who + ": " + v.fault + " " + v.fault_error + ", " + std::to_string(v.fault_retries) + " attempts",
              "riskreg.log in the state directory tells the story; it is tried again by itself");

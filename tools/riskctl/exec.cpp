@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 
+#include "common/program_posix.hpp"
 #include "riskctl/command.hpp"
 #include "riskctl/line_reader.hpp"
 #include "riskctl/output.hpp"
@@ -345,7 +346,7 @@ bool is_blank(const std::string& line) { return line.find_first_not_of(" \t\r") 
 }  // namespace
 
 int exec(const Common& common, const ExecOptions& options) {
-    stop_on_signals();
+    program::end_on_signals("riskctl");
     LineReader input(options.file);
     ProcessConfig config;
     config.state_dir = common.state_dir;
@@ -356,13 +357,15 @@ int exec(const Common& common, const ExecOptions& options) {
     config.durability = options.durability == "durable" ? Durability::durable : Durability::memory;
     config.durable_timeout_ns = 1'000'000LL * options.durable_timeout_ms;
     config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * options.lock_timeout_ms;
+    config.ending = &program::ending();
     Registry registry = Registry::open(common.name, config);
+    const program::Leaving leaving("riskctl", registry, common.name);
     Executor executor(registry, registry.waits_for_disk() ? config.durable_timeout_ns : 0);
     std::string line;
     std::uint64_t number = 0;
     for (;;) {
         const LineReader::Next next = input.next(line);
-        if (next == LineReader::Next::end || stop_wanted()) return kDone;
+        if (next == LineReader::Next::end || program::end_wanted()) return kDone;
         ++number;
         if (next == LineReader::Next::line && is_blank(line)) continue;
         if (print_line(executor.answer(number, line, next == LineReader::Next::too_long))) continue;

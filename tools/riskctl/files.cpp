@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "common/program_posix.hpp"
 #include "core/audit.hpp"
 #include "core/copy.hpp"
 #include "core/genesis.hpp"
@@ -58,6 +59,7 @@ int checkpoint(const Common& common, std::uint32_t timeout_ms) {
     config.state_dir = common.state_dir;
     config.host_snapshotter = true;   // when nobody else does
     Registry registry = Registry::open(common.name, config);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const bool written = registry.checkpoint(1'000'000LL * timeout_ms);
     const StatusView view = registry.status();
     if (common.json) {

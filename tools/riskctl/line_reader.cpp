@@ -10,41 +10,40 @@
 #include <cstring>
 #include <string_view>
 
+#include "common/program_posix.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskctl {
 
 namespace {
-volatile sig_atomic_t stop_requested = 0;
-void request_stop(int) { stop_requested = 1; }
-sigset_t while_waiting;   // set by stop_on_signals
 bool is_stdin(const std::string& path) { return path.empty() || path == "-"; }
 }  // namespace
 
-bool stop_wanted() noexcept {
-    // Delivered only while we wait for input; with all of it there already, it is pending.
-    sigset_t pending;
-    const bool came =
-        ::sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
-    return came || stop_requested != 0;
-}
+namespace {
 
-void stop_on_signals() {
-    // Blocked everywhere but in the wait for input: no answer is cut off, and no signal is lost between the test and
-    // the wait.
-    sigset_t ending;
-    ::sigemptyset(&ending);
-    ::sigaddset(&ending, SIGINT);
-    ::sigaddset(&ending, SIGTERM);
-    ::pthread_sigmask(SIG_BLOCK, &ending, &while_waiting);
-    ::sigdelset(&while_waiting, SIGINT);
-    ::sigdelset(&while_waiting, SIGTERM);
-    struct sigaction action {};
-    action.sa_handler = request_stop;
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-}
+/// Signals that end the program are delivered within, and only in the wait itself: none is lost between the look and the wait.
+class Waiting {
+public:
+    Waiting() noexcept {
+        sigset_t ending;
+        ::sigemptyset(&ending);
+        for (const int number : {SIGINT, SIGTERM}) ::sigaddset(&ending, number);
+        ::pthread_sigmask(SIG_BLOCK, &ending, &before_);
+    }
+    ~Waiting() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    /// False: a signal came.
+    [[nodiscard]] bool for_input(int descriptor) const noexcept {
+        pollfd input{descriptor, POLLIN, 0};
+        return ::ppoll(&input, 1, nullptr, &before_) >= 0;
+    }
+
+private:
+    sigset_t before_{};
+};
+
+}  // namespace
 
 LineReader::LineReader(const std::string& path)
     : file_(is_stdin(path) ? riskreg::base::Descriptor() : riskreg::base::open_path(path, O_RDONLY)),
@@ -54,9 +53,12 @@ LineReader::LineReader(const std::string& path)
 
 bool LineReader::fill() {
     char chunk[65536];
-    while (stop_requested == 0) {
-        pollfd input{descriptor_, POLLIN, 0};
-        if (::ppoll(&input, 1, nullptr, &while_waiting) < 0) continue;   // a signal: looked at above
+    for (;;) {
+        {
+            const Waiting waiting;
+            if (riskreg::program::end_wanted()) return false;
+            if (!waiting.for_input(descriptor_)) continue;
+        }
         const ssize_t size = ::read(descriptor_, chunk, sizeof chunk);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0)
@@ -68,7 +70,6 @@ bool LineReader::fill() {
         if (!begun_ && !skip_mark()) continue;
         return true;
     }
-    return false;
 }
 
 /// False while what has come may still be the beginning of a byte order mark.
@@ -83,7 +84,7 @@ bool LineReader::skip_mark() {
 LineReader::Next LineReader::next(std::string& line) {
     bool too_long = false;
     for (;;) {
-        if (stop_requested != 0) return Next::end;
+        if (riskreg::program::end_wanted()) return Next::end;
         const std::size_t end = buffer_.find('\n', at_);
         const bool whole = end != std::string::npos;
         too_long = too_long || (whole ? end : buffer_.size()) - at_ > kMaxBytes;
@@ -95,7 +96,7 @@ LineReader::Next LineReader::next(std::string& line) {
         if (too_long) at_ = buffer_.size();   // keep nothing of what is to be skipped
         if (fill()) continue;
         // The last line may come without its end.
-        if (stop_requested != 0 || (at_ == buffer_.size() && !too_long)) return Next::end;
+        if (riskreg::program::end_wanted() || (at_ == buffer_.size() && !too_long)) return Next::end;
         line.assign(buffer_, at_, std::string::npos);
         at_ = buffer_.size();
         return too_long ? Next::too_long : Next::line;

@@ -33,9 +33,4 @@ private:
     bool begun_ = false;
 };
 
-/// SIGINT and SIGTERM end the input instead of the process, SIGPIPE is an error of writing.
-void stop_on_signals();
-/// One of them came.
-[[nodiscard]] bool stop_wanted() noexcept;
-
 }  // namespace riskctl

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/wide.hpp"
+#include "common/program_posix.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
@@ -328,6 +329,7 @@ int load(const Common& common, const std::string& path) {
     config.request_timeout_ns = config.fact_timeout_ns = kLockTimeoutNs;
     config.host_snapshotter = true;   // when nobody else does: what was loaded is on disk when this ends
     Registry registry = Registry::open(common.name, config);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const LoadFile file = read_load_file(path, registry.reader());
     Plan plan;
     try {

@@ -102,7 +102,12 @@ void write_scopes(JsonWriter& out, const Reader& reader) {
     out.end_array();
 }
 
-void print_status_json(const Reader& reader, const StatusView& v, const std::string& digest) {
+/// What counts as durable is in memory, too.
+bool is_in_memory(const Common& common, const StatusView& v) {
+    return v.persistence != PersistenceMode::none && segment::is_in_memory(segment::resolve_state_dir(common.state_dir));
+}
+
+void print_status_json(const Reader& reader, const StatusView& v, const std::string& digest, bool in_memory) {
     JsonWriter out;
     out.begin_object().member("name", v.name).member("state", v.state).key("watermarks").begin_object();
     out.member("committed", v.committed)
@@ -133,6 +138,7 @@ void print_status_json(const Reader& reader, const StatusView& v, const std::str
     out.member("day", v.day).member("rolled", v.rolled_seq);
     out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
     write_scopes(out, reader);
+    out.member_bool("state_dir_in_memory", in_memory);
     write_snapshotter(out, v);
     print_line(out.end_object().text());
 }
@@ -149,7 +155,7 @@ std::string scope_text(const Reader& reader, const ExposureView& row) {
     return reader.name(row.scope) + " is " + state + (told ? ": " + row.state_reason : "");
 }
 
-void print_status_table(const Reader& reader, const StatusView& v, const std::string& digest) {
+void print_status_table(const Reader& reader, const StatusView& v, const std::string& digest, bool in_memory) {
     Table table({"registry", v.name});
     table.add({"state", v.state});
     for (const ExposureView& row : stopped_scopes(reader)) table.add({"", scope_text(reader, row)});
@@ -157,7 +163,9 @@ void print_status_table(const Reader& reader, const StatusView& v, const std::st
     table.add({"created", persist::format_time(v.created_ns)});
     table.add({"trading day", day_text(v)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
-    table.add({"persistence", std::string(kModes[static_cast<std::size_t>(v.persistence)])});
+    table.add({"persistence",
+               std::string(kModes[static_cast<std::size_t>(v.persistence)]) +
+                   (in_memory ? "; warning: the state directory is in memory (tmpfs), nothing survives a reboot" : "")});
     add_snapshotter(table, v);
     table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " +
                                text_of(v.sessions_capacity)});
@@ -182,7 +190,8 @@ int status(const Common& common) {
     } catch (const Error& error) {
         if (error.code() != Errc::busy) throw;
     }
-    common.json ? print_status_json(reader, view, digest) : print_status_table(reader, view, digest);
+    const bool in_memory = is_in_memory(common, view);
+    common.json ? print_status_json(reader, view, digest, in_memory) : print_status_table(reader, view, digest, in_memory);
     return view.poisoned ? kDamaged : kDone;
 }
 

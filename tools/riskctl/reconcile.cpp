@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <ctime>
 
+#include "common/program_posix.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
@@ -158,6 +159,7 @@ int reconcile(const Common& common, const ReconcileOptions& options) {
     config.request_timeout_ns = 1'000'000'000;
     config.host_snapshotter = true;   // when nobody else does: what was corrected is on disk when this ends
     Registry registry = Registry::open(common.name, config);
+    const program::Leaving leaving("riskctl", registry, common.name);
     const VenueRecords venue = read_venue_file(options.file, registry.reader());
     if (venue.time_ns / 1'000'000'000 > std::time(nullptr))
         std::fprintf(stderr, "riskctl: warning: the file's time is ahead of this host's clock: nothing counts as newer\n");

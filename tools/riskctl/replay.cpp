@@ -10,6 +10,7 @@
 #include <ctime>
 #include <functional>
 
+#include "common/program_posix.hpp"
 #include "riskctl/order_flow.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
@@ -238,6 +239,7 @@ int play_share(const Job& job, std::uint32_t index, Progress& progress) {
         config.host_snapshotter = job.options.host_snapshotter;
         config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * job.options.lock_timeout_ms;
         Registry registry = Registry::open(job.common.name, config);
+        const program::Leaving leaving("riskctl", registry, job.common.name);
         Player player(registry, registry.instrument(job.instrument), job.lot, job.options, progress);
         return play_rows(job, index, player, progress);
     } catch (const Error& error) {

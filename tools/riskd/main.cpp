@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "common/program_posix.hpp"
@@ -24,52 +25,55 @@ int exit_code(Errc code) noexcept {
     }
 }
 
-sigset_t ending_signals() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    ::sigaddset(&set, SIGTERM);
-    ::sigaddset(&set, SIGINT);
-    ::sigaddset(&set, SIGHUP);
-    return set;
+volatile std::sig_atomic_t hung_up = 0;
+
+/// Its terminal is gone, or whoever moved the log away says so: either way it goes on, and opens the log anew.
+void reopen_on_hangup() {
+    struct sigaction action {};
+    ::sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    action.sa_handler = [](int) { hung_up = 1; };
+    ::sigaction(SIGHUP, &action, nullptr);
 }
 
-/// True when a signal to end came within the time.
-bool told_to_end(const sigset_t& signals, long wait_ms) {
+/// False: nobody asked it to end.
+bool told_to_end(Registry& registry, long wait_ms) {
     const timespec wait{wait_ms / 1000, wait_ms % 1000 * 1'000'000};
-    return ::sigtimedwait(&signals, nullptr, &wait) > 0;
+    if (!program::end_wanted()) ::nanosleep(&wait, nullptr);
+    if (hung_up != 0) hung_up = 0, registry.reopen_log();
+    return program::end_wanted();
 }
 
 /// The firm's state stands in the greeting; what an account, strategy or instrument is in by itself would not be seen.
 void say_stopped_scopes(const Reader& reader) {
     reader.exposures([&reader](const ExposureView& row) {
-        if (row.state != TradingState::active || row.unreconciled)
-            std::fprintf(stderr, "riskd: %s is %s%s%s%s\n", reader.name(row.scope).c_str(),
-                         std::string(row.state == TradingState::active ? "unreconciled" : name_of(row.state)).c_str(),
-                         row.state != TradingState::active && row.unreconciled ? " and unreconciled" : "",
-                         row.state_reason.empty() ? "" : ": ", row.state_reason.c_str());
+        if (row.state == TradingState::active && !row.unreconciled) return true;
+        const bool only_unreconciled = row.state == TradingState::active;
+        program::say("riskd: " + reader.name(row.scope) + " is " +
+                     (only_unreconciled ? "unreconciled" : std::string(name_of(row.state))) +
+                     (row.unreconciled && !only_unreconciled ? " and unreconciled" : "") +
+                     (row.state_reason.empty() ? "" : ": " + row.state_reason));
         return true;
     });
 }
 
 int host(const std::string& name, const ProcessConfig& config) {
-    // Blocked before any thread starts: only this one takes them.
-    const sigset_t signals = ending_signals();
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    const Registry registry = Registry::open(name, config);
+    reopen_on_hangup();
+    program::end_on_signals("riskd");
+    Registry registry = Registry::open(name, config);
+    const program::Leaving leaving("riskd", registry, name);
     const StatusView begin = registry.status();
-    std::fprintf(stderr, "riskd: attached to '%s' (%s)%s\n", name.c_str(), begin.state.c_str(),
-                 begin.persistence == PersistenceMode::none ? "; persistence.mode is none: checkpoints on request only" : "");
+    program::say("riskd: attached to '" + name + "' (" + begin.state + ")" +
+                 (begin.persistence == PersistenceMode::none ? "; persistence.mode is none: checkpoints on request only" : ""));
     say_stopped_scopes(registry.reader());
-    while (!told_to_end(signals, 200)) {
+    while (!told_to_end(registry, 200)) {
         if (registry.reader().is_ready()) continue;
-        std::fprintf(stderr, "riskd: '%s' was destroyed or is poisoned (riskctl verify %s); ending\n", name.c_str(),
-                     name.c_str());
+        program::say("riskd: '" + name + "' was destroyed or is poisoned (riskctl verify " + name + "); ending");
         return kDamaged;
     }
-    const bool hosting = registry.is_hosting();
-    std::fprintf(stderr, "riskd: ending: %s\n",
-                 hosting ? "draining the journal, writing a last checkpoint"
-                         : "it stood by, and another keeps the journal or nobody does");
+    program::say(std::string("riskd: ending: ") + (registry.is_hosting()
+                                                       ? "draining the journal, writing a last checkpoint"
+                                                       : "it stood by, and another keeps the journal or nobody does"));
     return kDone;
 }
 
