@@ -66,4 +66,16 @@ std::uint32_t total_row_of(const layout::Geometry& g, std::uint32_t row) noexcep
     }
 }
 
+void look_closer(State& state) noexcept {
+    using namespace layout;
+    const std::uint64_t committed = load_relaxed(state.log->committed);
+    const std::uint64_t durable = load_acquire(state.marks->durable);
+    if (log_is_tight(state) && durable > load_relaxed(state.status->consumer) && durable <= committed)
+        store_relaxed(state.status->consumer, durable);
+    std::uint64_t brake = ~std::uint64_t{0};
+    if (state.has_journal()) brake = load_relaxed(state.status->consumer) + state.geometry.ring_events / 4 * 3;
+    if (roll_phase(state) >= RollPhase::draining) brake = 0;
+    store_relaxed(state.status->brake, brake);
+}
+
 }  // namespace riskreg::core

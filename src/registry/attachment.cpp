@@ -39,6 +39,7 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     header.pid_namespace = segment::pid_namespace();
     header.time_namespace = segment::time_namespace();
     header.created_ns = segment::realtime_ns();
+    if (header.day_begun_ns == 0) header.day_begun_ns = header.created_ns;
     header.uid = segment::user_id();
     header.name_begin = base::make_id(std::string_view(name).substr(0, kMaxIdBytes));
     header.name_end =
@@ -60,6 +61,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     core::make_genesis(state, config, json);
     write_identity(*state.header, lock, name);
     state.header->epoch = segment::random_bits() | 1U;
+    state.header->day_begun_steady_ns = segment::boottime_ns();
     state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
@@ -101,6 +103,7 @@ std::string adopt(core::State& state, LifecycleLock& lock) {
     const core::AuditReport report = core::audit(state);
     if (!report.clean()) return poisoned("the audit found: " + report.violations.front());
     state.wakes->waiters = state.wakes->asleep = 0;
+    forget_roll(state);
     bury_dead_sessions(state);
     fence_release();
     state.header->adopting = 0;
@@ -180,6 +183,7 @@ struct Attaching {
     const RecoverOptions& options;
     std::optional<persist::RecoveryReport> rebuilt;
     std::string poisoned_segment;
+    std::optional<Mapping> ahead;   // of what is likely to be the segment
 };
 
 /// Under the exclusive lock.
@@ -247,6 +251,7 @@ Mapping keep(Attaching& at, Mapping mapping) {
 /// Nothing: a dead adopter left the segment half adopted and it has to be taken exclusively, its day has ended, or somebody is
 /// at work on it; look again.
 std::optional<Mapping> join(Attaching& at, Mapping mapping) {
+    if (at.ahead && at.ahead->name() == mapping.name() && at.ahead->is_current()) mapping = std::move(*at.ahead);
     segment::require_fitting(mapping, at.lock.identity(), at.name, false);
     const core::State state = state_of(mapping);
     if (state.header->adopting != 0 || is_in(state, SegmentState::rolled) || !mapping.try_use()) return std::nullopt;
@@ -304,13 +309,15 @@ std::optional<Mapping> try_attach(Attaching& at, bool alone) {
 
 }  // namespace
 
-Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
-                  const RecoverOptions& options) {
+namespace {
+
+Attachment attach_with(std::optional<Mapping> ahead, const std::string& name, const std::string& state_dir,
+                       std::int64_t timeout_ns, const RecoverOptions& options) {
     const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
-    Attaching at{lock, name, options, {}, {}};
+    Attaching at{lock, name, options, {}, {}, std::move(ahead)};
     std::optional<Mapping> mapping;
     bool alone = false;
     while (!mapping) {
@@ -339,6 +346,16 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
     const std::string segment = mapping->name();
     return {std::move(lock),       std::move(*mapping),           state, name, segment, segment::fork_epoch(), alone,
             std::move(at.rebuilt), std::move(at.poisoned_segment)};
+}
+
+}  // namespace
+
+Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
+                  const RecoverOptions& options) {
+    return attach_with({}, name, state_dir, timeout_ns, options);
+}
+Attachment attach_by(Mapping&& mapping, const std::string& name, const std::string& state_dir, std::int64_t timeout_ns) {
+    return attach_with(std::move(mapping), name, state_dir, timeout_ns, {});
 }
 
 namespace {
