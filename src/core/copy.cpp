@@ -51,6 +51,16 @@ void copy_static(State& to, const State& from) noexcept {
 /// Now and then between two records.
 bool goes_on(const Pause& pause, std::uint64_t i) { return !pause || i % kPiece != kPiece - 1 || pause(); }
 
+/// What an event put there meanwhile is there, too: copied, or put again by a later one of the log.
+bool copy_index(std::uint64_t* to, const std::uint64_t* from, std::size_t words, const Pause& pause) {
+    constexpr std::size_t kWordsAtOnce = std::size_t{64} << 10;
+    for (std::size_t at = 0; at < words; at += kWordsAtOnce) {
+        if (at != 0 && pause && !pause()) return false;
+        copy_words(to + at, from + at, std::min(kWordsAtOnce, words - at));
+    }
+    return true;
+}
+
 bool copy_orders(State& to, const State& from, const Pause& pause) {
     // Slots taken after next_order was read are written whole by their events, which follow.
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_order, from.geometry.orders); ++i) {
@@ -127,9 +137,10 @@ bool try_copy(State& to, const State& from, const Pause& pause) {
     copy_words(&to.status->state_epoch, &from.status->state_epoch, sizeof(StatusWords) / 8);
     to.log->committed = to.log->applied = first;
     if (!copy_records(to, from, pause)) return false;
-    copy_words(to.order_index, from.order_index, from.geometry.order_index);
-    copy_words(to.execution_index, from.execution_index, from.geometry.execution_index);
-    copy_words(to.quarantine_index, from.quarantine_index, from.geometry.quarantine_index);
+    const bool whole = copy_index(to.order_index, from.order_index, from.geometry.order_index, pause) &&
+                       copy_index(to.execution_index, from.execution_index, from.geometry.execution_index, pause) &&
+                       copy_index(to.quarantine_index, from.quarantine_index, from.geometry.quarantine_index, pause);
+    if (!whole) return false;
     fence_acquire();
     // Up to committed, not applied: a writer may be in the middle of apply, or dead there. Every version that
     // the copy met is of a committed event.

@@ -27,7 +27,7 @@ struct PrivateState {
 
 /// What a long work calls every kPiece records; false ends it.
 using Pause = std::function<bool()>;
-inline constexpr std::uint64_t kPiece = 1024;
+inline constexpr std::uint64_t kPiece = 256;
 
 /// One attempt, into memory that is there: it allocates nothing, unless the tables' day has ended. With a pause the copy follows the
 /// log at every one, so that it needs a ring of the events of one piece and not of the whole copy.

@@ -74,8 +74,10 @@ void look_closer(State& state) noexcept {
         store_relaxed(state.status->consumer, durable);
     std::uint64_t brake = ~std::uint64_t{0};
     if (state.has_journal()) brake = load_relaxed(state.status->consumer) + state.geometry.ring_events / 4 * 3;
-    if (roll_phase(state) >= RollPhase::draining) brake = 0;
     store_relaxed(state.status->brake, brake);
+    // A roller writes its phase first and then the brake, without the lock: either we see the one, or it undoes the other.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (roll_phase(state) >= RollPhase::draining) store_relaxed(state.status->brake, 0);
 }
 
 }  // namespace riskreg::core

@@ -517,7 +517,7 @@ void Registry::Days::look_after() noexcept {
         if (is_rolled(impl.state)) static_cast<void>(follow(impl));
         else if (core::roll_phase(impl.state) >= RollPhase::prepared) map_ahead(impl);
         else forget_ahead(impl);
-        if (core::roll_phase(impl.state) != RollPhase::none) registry::take_back_roll(impl.attachment, kMostHeldNs);
+        if (core::roll_phase(impl.state) != RollPhase::none) registry::take_back_roll(impl.attachment);
     }
     give_up_ended();
 }

@@ -27,12 +27,11 @@ namespace {
 constexpr std::int64_t kMs = 1'000'000;
 /// Events that are caught up with while everybody waits. One costs about a microsecond.
 constexpr std::uint64_t kMostUnderLock = 256;
-/// Attempts at the tables during which the lock is not taken for the work itself, and then how long at once.
-constexpr std::uint64_t kFreeAttempts = 2;
-constexpr std::int64_t kMostHeldNs = 2 * kMs;
+/// From this attempt at the tables on everybody lets the roller go first all the time.
+constexpr std::uint64_t kHeldAttempts = 2;
 /// Attempts to end the day before facts are asked to wait a moment, too.
 constexpr std::uint64_t kDrainingAttempts = 8;
-constexpr std::int64_t kGiveUpNs = 60'000 * kMs;
+constexpr std::int64_t kGiveUpNs = 300'000 * kMs;
 /// For the threads that map the next day: bytes in a millisecond, and the most.
 constexpr std::int64_t kMappedInMs = 4 << 20;
 constexpr std::int64_t kMostForMapping = 1000 * kMs;
@@ -166,15 +165,13 @@ void give_up_lost_sessions(core::State& state, std::int64_t timeout_ns) noexcept
 
 // ---- a roller that died ----
 
-void take_back_roll(Attachment& attachment, std::int64_t timeout_ns) noexcept {
+void take_back_roll(Attachment& attachment) noexcept {
     core::State& state = attachment.state;
     if (load_relaxed(state.status->roll_phase) == 0 || !core::is_in(state, SegmentState::ready)) return;
     try {
         LifecycleLock lock(attachment.lock.state_dir(), attachment.name, false);
         const Switching switching(lock);
-        if (!switching.held()) return;
-        const segment::StateLock inside(state, timeout_ns, kNoSlot);
-        if (inside.inside()) forget_roll(state);
+        if (switching.held()) forget_roll(state);
     } catch (const Error&) {
         // Not to be looked at now; it is looked at again.
     }
@@ -214,11 +211,9 @@ public:
           state_(core::view_of(next_.base(), old_.geometry)) {}
     /// What was not committed is nobody's.
     ~Roller() {
-        hold_.reset();
         if (committed_) return;
         segment::remove_segment(name_);
-        const segment::StateLock lock(old_, timeout_ns_, who_.session);
-        if (lock.inside()) forget_roll(old_);
+        forget_roll(old_);
     }
     Roller(const Roller&) = delete;
     Roller& operator=(const Roller&) = delete;
@@ -229,7 +224,6 @@ public:
         for (attempt_ = 0;; ++attempt_) {
             ++stats_.attempts;
             if (build() && switch_days()) return *answer_;
-            hold_.reset();
             if (answer_) return *answer_;
             clear_tables();
         }
@@ -261,6 +255,7 @@ private:
 
     /// After an attempt that writers were too quick for.
     void clear_tables() {
+        if (!roll_) return;
         roll_.reset();
         std::memset(state_.base + state_.offsets.sessions, 0, state_.offsets.ring - state_.offsets.sessions);
         *state_.log = LogWords{};
@@ -273,16 +268,12 @@ private:
         copied_ = std::max(copied_, upto);
     }
 
-    /// False: `answer_` says why not.
-    bool enter(RollPhase phase) noexcept {
-        const segment::StateLock lock(old_, timeout_ns_, who_.session);
-        if (lock.inside()) return set_phase(phase), true;
-        answer_ = refusal(lock.entry());
-        return false;
-    }
+    /// Byte 2 is all it takes: nobody else writes these words, and whoever looks closer looks at the phase last.
     void set_phase(RollPhase phase) noexcept {
+        phase_ = phase;
         store_relaxed(old_.status->roll_phase, static_cast<std::uint64_t>(phase));
-        store_relaxed(old_.status->brake, 0);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        store_release(old_.status->brake, 0);
         CRASH_POINT("roll phase");
     }
 
@@ -293,7 +284,7 @@ private:
         if (!lock.inside()) return answer_ = refusal(lock.entry()), false;
         base_ = load_relaxed(old_.log->committed);
         store_relaxed(old_.status->roll_base, base_);
-        set_phase(drains() ? RollPhase::draining : RollPhase::none);
+        set_phase(attempt_ >= kHeldAttempts ? RollPhase::held : drains() ? RollPhase::draining : RollPhase::none);
         return true;
     }
 
@@ -301,30 +292,25 @@ private:
     /// answer.
     bool build() {
         if (!begin()) return false;
-        if (!core::copy_into(copy_.state, old_, [this] { return breathe(); })) return false;
+        if (!core::copy_into(copy_.state, old_, [this] { return breathe(), true; })) return false;
         copy_events(copy_.state.log->applied);
         roll_ = std::make_unique<core::DayRoll>(copy_.state, state_, base_, base_);
-        const core::Pause pause = [this] { return breathe() && follow(load_acquire(old_.log->applied)); };
+        const core::Pause pause = [this] { return breathe(), follow(load_acquire(old_.log->applied)); };
         if (!roll_->make_tables(pause) || !roll_->make_books(pause)) return false;
-        hold_.reset();
-        if (!enter(drains() ? RollPhase::draining : RollPhase::prepared)) return false;
+        if (phase_ == RollPhase::none) set_phase(RollPhase::prepared);
         CRASH_POINT("next day prepared");
         // Where what increases risk waits, nobody else is waited for.
-        return drains() || wait_for_mappings();
+        return phase_ != RollPhase::prepared || wait_for_mappings();
     }
 
-    /// Writers that went round the ring twice are let in between two pieces of the work only.
-    bool breathe() {
+    /// Between two pieces of the work: whoever writes must not come round the ring. An eighth of it behind, everybody is asked to let
+    /// us go first, for a few milliseconds each; then the day drains.
+    void breathe() {
         if (segment::monotonic_ns() >= give_up_ns_) throw too_busy();
-        if (attempt_ < kFreeAttempts) return true;
-        const std::int64_t now = segment::monotonic_ns();
-        if (hold_ && now - held_since_ns_ < kMostHeldNs) return true;
-        if (hold_) stats_.lock_ns = std::max(stats_.lock_ns, now - held_since_ns_);
-        hold_.reset();
-        hold_.emplace(old_, timeout_ns_, who_.session);
-        held_since_ns_ = segment::monotonic_ns();
-        if (!hold_->inside()) answer_ = refusal(hold_->entry());
-        return hold_->inside();
+        const std::uint64_t behind = load_acquire(old_.log->committed) - load_relaxed(copy_.state.log->applied);
+        const std::uint64_t ring = old_.geometry.ring_events;
+        if (phase_ != RollPhase::held && behind > ring / 8) set_phase(RollPhase::held);
+        if (phase_ == RollPhase::held && attempt_ < kHeldAttempts && behind <= ring / 64) set_phase(RollPhase::draining);
     }
 
     Error too_busy() const {
@@ -355,6 +341,7 @@ private:
         const auto size = static_cast<std::int64_t>(old_.offsets.size_bytes);
         const std::int64_t until = segment::monotonic_ns() + std::min(kMostForMapping, 20 * kMs + size / kMappedInMs * kMs);
         while (!all_mapped() && segment::monotonic_ns() < until) {
+            breathe();
             if (!follow(load_acquire(old_.log->applied))) return false;
             segment::sleep_ns(kMs / 4);
         }
@@ -456,10 +443,9 @@ private:
     Mapping next_;
     core::State state_;  // of the next one
     std::unique_ptr<core::DayRoll> roll_;
-    std::optional<segment::StateLock> hold_;
-    std::int64_t held_since_ns_ = 0;
     std::optional<Verdict> answer_;
     std::uint64_t attempt_ = 0;
+    RollPhase phase_ = RollPhase::none;
     std::uint64_t base_ = 0;
     std::uint64_t copied_ = 0;  // events up to here were copied into the ring of the next day
     bool committed_ = false;

@@ -35,10 +35,10 @@ struct RollStats {
 [[nodiscard]] Verdict roll(Attachment& attachment, const core::Caller& who, const RollRequest& request, std::int64_t timeout_ns,
                            RollStats* stats = nullptr);
 
-/// A roller that died, or gave up without the lock, leaves the words that say that the day is ending: who finds byte 2 of LOCK free
+/// A roller that died leaves the words that say that the day is ending: who finds byte 2 of LOCK free
 /// takes them back. Looks only when there are none.
-void take_back_roll(Attachment& attachment, std::int64_t timeout_ns) noexcept;
-/// The same where nobody rolls, under the lock or alone.
+void take_back_roll(Attachment& attachment) noexcept;
+/// The same for who holds byte 2, or is alone.
 void forget_roll(core::State& state) noexcept;
 
 /// For a host of the snapshotter, once it has both locks: the host of the day before is gone, and its watermarks are final. The
