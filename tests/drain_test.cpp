@@ -521,8 +521,6 @@ template <class Call>
 Verdict timed(std::atomic<std::int64_t>& most, Call call) {
     const std::int64_t begun = now_ns();
     const Verdict verdict = call();
-    if (std::getenv("RISKREG_TRACE") && now_ns() - begun > 50 * kMs)
-        std::cerr << "slow " << (now_ns() - begun) / kMs << " ms, reason " << static_cast<int>(verdict.reason) << '\n';
     raise_to(most, now_ns() - begun);
     return verdict;
 }

@@ -251,7 +251,6 @@ Mapping keep(Attaching& at, Mapping mapping) {
 /// Nothing: a dead adopter left the segment half adopted and it has to be taken exclusively, its day has ended, or somebody is
 /// at work on it; look again.
 std::optional<Mapping> join(Attaching& at, Mapping mapping) {
-    if (at.ahead && at.ahead->name() == mapping.name() && at.ahead->is_current()) mapping = std::move(*at.ahead);
     segment::require_fitting(mapping, at.lock.identity(), at.name, false);
     const core::State state = state_of(mapping);
     if (state.header->adopting != 0 || is_in(state, SegmentState::rolled) || !mapping.try_use()) return std::nullopt;
@@ -281,10 +280,25 @@ void require_a_copy(const Attaching& at, const std::optional<Mapping>& own) {
                         at.name + " --restore-lock`");
 }
 
+/// Mapping for use asks for every page, and that takes as long as the segment is large: not again for one that is there already.
+std::optional<Mapping> open_to_use(Attaching& at) {
+    if (at.ahead) {
+        const std::optional<Mapping> newest = open_newest(at.lock, at.name, segment::Access::read_only);
+        if (newest && newest->name() == at.ahead->name() && at.ahead->is_current()) {
+            std::optional<Mapping> current;
+            current.swap(at.ahead);
+            core::State state = state_of(*current);
+            begin_day(state);
+            return current;
+        }
+    }
+    return open_newest(at.lock, at.name, segment::Access::read_write);
+}
+
 /// One attempt under the lifecycle lock that was granted.
 std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     if (alone) sweep_segments(at.lock, at.name);
-    std::optional<Mapping> current = open_newest(at.lock, at.name, segment::Access::read_write);
+    std::optional<Mapping> current = open_to_use(at);
     const Row& row = decide_admission(look_around(at.lock, at.name, at.options, alone, current));
     switch (row.action) {
         case Action::join: return join(at, std::move(*current));
