@@ -245,6 +245,80 @@ TEST_CASE("riskctl roll ends the day under a running session and says what was c
     CHECK(cli.run("verify " + name).code == 0);
 }
 
+TEST_CASE("riskctl roll --day ends that day or nothing, and says who ended it and when", "[roll][cli]") {
+    const std::string name = own_name();
+    Cli cli;
+    cli.create(name, journaled_config());
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "1");
+    CHECK(cli.run("roll --day 0 " + name).code == 2);
+    const CliResult early = cli.run("roll --json --day 2 " + name);
+    CHECK(early.code == 1);
+    CHECK(early.out.empty());
+    CHECK_THAT(early.err, Catch::Contains("nothing was ended: day 1 is open, not 2") && Catch::Contains("was created"));
+
+    const CliResult first = cli.run("roll --json --day 1 " + name);
+    REQUIRE(first.code == 0);
+    CHECK(first.err.empty());
+    CHECK(text_of(first.lines().at(0), "ended_day") == "1");
+    CHECK(text_of(first.lines().at(0), "previous_seq") == "0");
+    CHECK(first.lines().at(0).find("previous_time")->is(persist::JsonValue::Kind::null));
+    const std::string seq = text_of(first.lines().at(0), "seq");
+
+    const CliResult second = cli.run("roll --day 1 " + name);
+    CHECK(second.code == 1);
+    const std::string uid = std::to_string(::getuid());
+    CHECK_THAT(second.err, Catch::Contains("nothing was ended: day 2 is open, not 1") &&
+                               Catch::Contains("uid " + uid + " ended day 1 ") && Catch::Contains(" s ago"));
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "2");
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "rolled_uid") == uid);
+    CHECK_THAT(cli.run("status " + name).out, Catch::Contains("2, begun behind event " + seq + " by uid " + uid));
+
+    // Nobody is asked where nobody sits.
+    const CliResult unasked = cli.run("roll --json " + name);
+    CHECK(unasked.code == 0);
+    CHECK_THAT(unasked.err, Catch::Contains("warning: day 2 is ended, and uid " + uid + " ended day 1 "));
+    CHECK(text_of(unasked.lines().at(0), "ended_day") == "2");
+    CHECK(text_of(unasked.lines().at(0), "previous_seq") == seq);
+    CHECK(text_of(unasked.lines().at(0), "previous_time").starts_with("20"));
+
+    // Known from the files as well.
+    lose_memory(name);
+    CHECK(cli.run("recover " + name).code == 0);
+    CHECK_THAT(cli.run("roll --day 1 " + name).err, Catch::Contains("uid " + uid + " ended day 2 "));
+}
+
+TEST_CASE("riskctl roll asks a person at a terminal about a day that has just begun", "[roll][cli]") {
+    const std::string name = own_name();
+    Cli cli;
+    cli.create(name, journaled_config());
+    const auto typed = [&](const std::string& answer, const std::string& more) {
+        const std::string line = "export RISKREG_STATE_DIR='" + cli.directory() + "/state'; printf '" + answer +
+                                 "\\n' | script -qec \"'" RISKREG_BIN_DIR "/riskctl' roll " + more + name +
+                                 "\" /dev/null >'" + cli.directory() + "/said' 2>&1";
+        return WEXITSTATUS(std::system(line.c_str()));
+    };
+    if (std::system("command -v script >/dev/null") != 0) return WARN("SKIPPED: there is no script(1) here");
+    CHECK(typed("yes", "") == 1);
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "1");
+    CHECK(typed("1", "") == 0);
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "2");
+    CHECK(typed("", "--day 2 ") == 0);
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "3");
+}
+
+TEST_CASE("riskctl roll ends no day that is younger than the configuration's min_day_s", "[roll][cli]") {
+    const std::string name = own_name();
+    Cli cli;
+    std::string config = journaled_config();
+    config.insert(config.find('{') + 1, "\"min_day_s\": 3600,");
+    cli.create(name, config);
+    const CliResult refused = cli.run("roll --day 1 " + name);
+    CHECK(refused.code == 1);
+    CHECK_THAT(refused.err, Catch::Contains("the day goes on: day 1 is ") &&
+                                Catch::Contains("`min_day_s` of the configuration is 3600"));
+    CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "1");
+}
+
 namespace {
 
 /// A riskd in the background, ended by its number at the end. Waits for what `status --json` says.

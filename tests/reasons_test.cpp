@@ -161,6 +161,22 @@ TEST_CASE("three quarters of the ring not on disk refuse what increases risk and
     passes(desk.send({.id = "O-2", .instrument = kNq}));
 }
 
+TEST_CASE("a day that is about to end refuses what increases risk and nothing else", "[reasons]") {
+    TradingDesk desk;
+    desk.hold(-10);
+    desk.buy("W", 5);
+    desk.acked("W");
+    desk.registry.state().status->roll_phase = static_cast<std::uint64_t>(layout::RollPhase::draining);
+    desk.registry.state().status->brake = 0;
+    refuses(desk.send({.id = "O-1", .instrument = kNq}), DenyReason::draining);
+    CHECK(desk.amend({.id = "W", .quantity = lots(6)}).reason == DenyReason::draining);
+    passes(desk.buy("R", 5));
+    passes(desk.amend({.id = "W", .quantity = lots(4)}));
+    passes(desk.cancel("R"));
+    desk.registry.state().status->roll_phase = static_cast<std::uint64_t>(layout::RollPhase::none);
+    passes(desk.send({.id = "O-1", .instrument = kNq}));
+}
+
 TEST_CASE("a full ring whose journal has a fault is down", "[reasons]") {
     UnjournaledDesk desk;
     desk.fill_up_to(255);

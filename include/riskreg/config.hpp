@@ -141,6 +141,7 @@ struct SharedConfig {
     bool reduce_on_mark_breach = false;    ///< a mark that breaches gross or net: `reducing_only` instead of `warn`
     std::uint32_t mark_threshold_bps = 10; ///< a reference price that moved this far from the mark becomes the mark
     std::uint32_t mark_interval_ms = 1000; ///< and any other one after this time; 0: only by the threshold
+    std::uint32_t min_day_s = 0;           ///< a trading day younger than this is not ended, by nobody
     std::vector<Restriction> restricted;
     std::vector<InstrumentConfig> instruments;
     std::vector<AccountConfig> accounts;
@@ -172,8 +173,8 @@ struct ProcessConfig {
     std::string state_dir;      ///< empty: $RISKREG_STATE_DIR, $XDG_STATE_HOME/riskreg, ~/.local/state/riskreg
     std::string strategy;       ///< empty: an operator, who may not register orders
     bool takeover = false;      ///< fence a live session of the same strategy
-    std::int64_t request_timeout_ns = 20'000'000;   ///< lock deadline of requests
-    std::int64_t fact_timeout_ns = 1'000'000'000;   ///< lock deadline of facts from the venue
+    std::int64_t request_timeout_ns = 20'000'000;   ///< deadline of requests: lock, and the end of a day
+    std::int64_t fact_timeout_ns = 1'000'000'000;   ///< the same of facts from the venue, and of cancels
     std::int64_t attach_timeout_ns = 5'000'000'000; ///< waiting for a creator or for a recovery
     Durability durability = Durability::memory;      ///< `memory` or `durable`; a registry of mode durable always waits
     std::int64_t durable_timeout_ns = 5'000'000'000; ///< then the answer says `pending`

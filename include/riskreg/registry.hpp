@@ -171,6 +171,11 @@ struct StatusView {
     std::int64_t created_ns = 0;
     std::uint64_t day = 0;  ///< number of the trading day, from 1
     std::uint64_t rolled_seq = 0;  ///< the event that ended the day before; 0: this is the first
+    std::int64_t day_begun_ns = 0;  ///< when: of that roll, or of the creation; 0: not known
+    std::int64_t day_age_ns = 0;  ///< since then, by a clock that cannot be stepped where the boot is the same
+    std::uint32_t rolled_uid = 0;  ///< who ended the day before
+    std::uint32_t min_day_s = 0;  ///< of the configuration: a younger day is not ended
+    bool draining = false;  ///< the day is about to end: what increases risk waits for the next one
     // The snapshotter. Lags count events; times are how long the oldest of them has waited.
     std::string host_state;  ///< none, starting, running, degraded, stopped, left
     std::uint64_t host_pid = 0, host_epoch = 0;
@@ -409,8 +414,8 @@ public:
     /// This process hosts the snapshotter now.
     [[nodiscard]] bool is_hosting() const noexcept;
 
-    /// Reading, wait-free, through the same mapping. After a roll this is another one; who keeps the reference goes on seeing
-    /// the day that ended, as long as the Registry lives.
+    /// Reading, wait-free, through the same mapping, of the day that this registration is in: behind a roll the reference shows the
+    /// next one. Each call sees one day. Who wants to go on seeing a day that ended opens a Reader of his own before.
     [[nodiscard]] const Reader& reader() const noexcept;
     [[nodiscard]] InstrumentId instrument(std::string_view id) const noexcept { return reader().instrument(id); }
     [[nodiscard]] AccountId account(std::string_view id) const noexcept { return reader().account(id); }
@@ -565,14 +570,21 @@ public:
     /// Ends the trading day, for every process at once and while they trade; an operator's call. What is live goes on with its
     /// reservations, ids and executions, and so do positions, limits, latched states, the restricted list and sessions; day
     /// totals, budgets, other orders and their ids begin anew. Calls that meet the switch are repeated on the new day by the
-    /// library. Orders with time in force `day` end only by the fact `expired`.
+    /// library, within their first deadline. What increases risk may have to wait for the next day, and answers `draining` when its
+    /// own deadline comes first; facts, cancels, amends down and reducing orders never do. Orders with time in force `day` end only by the
+    /// fact `expired`. One that ends while the next day is being made is known there for a day more.
     ///
     /// Denied `lock_timeout`, `journal_backlog`, `not_allowed` (somebody else has just done it). Throws Error{no_space}: the
     /// memory of both days is needed for a moment; Error{busy}. Nothing has happened then.
     [[nodiscard]] Verdict roll(std::string_view reason);
+    /// The same for day `day` or nothing: where another one is open, denied `not_allowed`, with the open day as observed and the asked
+    /// one as limit, in unit `none`. So of any number of operators exactly one ends it. Also denied `not_allowed` while the day is younger
+    /// than the configuration's `min_day_s`: observed its age, limit that, in milliseconds.
+    [[nodiscard]] Verdict roll(std::string_view reason, std::uint64_t day);
 
     struct Impl;  ///< one trading day
     struct Days;  ///< all of them, and which counts
+    class Keeper;
 
 private:
     [[nodiscard]] static OrderEvent named(EventKind kind, AccountId account, std::string_view id) noexcept {

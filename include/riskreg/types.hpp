@@ -98,6 +98,7 @@ enum class Result : std::uint8_t {
 enum class DenyReason : std::uint16_t {
     none = 0,
     poisoned = 1, not_attached = 2, fenced = 3, lock_timeout = 4, journal_backlog = 5, journal_down = 6,
+    draining = 7,
     halted = 100, cancel_only = 101, reducing_only = 102, unreconciled = 103,
     unknown_account = 200, unknown_strategy = 201, unknown_instrument = 202, not_permitted = 203,
     restricted = 204, short_not_allowed = 205,

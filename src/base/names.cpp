@@ -109,6 +109,7 @@ std::string_view name_of(DenyReason value) noexcept {
         case DenyReason::lock_timeout: return "lock_timeout";
         case DenyReason::journal_backlog: return "journal_backlog";
         case DenyReason::journal_down: return "journal_down";
+        case DenyReason::draining: return "draining";
         case DenyReason::halted: return "halted";
         case DenyReason::cancel_only: return "cancel_only";
         case DenyReason::reducing_only: return "reducing_only";

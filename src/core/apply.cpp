@@ -246,6 +246,13 @@ void take_numbers(const LifeEvent& event, OrderState& next) noexcept {
         next.pending_price = next.pending_quantity = next.pending_reserved_price = 0;
 }
 
+void take_roll_key(const EventHeader& header, OrderState& next) noexcept {
+    const std::uint32_t roll = header.flags & (kRollKeeps | kRollAdds);
+    if (roll == 0) [[likely]]
+        return;
+    next.roll_key = roll == kRollKeeps ? kFirstClass : roll == kRollAdds ? header.seq : 0;
+}
+
 void take_after(const LifeEvent& event, OrderState& next) noexcept {
     const OrderAfter& after = event.after;
     next.cum_quantity = after.cum_quantity;
@@ -258,6 +265,7 @@ void take_after(const LifeEvent& event, OrderState& next) noexcept {
     next.last_execution = after.last_execution;
     next.base = after.base;
     next.flags = after.flags;
+    take_roll_key(event.header, next);
     take_numbers(event, next);
 }
 

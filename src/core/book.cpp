@@ -295,36 +295,39 @@ BookedOrder booked_order(const OrderIdentity& i, const OrderState& s) noexcept {
     return {i.instrument, i.side, i.type, s.base, s.flags, s.cum_quantity, s.price, s.pending_price};
 }
 
-template <class Visit>
-void each_live_key(const State& state, Visit visit) {
-    for (std::uint64_t slot = 0; slot < std::min<std::uint64_t>(state.log->next_order, state.geometry.orders); ++slot) {
-        const OrderIdentity& identity = state.orders[slot].identity;
-        const OrderState& order = state.orders[slot].state.newest();
-        if (identity.kind != SlotKind::order || !is_live(order.base)) continue;
-        const BookKeys keys = keys_of(state, booked_order(identity, order));
-        for (std::size_t i = 0; i < keys.size; ++i)
-            visit(side_of(state, identity.account, identity.instrument, identity.side), keys.keys[i]);
-    }
-}
-
 }  // namespace
 
-void rebuild_books(State& state) noexcept {
+void clear_books(State& state) noexcept {
     if (!keeps_books(state)) return;
     std::memset(static_cast<void*>(state.book_nodes), 0, sizeof(BookNode) * state.geometry.book_nodes);
     std::memset(state.book_heads, 0, 8ULL * state.geometry.book_sides);
     store_relaxed(state.status->book_overflow, 0);
-    each_live_key(state, [&](std::uint32_t book, BookKey key) {
+}
+
+void add_to_books(State& state, std::uint32_t slot, std::uint64_t seq) noexcept {
+    const OrderIdentity& identity = state.orders[slot].identity;
+    const OrderState& order = state.orders[slot].state.newest();
+    if (!keeps_books(state) || identity.kind != SlotKind::order || !is_live(order.base)) return;
+    const BookKeys keys = keys_of(state, booked_order(identity, order));
+    const std::uint32_t book = side_of(state, identity.account, identity.instrument, identity.side);
+    for (std::size_t i = 0; i < keys.size; ++i) {
+        BookNode* node = take_node(state, owner_of(book, 0), keys.keys[i]);
+        if (node == nullptr) continue;
         // Outside of events: the count is written as it is, of the sequence at which the tables stand.
-        BookNode* node = take_node(state, owner_of(book, 0), key);
-        if (node == nullptr) return;
         BookCount count = node->count.newest();
         count.count += 1;
+        count.seq = std::max({count.seq, seq, kGenesis});
         node->count.copy[0] = BookCount{};
-        count.seq = std::max<std::uint64_t>(state.log->applied, kGenesis);
         node->count.copy[1] = count;
-        if (count.count == 1) set_bits(state, book, key);
-    });
+        if (count.count == 1) set_bits(state, book, keys.keys[i]);
+    }
+}
+
+void rebuild_books(State& state) noexcept {
+    clear_books(state);
+    const std::uint64_t orders = std::min<std::uint64_t>(state.log->next_order, state.geometry.orders);
+    for (std::uint64_t slot = 0; slot < orders; ++slot)
+        add_to_books(state, static_cast<std::uint32_t>(slot), state.log->applied);
 }
 
 namespace {

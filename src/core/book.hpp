@@ -59,6 +59,9 @@ void move_in_books(State& state, std::uint64_t seq, std::uint32_t account, std::
 
 /// Makes all books anew from the orders. Nobody else may use the tables meanwhile.
 void rebuild_books(State& state) noexcept;
+/// The two parts of it: an order is counted once, by its live version.
+void clear_books(State& state) noexcept;
+void add_to_books(State& state, std::uint32_t slot, std::uint64_t seq) noexcept;
 
 /// Reports how the live books differ from the orders.
 class DerivedCheck;

@@ -217,10 +217,12 @@ bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side
 
 bool deny_log_room(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
                    Decision& out) noexcept {
-    if (!log_is_tight(state)) [[likely]]
+    if (!is_braked(state)) [[likely]]
         return false;
     const bool reducing = intent == Intent::new_order && is_reducing(*now.counters[kAccountInstrumentRow], side, quantity);
     if (reducing || intent == Intent::amend_down) return false;
+    if (roll_phase(state) >= RollPhase::draining) return deny(state, DenyReason::draining, out), true;
+    if (!log_is_tight(state)) return false;
     const std::uint64_t ring = state.geometry.ring_events;
     const std::uint64_t used = backlog(state);
     const bool down = used >= ring && load_relaxed(state.host->fault) != static_cast<std::uint64_t>(Fault::none);

@@ -49,20 +49,36 @@ void copy_static(State& to, const State& from) noexcept {
     copy_whole(to.config, from.config, from.geometry.config_bytes);
 }
 
-void copy_orders(State& to, const State& from) {
+/// Now and then between two records.
+bool goes_on(const Pause& pause, std::uint64_t i) { return !pause || i % kPiece != kPiece - 1 || pause(); }
+
+/// What an event put there meanwhile is there, too: copied, or put again by a later one of the log.
+bool copy_index(std::uint64_t* to, const std::uint64_t* from, std::size_t words, const Pause& pause) {
+    constexpr std::size_t kWordsAtOnce = std::size_t{64} << 10;
+    for (std::size_t at = 0; at < words; at += kWordsAtOnce) {
+        if (at != 0 && pause && !pause()) return false;
+        copy_words(to + at, from + at, std::min(kWordsAtOnce, words - at));
+    }
+    return true;
+}
+
+bool copy_orders(State& to, const State& from, const Pause& pause) {
     // Slots taken after next_order was read are written whole by their events, which follow.
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_order, from.geometry.orders); ++i) {
         base::stop_point(i);
+        if (!goes_on(pause, i)) return false;
         const OrderSlot& slot = from.orders[i];
         copy_newest(to.orders[i].state, slot.state);
         copy_words_out(to.orders[i].identity, slot.identity);
         if (load_acquire(slot.venue.seq) != 0) copy_words_out(to.orders[i].venue, slot.venue);
     }
+    return true;
 }
 
-void copy_executions(State& to, const State& from) {
+bool copy_executions(State& to, const State& from, const Pause& pause) {
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_execution, from.geometry.executions); ++i) {
         base::stop_point(i);
+        if (!goes_on(pause, i)) return false;
         copy_newest(to.executions[i].state, from.executions[i].state);
         copy_words_out(to.executions[i].identity, from.executions[i].identity);
     }
@@ -70,11 +86,13 @@ void copy_executions(State& to, const State& from) {
         if (load_acquire(from.quarantine[i].seq) == 0) continue;
         copy_words_out(to.quarantine[i], from.quarantine[i]);
     }
+    return true;
 }
 
-void copy_records(State& to, const State& from) {
+bool copy_rows(State& to, const State& from, const Pause& pause) {
     for (std::uint32_t i = 0; i < from.geometry.rows(); ++i) {
         base::stop_point(i);
+        if (!goes_on(pause, i)) return false;
         copy_newest(to.rows[i].counters, from.rows[i].counters);
         copy_newest(to.rows[i].control, from.rows[i].control);
         copy_newest(to.rows_cold[i].day, from.rows_cold[i].day);
@@ -84,6 +102,10 @@ void copy_records(State& to, const State& from) {
         copy_newest(to.rows_risk[i].meters, from.rows_risk[i].meters);
         copy_newest(to.rows_risk[i].alerts, from.rows_risk[i].alerts);
     }
+    return true;
+}
+
+bool copy_records(State& to, const State& from, const Pause& pause) {
     for (std::uint32_t i = 0; i < from.geometry.breakers; ++i) copy_newest(to.breakers[i].counts, from.breakers[i].counts);
     for (std::uint32_t i = 0; i < from.geometry.restrictions; ++i)
         copy_newest(to.restrictions[i].state, from.restrictions[i].state);
@@ -97,8 +119,7 @@ void copy_records(State& to, const State& from) {
         copy_newest(to.references[i].price, from.references[i].price);
         copy_newest(to.references[i].owner, from.references[i].owner);
     }
-    copy_orders(to, from);
-    copy_executions(to, from);
+    return copy_rows(to, from, pause) && copy_orders(to, from, pause) && copy_executions(to, from, pause);
 }
 
 void reset_words(State& state) noexcept {
@@ -108,7 +129,7 @@ void reset_words(State& state) noexcept {
     std::memset(static_cast<void*>(state.quarantine), 0, sizeof(QuarantineSlot) * state.geometry.quarantine);
 }
 
-bool try_copy(State& to, const State& from) {
+bool try_copy(State& to, const State& from, const Pause& pause) {
     reset_words(to);
     copy_static(to, from);
     if (is_in(to, SegmentState::rolled)) to.header->state = static_cast<std::uint64_t>(SegmentState::ready);
@@ -119,10 +140,11 @@ bool try_copy(State& to, const State& from) {
     copy_words(&to.log->committed, &from.log->committed, sizeof(LogWords) / 8);
     copy_words(&to.status->state_epoch, &from.status->state_epoch, sizeof(StatusWords) / 8);
     to.log->committed = to.log->applied = first;
-    copy_records(to, from);
-    copy_words(to.order_index, from.order_index, from.geometry.order_index);
-    copy_words(to.execution_index, from.execution_index, from.geometry.execution_index);
-    copy_words(to.quarantine_index, from.quarantine_index, from.geometry.quarantine_index);
+    if (!copy_records(to, from, pause)) return false;
+    const bool whole = copy_index(to.order_index, from.order_index, from.geometry.order_index, pause) &&
+                       copy_index(to.execution_index, from.execution_index, from.geometry.execution_index, pause) &&
+                       copy_index(to.quarantine_index, from.quarantine_index, from.geometry.quarantine_index, pause);
+    if (!whole) return false;
     fence_acquire();
     // Up to committed, not applied: a writer may be in the middle of apply, or dead there. Every version that
     // the copy met is of a committed event.
@@ -139,9 +161,10 @@ bool read_event(const State& live, std::uint64_t seq, Event& event) noexcept {
     return load_relaxed(slot.header.seq) == seq && is_sized(event.header) && event.header.checksum == checksum_of(event, seq);
 }
 
-bool catch_up(State& to, const State& from) {
+namespace {
+
+bool catch_up_to(State& to, const State& from, std::uint64_t last) {
     const std::uint64_t first = to.log->applied;
-    const std::uint64_t last = load_acquire(from.log->committed);
     if (last < first || last - first >= from.geometry.ring_events) return false;
     for (std::uint64_t seq = first + 1; seq <= last; ++seq) {
         base::stop_point(seq);
@@ -154,9 +177,15 @@ bool catch_up(State& to, const State& from) {
     return true;
 }
 
-bool copy_into(State& copy, const State& live) {
+}  // namespace
+
+bool catch_up(State& to, const State& from) { return catch_up_to(to, from, load_acquire(from.log->committed)); }
+
+bool copy_into(State& copy, const State& live, const Pause& pause) {
     copy.keeps_derived = false;
-    return try_copy(copy, live);
+    if (!pause) return try_copy(copy, live, {});
+    // What is not copied yet comes later than these events, and wins; so they must be in the records already, not only in the log.
+    return try_copy(copy, live, [&] { return pause() && catch_up_to(copy, live, load_acquire(live.log->applied)); });
 }
 
 std::optional<PrivateState> copy_consistent(const State& live, int attempts) {

@@ -1,6 +1,7 @@
 /// A consistent private copy of live tables (protocol.md 3), and their canonical digest.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -24,8 +25,13 @@ struct PrivateState {
 /// nullopt when writers lapped the ring during every one of `attempts` copies. Without what is derived.
 [[nodiscard]] std::optional<PrivateState> copy_consistent(const State& live, int attempts = 5);
 
-/// One attempt, into memory that is there: it allocates nothing, unless the tables' day has ended.
-[[nodiscard]] bool copy_into(State& copy, const State& live);
+/// What a long work calls every kPiece records; false ends it.
+using Pause = std::function<bool()>;
+inline constexpr std::uint64_t kPiece = 256;
+
+/// One attempt, into memory that is there: it allocates nothing, unless the tables' day has ended. With a pause the copy follows the
+/// log at every one, so that it needs a ring of the events of one piece and not of the whole copy.
+[[nodiscard]] bool copy_into(State& copy, const State& live, const Pause& pause = {});
 
 /// Applies to a copy what was committed since it was made. False when an event is not in the ring any more, or damaged: the
 /// copy is then of some sequence in between. A copy of tables whose day has ended is of the next day.

@@ -283,6 +283,7 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     header.page_options = (config.huge_pages ? 1U : 0U) | (config.lock_memory ? 2U : 0U);
     header.mark_threshold_bps = config.mark_threshold_bps;
     header.mark_interval_ms = config.mark_interval_ms;
+    header.min_day_s = config.min_day_s;
     header.day = 1;
     std::memcpy(state.config, config_json.data(), config_json.size());
     make_instruments(state, config);

@@ -113,9 +113,26 @@ OrderAfter after_of(const Life& life) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// While the next day is being prepared: where in it the order belongs, seen by its first change since then (core/roll).
+std::uint32_t roll_flags(const State& state, const Life& life) noexcept {
+    const std::uint64_t base = load_relaxed(state.status->roll_base);
+    const OrderState& now = *life.now;
+    if (base == 0 || !life.changed || life.identity->created_seq > base) return 0;
+    const bool first = now.seq <= base;
+    if (first && goes_on(now)) return kRollKeeps;
+    const bool stays = is_live(life.after.base) || life.after.reserved_quantity != 0;
+    if (stays && (first || now.roll_key == 0)) return kRollAdds;
+    return first ? std::uint32_t{kRollKeeps} | kRollAdds : 0;
+}
+
+}  // namespace
+
 void write_life(const State& state, const Life& life, EventHeader header, Decision& out) noexcept {
     const OrderState& now = *life.now;
     const OrderDraft& after = life.after;
+    header.flags |= roll_flags(state, life);
     header.order_slot = life.slot;
     header.instrument = life.identity->instrument;
     header.account = life.identity->account;

@@ -66,4 +66,18 @@ std::uint32_t total_row_of(const layout::Geometry& g, std::uint32_t row) noexcep
     }
 }
 
+void look_closer(State& state) noexcept {
+    using namespace layout;
+    const std::uint64_t committed = load_relaxed(state.log->committed);
+    const std::uint64_t durable = load_acquire(state.marks->durable);
+    if (log_is_tight(state) && durable > load_relaxed(state.status->consumer) && durable <= committed)
+        store_relaxed(state.status->consumer, durable);
+    std::uint64_t brake = ~std::uint64_t{0};
+    if (state.has_journal()) brake = load_relaxed(state.status->consumer) + state.geometry.ring_events / 4 * 3;
+    store_relaxed(state.status->brake, brake);
+    // A roller writes its phase first and then the brake, without the lock: either we see the one, or it undoes the other.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (roll_phase(state) >= RollPhase::draining) store_relaxed(state.status->brake, 0);
+}
+
 }  // namespace riskreg::core

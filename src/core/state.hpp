@@ -83,14 +83,19 @@ struct State {
 [[nodiscard]] inline bool log_is_tight(const State& state) noexcept {
     return state.has_journal() && backlog(state) >= state.geometry.ring_events / 4 * 3;
 }
-/// Looks how far the journal is, only when it matters. Clamped: the cursor is advice from another process. Under the lock.
+[[nodiscard]] inline layout::RollPhase roll_phase(const State& state) noexcept {
+    return static_cast<layout::RollPhase>(layout::load_relaxed(state.status->roll_phase));
+}
+/// A tight log or a roll, one word for both: only then a caller has to look closer. Never false when there is something to see: the
+/// word is raised by `look_closer` alone. Under the lock.
+[[nodiscard]] inline bool is_braked(const State& state) noexcept {
+    return layout::load_relaxed(state.log->committed) >= layout::load_relaxed(state.status->brake);
+}
+/// How far the journal is, and from where on to look again. Clamped: the cursor is advice from another process. Under the lock.
+void look_closer(State& state) noexcept;
 inline void refresh_consumer(State& state) noexcept {
-    if (!log_is_tight(state)) [[likely]]
-        return;
-    const std::uint64_t durable = layout::load_acquire(state.marks->durable);
-    const std::uint64_t now = layout::load_relaxed(state.status->consumer);
-    if (durable > now && durable <= layout::load_relaxed(state.log->committed))
-        layout::store_relaxed(state.status->consumer, durable);
+    if (is_braked(state)) [[unlikely]]
+        look_closer(state);
 }
 
 /// The view of a segment of this geometry at `base` (page aligned, offsets.size_bytes long).

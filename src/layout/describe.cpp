@@ -70,7 +70,7 @@ void describe_orders(std::string& text) {
     DESCRIBE(VenueId, seq, id, reserved_bytes);
     DESCRIBE(OrderState, seq, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price,
              pending_price, pending_quantity, pending_reserved_price, reported_cum, updated_ns, last_alias, pending_alias,
-             last_execution, version, base, reserved_byte, flags, reserved_bytes);
+             last_execution, version, base, reserved_byte, flags, reserved_bytes, roll_key);
     DESCRIBE(OrderSlot, identity, state, venue);
 }
 
@@ -117,7 +117,7 @@ void describe_executions(std::string& text) {
 
 void describe_sessions(std::string& text) {
     DESCRIBE(SessionRecord, seq, attached_ns, ended_ns, pid_start, pid, generation, uid, strategy, status, reserved_bytes);
-    DESCRIBE(SessionSlot, mutex, record, word, accepted, denied, denied_unlogged, facts, reserved_words);
+    DESCRIBE(SessionSlot, mutex, record, word, accepted, denied, denied_unlogged, facts, next_day, reserved_words);
     DESCRIBE(StrategyState, seq, session, generation, status, reserved_bytes);
     DESCRIBE(StrategySlot, state);
     DESCRIBE(ReferencePrice, seq, price, steady_ns, time_ns, writer);
@@ -158,7 +158,7 @@ void describe_events(std::string& text) {
     DESCRIBE(RestrictionEvent, header, slot, uid, after, row_restricted, reserved_tail);
     DESCRIBE(ApprovalEvent, header, slot, reserved_bytes, after, reserved_tail);
     DESCRIBE(AlertEvent, header, row, limit, level, previous, unit, observed, bound, levels_after, reserved_tail);
-    DESCRIBE(RolledEvent, header, day, uid, reserved_bytes, reason, reserved_tail);
+    DESCRIBE(RolledEvent, header, day, uid, reserved_bytes, reason, base_seq, reserved_tail);
     DESCRIBE(ClockEvent, header, before_ns, uid, reserved_bytes, reason, reserved_tail);
     DESCRIBE(SessionEvent, header, pid_start, pid, uid, row, state, previous, is_current, reserved_byte, reason, reserved_tail);
     DESCRIBE(ReferenceOwnerEvent, header, reserved_tail);
@@ -177,11 +177,13 @@ void describe_segment(std::string& text) {
     DESCRIBE(Header, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
              lock_inode, lock_token, pid_namespace, time_namespace, created_ns, uid, persistence, checkpoint_interval_s,
              keep_checkpoints, page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal,
-             mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, reserved_bytes);
+             mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, day_begun_ns,
+             day_begun_steady_ns, rolled_uid, min_day_s);
     DESCRIBE(LogWords, committed, applied, last_time_ns, last_steady_ns, next_order, next_execution, next_quarantine,
              next_generation);
     DESCRIBE(StatusWords, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring, recovered_steady_ns,
-             book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, label_lead_ns, reserved_words);
+             book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, label_lead_ns, brake, roll_phase,
+             roll_base);
     DESCRIBE(Watermarks, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles, differences,
              checkpoint_steady_ns, reserved_words);
     DESCRIBE(Wakes, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,

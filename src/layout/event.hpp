@@ -36,6 +36,8 @@ enum EventFlag : std::uint32_t {
     kVenueIdSet = 8,      ///< `id` is the venue's id, to be stored
     kBatchMember = 16,    ///< a further event of the same batch follows: the journal never ends a block here
     kClockAhead = 32,     ///< the caller's wall clock ran ahead of what has elapsed: the label is not his
+    kRollKeeps = 64,      ///< the order is of the first class of the roll that is being prepared (core/roll)
+    kRollAdds = 128,      ///< it comes behind that, by the sequence of this event; both flags: it does not go on so far
 };
 
 /// An event is as long as the words that it uses say: of 256 or of 512 bytes.
@@ -407,7 +409,8 @@ struct RolledEvent {
     std::uint32_t uid;
     std::uint8_t reserved_bytes[4];
     Reason reason;
-    std::uint8_t reserved_tail[48];
+    std::uint64_t base_seq;               // what was touched behind it is numbered behind the others; 0: nothing was
+    std::uint8_t reserved_tail[40];
 };
 RISKREG_RECORD(RolledEvent, 256, 8);
 

@@ -113,14 +113,14 @@ struct OrderState {
     OrderBase base;
     std::uint8_t reserved_byte;
     OrderFlags flags;
-    std::uint8_t reserved_bytes[12];
+    std::uint8_t reserved_bytes[4];
+    std::uint64_t roll_key;               // its place in the next day, when it was touched while that was prepared (core/roll)
 };
 RISKREG_RECORD(OrderState, 128, 8);
 static_assert(offsetof(OrderState, updated_ns) == 88 && offsetof(OrderState, base) == 112);
 
 [[nodiscard]] inline WordsOf<16> words_of(const OrderState& s) noexcept {
     const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    const auto reserved = std::bit_cast<std::array<std::uint32_t, 3>>(s.reserved_bytes);
     return {s.seq,
             word(s.price),
             word(s.quantity),
@@ -135,8 +135,18 @@ static_assert(offsetof(OrderState, updated_ns) == 88 && offsetof(OrderState, bas
             word(s.updated_ns),
             pack(s.last_alias, s.pending_alias),
             pack(s.last_execution, s.version),
-            pack(s.base, s.reserved_byte, s.flags, reserved[0]),
-            pack(reserved[1], reserved[2])};
+            pack(s.base, s.reserved_byte, s.flags, std::bit_cast<std::uint32_t>(s.reserved_bytes)),
+            s.roll_key};
+}
+
+/// OrderState::roll_key of an order that went on when its day's roll began; greater ones are the sequence by which it came to. No event
+/// has this number.
+inline constexpr std::uint64_t kFirstClass = 1;
+
+/// Neither a new day nor a look at what still may execute ends it: a gap that the venue reported is reserved after the end of the
+/// order, until its fills arrive.
+[[nodiscard]] inline bool goes_on(const OrderState& order) noexcept {
+    return is_live(order.base) || order.reserved_quantity != 0;
 }
 
 struct alignas(64) OrderSlot {
@@ -493,7 +503,8 @@ struct alignas(64) SessionSlot {
     std::uint64_t denied;
     std::uint64_t denied_unlogged;  // refusals that wrote no event (protocol.md 2)
     std::uint64_t facts;
-    std::uint64_t reserved_words[3];
+    std::uint64_t next_day;  // number of the next day once its process has mapped that; written without the lock
+    std::uint64_t reserved_words[2];
 };
 RISKREG_RECORD(SessionSlot, 256, 64);
 

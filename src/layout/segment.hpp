@@ -126,7 +126,10 @@ struct Header {
     std::uint64_t rolled_seq;             // the event that ended the day before; 0: the first day
     std::uint64_t entities_hash;          // of what never changes after creation (core/genesis); 0: an earlier build's
     std::uint64_t directory_inode;        // of the registry's directory; as lock_device, advice for messages
-    std::uint8_t reserved_bytes[24];
+    std::int64_t day_begun_ns;            // label of the roll that began the day, or of the creation
+    std::int64_t day_begun_steady_ns;     // and boot time; 0: of another boot
+    std::uint32_t rolled_uid;             // who ended the day before
+    std::uint32_t min_day_s;              // a younger day is not ended
 };
 RISKREG_RECORD(Header, 384, 8);
 
@@ -148,6 +151,10 @@ struct alignas(64) LogWords {
 };
 RISKREG_RECORD(LogWords, 64, 64);
 
+/// How far the roll of this day is. From `prepared` on the next day's segment may be mapped. `draining`: what increases risk waits for
+/// the next day. `held`: everybody lets the roller go first, for a few milliseconds each.
+enum class RollPhase : std::uint64_t { none = 0, prepared = 1, draining = 2, held = 3 };
+
 /// Written under the lock only. The first line is what every call may look at.
 struct alignas(64) StatusWords {
     std::uint64_t state_epoch;  // sequence of the last change of a trading state
@@ -163,7 +170,9 @@ struct alignas(64) StatusWords {
     std::uint64_t quarantined_events;  // absolute, from the event
     std::uint64_t clocks_ahead;  // events whose caller's wall clock ran ahead; counted for the alarm
     std::int64_t label_lead_ns;  // greatest lead of a label over boot time since creation, recovery, clock_set
-    std::uint64_t reserved_words[3];
+    std::uint64_t brake;  // `committed` from which on a caller looks closer: a tight log, or a roll; 0: look at once
+    std::uint64_t roll_phase;  // RollPhase; a roller that died leaves it, whoever finds byte 2 of LOCK free takes it back
+    std::uint64_t roll_base;  // sequence at which the last roll began to number the next day's slots; 0: none has
 };
 RISKREG_RECORD(StatusWords, 128, 64);
 

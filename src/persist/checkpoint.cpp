@@ -108,6 +108,11 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     json.member("time", time).member("source", kSources[static_cast<std::size_t>(options.source)]);
     json.member_bool("clean", options.clean).member("host_epoch", options.host_epoch);
     json.member("day", state.header->day).member("rolled_seq", state.header->rolled_seq);
+    if (state.header->rolled_seq != 0 && state.header->day_begun_ns != 0) {
+        std::string begun;
+        append_time(begun, state.header->day_begun_ns);
+        json.member("rolled_time", begun).member("rolled_uid", std::uint64_t{state.header->rolled_uid});
+    }
     if (options.journal.present()) {
         json.key("journal").begin_object().member("file", options.journal.file);
         json.member("last_seq", options.journal.last_seq).member("hash", hex(options.journal.hash)).end_object();
@@ -384,6 +389,17 @@ bool parse_mark(const JsonValue& root, CheckpointHead& head) {
     return true;
 }
 
+/// Who ended the day before, and when: two members or none. True when they are there.
+bool parse_rolled(const JsonValue& root, CheckpointHead& head) {
+    head.rolled_time_ns = 0;
+    head.rolled_uid = 0;
+    if (root.find("rolled_time") == nullptr) return false;
+    head.rolled_time_ns = time_of(root, "rolled_time");
+    head.rolled_uid = whole(root, "rolled_uid");
+    if (head.rolled_seq == 0 || head.rolled_uid > 0xFFFFFFFFU) throw RecordError("rolled_time, rolled_uid: of no day before");
+    return true;
+}
+
 std::string older_hint(std::uint64_t version) {
     return version < kCheckpointVersion
                ? ": `riskctl migrate FILE` writes it anew (if journal files follow it: checkpoint with the "
@@ -426,7 +442,7 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.day = whole(root, "day");
     head.rolled_seq = whole(root, "rolled_seq");
     if (head.day == 0 || head.rolled_seq > head.seq) throw RecordError("day, rolled_seq: not of a day that began before");
-    const std::size_t members = kHeadMembers + (parse_mark(root, head) ? 1 : 0);
+    const std::size_t members = kHeadMembers + (parse_mark(root, head) ? 1 : 0) + (parse_rolled(root, head) ? 2 : 0);
     const bool only_known = root.members.size() == members && counts.members.size() == 5 && log.members.size() == 5;
     if (!only_known) throw RecordError("its first line has members that this version does not know");
 }
@@ -752,6 +768,8 @@ private:
         state_.status->next_budget_ring = head_.next_budget_ring;
         state_.header->day = head_.day;
         state_.header->rolled_seq = head_.rolled_seq;
+        state_.header->day_begun_ns = head_.rolled_time_ns;
+        state_.header->rolled_uid = static_cast<std::uint32_t>(head_.rolled_uid);
     }
 
     void index() {

@@ -38,6 +38,8 @@ struct CheckpointHead {
     std::uint64_t next_budget_ring = 0;
     std::uint64_t day = 1;
     std::uint64_t rolled_seq = 0;      ///< the event that ended the day before; 0: the first day
+    std::int64_t rolled_time_ns = 0;   ///< and when; 0: not known
+    std::uint64_t rolled_uid = 0;
     JournalMark journal;               ///< the last block that it was made from; absent when it was made from none
     std::string config;                ///< the configuration, byte for byte
     std::string digest_name, digest;

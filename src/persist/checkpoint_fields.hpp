@@ -90,6 +90,7 @@ void order_state_fields(Io& io, std::uint32_t slot, const layout::OrderIdentity&
     io.number("last_execution", s.last_execution, layout::kNoSlot);
     io.number("version", s.version, head ? 1U : 0U);
     io.number("flags", s.flags, OrderFlags{0});
+    io.number("roll_key", s.roll_key, std::uint64_t{0});
 }
 
 template <class Io>

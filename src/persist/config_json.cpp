@@ -365,6 +365,7 @@ void read_controls(ObjectReader& in, SharedConfig& config) {
     config.reduce_on_mark_breach = in.choice("on_mark_breach", config.reduce_on_mark_breach, kOnMarkBreach);
     config.mark_threshold_bps = in.count("mark_threshold_bps", config.mark_threshold_bps, 0, 1'000'000);
     config.mark_interval_ms = in.count("mark_interval_ms", config.mark_interval_ms, 0, 4'000'000'000U);
+    config.min_day_s = in.count("min_day_s", config.min_day_s, 0, 31'536'000U);
     in.each("restricted", [&](const JsonValue& v, const std::string& at) { add_restriction(config, read_restriction(v, at)); });
 }
 
@@ -579,6 +580,8 @@ void write_controls(JsonWriter& out, const SharedConfig& config) {
     out.member("on_mark_breach", name_in(kOnMarkBreach, config.reduce_on_mark_breach));
     out.member("mark_threshold_bps", std::uint64_t{config.mark_threshold_bps});
     out.member("mark_interval_ms", std::uint64_t{config.mark_interval_ms});
+    // Files of registries that do not use it are read by builds that do not know it.
+    if (config.min_day_s != 0) out.member("min_day_s", std::uint64_t{config.min_day_s});
 }
 
 template <class List, class Write>

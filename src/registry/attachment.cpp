@@ -39,6 +39,7 @@ void write_identity(Header& header, const LifecycleLock& lock, const std::string
     header.pid_namespace = segment::pid_namespace();
     header.time_namespace = segment::time_namespace();
     header.created_ns = segment::realtime_ns();
+    if (header.day_begun_ns == 0) header.day_begun_ns = header.created_ns;
     header.uid = segment::user_id();
     header.name_begin = base::make_id(std::string_view(name).substr(0, kMaxIdBytes));
     header.name_end =
@@ -60,6 +61,7 @@ void fill_segment(const Mapping& mapping, const Geometry& geometry, const Shared
     core::make_genesis(state, config, json);
     write_identity(*state.header, lock, name);
     state.header->epoch = segment::random_bits() | 1U;
+    state.header->day_begun_steady_ns = segment::boottime_ns();
     state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());
     make_mutexes(state);
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
@@ -101,6 +103,7 @@ std::string adopt(core::State& state, LifecycleLock& lock) {
     const core::AuditReport report = core::audit(state);
     if (!report.clean()) return poisoned("the audit found: " + report.violations.front());
     state.wakes->waiters = state.wakes->asleep = 0;
+    forget_roll(state);
     bury_dead_sessions(state);
     fence_release();
     state.header->adopting = 0;
@@ -194,6 +197,7 @@ struct Attaching {
     const RecoverOptions& options;
     std::optional<persist::RecoveryReport> rebuilt;
     std::string poisoned_segment;
+    std::optional<Mapping> ahead;   // of what is likely to be the segment
 };
 
 /// Under the exclusive lock.
@@ -290,10 +294,25 @@ void require_a_copy(const Attaching& at, const std::optional<Mapping>& own) {
                         at.name + " --restore-lock`");
 }
 
+/// Mapping for use asks for every page, and that takes as long as the segment is large: not again for one that is there already.
+std::optional<Mapping> open_to_use(Attaching& at) {
+    if (at.ahead) {
+        const std::optional<Mapping> newest = open_newest(at.lock, at.name, segment::Access::read_only);
+        if (newest && newest->name() == at.ahead->name() && at.ahead->is_current()) {
+            std::optional<Mapping> current;
+            current.swap(at.ahead);
+            core::State state = state_of(*current);
+            begin_day(state);
+            return current;
+        }
+    }
+    return open_newest(at.lock, at.name, segment::Access::read_write);
+}
+
 /// One attempt under the lifecycle lock that was granted.
 std::optional<Mapping> try_attach(Attaching& at, bool alone) {
     if (alone) sweep_segments(at.lock, at.name);
-    std::optional<Mapping> current = open_newest(at.lock, at.name, segment::Access::read_write);
+    std::optional<Mapping> current = open_to_use(at);
     const Row& row = decide_admission(look_around(at.lock, at.name, at.options, alone, current));
     switch (row.action) {
         case Action::join: return join(at, std::move(*current));
@@ -318,13 +337,15 @@ std::optional<Mapping> try_attach(Attaching& at, bool alone) {
 
 }  // namespace
 
-Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
-                  const RecoverOptions& options) {
+namespace {
+
+Attachment attach_with(std::optional<Mapping> ahead, const std::string& name, const std::string& state_dir,
+                       std::int64_t timeout_ns, const RecoverOptions& options) {
     const segment::FileLimitIsAnError file_limit;
     segment::require_valid_name(name);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
     LifecycleLock lock(segment::resolve_state_dir(state_dir), name, false);
-    Attaching at{lock, name, options, {}, {}};
+    Attaching at{lock, name, options, {}, {}, std::move(ahead)};
     std::optional<Mapping> mapping;
     bool alone = false;
     while (!mapping) {
@@ -353,6 +374,16 @@ Attachment attach(const std::string& name, const std::string& state_dir, std::in
     const std::string segment = mapping->name();
     return {std::move(lock),       std::move(*mapping),           state, name, segment, segment::fork_epoch(), alone,
             std::move(at.rebuilt), std::move(at.poisoned_segment)};
+}
+
+}  // namespace
+
+Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
+                  const RecoverOptions& options) {
+    return attach_with({}, name, state_dir, timeout_ns, options);
+}
+Attachment attach_by(Mapping&& mapping, const std::string& name, const std::string& state_dir, std::int64_t timeout_ns) {
+    return attach_with(std::move(mapping), name, state_dir, timeout_ns, {});
 }
 
 namespace {

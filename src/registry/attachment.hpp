@@ -34,6 +34,9 @@ void create_segment(const std::string& name, const SharedConfig& config, const s
 /// Rebuilds the segment from files when there is none, or when it is damaged and its events are in a journal.
 [[nodiscard]] Attachment attach(const std::string& name, const std::string& state_dir, std::int64_t timeout_ns,
                                 const RecoverOptions& options = {});
+/// The same where a mapping of what is likely to be the segment is there already, with its pages.
+[[nodiscard]] Attachment attach_by(segment::Mapping&& mapping, const std::string& name, const std::string& state_dir,
+                                   std::int64_t timeout_ns);
 
 /// Fresh mutexes; only under the exclusive lifecycle lock, when no process is attached in any namespace.
 void make_mutexes(core::State& state);

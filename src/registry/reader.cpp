@@ -15,6 +15,7 @@
 #include "registry/claims.hpp"
 #include "registry/reader_impl.hpp"
 #include "registry/row_views.hpp"
+#include "registry/roll.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 
@@ -29,7 +30,7 @@ Reader::~Reader() = default;
 
 Reader Reader::open(const std::string& name, const std::string& state_dir) {
     auto impl = std::make_unique<Impl>();
-    impl->attachment = &impl->own.emplace(registry::attach_reader(name, state_dir));
+    impl->own.emplace(registry::attach_reader(name, state_dir));
     return Reader(std::move(impl));
 }
 
@@ -50,48 +51,63 @@ std::string name_at(const Records* records, std::uint32_t count, std::uint32_t i
 }  // namespace
 
 InstrumentId Reader::instrument(std::string_view id) const noexcept {
-    return impl_->usable() ? core::find_instrument(impl_->state(), id) : InstrumentId::none;
+    const Looking look(*impl_);
+    return look.usable() ? core::find_instrument(look.state(), id) : InstrumentId::none;
 }
 AccountId Reader::account(std::string_view id) const noexcept {
-    return impl_->usable() ? core::find_account(impl_->state(), id) : AccountId::none;
+    const Looking look(*impl_);
+    return look.usable() ? core::find_account(look.state(), id) : AccountId::none;
 }
 StrategyId Reader::strategy(std::string_view id) const noexcept {
-    return impl_->usable() ? core::find_strategy(impl_->state(), id) : StrategyId::none;
+    const Looking look(*impl_);
+    return look.usable() ? core::find_strategy(look.state(), id) : StrategyId::none;
 }
 
 std::string Reader::name(InstrumentId id) const {
-    return name_at(impl_->state().instrument_records, impl_->state().geometry.instruments, static_cast<std::uint32_t>(id));
+    const Looking look(*impl_);
+    return name_at(look.state().instrument_records, look.state().geometry.instruments, static_cast<std::uint32_t>(id));
 }
 std::string Reader::name(AccountId id) const {
-    return name_at(impl_->state().account_records, impl_->state().geometry.accounts, static_cast<std::uint32_t>(id));
+    const Looking look(*impl_);
+    return name_at(look.state().account_records, look.state().geometry.accounts, static_cast<std::uint32_t>(id));
 }
 std::string Reader::name(StrategyId id) const {
-    return name_at(impl_->state().strategy_records, impl_->state().geometry.strategies, static_cast<std::uint32_t>(id));
+    const Looking look(*impl_);
+    return name_at(look.state().strategy_records, look.state().geometry.strategies, static_cast<std::uint32_t>(id));
 }
 std::vector<std::string> Reader::instruments() const {
-    return names_of(impl_->state().instrument_records, impl_->state().geometry.instruments);
+    const Looking look(*impl_);
+    return names_of(look.state().instrument_records, look.state().geometry.instruments);
 }
 std::vector<std::string> Reader::accounts() const {
-    return names_of(impl_->state().account_records, impl_->state().geometry.accounts);
+    const Looking look(*impl_);
+    return names_of(look.state().account_records, look.state().geometry.accounts);
 }
 std::vector<std::string> Reader::strategies() const {
-    return names_of(impl_->state().strategy_records, impl_->state().geometry.strategies - 1);
+    const Looking look(*impl_);
+    return names_of(look.state().strategy_records, look.state().geometry.strategies - 1);
 }
 Scope Reader::scope(std::string_view text) const noexcept {
-    return impl_->usable() ? core::parse_scope(impl_->state(), text) : Scope{};
+    const Looking look(*impl_);
+    return look.usable() ? core::parse_scope(look.state(), text) : Scope{};
 }
-std::string Reader::name(const Scope& scope) const { return core::format_scope(impl_->state(), scope); }
+std::string Reader::name(const Scope& scope) const {
+    const Looking look(*impl_);
+    return core::format_scope(look.state(), scope);
+}
 
 OnDeath Reader::on_death(StrategyId strategy) const noexcept {
+    const Looking look(*impl_);
     const auto index = static_cast<std::uint32_t>(strategy);
-    const bool configured = impl_->usable() && index < impl_->state().external_strategy();
-    return configured ? impl_->state().strategy_records[index].on_death : OnDeath::leave;
+    const bool configured = look.usable() && index < look.state().external_strategy();
+    return configured ? look.state().strategy_records[index].on_death : OnDeath::leave;
 }
 
 AccountId Reader::only_account(StrategyId strategy) const noexcept {
+    const Looking look(*impl_);
     const auto index = static_cast<std::uint32_t>(strategy);
-    if (!impl_->usable() || index >= impl_->state().external_strategy()) return AccountId::none;
-    const StrategyRecord& record = impl_->state().strategy_records[index];
+    if (!look.usable() || index >= look.state().external_strategy()) return AccountId::none;
+    const StrategyRecord& record = look.state().strategy_records[index];
     return record.account_count == 1 ? AccountId{record.only_account} : AccountId::none;
 }
 
@@ -111,15 +127,17 @@ void view_of_order(const core::State& state, std::uint32_t slot, OrderView& view
 }  // namespace
 
 bool Reader::find(AccountId account, std::string_view id, OrderView& out) const {
-    if (!impl_->usable()) return false;
-    const std::uint32_t head = core::find_head(impl_->state(), static_cast<std::uint16_t>(account), id);
-    if (head >= impl_->state().geometry.orders) return false;
-    view_of_order(impl_->state(), head, out);
+    const Looking look(*impl_);
+    if (!look.usable()) return false;
+    const std::uint32_t head = core::find_head(look.state(), static_cast<std::uint16_t>(account), id);
+    if (head >= look.state().geometry.orders) return false;
+    view_of_order(look.state(), head, out);
     return true;
 }
 
 void Reader::orders(const std::function<bool(const OrderView&)>& visit) const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     const std::uint64_t ids = std::min<std::uint64_t>(load_acquire(state.log->next_order), state.geometry.orders);
     OrderView view;
     for (std::uint32_t slot = 0; slot < ids; ++slot) {
@@ -177,7 +195,8 @@ bool view_quarantined(const core::State& state, std::uint64_t slot, ExecutionVie
 }  // namespace
 
 void Reader::executions(const std::function<bool(const ExecutionView&)>& visit) const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     const auto booked = std::min<std::uint64_t>(load_acquire(state.log->next_execution), state.geometry.executions);
     const auto kept = std::min<std::uint64_t>(load_acquire(state.log->next_quarantine), state.geometry.quarantine);
     for (std::uint64_t i = 0; i < booked + kept; ++i) {
@@ -237,19 +256,22 @@ ExposureView exposure_of_row(const core::State& state, std::uint32_t row) {
 }  // namespace
 
 ExposureView Reader::exposure(const Scope& scope) const {
-    const std::uint32_t row = impl_->state().geometry.row_of(scope);
+    const Looking look(*impl_);
+    const std::uint32_t row = look.state().geometry.row_of(scope);
     if (row == kNoSlot) throw Error(Errc::bad_input, "no such scope");
-    return exposure_of_row(impl_->state(), row);
+    return exposure_of_row(look.state(), row);
 }
 
 std::vector<LimitUse> Reader::uses(const ExposureView& row) const {
-    if (impl_->state().geometry.row_of(row.scope) == kNoSlot) throw Error(Errc::bad_input, "no such scope");
-    return registry::uses_of(impl_->state(), row);
+    const Looking look(*impl_);
+    if (look.state().geometry.row_of(row.scope) == kNoSlot) throw Error(Errc::bad_input, "no such scope");
+    return registry::uses_of(look.state(), row);
 }
 
 void Reader::exposures(const std::function<bool(const ExposureView&)>& visit) const {
-    for (std::uint32_t row = 0; row < impl_->state().geometry.rows(); ++row)
-        if (!visit(exposure_of_row(impl_->state(), row))) return;
+    const Looking look(*impl_);
+    for (std::uint32_t row = 0; row < look.state().geometry.rows(); ++row)
+        if (!visit(exposure_of_row(look.state(), row))) return;
 }
 
 namespace {
@@ -272,7 +294,8 @@ void each_live(const core::State& state, Visit visit) {
 }  // namespace
 
 std::vector<std::string> Reader::crossing_orders(const OrderRequest& request) const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     const auto instrument = static_cast<std::uint32_t>(request.instrument);
     core::PricedOrder incoming{
         instrument, request.side,          request.type, request.price.has_value(), request.stop_price.has_value(), 0,
@@ -299,7 +322,8 @@ std::vector<std::string> Reader::crossing_orders(const OrderRequest& request) co
 }
 
 std::vector<OrderView> Reader::list_open(const Scope& scope) const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     const std::uint32_t row = state.geometry.row_of(scope);
     if (row == kNoSlot) throw Error(Errc::bad_input, "no such scope");
     std::vector<OrderView> open;
@@ -314,7 +338,8 @@ std::vector<OrderView> Reader::list_open(const Scope& scope) const {
 }
 
 std::vector<RestrictionView> Reader::restrictions() const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     std::vector<RestrictionView> views;
     for (std::uint32_t slot = 0; slot < state.geometry.restrictions; ++slot) {
         const RestrictionRecord entry = state.restrictions[slot].state.read();
@@ -326,7 +351,8 @@ std::vector<RestrictionView> Reader::restrictions() const {
 }
 
 std::vector<ApprovalView> Reader::approvals() const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     std::vector<ApprovalView> views;
     for (std::uint32_t slot = 0; slot < kApprovals; ++slot) {
         const ApprovalRecord a = state.approvals[slot].state.read();
@@ -340,7 +366,8 @@ std::vector<ApprovalView> Reader::approvals() const {
 }
 
 std::vector<SessionView> Reader::sessions() const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     std::vector<SessionView> views;
     for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot) {
         const SessionSlot& shared = state.sessions[slot];
@@ -466,7 +493,10 @@ std::string state_name(const StatusView& view, const ExposureView& firm) {
 
 }  // namespace
 
-bool Reader::is_ready() const noexcept { return impl_->usable() && core::is_in(impl_->state(), SegmentState::ready); }
+bool Reader::is_ready() const noexcept {
+    const Looking look(*impl_);
+    return look.usable() && core::is_in(look.state(), SegmentState::ready);
+}
 
 std::string_view name_of(ReaderEnd end) noexcept {
     switch (end) {
@@ -480,31 +510,41 @@ std::string_view name_of(ReaderEnd end) noexcept {
 }
 
 ReaderEnd Reader::ended() const noexcept {
-    if (!impl_->usable()) return ReaderEnd::replaced;
-    switch (static_cast<SegmentState>(load_acquire(impl_->attachment->state.header->state))) {
+    const Looking look(*impl_);
+    if (!look.usable()) return ReaderEnd::replaced;
+    switch (static_cast<SegmentState>(load_acquire(look.attachment().state.header->state))) {
         case SegmentState::rolled: return ReaderEnd::rolled;
         case SegmentState::poisoned: return ReaderEnd::poisoned;
         case SegmentState::destroyed: return ReaderEnd::destroyed;
         default: break;
     }
     // Bytes that were set aside, or removed behind everybody's back, say nothing of it themselves.
-    return impl_->attachment->mapping.is_current() ? ReaderEnd::none : ReaderEnd::replaced;
+    return look.attachment().mapping.is_current() ? ReaderEnd::none : ReaderEnd::replaced;
 }
 
-std::uint64_t Reader::epoch() const { return impl_->state().header->epoch; }
+std::uint64_t Reader::epoch() const {
+    const Looking look(*impl_);
+    return look.state().header->epoch;
+}
 
 StatusView Reader::status() const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     StatusView view;
     read_log(state, view);
     read_snapshotter(state, view);
     const ExposureView firm = exposure_of_row(state, state.geometry.firm_row());
-    view.name = impl_->attachment->name;
-    view.segment = impl_->attachment->segment;
+    view.name = look.attachment().name;
+    view.segment = look.attachment().segment;
     const auto life = static_cast<SegmentState>(load_acquire(state.header->state));
     view.poisoned = life != SegmentState::ready && life != SegmentState::rolled;
     view.day = state.header->day;
     view.rolled_seq = state.header->rolled_seq;
+    view.day_begun_ns = state.header->day_begun_ns;
+    view.day_age_ns = registry::age_of_day(*state.header);
+    view.rolled_uid = state.header->rolled_uid;
+    view.min_day_s = state.header->min_day_s;
+    view.draining = core::roll_phase(state) >= RollPhase::draining && core::is_in(state, SegmentState::ready);
     view.unreconciled = firm.unreconciled;
     view.state = state_name(view, firm);
     for (const SessionView& session : sessions()) {
@@ -539,14 +579,18 @@ core::PrivateState require_copy(const core::State& state) {
 
 }  // namespace
 
-std::uint64_t Reader::digest() const { return core::digest(require_copy(impl_->state()).state); }
+std::uint64_t Reader::digest() const {
+    const Looking look(*impl_);
+    return core::digest(require_copy(look.state()).state);
+}
 
 AuditView Reader::audit() const {
-    core::PrivateState copy = require_copy(impl_->state());
+    const Looking look(*impl_);
+    core::PrivateState copy = require_copy(look.state());
     AuditView view;
     view.seq = copy.state.log->applied;
     view.digest = core::digest(copy.state);
-    core::AuditReport report = core::audit_live(impl_->state(), copy.state);
+    core::AuditReport report = core::audit_live(look.state(), copy.state);
     view.violations = std::move(report.violations);
     view.orders = report.orders;
     view.live = report.live;
@@ -558,10 +602,14 @@ AuditView Reader::audit() const {
     return view;
 }
 
-std::string Reader::config_json() const { return {impl_->state().config, impl_->state().geometry.config_bytes}; }
+std::string Reader::config_json() const {
+    const Looking look(*impl_);
+    return {look.state().config, look.state().geometry.config_bytes};
+}
 
 std::uint64_t Reader::oldest_event() const noexcept {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     const std::uint64_t committed = load_acquire(state.log->committed);
     const std::uint64_t ring = state.geometry.ring_events;
     // What a recovery applied went into the tables, not into the ring.
@@ -611,13 +659,14 @@ std::uint64_t Reader::journaled_events(std::uint64_t from, std::uint64_t upto,
 
 std::uint64_t Reader::journaled_events(std::uint64_t from, std::uint64_t upto, const EventFilter& filter,
                                        const std::function<bool(std::uint64_t, const std::string&)>& visit) const {
+    const Looking look(*impl_);
     persist::Directory directory;
-    const std::string& path = impl_->attachment->lock.directory();
+    const std::string& path = look.attachment().lock.directory();
     if (const persist::IoError error = persist::Directory::open(path, directory))
         throw Error(Errc::permission, "cannot open " + path + ": " + error.text());
-    const std::string config(impl_->state().config, impl_->state().geometry.config_bytes);
+    const std::string config(look.state().config, look.state().geometry.config_bytes);
     const auto show = [&](const Event& event) {
-        return !wants(filter, impl_->state(), event) || visit(event.header.seq, persist::event_to_json(impl_->state(), event));
+        return !wants(filter, look.state(), event) || visit(event.header.seq, persist::event_to_json(look.state(), event));
     };
     return persist::read_events(directory, from, upto, show, persist::resolve_key({}, parse_config(config).key_file));
 }
@@ -629,7 +678,8 @@ std::uint64_t Reader::events(std::uint64_t from, const std::function<bool(std::u
 
 std::uint64_t Reader::events(std::uint64_t from, const EventFilter& filter,
                              const std::function<bool(std::uint64_t, const std::string&)>& visit, std::uint64_t* lost) const {
-    const core::State& state = impl_->state();
+    const Looking look(*impl_);
+    const core::State& state = look.state();
     const std::uint64_t committed = load_acquire(state.log->committed);
     const std::uint64_t oldest = oldest_event();
     std::uint64_t seq = std::max(from, oldest);

@@ -38,6 +38,7 @@ std::string describe(const persist::RecoveryReport& report) {
 void start_words(core::State& state, const persist::RecoveryReport& report, std::uint64_t epoch, std::uint64_t youngest_host) {
     state.header->epoch = epoch;
     state.header->recovered_seq = report.end_seq;
+    state.header->day_begun_steady_ns = 0;   // of another boot, for all that is known
     state.marks->journaled = state.marks->durable = state.status->consumer = report.end_seq;
     state.marks->checkpointed = report.checkpoint.empty() ? 0 : report.head.seq;
     state.marks->checkpoint_steady_ns = static_cast<std::uint64_t>(segment::boottime_ns());   // of this boot

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/crash_point.hpp"
+#include "base/wide.hpp"
 #include "core/apply.hpp"
 #include "core/copy.hpp"
 #include "core/derived.hpp"
@@ -24,7 +25,16 @@ using segment::Mapping;
 namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
-constexpr int kQuietTries = 3;
+/// Events that are caught up with while everybody waits. One costs about a microsecond.
+constexpr std::uint64_t kMostUnderLock = 256;
+/// From this attempt at the tables on everybody lets the roller go first all the time.
+constexpr std::uint64_t kHeldAttempts = 2;
+/// Attempts to end the day before facts are asked to wait a moment, too.
+constexpr std::uint64_t kDrainingAttempts = 8;
+constexpr std::int64_t kGiveUpNs = 300'000 * kMs;
+/// For the threads that map the next day: bytes in a millisecond, and the most.
+constexpr std::int64_t kMappedInMs = 4 << 20;
+constexpr std::int64_t kMostForMapping = 1000 * kMs;
 constexpr std::size_t kMostLost = 64;   // of one look; the next one finds the others
 
 std::string segment_of_day(const Attachment& attachment, std::uint64_t day) {
@@ -155,6 +165,32 @@ void give_up_lost_sessions(core::State& state, std::int64_t timeout_ns) noexcept
     }
 }
 
+// ---- a roller that died ----
+
+void take_back_roll(Attachment& attachment) noexcept {
+    core::State& state = attachment.state;
+    if (load_relaxed(state.status->roll_phase) == 0 || !core::is_in(state, SegmentState::ready)) return;
+    try {
+        LifecycleLock lock(attachment.lock.state_dir(), attachment.name, false);
+        const Switching switching(lock);
+        if (switching.held()) forget_roll(state);
+    } catch (const Error&) {
+        // Not to be looked at now; it is looked at again.
+    }
+}
+
+void forget_roll(core::State& state) noexcept {
+    store_relaxed(state.status->roll_base, 0);
+    store_relaxed(state.status->roll_phase, 0);
+    store_relaxed(state.status->brake, 0);
+}
+
+std::int64_t age_of_day(const Header& header) noexcept {
+    const std::int64_t boot = segment::boottime_ns() - header.day_begun_steady_ns;
+    const bool same_boot = header.day_begun_steady_ns != 0 && boot >= 0;
+    return std::max<std::int64_t>(same_boot ? boot : segment::realtime_ns() - header.day_begun_ns, 0);
+}
+
 // ---- the operator's call ------------------------------------------------------------------------
 
 namespace {
@@ -162,18 +198,24 @@ namespace {
 /// One roll, by whoever holds byte 2.
 class Roller {
 public:
-    Roller(Attachment& attachment, const core::Caller& who, std::string_view reason, std::int64_t timeout_ns)
+    Roller(Attachment& attachment, const core::Caller& who, const RollRequest& request, std::int64_t timeout_ns,
+           RollStats& stats)
         : old_(attachment.state),
           name_(segment_of_day(attachment, attachment.state.header->day + 1)),
           who_(who),
-          reason_(reason),
+          reason_(request.reason),
+          drains_(request.drain),
           timeout_ns_(timeout_ns),
+          give_up_ns_(segment::monotonic_ns() + kGiveUpNs),
+          stats_(stats),
           copy_(core::allocate_state(old_.geometry)),
           next_(create()),
           state_(core::view_of(next_.base(), old_.geometry)) {}
     /// What was not committed is nobody's.
     ~Roller() {
-        if (!committed_) segment::remove_segment(name_);
+        if (committed_) return;
+        segment::remove_segment(name_);
+        forget_roll(old_);
     }
     Roller(const Roller&) = delete;
     Roller& operator=(const Roller&) = delete;
@@ -181,19 +223,15 @@ public:
     Verdict run() {
         make_static_parts();
         CRASH_POINT("next day begun");
-        for (int attempt = 0; attempt < kQuietTries; ++attempt) {
-            if (!follow_old_day()) continue;
-            if (const Verdict verdict = prepare(); verdict.result != Result::ok) return verdict;
-            CRASH_POINT("next day prepared");
-            if (const std::optional<Verdict> verdict = commit(When::unchanged)) return *verdict;
+        for (attempt_ = 0;; ++attempt_) {
+            ++stats_.attempts;
+            if (build() && switch_days()) return *answer_;
+            if (answer_) return *answer_;
+            clear_tables();
         }
-        // Somebody is always quicker. The memory is there and warm by now: the rest is done while they wait.
-        return *commit(When::always);
     }
 
 private:
-    enum class When : std::uint8_t { unchanged, always };
-
     Mapping create() {
         // We hold byte 2, and the day goes on: one that is there is of a roll that did not happen.
         segment::remove_segment(name_);
@@ -213,62 +251,161 @@ private:
         core::make_blank(old_, state_);
         segment::RobustMutex(segment::mutex_memory(state_)).initialise();
         segment::RobustMutex(segment::host_mutex_memory(state_)).initialise();
-        // What is written meanwhile is copied again under the lock.
         const std::uint64_t committed = load_acquire(old_.log->committed);
-        copy_events(committed - std::min<std::uint64_t>(committed, old_.geometry.ring_events), committed);
-        copied_ = committed;
+        copied_ = committed - std::min<std::uint64_t>(committed, old_.geometry.ring_events);
     }
 
-    /// Word by word: outside the lock somebody may be writing there.
-    void copy_events(std::uint64_t behind, std::uint64_t upto) noexcept {
-        for (std::uint64_t seq = behind + 1; seq <= upto; ++seq) copy_event_out(state_.ring_slot(seq), old_.ring_slot(seq));
+    /// After an attempt that writers were too quick for.
+    void clear_tables() {
+        if (!roll_) return;
+        roll_.reset();
+        std::memset(state_.base + state_.offsets.sessions, 0, state_.offsets.ring - state_.offsets.sessions);
+        *state_.log = LogWords{};
+        core::make_blank(old_, state_);
     }
 
-    /// The copy is of everything committed so far. False when writers went round the ring meanwhile.
-    bool follow_old_day() {
-        return (copy_.state.log->applied != 0 && core::catch_up(copy_.state, old_)) || core::copy_into(copy_.state, old_);
+    /// Word by word: outside the lock somebody may be writing there. What is overwritten meanwhile is followed later.
+    void copy_events(std::uint64_t upto) noexcept {
+        for (std::uint64_t seq = copied_ + 1; seq <= upto; ++seq) copy_event_out(state_.ring_slot(seq), old_.ring_slot(seq));
+        copied_ = std::max(copied_, upto);
     }
 
-    /// The next day's tables as they are when nothing else comes. They are not whole meanwhile.
-    Verdict prepare() {
-        store_release(state_.header->magic, 0);
+    /// Byte 2 is all it takes: nobody else writes these words, and whoever looks closer looks at the phase last.
+    void set_phase(RollPhase phase) noexcept {
+        phase_ = phase;
+        store_relaxed(old_.status->roll_phase, static_cast<std::uint64_t>(phase));
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        store_release(old_.status->brake, 0);
+        CRASH_POINT("roll phase");
+    }
+
+    [[nodiscard]] bool drains() const noexcept { return drains_ || attempt_ > 0; }
+    /// From here on events say where their orders belong. From the second attempt on what increases risk waits meanwhile.
+    bool begin() noexcept {
+        const segment::StateLock lock(old_, timeout_ns_, who_.session);
+        if (!lock.inside()) return answer_ = refusal(lock.entry()), false;
+        base_ = load_relaxed(old_.log->committed);
+        store_relaxed(old_.status->roll_base, base_);
+        set_phase(attempt_ >= kHeldAttempts ? RollPhase::held : drains() ? RollPhase::draining : RollPhase::none);
+        return true;
+    }
+
+    /// The next day's tables as of some sequence that is not long ago. False when writers went round the ring meanwhile, or with an
+    /// answer.
+    bool build() {
+        if (!begin()) return false;
+        if (!core::copy_into(copy_.state, old_, [this] { return breathe(), true; })) return false;
+        copy_events(copy_.state.log->applied);
+        roll_ = std::make_unique<core::DayRoll>(copy_.state, state_, base_, base_);
+        const core::Pause pause = [this] { return breathe(), follow(load_acquire(old_.log->applied)); };
+        if (!roll_->make_tables(pause) || !roll_->make_books(pause)) return false;
+        if (phase_ == RollPhase::none) set_phase(RollPhase::prepared);
+        CRASH_POINT("next day prepared");
+        // Where what increases risk waits, nobody else is waited for.
+        return phase_ != RollPhase::prepared || wait_for_mappings();
+    }
+
+    /// Between two pieces of the work: whoever writes must not come round the ring. An eighth of it behind, everybody is asked to let
+    /// us go first, for a few milliseconds each; then the day drains.
+    void breathe() {
+        if (segment::monotonic_ns() >= give_up_ns_) throw too_busy();
+        const std::uint64_t behind = load_acquire(old_.log->committed) - load_relaxed(copy_.state.log->applied);
+        const std::uint64_t ring = old_.geometry.ring_events;
+        if (phase_ != RollPhase::held && behind > ring / 8) set_phase(RollPhase::held);
+        if (phase_ == RollPhase::held && attempt_ < kHeldAttempts && behind <= ring / 64) set_phase(RollPhase::draining);
+    }
+
+    Error too_busy() const {
+        return {Errc::busy,
+                "the day goes on: " + std::to_string(kGiveUpNs / 1'000'000'000) +
+                    " s long more events came than this machine could follow; nothing has changed, try again when less "
+                    "is going on"};
+    }
+
+    /// False when an event is not in the ring any more.
+    bool follow(std::uint64_t upto) noexcept {
+        for (std::uint64_t seq = copy_.state.log->applied + 1; seq <= upto; ++seq) {
+            Event event;
+            if (!core::read_event(old_, seq, event)) return false;
+            store_relaxed(copy_.state.log->committed, seq);
+            core::apply(copy_.state, event);
+            roll_->follow(event);
+            std::memcpy(state_.ring_slot(seq).words, event.words, sizeof event.words);
+            copied_ = std::max(copied_, seq);
+            ++stats_.followed;
+        }
+        return true;
+    }
+
+    /// Each process that is attached maps the next day in a thread of its own; who has not by then does so in its first call. The old
+    /// day goes on meanwhile as if nothing were.
+    bool wait_for_mappings() {
+        const auto size = static_cast<std::int64_t>(old_.offsets.size_bytes);
+        const std::int64_t until = segment::monotonic_ns() + std::min(kMostForMapping, 20 * kMs + size / kMappedInMs * kMs);
+        while (!all_mapped() && segment::monotonic_ns() < until) {
+            breathe();
+            if (!follow(load_acquire(old_.log->applied))) return false;
+            segment::sleep_ns(kMs / 4);
+        }
+        return true;
+    }
+    [[nodiscard]] bool all_mapped() const noexcept {
+        for (std::uint32_t i = 0; i < old_.geometry.sessions; ++i) {
+            const SessionSlot& slot = old_.sessions[i];
+            const bool attached = static_cast<SessionStatus>(load_relaxed(slot.word) & 0xFFU) == SessionStatus::attached;
+            if (attached && load_acquire(slot.next_day) <= old_.header->day) return false;
+        }
+        return true;
+    }
+
+    /// False when writers went round the ring.
+    bool switch_days() {
+        for (std::uint64_t attempt = 0;; ++attempt) {
+            if (segment::monotonic_ns() >= give_up_ns_) throw too_busy();
+            if (!follow(load_acquire(old_.log->applied))) return false;
+            commit(attempt < kDrainingAttempts ? RollPhase::draining : RollPhase::held);
+            if (answer_) return true;
+        }
+    }
+
+    /// No answer yet when more has come than may be done under the lock: `next` is then entered, so that less comes.
+    void commit(RollPhase next) {
+        const segment::StateLock lock(old_, timeout_ns_, who_.session);
+        if (!lock.inside()) return void(answer_ = refusal(lock.entry()));
+        const std::int64_t begun_ns = segment::monotonic_ns();
+        const std::uint64_t committed = load_relaxed(old_.log->committed);
+        const std::uint64_t behind = committed - copy_.state.log->applied;
+        if (behind > kMostUnderLock) return set_phase(next);
+        stats_.under_lock = behind;
+        if (!follow(committed)) return void(answer_ = refusal(segment::Entry::poisoned));
+        answer_ = end_day();
+        stats_.lock_ns = std::max(stats_.lock_ns, segment::monotonic_ns() - begun_ns);
+    }
+
+    /// Under the lock, with nothing left to follow.
+    Verdict end_day() {
         raise_to(copy_.state.status->consumer, std::min(load_acquire(old_.marks->durable), copy_.state.log->applied));
-        decision_ = core::Decision{};
-        core::decide_rolled(copy_.state, who_, reason_, decision_);
-        if (!decision_.commit) return decision_.verdict;
-        Event& event = decision_.event;
+        core::Decision decision;
+        core::decide_rolled(copy_.state, who_, reason_, decision);
+        if (!decision.commit) return decision.verdict;
+        Event& event = decision.event;
+        event.rolled.base_seq = base_;
         event.header.seq = copy_.state.log->applied + 1;
         event.header.checksum = checksum_of(event, event.header.seq);
-        core::roll_tables(copy_.state, state_, event.rolled);
-        core::rebuild_derived(state_);
+        roll_->finish(event.rolled);
+        state_.ring_slot(event.header.seq) = event;
         make_session_mutexes(state_);
-        return decision_.verdict;
-    }
-
-    /// Nothing when the old day has gone on since `prepare`.
-    std::optional<Verdict> commit(When when) {
-        const segment::StateLock lock(old_, timeout_ns_, who_.session);
-        if (!lock.inside()) return refusal(lock.entry());
-        const bool changed = load_acquire(old_.log->committed) != copy_.state.log->applied;
-        if (changed && when == When::unchanged) return std::nullopt;
-        if (when == When::always) {
-            if (changed && !follow_old_day()) return refusal(segment::Entry::poisoned);
-            if (const Verdict verdict = prepare(); verdict.result != Result::ok) return verdict;
-        }
-        const std::uint64_t last = copy_.state.log->applied;
-        copy_events(std::max(copied_, last - std::min<std::uint64_t>(last, old_.geometry.ring_events)), last);
-        state_.ring_slot(last + 1) = decision_.event;
         copy_what_is_no_event();
         store_release(state_.header->magic, kMagic);
         CRASH_POINT("next day whole");
         committed_ = true;
         // Others may be in it at once, and we may be stopped.
         static_cast<void>(next_.try_use());
-        core::execute(old_, decision_.event);
+        core::execute(old_, event);
         CRASH_POINT("rolled committed");
         begin_day(state_);
-        decision_.verdict.seq = decision_.event.header.seq;
-        return decision_.verdict;
+        decision.verdict.seq = event.header.seq;
+        return decision.verdict;
     }
 
     /// Prices, counters and watermarks change without an event (exceptions to INV-1).
@@ -297,14 +434,21 @@ private:
     }
 
     core::State& old_;
-    const std::string name_;   // of the next day's segment
+    const std::string name_;  // of the next day's segment
     const core::Caller who_;
     const std::string_view reason_;
+    const bool drains_;  // from the first attempt on
     const std::int64_t timeout_ns_;
+    const std::int64_t give_up_ns_;
+    RollStats& stats_;
     core::PrivateState copy_;  // of the old day
     Mapping next_;
     core::State state_;  // of the next one
-    core::Decision decision_;
+    std::unique_ptr<core::DayRoll> roll_;
+    std::optional<Verdict> answer_;
+    std::uint64_t attempt_ = 0;
+    RollPhase phase_ = RollPhase::none;
+    std::uint64_t base_ = 0;
     std::uint64_t copied_ = 0;  // events up to here were copied into the ring of the next day
     bool committed_ = false;
 };
@@ -321,9 +465,36 @@ bool take_over_before(LifecycleLock& lock, Attachment& attachment) {
     return true;
 }
 
+Verdict not_allowed() noexcept {
+    Verdict verdict;
+    verdict.result = Result::denied;
+    verdict.reason = DenyReason::not_allowed;
+    return verdict;
+}
+
+/// Under byte 2: nobody else ends it meanwhile. Whether our segment still is the newest day's is seen by its own words.
+std::optional<Verdict> why_not_ended(const Attachment& attachment, const RollRequest& request) noexcept {
+    const Header& header = *attachment.state.header;
+    const std::uint64_t open = header.day + (core::is_in(attachment.state, SegmentState::rolled) ? 1 : 0);
+    Verdict verdict = not_allowed();
+    if (request.day != 0 && request.day != open) {
+        verdict.observed = static_cast<std::int64_t>(open);
+        verdict.limit = static_cast<std::int64_t>(std::min<std::uint64_t>(request.day, base::kMaxInt64));
+        return verdict;
+    }
+    const std::int64_t least_ns = std::int64_t{header.min_day_s} * 1000 * kMs;
+    if (age_of_day(header) >= least_ns) return std::nullopt;
+    verdict.has_numbers = true;
+    verdict.unit = Unit::milliseconds;
+    verdict.observed = age_of_day(header) / kMs;
+    verdict.limit = least_ns / kMs;
+    return verdict;
+}
+
 }  // namespace
 
-Verdict roll(Attachment& attachment, const core::Caller& who, std::string_view reason, std::int64_t timeout_ns) {
+Verdict roll(Attachment& attachment, const core::Caller& who, const RollRequest& request, std::int64_t timeout_ns,
+             RollStats* stats) {
     const segment::FileLimitIsAnError file_limit;
     LifecycleLock lock(attachment.lock.state_dir(), attachment.name, false);
     const std::int64_t deadline = segment::monotonic_ns() + timeout_ns;
@@ -339,10 +510,13 @@ Verdict roll(Attachment& attachment, const core::Caller& who, std::string_view r
         ~Release() { lock.release_switch(); }
     } const release{lock};
     CRASH_POINT("switch held");
+    const std::optional<Verdict> refused = why_not_ended(attachment, request);
+    if (refused) return *refused;
     if (!attachment.mapping.is_current())
         throw Error(Errc::missing, "the segment of '" + attachment.name + "' was removed, or its day has ended");
     while (!take_over_before(lock, attachment)) wait();
-    const Verdict verdict = Roller(attachment, who, reason, timeout_ns).run();
+    RollStats here;
+    const Verdict verdict = Roller(attachment, who, request, timeout_ns, stats != nullptr ? *stats : here).run();
     CRASH_POINT("day ended");
     return verdict;
 }

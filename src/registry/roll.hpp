@@ -9,11 +9,37 @@
 
 namespace riskreg::registry {
 
+/// What is asked for: to end day `day` and no other; 0: whichever is open.
+struct RollRequest {
+    std::string_view reason;
+    std::uint64_t day = 0;
+    bool drain = false;  ///< what increases risk waits from the beginning, not only when more comes than can be followed
+};
+
+/// How long ago the day began. By boot time; by the wall clock for one that began in another boot.
+[[nodiscard]] std::int64_t age_of_day(const layout::Header& header) noexcept;
+
+/// What a roll cost those who wait.
+struct RollStats {
+    std::uint64_t attempts = 0;  ///< at the tables
+    std::uint64_t followed = 0;  ///< events that came meanwhile
+    std::uint64_t under_lock = 0;  ///< of these, while everybody waited: at most 256
+    std::int64_t lock_ns = 0;  ///< the longest that the lock was held at once
+};
+
 /// Ends the day. Builds the next day's segment beside the running one, appends `rolled` to the old one's log (the atomic
 /// switch), and says that the new one has begun. Killed anywhere, either the old day goes on or the new one does. Denied
-/// `lock_timeout`, `journal_backlog`, `poisoned`, `not_allowed` (the day has been rolled meanwhile by somebody else).
-/// Throws Error{no_space, busy, missing}: nothing has happened then.
-[[nodiscard]] Verdict roll(Attachment& attachment, const core::Caller& who, std::string_view reason, std::int64_t timeout_ns);
+/// `lock_timeout`, `journal_backlog`, `poisoned`, `not_allowed` (the day has been rolled meanwhile by somebody else, another day than the asked one is open, or it is too young).
+/// Throws Error{no_space, busy, missing}: nothing has happened then. Under the lock at most 256 events are caught up with; while
+/// more than that keeps coming what increases risk waits for the next day, and then facts, too, for at most 5 ms each.
+[[nodiscard]] Verdict roll(Attachment& attachment, const core::Caller& who, const RollRequest& request, std::int64_t timeout_ns,
+                           RollStats* stats = nullptr);
+
+/// A roller that died leaves the words that say that the day is ending: who finds byte 2 of LOCK free
+/// takes them back. Looks only when there are none.
+void take_back_roll(Attachment& attachment) noexcept;
+/// The same for who holds byte 2, or is alone.
+void forget_roll(core::State& state) noexcept;
 
 /// For a host of the snapshotter, once it has both locks: the host of the day before is gone, and its watermarks are final. The
 /// first host of a day takes them over.

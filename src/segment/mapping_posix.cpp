@@ -198,6 +198,22 @@ bool Mapping::advise(bool huge_pages, bool lock_memory) noexcept {
     return granted;
 }
 
+std::size_t Mapping::fault_in(std::size_t at, std::size_t bytes) const noexcept {
+    const std::size_t size = impl_->region.get_size();
+    if (at >= size) return size;
+    auto* address = static_cast<std::byte*>(impl_->region.get_address()) + at;
+    const std::size_t length = std::min(bytes, size - at);
+#ifdef MADV_POPULATE_WRITE
+    if (::madvise(address, length, MADV_POPULATE_WRITE) == 0 || errno == EAGAIN || errno == EINTR) return at + length;
+    // An older kernel, or a read-only mapping: at least the pages are there.
+    if (::madvise(address, length, MADV_POPULATE_READ) == 0) return at + length;
+    if (errno != EINVAL) return size;
+#endif
+    for (std::size_t page = 0; page < length; page += layout::kPage)
+        static_cast<void>(*reinterpret_cast<const volatile std::uint8_t*>(address + page));
+    return at + length;
+}
+
 void Mapping::abandon() noexcept { static_cast<void>(impl_.release()); }
 
 bool segment_exists(const std::string& segment) noexcept {

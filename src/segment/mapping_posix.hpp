@@ -54,6 +54,9 @@ public:
 
     /// Not in core dumps, not in forked children; huge pages and mlock as configured. False: an option was refused.
     bool advise(bool huge_pages, bool lock_memory) noexcept;
+    /// Asks for the pages of the next `bytes` from `at` on, so that nobody has to wait for them later. Returns where to go on; size_bytes
+    /// when done, also where the kernel cannot.
+    std::size_t fault_in(std::size_t at, std::size_t bytes) const noexcept;
     /// In a forked child: forgets the mapping without unmapping, for the kernel did not give it to the child.
     void abandon() noexcept;
 

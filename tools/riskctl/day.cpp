@@ -1,5 +1,9 @@
 // roll: the end of a trading day, while strategies trade.
+#include <unistd.h>
+
 #include <cstdio>
+#include <iostream>
+#include <optional>
 
 #include "common/program_posix.hpp"
 #include "riskctl/output.hpp"
@@ -58,10 +62,10 @@ std::vector<DayOrder> live_day_orders(const Reader& reader) {
     return found;
 }
 
-/// By the operator's word the venue has ended them with its day. How many took it.
-std::uint64_t expire_day_orders(Registry& registry) {
+/// By the operator's word the venue has ended them with its day. How many took it. Orders of another day than `day` are left alone.
+std::uint64_t expire_day_orders(Registry& registry, std::uint64_t day) {
     std::uint64_t expired = 0;
-    for (int pass = 0; pass < kPasses; ++pass) {
+    for (int pass = 0; pass < kPasses && registry.status().day == day; ++pass) {
         const std::vector<DayOrder> orders = live_day_orders(registry.reader());
         if (orders.empty()) break;
         for (const DayOrder& order : orders) expired += registry.expired(order.account, order.id).taken() ? 1U : 0U;
@@ -69,10 +73,56 @@ std::uint64_t expire_day_orders(Registry& registry) {
     return expired;
 }
 
-void print_rolled_json(const Common& common, const StatusView& now, const Verdict& verdict, const Tally& t,
-                       std::uint64_t expired) {
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kYoungNs = 3600 * kSecond;
+
+std::string ago_text(std::int64_t age_ns) {
+    const std::int64_t seconds = age_ns / kSecond;
+    if (seconds < 120) return std::to_string(seconds) + " s ago";
+    if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
+    return std::to_string(seconds / 3600) + " h ago";
+}
+
+/// "uid 1000 ended day 3 12 s ago (2026-03-09T22:00:01.5Z)"
+std::string who_ended_before(const StatusView& now) {
+    if (now.day_begun_ns == 0) return "it is not known when the day before was ended";
+    const std::string when = ago_text(now.day_age_ns) + " (" + persist::format_time(now.day_begun_ns) + ")";
+    if (now.rolled_seq == 0) return "the registry was created " + when;
+    return "uid " + std::to_string(now.rolled_uid) + " ended day " + std::to_string(now.day - 1) + " " + when;
+}
+
+int say(const std::string& text) {
+    std::fprintf(stderr, "riskctl: %s\n", text.c_str());
+    return kNo;
+}
+
+/// Another day is open than the one that was to end.
+int other_day(const StatusView& now, std::uint64_t asked) {
+    const std::string open = "day " + std::to_string(now.day) + " is open, not " + std::to_string(asked);
+    return say("nothing was ended: " + open + "; " + who_ended_before(now));
+}
+
+/// A day that has just begun is easily ended twice. False: the person did not mean it.
+bool is_meant(const StatusView& now) {
+    const std::string day = std::to_string(now.day);
+    if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) {
+        say("warning: day " + day + " is ended, and " + who_ended_before(now) + "; `--day " + day +
+            "` ends that one or nothing");
+        return true;
+    }
+    std::fprintf(stderr, "riskctl: %s. Type %s to end day %s now: ", who_ended_before(now).c_str(), day.c_str(), day.c_str());
+    std::string typed;
+    if (std::getline(std::cin, typed) && typed == day) return true;
+    say("nothing was ended: what was typed is not '" + day + "'");
+    return false;
+}
+
+void print_rolled_json(const Common& common, const StatusView& before, const StatusView& now, const Verdict& verdict,
+                       const Tally& t, std::uint64_t expired) {
     JsonWriter out;
     out.begin_object().member("name", common.name).member("result", "rolled").member("day", now.day).member("seq", verdict.seq);
+    out.member("ended_day", before.day).member("previous_seq", before.rolled_seq).key("previous_time");
+    before.rolled_seq != 0 && before.day_begun_ns != 0 ? out.string(persist::format_time(before.day_begun_ns)) : out.null();
     out.member("durability", verdict.durability == Durability::pending   ? "pending"
                              : verdict.durability == Durability::durable ? "durable"
                                                                          : "memory");
@@ -104,28 +154,49 @@ void print_rolled(const StatusView& now, const Verdict& verdict, const Tally& t,
 
 }  // namespace
 
-int roll(const Common& common, const std::string& reason, bool expire_day) {
-    if (reason.size() > kMaxReasonBytes)
-        throw Error(Errc::bad_input, "--reason: seen " + std::to_string(reason.size()) + " bytes, allowed: at most " +
+namespace {
+
+/// Why the day goes on, to stderr; the exit code.
+int day_goes_on(const Registry& registry, const Verdict& verdict, std::uint64_t asked) {
+    const StatusView now = registry.status();
+    if (verdict.reason == DenyReason::not_allowed && verdict.has_numbers)
+        return say("the day goes on: day " + std::to_string(now.day) + " is " + std::to_string(verdict.observed / 1000) +
+                   " s old, `min_day_s` of the configuration is " + std::to_string(verdict.limit / 1000) + ": " +
+                   who_ended_before(now));
+    if (verdict.reason == DenyReason::not_allowed && asked != 0) return other_day(now, asked);
+    if (verdict.reason == DenyReason::not_allowed)
+        return say("the day goes on: somebody else has just rolled it, and a new one has begun");
+    say("the day goes on: " + describe(registry.reader(), verdict));
+    return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
+}
+
+}  // namespace
+
+int roll(const Common& common, const RollArguments& asked) {
+    if (asked.reason.size() > kMaxReasonBytes)
+        throw Error(Errc::bad_input, "--reason: seen " + std::to_string(asked.reason.size()) + " bytes, allowed: at most " +
                                          std::to_string(kMaxReasonBytes));
     ProcessConfig config;
     config.state_dir = common.state_dir;
-    config.host_snapshotter = true;   // when nobody else does
+    config.host_snapshotter = true;  // when nobody else does
     Registry registry = Registry::open(common.name, config);
     const program::Leaving leaving("riskctl", registry, common.name);
-    const std::uint64_t expired = expire_day ? expire_day_orders(registry) : 0;
-    // Kept: it shows the day that ends, as it ended.
-    const Reader& before = registry.reader();
-    const Verdict verdict = registry.roll(reason);
-    if (verdict.result != Result::ok) {
-        std::fprintf(stderr, "riskctl: the day goes on: %s\n",
-                     verdict.reason == DenyReason::not_allowed ? "somebody else has just rolled it, and a new one has begun"
-                                                               : describe(registry.reader(), verdict).c_str());
-        return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
-    }
-    const Tally tally = count(before);
+    std::uint64_t day = asked.day;
+    const StatusView open = registry.status();
+    if (day != 0 && day != open.day) return other_day(open, day);
+    const bool young = day == 0 && open.day_age_ns < kYoungNs;
+    if (young && !is_meant(open)) return kNo;
+    // What was answered was about this one.
+    if (young && ::isatty(STDIN_FILENO) != 0) day = open.day;
+    const std::uint64_t expired = asked.expire_day ? expire_day_orders(registry, open.day) : 0;
+    // Its own: it goes on showing the day that ends, as it ended.
+    const Reader ending = Reader::open(common.name, common.state_dir);
+    const StatusView before = ending.status();
+    const Verdict verdict = registry.roll(asked.reason, day);
+    if (verdict.result != Result::ok) return day_goes_on(registry, verdict, day);
+    const Tally tally = count(ending);
     const StatusView now = registry.status();
-    common.json ? print_rolled_json(common, now, verdict, tally, expired) : print_rolled(now, verdict, tally, expired);
+    common.json ? print_rolled_json(common, before, now, verdict, tally, expired) : print_rolled(now, verdict, tally, expired);
     return kDone;
 }
 

@@ -135,7 +135,11 @@ void print_status_json(const Reader& reader, const StatusView& v, const std::str
     out.member("persistence", kModes[static_cast<std::size_t>(v.persistence)]).member("digest", digest);
     out.member_bool("unreconciled", v.unreconciled).member("segment", v.segment).member("size_bytes", v.size_bytes);
     out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
-    out.member("day", v.day).member("rolled", v.rolled_seq);
+    out.member("day", v.day).member("rolled", v.rolled_seq).key("day_begun");
+    v.day_begun_ns != 0 ? out.string(persist::format_time(v.day_begun_ns)) : out.null();
+    out.key("rolled_uid");
+    v.rolled_seq != 0 ? out.number(v.rolled_uid) : out.null();
+    out.member_bool("draining", v.draining);
     out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
     write_scopes(out, reader);
     out.member_bool("state_dir_in_memory", in_memory);
@@ -144,7 +148,10 @@ void print_status_json(const Reader& reader, const StatusView& v, const std::str
 }
 
 std::string day_text(const StatusView& v) {
-    return text_of(v.day) + (v.rolled_seq == 0 ? std::string() : ", begun behind event " + text_of(v.rolled_seq));
+    std::string text = text_of(v.day);
+    if (v.rolled_seq != 0) text += ", begun behind event " + text_of(v.rolled_seq) + " by uid " + text_of(v.rolled_uid);
+    if (v.day_begun_ns != 0) text += ", at " + persist::format_time(v.day_begun_ns);
+    return text + (v.draining ? ", about to end: new risk waits" : "");
 }
 
 /// "firm is halted: fat finger"; unreconciled is said beside a state that hides it.

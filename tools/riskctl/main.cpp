@@ -40,7 +40,8 @@ struct Arguments {
     ReconcileOptions reconcile;
     std::string file, key_file, owner, output;
     DestroyOptions destroy;
-    bool clean = false, no_host = false, expire_day = false, network_fs = false;
+    bool clean = false, no_host = false, network_fs = false;
+    RollArguments roll;
 };
 
 using Verb = std::function<int()>;
@@ -201,10 +202,12 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
 }
 
 void add_roll_verb(CLI::App& app, Arguments& a, Verb& chosen) {
-    CLI::App* roll_verb = add_verb(app, "roll", "end the trading day while strategies trade", a, chosen,
-                                   [&a] { return roll(a.common, a.reason, a.expire_day); });
-    roll_verb->add_option("--reason", a.reason, "why, up to 95 bytes");
-    roll_verb->add_flag("--expire-day", a.expire_day, "first report every live day order as expired");
+    CLI::App* roll_verb =
+        add_verb(app, "roll", "end the trading day while strategies trade", a, chosen, [&a] { return roll(a.common, a.roll); });
+    roll_verb->add_option("--reason", a.roll.reason, "why, up to 95 bytes");
+    roll_verb->add_option("--day", a.roll.day, "end this day, or nothing: exit 1 when another one is open")
+        ->check(CLI::PositiveNumber);
+    roll_verb->add_flag("--expire-day", a.roll.expire_day, "first report every live day order as expired");
 }
 
 /// A verb about one file, wherever it lies.

@@ -93,7 +93,12 @@ int restrict_scope(const Common& common, const RestrictOptions& options);
 int limit(const Common& common, const std::string& scope, const std::string& reason,
           const std::vector<std::string>& assignments);
 int verify(const Common& common);
-int roll(const Common& common, const std::string& reason, bool expire_day);
+struct RollArguments {
+    std::string reason;
+    std::uint64_t day = 0;   ///< this one or nothing; 0: whichever is open
+    bool expire_day = false;
+};
+int roll(const Common& common, const RollArguments& asked);
 int replay(const Common& common, const ReplayOptions& options);
 int doctor(const Common& common, bool clean);
 int checkpoint(const Common& common, std::uint32_t timeout_ms);

@@ -1,0 +1,88 @@
+#include "segment/inside_posix.hpp"
+
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "segment/process_posix.hpp"
+
+namespace riskreg::segment {
+
+namespace {
+
+constexpr std::size_t kThreads = 1024;
+
+struct alignas(64) Slot {
+    std::uint64_t word = 0;
+    std::uint64_t fork_epoch = 0;
+    std::atomic<bool> taken{false};
+};
+
+// Never destroyed: a thread may end after the statics did.
+std::array<Slot, kThreads> slots;
+std::atomic<bool> crowded{false};   // some thread found no slot
+
+/// A thread's slot is free again when it ends.
+struct Owner {
+    Slot* slot = nullptr;
+    ~Owner() {
+        detail::own_word = nullptr;
+        if (slot != nullptr) slot->taken.store(false, std::memory_order_release);
+    }
+};
+
+bool barrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0) == 0; }
+
+bool can_see() noexcept {
+    static const bool registered = barrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    return registered && !crowded.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+namespace detail {
+
+thread_local constinit std::uint64_t* own_word = nullptr;
+
+std::uint64_t* take_word() noexcept {
+    thread_local Owner owner;
+    for (Slot& slot : slots) {
+        if (slot.taken.load(std::memory_order_relaxed) || slot.taken.exchange(true, std::memory_order_acquire)) continue;
+        slot.fork_epoch = segment::fork_epoch();
+        owner.slot = &slot;
+        return own_word = &slot.word;
+    }
+    // A word that nobody looks at: from now on nothing is given up.
+    crowded.store(true, std::memory_order_release);
+    thread_local std::uint64_t nobodys = 0;
+    return own_word = &nobodys;
+}
+
+}  // namespace detail
+
+WereInside::WereInside() noexcept {
+    if (!can_see() || !barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
+    try {
+        for (const Slot& slot : slots) {
+            // The threads of a parent did not come along.
+            if (!slot.taken.load(std::memory_order_acquire) || slot.fork_epoch != segment::fork_epoch()) continue;
+            const std::uint64_t value = __atomic_load_n(&slot.word, __ATOMIC_ACQUIRE);
+            if ((value & 1U) != 0) threads_.push_back({&slot.word, value});
+        }
+        knows_ = true;
+    } catch (...) {
+        threads_.clear();
+    }
+}
+
+bool WereInside::have_left() const noexcept {
+    return knows_ && std::all_of(threads_.begin(), threads_.end(), [](const One& thread) {
+               return __atomic_load_n(thread.word, __ATOMIC_ACQUIRE) != thread.value;
+           });
+}
+
+}  // namespace riskreg::segment
