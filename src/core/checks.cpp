@@ -507,12 +507,17 @@ RowValue value_now(const State& state, const RowsNow& now, std::size_t k, const 
     return value;
 }
 
+RowWorth worth_now(RowWorth row, std::size_t k, const Unmarked* unmarked) noexcept {
+    if (unmarked != nullptr && unmarked->growth[k % kPairs]) row.gross_growth = *unmarked->growth[k % kPairs];
+    return row;
+}
+
 /// The bits of row k.
 unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
                         const BatchOverlay* overlay, const Unmarked* unmarked) noexcept {
     if (!has_value_limits(now, k)) return 0;
     const RowValue value = value_now(state, now, k, unmarked);
-    const RowWorth row = worth_of(state, now, k, growth, overlay, value);
+    const RowWorth row = worth_now(worth_of(state, now, k, growth, overlay, value), k, unmarked);
     const bool worst_case = state.has_setting(kGrossWorstCase);
     const bool no_price = worst_case && growth.is_unpriced(k) && growth.quantity > 0;
     unsigned bits = 0;
@@ -526,7 +531,7 @@ unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, c
 void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned breach, const Growth& growth,
                 const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
     const RowValue value = value_now(state, now, k, unmarked);
-    const RowWorth row = worth_of(state, now, k, growth, overlay, value);
+    const RowWorth row = worth_now(worth_of(state, now, k, growth, overlay, value), k, unmarked);
     const RowRiskLimits& l = row.limits;
     const bool worst_case = state.has_setting(kGrossWorstCase);
     const ValuesAfter<Int128> after = values_after<Int128>(row, growth, worst_case);

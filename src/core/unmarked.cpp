@@ -60,10 +60,11 @@ private:
             if (own) found_.unknown[kFirstInstrumentRow + pair] = true;
             return;
         }
-        const RowValue& value = state_.rows_risk[row].value.newest();
-        const Change change = own ? change_of_own(pair, reference.price, value) : change_of(row, reference.price, value);
+        const Change change = change_of(row, instrument, reference.price);
         add(pair, change);
-        if (own) add(kFirstInstrumentRow + pair, change);
+        if (!own) return;
+        add(kFirstInstrumentRow + pair, change);
+        if (state_.has_setting(kGrossWorstCase)) found_.growth[pair] = growth_at(pair, reference.price);
     }
 
     struct Change {
@@ -71,24 +72,23 @@ private:
         Int128 net = 0;
     };
 
-    /// Of another instrument than the order's. Members of a batch are valued at the new mark, too.
-    Change change_of(std::uint32_t row, std::int64_t mark, const RowValue& value) const noexcept {
+    /// Members of a batch are valued at the new mark, too.
+    Change change_of(std::uint32_t row, std::uint32_t instrument, std::int64_t mark) const noexcept {
+        const RowValue& value = state_.rows_risk[row].value.newest();
         RowCounters counters = state_.rows[row].counters.newest();
         Int128 batched = 0;
         if (overlay_ != nullptr) overlay_->add_to(row, counters), batched = overlay_->gross_on(row);
-        const Worth worth =
-            worth_at(state_, static_cast<std::uint32_t>(state_.geometry.scope_of(row).instrument), counters, mark);
+        const Worth worth = worth_at(state_, instrument, counters, mark);
         return {Int128{worth.gross} - value.gross_value - batched, Int128{worth.net} - value.net_value};
     }
 
-    /// Of the order's instrument: what the order adds by the worst-case method is valued at the new mark as well.
-    Change change_of_own(std::size_t pair, std::int64_t mark, const RowValue& value) const noexcept {
-        const std::size_t k = kFirstInstrumentRow + pair;
-        const RowCounters& counters = *now_.counters[k];
-        const Worth worth = worth_at(state_, instrument_, counters, mark, growth_.side, growth_.quantity);
-        const Int128 batched = overlay_ == nullptr ? 0 : overlay_->gross_on(now_.rows[k]);
-        const Int128 counted = state_.has_setting(kGrossWorstCase) ? batched + growth_.values.gross[pair] : Int128{0};
-        return {Int128{worth.gross} - value.gross_value - counted, Int128{worth.net} - value.net_value};
+    /// More than any limit where it does not fit; only what the event carries is beyond what can be booked.
+    std::int64_t growth_at(std::size_t pair, std::int64_t mark) const noexcept {
+        const RowCounters& counters = *now_.counters[kFirstInstrumentRow + pair];
+        const Worth before = worth_at(state_, instrument_, counters, mark);
+        const Worth after = worth_at(state_, instrument_, counters, mark, growth_.side, growth_.quantity);
+        if (growth_.values.gross[pair] == kNoFit) return kNoFit;
+        return std::min(after.gross - before.gross, kNoFit - 1);
     }
 
     void add(std::size_t k, const Change& change) noexcept {

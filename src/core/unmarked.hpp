@@ -4,6 +4,8 @@
 /// Costs a look at every instrument under the lock, so it is for the time without a host only.
 #pragma once
 
+#include <optional>
+
 #include "core/value.hpp"
 
 namespace riskreg::core {
@@ -25,6 +27,8 @@ inline constexpr std::int64_t kMarksTrustedNs = 2'000'000'000;
 struct Unmarked {
     std::array<base::Int128, kRowsPerOrder> gross{};
     std::array<base::Int128, kRowsPerOrder> net{};
+    /// What the order adds by the worst-case method, for the pairs whose instrument row is marked so.
+    std::array<std::optional<std::int64_t>, kPairs> growth{};
     /// A position whose reference price has moved on and is too old to be a mark: the row cannot be judged.
     std::array<bool, kRowsPerOrder> unknown{};
 };
