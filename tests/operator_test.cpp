@@ -309,6 +309,24 @@ TEST_CASE("a limit says old and new value and the use, and warns when it is belo
     CHECK(has(load.err, "firm: max_long=9 is below its use of 30"));
 }
 
+TEST_CASE("a limit of loss that is reached already says what follows", "[operator]") {
+    const Cli cli;
+    const std::string name = own_name();
+    cli.create(name, config());
+    const auto fill = [](const std::string& id, const std::string& price) {
+        return R"({"op":"filled","id":")" + id + R"(","exec_id":"E)" + id + R"(","price":")" + price +
+               "\",\"quantity\":\"1\"}\n";
+    };
+    REQUIRE(cli.run("exec " + name + " --strategy s1",
+                    order("O-1") + fill("O-1", "100") + order("O-2", "1", "sell") + fill("O-2", "90"))
+                .code == 0);
+    CHECK_FALSE(has(cli.run("limit " + name + " --scope account:A1 daily_loss=11").err, "warning"));
+    const CliResult reached = cli.run("limit " + name + " --scope account:A1 daily_loss=10");
+    INFO(reached.out << reached.err);
+    CHECK(has(reached.out, "daily_loss 11 -> 10, used 10, headroom 0 (money)"));
+    CHECK(has(reached.err, "daily_loss=10 is reached by its use of 10"));
+}
+
 TEST_CASE("the C++ call tells what a limit was and how much of it is used", "[operator]") {
     const test::TempRegistry place;
     Registry strategy = place.attach("s1");

@@ -19,7 +19,16 @@ std::string amount_of(const FieldChange& change, std::int64_t value) {
     return persist::format_amount(change.field.unit, value);
 }
 
+bool is_loss(const persist::LimitField& field) noexcept {
+    return field.member == &Limits::daily_loss || field.member == &Limits::drawdown;
+}
+
 }  // namespace
+
+bool FieldChange::is_exceeded() const noexcept {
+    if (!used) return false;
+    return is_loss(field) ? *used > 0 && *used >= after.value : *used > after.value;
+}
 
 std::int64_t FieldChange::headroom() const noexcept {
     std::int64_t left = 0;
@@ -28,9 +37,9 @@ std::int64_t FieldChange::headroom() const noexcept {
 
 std::string FieldChange::consequence() const {
     const std::string limit = amount_of(*this, after.value);
-    const std::string begin = std::string(field.name) + "=" + limit + " is below its use of " + amount_of(*this, *used) +
-                              ", headroom " + amount_of(*this, headroom()) + ": ";
-    if (field.member == &Limits::daily_loss || field.member == &Limits::drawdown)
+    const std::string begin = std::string(field.name) + "=" + limit + (is_loss(field) ? " is reached by" : " is below") +
+                              " its use of " + amount_of(*this, *used) + ", headroom " + amount_of(*this, headroom()) + ": ";
+    if (is_loss(field))
         return begin + "the scope goes to what on_loss says, until the limit is raised and the scope is resumed";
     if (field.unit == Unit::messages) return begin + "new orders are refused until enough messages have left the window";
     return begin + "orders that increase are refused until the use is " + limit + " or less";

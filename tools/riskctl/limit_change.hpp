@@ -16,7 +16,8 @@ struct FieldChange {
     riskreg::LimitValue before, after;
     std::optional<std::int64_t> used;
 
-    [[nodiscard]] bool is_exceeded() const noexcept { return used && *used > after.value; }
+    /// A loss acts where it reaches its limit, everything else beyond it.
+    [[nodiscard]] bool is_exceeded() const noexcept;
     [[nodiscard]] std::int64_t headroom() const noexcept;
     /// "max_long=1 is below its use of 30, headroom -29: orders that increase are refused until …"
     [[nodiscard]] std::string consequence() const;
