@@ -603,7 +603,8 @@ void roll_storm(std::chrono::milliseconds length, unsigned seed, RollTally& tall
         const auto begin = Clock::now();
         auto next_roll = begin + std::chrono::milliseconds(500);
         std::uint64_t deaths = 0;
-        while (Clock::now() < begin + length) {
+        // However slow the machine: until it has seen what it is for.
+        while (Clock::now() < begin + length || tally.rolls == 0 || tally.host_kills == 0) {
             watch.watch_for(std::chrono::milliseconds(std::uniform_int_distribution<>(20, 300)(random)));
             const std::size_t victim = std::uniform_int_distribution<std::size_t>(0, kHosts + kDurableTraders - 1)(random);
             const bool at_host = victim < kHosts;
