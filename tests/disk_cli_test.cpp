@@ -261,7 +261,7 @@ TEST_CASE("riskctl roll --day ends that day or nothing, and says who ended it an
     CHECK(first.err.empty());
     CHECK(text_of(first.lines().at(0), "ended_day") == "1");
     CHECK(text_of(first.lines().at(0), "previous_seq") == "0");
-    CHECK(first.lines().at(0).find("previous_time")->is(persist::JsonValue::Kind::null));
+    CHECK(first.lines().at(0).find("previous_time")->is(riskreg::persist::JsonValue::Kind::null));
     const std::string seq = text_of(first.lines().at(0), "seq");
 
     const CliResult second = cli.run("roll --day 1 " + name);
@@ -293,11 +293,14 @@ TEST_CASE("riskctl roll asks a person at a terminal about a day that has just be
     cli.create(name, journaled_config());
     const auto typed = [&](const std::string& answer, const std::string& more) {
         const std::string line = "export RISKREG_STATE_DIR='" + cli.directory() + "/state'; printf '" + answer +
-                                 "\\n' | script -qec \"'" RISKREG_BIN_DIR "/riskctl' roll " + more + name +
-                                 "\" /dev/null >'" + cli.directory() + "/said' 2>&1";
+                                 "\\n' | script -qec \"'" RISKREG_BIN_DIR "/riskctl' roll " + more + name + "\" /dev/null >'" +
+                                 cli.directory() + "/said' 2>&1";
         return WEXITSTATUS(std::system(line.c_str()));
     };
-    if (std::system("command -v script >/dev/null") != 0) return WARN("SKIPPED: there is no script(1) here");
+    if (std::system("command -v script >/dev/null") != 0) {
+        WARN("SKIPPED: there is no script(1) here");
+        return;
+    }
     CHECK(typed("yes", "") == 1);
     CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "1");
     CHECK(typed("1", "") == 0);
@@ -314,8 +317,8 @@ TEST_CASE("riskctl roll ends no day that is younger than the configuration's min
     cli.create(name, config);
     const CliResult refused = cli.run("roll --day 1 " + name);
     CHECK(refused.code == 1);
-    CHECK_THAT(refused.err, Catch::Contains("the day goes on: day 1 is ") &&
-                                Catch::Contains("`min_day_s` of the configuration is 3600"));
+    CHECK_THAT(refused.err,
+               Catch::Contains("the day goes on: day 1 is ") && Catch::Contains("`min_day_s` of the configuration is 3600"));
     CHECK(text_of(cli.run("status --json " + name).lines().at(0), "day") == "1");
 }
 

@@ -1,6 +1,7 @@
 #include "core/copy.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -12,13 +13,15 @@ namespace riskreg::core {
 
 using namespace layout;
 
-void PrivateState::Release::operator()(std::byte* bytes) const noexcept { ::operator delete[](bytes, std::align_val_t{kPage}); }
+void PrivateState::Release::operator()(std::byte* bytes) const noexcept { std::free(bytes); }
 
 PrivateState allocate_state(const Geometry& geometry) {
     const Offsets offsets = offsets_of(geometry);
-    auto* memory = static_cast<std::byte*>(::operator new[](offsets.size_bytes, std::align_val_t{kPage}));
-    std::memset(memory, 0, offsets.size_bytes);
-    return {std::unique_ptr<std::byte, PrivateState::Release>(memory), view_of(memory, geometry)};
+    // So much memory comes from the kernel, zeroed and page by page: what is never used costs nothing.
+    auto* memory = static_cast<std::byte*>(std::calloc(1, offsets.size_bytes + kPage));
+    if (memory == nullptr) throw std::bad_alloc();
+    std::byte* base = memory + (kPage - reinterpret_cast<std::uintptr_t>(memory) % kPage) % kPage;
+    return {std::unique_ptr<std::byte, PrivateState::Release>(memory), view_of(base, geometry)};
 }
 
 namespace {
@@ -123,6 +126,8 @@ bool copy_records(State& to, const State& from, const Pause& pause) {
 }
 
 void reset_words(State& state) noexcept {
+    // Memory that nothing was copied into yet is as it has to be.
+    if (state.log->committed == 0) return;
     std::memset(state.order_index, 0, 8ULL * state.geometry.order_index);
     std::memset(state.execution_index, 0, 8ULL * state.geometry.execution_index);
     std::memset(state.quarantine_index, 0, 8ULL * state.geometry.quarantine_index);

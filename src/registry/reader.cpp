@@ -129,9 +129,10 @@ void view_of_order(const core::State& state, std::uint32_t slot, OrderView& view
 bool Reader::find(AccountId account, std::string_view id, OrderView& out) const {
     const Looking look(*impl_);
     if (!look.usable()) return false;
-    const std::uint32_t head = core::find_head(look.state(), static_cast<std::uint16_t>(account), id);
-    if (head >= look.state().geometry.orders) return false;
-    view_of_order(look.state(), head, out);
+    const core::State& state = look.state();
+    const std::uint32_t head = core::find_head(state, static_cast<std::uint16_t>(account), id);
+    if (head >= state.geometry.orders) return false;
+    view_of_order(state, head, out);
     return true;
 }
 
