@@ -463,13 +463,19 @@ void be_busy(const TempRegistry& place, Board& board, int number) {
 
 TEST_CASE("with busy writers at most 256 events are caught up with under the lock, and no fact and no cancel is refused",
           "[roll][inv-8][inv-10][inv-12]") {
-    const TempRegistry place(config_of_a_day(1U << 16));
+    SharedConfig config = config_of_a_day(1U << 16);
+    config.capacity.ring_events = 1U << 16;
+    const TempRegistry place(config);
+    Trader owner(place, "s4");
+    for (int i = 0; i < 5000; ++i) REQUIRE(owner.send("live-" + std::to_string(i)).accepted());
     Shared<Board> board;
     std::vector<Child> traders;
     for (int number = 1; number <= 3; ++number) traders.emplace_back([&, number] { be_busy(place, *board, number); });
     wait_until([&] { return board->ready == 3; });
     registry::RollStats most;
-    for (int day = 0; day < 5; ++day) {
+    std::uint64_t days = 0;
+    // Until some of them had something to follow: it is for the machine to say when the writers run.
+    for (; days < 5 || (most.followed == 0 && days < 200); ++days) {
         registry::Attachment attachment = registry::attach(place.name(), place.state_dir(), 10'000 * kMs);
         registry::RollStats stats;
         const Verdict verdict = registry::roll(attachment, registry::caller_now(), {"eod"}, 10'000 * kMs, &stats);
@@ -486,10 +492,12 @@ TEST_CASE("with busy writers at most 256 events are caught up with under the loc
     for (Child& trader : traders) REQUIRE(trader.wait().left_with(0));
     INFO("reason " << board->odd_reason);
     CHECK(board->odd == 0);
-    CHECK(place.look().status().day == 6);
+    CHECK(most.followed > 0);
+    CHECK(place.look().status().day == days + 1);
     require_clean(place.look());
-    std::cout << "  5 days ended under 3 writers: " << most.followed << " events followed, at most " << most.under_lock
-              << " under the lock for " << most.lock_ns / 1000 << " us; " << board->drained << " orders answered draining\n";
+    std::cout << "  " << days << " days ended under 3 writers: " << most.followed << " events followed, at most "
+              << most.under_lock << " under the lock for " << most.lock_ns / 1000 << " us; " << board->drained
+              << " orders answered draining\n";
 }
 
 // ---- measured: `tests/prove roll` ---------------------------------------------------------------------
@@ -685,6 +693,31 @@ TEST_CASE("a reader of its own keeps the day that it looks at, when its process 
     CHECK(old->status().day == 1);
     old.reset();
     CHECK(memory_now("desk").mappings == 1);
+}
+
+TEST_CASE("in a forked child its calls count like those of any other process", "[roll]") {
+    const TempRegistry place(config_of_a_day(256));
+    // This thread has been in a call before it forks.
+    Trader trader(place, "s1");
+    REQUIRE(trader.send("a").accepted());
+    Child child([&] {
+        Trader own(place, "s2");
+        const Reader& reader = own.registry().reader();
+        REQUIRE(own.send("b").accepted());
+        REQUIRE(own.send("c").accepted());
+        std::size_t seen = 0;
+        reader.orders([&](const OrderView&) {
+            if (++seen != 2) return true;
+            std::thread([&] {
+                // Each roll waits for the keeper to map its day: it has had its rounds in between.
+                for (int day = 0; day < 6; ++day) REQUIRE(place.attach().roll("eod").result == Result::ok);
+                wait_until([&] { return own.registry().status().day == 7; });
+            }).join();
+            return true;
+        });
+        REQUIRE(seen == 3);
+    });
+    REQUIRE(child.wait().left_with(0));
 }
 
 TEST_CASE("a day stays mapped as long as a call or a look is in it", "[roll]") {

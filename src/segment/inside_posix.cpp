@@ -1,14 +1,13 @@
 #include "segment/inside_posix.hpp"
 
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-
-#include "segment/process_posix.hpp"
 
 namespace riskreg::segment {
 
@@ -18,13 +17,21 @@ constexpr std::size_t kThreads = 1024;
 
 struct alignas(64) Slot {
     std::uint64_t word = 0;
-    std::uint64_t fork_epoch = 0;
     std::atomic<bool> taken{false};
 };
 
 // Never destroyed: a thread may end after the statics did.
 std::array<Slot, kThreads> slots;
 std::atomic<bool> crowded{false};   // some thread found no slot
+
+/// In a forked child: the parent's other threads did not come along, and nobody would ever see them leave.
+void forget_others() noexcept {
+    for (Slot& slot : slots) {
+        if (&slot.word == detail::own_word) continue;
+        slot.word += slot.word & 1U;
+        slot.taken.store(false, std::memory_order_relaxed);
+    }
+}
 
 /// A thread's slot is free again when it ends.
 struct Owner {
@@ -49,10 +56,11 @@ namespace detail {
 thread_local constinit std::uint64_t* own_word = nullptr;
 
 std::uint64_t* take_word() noexcept {
+    static const bool told = ::pthread_atfork(nullptr, nullptr, forget_others) == 0;
+    if (!told) crowded.store(true, std::memory_order_release);
     thread_local Owner owner;
     for (Slot& slot : slots) {
         if (slot.taken.load(std::memory_order_relaxed) || slot.taken.exchange(true, std::memory_order_acquire)) continue;
-        slot.fork_epoch = segment::fork_epoch();
         owner.slot = &slot;
         return own_word = &slot.word;
     }
@@ -68,8 +76,7 @@ WereInside::WereInside() noexcept {
     if (!can_see() || !barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
     try {
         for (const Slot& slot : slots) {
-            // The threads of a parent did not come along.
-            if (!slot.taken.load(std::memory_order_acquire) || slot.fork_epoch != segment::fork_epoch()) continue;
+            if (!slot.taken.load(std::memory_order_acquire)) continue;
             const std::uint64_t value = __atomic_load_n(&slot.word, __ATOMIC_ACQUIRE);
             if ((value & 1U) != 0) threads_.push_back({&slot.word, value});
         }
