@@ -671,7 +671,9 @@ bool Registry::Days::leave(std::int64_t by_ns) noexcept {
     leaving = true;
     // It may hang with the day that it gives up.
     if (keeper && !keeper->stop(by_ns)) return false;
-    // A session ends in the day that it belongs to.
+    // A session ends in the day that it belongs to. Going there is waited for within the same deadline.
+    std::int64_t& patience = held->config.attach_timeout_ns;
+    patience = std::clamp<std::int64_t>((by_ns - segment::monotonic_ns()) / 2, 0, patience);
     static_cast<void>(today());
     {
         const std::lock_guard guard(mutex);
