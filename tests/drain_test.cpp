@@ -475,7 +475,7 @@ TEST_CASE("with busy writers at most 256 events are caught up with under the loc
     registry::RollStats most;
     std::uint64_t days = 0;
     // Until some of them had something to follow: it is for the machine to say when the writers run.
-    for (; days < 5 || (most.followed == 0 && days < 200); ++days) {
+    for (; days < 5 || (most.followed == 0 && days < 20); ++days) {
         registry::Attachment attachment = registry::attach(place.name(), place.state_dir(), 10'000 * kMs);
         registry::RollStats stats;
         const Verdict verdict = registry::roll(attachment, registry::caller_now(), {"eod"}, 10'000 * kMs, &stats);

@@ -114,7 +114,7 @@ struct OrderState {
     std::uint8_t reserved_byte;
     OrderFlags flags;
     std::uint8_t reserved_bytes[4];
-    std::uint64_t roll_key;               // its place in the next day, when it was touched while that was prepared (core/roll)
+    std::uint64_t roll_key;  // its place in the next day, when it was touched while that was prepared (core/roll)
 };
 RISKREG_RECORD(OrderState, 128, 8);
 static_assert(offsetof(OrderState, updated_ns) == 88 && offsetof(OrderState, base) == 112);
@@ -170,7 +170,7 @@ struct RowCounters {
     std::int64_t open_sell_notional;
     std::uint32_t working_buy;
     std::uint32_t working_sell;
-    std::uint64_t flags;                  // RowFlag
+    std::uint64_t flags;  // RowFlag
 };
 RISKREG_RECORD(RowCounters, 64, 8);
 
@@ -208,9 +208,9 @@ struct RowControl {
     std::uint32_t max_working_orders;
     std::uint32_t max_working_buy;
     std::uint32_t max_working_sell;
-    std::uint16_t set;                    // LimitBit
+    std::uint16_t set;  // LimitBit
     TradingState state;
-    std::uint8_t flags;                   // ControlFlag
+    std::uint8_t flags;  // ControlFlag
 };
 RISKREG_RECORD(RowControl, 64, 8);
 
@@ -221,8 +221,8 @@ struct RowDay {
     std::int64_t sold_quantity;
     std::int64_t bought_notional;
     std::int64_t sold_notional;
-    std::uint64_t flags;                  // RowFlag
-    std::int64_t start_position;          // loaded at the start of the day, or adjusted by an operator
+    std::uint64_t flags;  // RowFlag
+    std::int64_t start_position;  // loaded at the start of the day, or adjusted by an operator
     std::uint8_t reserved_bytes[8];
 };
 RISKREG_RECORD(RowDay, 64, 8);
@@ -230,7 +230,7 @@ RISKREG_RECORD(RowDay, 64, 8);
 /// Who changed the trading state of a scope, and why.
 struct RowLatch {
     std::uint64_t seq;
-    std::uint64_t halted_seq;             // of the last change to halted; 0 = never. Kill marks derive from it
+    std::uint64_t halted_seq;  // of the last change to halted; 0 = never. Kill marks derive from it
     std::int64_t changed_ns;
     std::uint32_t uid;
     TradingState previous;
@@ -251,13 +251,13 @@ enum RowValueFlag : std::uint64_t {
 /// the sum over theirs. All amounts carry multiplier and fx.
 struct RowValue {
     std::uint64_t seq;
-    std::int64_t mark;                    // rows of one instrument only
-    std::int64_t gross_value;             // |position| · |mark|; worst_case: max(|long worst|, |short worst|) · |mark|
-    std::int64_t net_value;               // position · mark, signed
-    std::int64_t cash_flow;               // sold − bought today, signed by the price
-    std::int64_t start_value;             // of the positions at the start of the day
-    std::int64_t peak;                    // best result of the day so far, at least 0
-    std::uint64_t flags;                  // RowValueFlag
+    std::int64_t mark;  // rows of one instrument only
+    std::int64_t gross_value;  // |position| · |mark|; worst_case: max(|long worst|, |short worst|) · |mark|
+    std::int64_t net_value;  // position · mark, signed
+    std::int64_t cash_flow;  // sold − bought today, signed by the price
+    std::int64_t start_value;  // of the positions at the start of the day
+    std::int64_t peak;  // best result of the day so far, at least 0
+    std::uint64_t flags;  // RowValueFlag
 };
 RISKREG_RECORD(RowValue, 64, 8);
 
@@ -286,8 +286,8 @@ RISKREG_RECORD(RowRiskLimits, 128, 8);
 /// How many messages one scope has sent, and where their times are kept (BudgetRing).
 struct RowMeters {
     std::uint64_t seq;
-    std::uint64_t messages;               // new orders and amends that are counted; only while the row has a budget
-    std::uint64_t all_messages;           // these, decreasing amends and cancels
+    std::uint64_t messages;  // new orders and amends that are counted; only while the row has a budget
+    std::uint64_t all_messages;  // these, decreasing amends and cancels
     std::int64_t since_ns;  // steady time when counting began anew: the window before counts as used up; 0: never
     std::uint32_t messages_ring;  // kNoSlot: none
     std::uint32_t all_ring;
@@ -418,7 +418,7 @@ struct ApprovalRecord {
     TradingState state;  // asked for
     std::uint8_t unreconciled;  // 1: asks to release the firm after a recovery
     ApprovalStatus status;
-    std::uint8_t verified;                // 1: who approved is what the kernel told the host
+    std::uint8_t verified;  // 1: who approved is what the kernel told the host
     std::uint8_t reserved_bytes[4];
     Reason reason;
 };

@@ -332,7 +332,6 @@ private:
             roll_->follow(event);
             std::memcpy(state_.ring_slot(seq).words, event.words, sizeof event.words);
             copied_ = std::max(copied_, seq);
-            ++stats_.followed;
         }
         return true;
     }
@@ -377,6 +376,7 @@ private:
         const std::uint64_t behind = committed - copy_.state.log->applied;
         if (behind > kMostUnderLock) return set_phase(next);
         stats_.under_lock = behind;
+        stats_.followed = committed - base_;
         if (!follow(committed)) return void(answer_ = refusal(segment::Entry::poisoned));
         answer_ = end_day();
         stats_.lock_ns = std::max(stats_.lock_ns, segment::monotonic_ns() - begun_ns);
