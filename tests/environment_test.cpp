@@ -375,7 +375,8 @@ private:
         return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     }
     [[nodiscard]] bool is_free() const {
-        return std::system(("pgrep -f '[/]" + place_.state().substr(1) + "' >/dev/null").c_str()) != 0;
+        // Only riskctl: a bind mount of the directory has its name on its command line, too, and stays.
+        return std::system(("pgrep -f '[r]iskctl.* " + place_.state() + "' >/dev/null").c_str()) != 0;
     }
     const Place& place_;
     std::string fifo_, said_;

@@ -27,7 +27,13 @@ class Valuation {
 public:
     Valuation(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,
               const BatchOverlay* overlay, std::int64_t steady_ns) noexcept
-        : state_(state), now_(now), instrument_(instrument), growth_(growth), overlay_(overlay), steady_ns_(steady_ns) {}
+        : state_(state),
+          now_(now),
+          instrument_(instrument),
+          growth_(growth),
+          overlay_(overlay),
+          steady_ns_(steady_ns),
+          worst_case_(state.has_setting(kGrossWorstCase)) {}
 
     Unmarked run() noexcept {
         for (std::size_t pair = 0; pair < kPairs; ++pair) {
@@ -45,13 +51,25 @@ private:
                rests_on_marks(state_.rows_risk[row].limits.newest());
     }
 
+    /// Rows of one pair lie side by side. Most of them hold nothing, and are passed by at the cost of a look.
     void value_all(std::size_t pair) noexcept {
-        for (std::uint32_t i = 0; i < state_.geometry.instruments; ++i) value_one(pair, i);
+        const std::uint32_t first = row_below(state_.geometry, pair, now_.rows, 0);
+        for (std::uint32_t i = 0; i < state_.geometry.instruments; ++i) value_row(pair, first + i, i);
     }
 
     void value_one(std::size_t pair, std::uint32_t instrument) noexcept {
-        const std::uint32_t row = row_below(state_.geometry, pair, now_.rows, instrument);
-        if (!is_exposed(state_, row)) return;
+        value_row(pair, now_.rows[kFirstInstrumentRow + pair], instrument);
+    }
+
+    void value_row(std::size_t pair, std::uint32_t row, std::uint32_t instrument) noexcept {
+        const RowCounters& counters = state_.rows[row].counters.newest();
+        const bool works = worst_case_ && (counters.open_buy_quantity | counters.open_sell_quantity) != 0;
+        if (counters.position == 0 && !works) [[likely]]
+            return;
+        value_exposed(pair, row, instrument);
+    }
+
+    [[gnu::noinline]] void value_exposed(std::size_t pair, std::uint32_t row, std::uint32_t instrument) noexcept {
         const Reference reference = reference_of(state_, instrument, steady_ns_);
         if (!reference.in_cell || !wants_mark(state_, row, reference.price)) return;
         const bool own = instrument == instrument_;
@@ -64,7 +82,7 @@ private:
         add(pair, change);
         if (!own) return;
         add(kFirstInstrumentRow + pair, change);
-        if (state_.has_setting(kGrossWorstCase)) found_.growth[pair] = growth_at(pair, reference.price);
+        if (worst_case_) found_.growth[pair] = growth_at(pair, reference.price);
     }
 
     struct Change {
@@ -102,6 +120,7 @@ private:
     const Growth& growth_;
     const BatchOverlay* overlay_;
     const std::int64_t steady_ns_;
+    const bool worst_case_;
     Unmarked found_;
 };
 
