@@ -184,6 +184,8 @@ void measure_all_controls(Run& run) {
         Flow first(first_place.open("S3"), kLive, steps), all(all_place.open("S3"), kLive, steps);
         for (std::uint32_t i = 0; i < kInstruments; ++i)
             require(all.registry().reference_price(InstrumentId{i}, Price{101'000'000'000}), "reference price");
+        registry::Attachment second = registry::attach(all_place.name(), all_place.state_dir(), kLong);
+        marks_are_looked_after(second.state);
         first.prefill();
         all.prefill();
         Measured base(""), result("register_all_controls");

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "core/state.hpp"
 #include "riskreg/registry.hpp"
 
 namespace riskreg::bench {
@@ -19,6 +20,9 @@ enum class Controls {
     all,  ///< everything that the semantics know: these, values, cash, turnover, loss, message budgets, repeated content,
     ///< self-match, breakers, restricted list, collars
 };
+
+/// As if a host had looked after marks just now: counts as long as `mark_interval_ms` of the configuration.
+void marks_are_looked_after(core::State& state) noexcept;
 
 /// Every limit set on firm, accounts, strategies and instruments, wide enough to pass. Persistence: none.
 [[nodiscard]] SharedConfig bench_config(std::uint32_t orders, Controls controls = Controls::first_set);

@@ -367,7 +367,7 @@ TEST_CASE("rebuilt by a process whose clock is wrong, or after another boot, lab
                 CHECK(registry.status().last_time_ns >= label);
                 REQUIRE(registry.release_unreconciled("compared").taken());
                 CHECK(reason_of(desk.send(registry, "A1")) == DenyReason::rate_limit);
-                CHECK(reason_of(desk.send(registry, "A2", OrderType::market)) == DenyReason::reference_price_unknown);
+                CHECK(reason_of(desk.send(registry, "A2", OrderType::market)) == DenyReason::reference_price_stale);
                 CHECK(reason_of(desk.send(registry, "A2")) == DenyReason::none);  // the second of this content
                 CHECK(reason_of(desk.send(registry, "A2")) == DenyReason::duplicate_content);
                 go_on(kWindow - kNear);

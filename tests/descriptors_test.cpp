@@ -232,7 +232,7 @@ std::vector<Words> verbs_in_order(const Place& place) {
     const std::string old = place.file("old", std::string(std::istreambuf_iterator<char>(golden), {}));
     return {{"create", "other", "--config", config},
             {"exec", "desk", "--strategy", "s2", lines},
-            {"replay", "desk", "--processes", "2", flow},
+            {"replay", "desk", "--into-live", "--processes", "2", flow},
             {"status", "desk"},
             {"orders", "desk"},
             {"order", "desk", "--account", "A1", "O-1"},

@@ -330,7 +330,7 @@ TEST_CASE("a journal of another version, or of a build with another layout, is r
     Store version(story());
     write_sealed(version);
     version.flip(version.journal(), 8, 1);
-    require_damaged(version.restore(), "journal version 0, this build reads 3");
+    require_damaged(version.restore(), "journal version 1, this build reads 3");
 
     Store layout_of_another(story());
     write_sealed(layout_of_another);

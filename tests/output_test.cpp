@@ -40,7 +40,7 @@ const std::vector<Call>& calls() {
     static const std::vector<Call> all = {
         {"create", "other --config config.json", {"destroy --force other"}},
         {"exec", "desk --strategy s2 <lines"},
-        {"replay", "desk flow.csv"},
+        {"replay", "desk flow.csv --into-live"},
         {"status", "desk"},
         {"orders", "desk"},
         {"order", "desk --account A1 O-1"},

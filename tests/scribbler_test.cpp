@@ -370,7 +370,7 @@ TEST_CASE("an audit beside running processes notices what was written over a boo
 
 TEST_CASE("an audit beside running processes counts what is wrong beyond the violations that it names", "[damage][inv-12]") {
     SharedConfig config = controlled_config();
-    config.capacity.orders = 8192;
+    config.capacity.orders = 16384;
     const TempRegistry place(config);
     Registry registry = place.attach("s2");
     OrderRequest order = one_lot(registry);

@@ -67,6 +67,7 @@ public:
         registry_.emplace(Registry::open(name, process));
         for (std::uint32_t i = 0; i < kInstruments; ++i)
             require(registry_->reference_price(InstrumentId{i}, Price{101'000'000'000}), "reference price");
+        marks_are_looked_after(attachment_.state);
         for (std::size_t i = 0; i < 2 * kSteps; ++i) ids_.push_back(order_id(i));
         for (std::size_t i = 0; i < kLive; ++i) begin();
     }

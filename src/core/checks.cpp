@@ -99,10 +99,11 @@ bool deny_collar(const State& state, const PricedOrder& order, std::int64_t refe
            outside(order.price, two_sided || order.side == Side::buy, two_sided || order.side == Side::sell);
 }
 
-/// The limit bounds what one unit can cost: the operator said that it may (`reserve_price: limit`), and prices are not below zero.
+/// The limit bounds what one unit can cost: of a purchase, while prices are not below zero. Enough where the operator said so
+/// (`reserve_price: limit`), and where a rebuild has left nothing else.
 bool is_bounded_by_limit(const State& state, Side side, std::int64_t limit, const Reference& reference) noexcept {
-    return state.has_setting(kReserveAtLimit) && side == Side::buy && limit >= 0 &&
-           (!reference.has_price || reference.price >= 0);
+    if (side != Side::buy || limit < 0) return false;
+    return reference.has_price ? state.has_setting(kReserveAtLimit) && reference.price >= 0 : true;
 }
 
 /// The price that an order of this type reserves at (semantics.md 3); nullopt on overflow.

@@ -286,7 +286,8 @@ std::optional<Big> Model::reserve_of_limit(InstrumentId instrument, Side side, s
     const bool below_zero = limit < 0 || (reference && *reference < 0);
     const bool limit_is_enough = config_.reserve_price == ReservePrice::limit && side == Side::buy && !below_zero;  // R7.3
     if (limit_is_enough) return magnitude(limit);
-    if (!reference) return std::nullopt;
+    // R7.4: a purchase costs no more than its limit; of anything else nobody knows what it would cost.
+    if (!reference) return side == Side::buy && limit >= 0 ? std::optional(magnitude(limit)) : std::nullopt;
     return std::max(magnitude(limit), magnitude(*reference));
 }
 
