@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "segment/process_posix.hpp"
+#include "segment/event_clock.hpp"
 
 namespace riskreg::bench {
 
@@ -45,7 +45,7 @@ void add_narrow_instruments(SharedConfig& config) {
 }  // namespace
 
 void marks_are_looked_after(core::State& state) noexcept {
-    layout::store_relaxed(state.host->marks_until_ns, static_cast<std::uint64_t>(segment::boottime_ns()));
+    layout::store_relaxed(state.host->marks_until_ns, static_cast<std::uint64_t>(segment::event_clock().steady_ns));
 }
 
 SharedConfig bench_config(std::uint32_t orders, Controls controls) {

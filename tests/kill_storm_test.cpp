@@ -229,7 +229,7 @@ void storm(std::chrono::milliseconds length, unsigned seed, Tally& tally) {
         const std::size_t victim = std::uniform_int_distribution<std::size_t>(0, kTraders - 1)(random);
         traders[victim].send(SIGKILL);
         survivor.call();
-        REQUIRE(traders[victim].wait().was_killed());   // a trader that ended by itself could not attach
+        REQUIRE(traders[victim].wait().was_killed());  // a trader that ended by itself could not attach
         ++tally.kills;
         Child again = start(place, victim, (*diaries)[victim]);
         std::destroy_at(&traders[victim]);

@@ -149,7 +149,7 @@ TEST_CASE("a resume that does not release says what does, in a line to paste", "
     CHECK(has(refused("--scope strategy:s1"), "riskctl resume " + name + " --scope firm --reason T" + place));
 }
 
-TEST_CASE("a halt says how many orders are to be cancelled and how to list them; the second, who was first", "[operator]") {
+TEST_CASE("a halt says how many orders are to be cancelled and how to list them, and the second one who was first", "[operator]") {
     const Cli cli;
     const std::string name = own_name(), place = " --state-dir " + cli.directory() + "/state";
     cli.create(name, config());

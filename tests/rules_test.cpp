@@ -458,7 +458,7 @@ TEST_CASE("a daily loss of 1000 stops the order that finds a loss of 25,000 at t
     CHECK(both.buy("before", 1, 10'000) == "accepted");
     both.reference(5000);
     CHECK(both.buy("more", 1, 5000) == "daily_loss on firm: 25000 > 1000");
-    CHECK(both.buy("again", 1, 5000) == "reducing_only on firm");   // as the order does that finds a marked loss (semantics 15)
+    CHECK(both.buy("again", 1, 5000) == "reducing_only on firm");  // as the order does that finds a marked loss (semantics 15)
     CHECK(both.sell("less", 4, 5000) == "accepted");
     CHECK(both.sell("the-rest", 1, 5000) == "accepted");
 }
@@ -509,7 +509,7 @@ TEST_CASE("a row that no fresh price is there for cannot be judged, and one whos
     both.reference(100);
     CHECK(both.buy("no-such-limit", 1, 100) == "accepted");
     both.limit(kAccount1, &Limits::daily_loss, 1000 * kMoney);
-    CHECK(both.buy("more", 1, 100) == "reference_price_stale on account");   // NQ stands at 50, and was 70 last
+    CHECK(both.buy("more", 1, 100) == "reference_price_stale on account");  // NQ stands at 50, and was 70 last
     CHECK(both.sell("less", 1, 100) == "accepted");
     both.mark({ScopeKind::account_instrument, kA1, StrategyId::none, kNq}, 70);
     CHECK(both.buy("marked", 1, 100) == "accepted");
@@ -535,14 +535,14 @@ TEST_CASE("a mark moves by the threshold, or by anything where there is an inter
 
 TEST_CASE("97 fills of unknown orders in a table of 128: what reduces is registered, what does not is refused", "[B1][R1]") {
     SharedConfig config = plain();
-    config.capacity.executions = 1024;   // an eighth of it is for what belongs to no order
+    config.capacity.executions = 1024;  // an eighth of it is for what belongs to no order
     Both both(config);
     both.reference(100);
     both.hold(kA1, 10, 100);
     for (int i = 0; i < 97; ++i) CHECK(both.report(EventKind::filled, "U" + std::to_string(i), 1, 100) == "quarantined");
     CHECK(both.buy("more", 1, 100) == "capacity: 97 > 96");
     CHECK(both.sell("less", 10, 100) == "accepted");
-    CHECK(both.sell("all", 97, 100) == "accepted");    // the unknown fills bought 97
+    CHECK(both.sell("all", 97, 100) == "accepted");  // the unknown fills bought 97
     CHECK(both.sell("short", 1, 100) == "capacity: 97 > 96");
 }
 

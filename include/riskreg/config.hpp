@@ -69,7 +69,7 @@ struct InstrumentConfig {
     std::uint32_t reference_max_age_ms = 5000;
     std::uint32_t market_slippage_bps = 500;
     bool short_allowed = true;               ///< false: a sell that could leave the account short is refused
-    bool zero_prices = true;                 ///< false: an order or reference price of 0 or less is refused (`invalid_price`)
+    bool zero_prices = true;  ///< false: an order or reference price of 0 or less is refused (`invalid_price`)
 };
 
 struct AccountConfig {
@@ -79,7 +79,7 @@ struct AccountConfig {
 
 struct StrategyConfig {
     std::string id;
-    std::vector<std::string> accounts;     ///< at least one
+    std::vector<std::string> accounts;  ///< at least one
     std::vector<std::string> instruments;  ///< empty: all
     OnDeath on_death = OnDeath::halt_strategy;
 };
@@ -102,20 +102,20 @@ struct Restriction {
     std::string scope;
     bool buy = true, sell = true;
     std::string reason;
-    std::int64_t from_ns = 0;                              ///< since the Unix epoch; 0: always
-    std::int64_t to_ns = 0x7FFFFFFFFFFFFFFF;               ///< exclusive; the greatest value: for ever
+    std::int64_t from_ns = 0;  ///< since the Unix epoch; 0: always
+    std::int64_t to_ns = 0x7FFFFFFFFFFFFFFF;  ///< exclusive; the greatest value: for ever
 };
 
 struct Capacity {
-    std::uint32_t orders = 65536;        ///< ids of one trading day, replacements included
-    std::uint32_t instruments = 1024;    ///< most that the configuration may list
-    std::uint32_t accounts = 64;         ///< most that the configuration may list
-    std::uint32_t strategies = 256;      ///< most that the configuration may list
-    std::uint32_t sessions = 256;        ///< processes attached with a strategy at once
-    std::uint32_t ring_events = 65536;   ///< power of two, at least 256
-    std::uint32_t executions = 131072;   ///< fills, corrections of one trading day
-    std::uint32_t budgets = 64;          ///< message budgets that limits may use, beyond those configured
-    std::uint32_t restrictions = 256;    ///< entries of the restricted list, beyond those configured
+    std::uint32_t orders = 65536;  ///< ids of one trading day, replacements included
+    std::uint32_t instruments = 1024;  ///< most that the configuration may list
+    std::uint32_t accounts = 64;  ///< most that the configuration may list
+    std::uint32_t strategies = 256;  ///< most that the configuration may list
+    std::uint32_t sessions = 256;  ///< processes attached with a strategy at once
+    std::uint32_t ring_events = 65536;  ///< power of two, at least 256
+    std::uint32_t executions = 131072;  ///< fills, corrections of one trading day
+    std::uint32_t budgets = 64;  ///< message budgets that limits may use, beyond those configured
+    std::uint32_t restrictions = 256;  ///< entries of the restricted list, beyond those configured
 };
 
 struct SharedConfig {
@@ -123,8 +123,8 @@ struct SharedConfig {
     PersistenceMode persistence_mode = PersistenceMode::async;
     std::uint32_t checkpoint_interval_s = 30;
     std::uint32_t keep_checkpoints = 3;
-    bool keep_journal = false;             ///< true: journal files are kept for ever (an audit trail from the beginning)
-    std::string key_file;                  ///< absolute path; its bytes are the HMAC key of all files. Empty: no key
+    bool keep_journal = false;  ///< true: journal files are kept for ever (an audit trail from the beginning)
+    std::string key_file;  ///< absolute path; its bytes are the HMAC key of all files. Empty: no key
     bool require_limits = true;
     bool allow_limit_without_reference = false;  ///< limit orders pass without a fresh reference price; an old one still counts
     bool amend_before_ack = false;
@@ -134,14 +134,14 @@ struct SharedConfig {
     SelfMatch self_match = SelfMatch::refuse_new;
     SelfMatchGroup self_match_group = SelfMatchGroup::account;
     GrossMethod gross_method = GrossMethod::standard;
-    bool four_eyes = false;                ///< a resume needs the approval of a second person
+    bool four_eyes = false;  ///< a resume needs the approval of a second person
     std::vector<std::uint32_t> approvers;  ///< users who may approve without access to the registry; empty: any
-    bool content_by_strategy = false;      ///< orders of different strategies never count as the same content
-    bool halt_on_loss = false;             ///< daily_loss and drawdown halt instead of `reducing_only`
-    bool reduce_on_mark_breach = false;    ///< a mark that breaches gross or net: `reducing_only` instead of `warn`
-    std::uint32_t mark_threshold_bps = 10; ///< a reference price that moved this far from the mark becomes the mark
-    std::uint32_t mark_interval_ms = 1000; ///< and any other one after this time; 0: only by the threshold
-    std::uint32_t min_day_s = 0;           ///< a trading day younger than this is not ended, by nobody
+    bool content_by_strategy = false;  ///< orders of different strategies never count as the same content
+    bool halt_on_loss = false;  ///< daily_loss and drawdown halt instead of `reducing_only`
+    bool reduce_on_mark_breach = false;  ///< a mark that breaches gross or net: `reducing_only` instead of `warn`
+    std::uint32_t mark_threshold_bps = 10;  ///< a reference price that moved this far from the mark becomes the mark
+    std::uint32_t mark_interval_ms = 1000;  ///< and any other one after this time; 0: only by the threshold
+    std::uint32_t min_day_s = 0;  ///< a trading day younger than this is not ended, by nobody
     std::vector<Restriction> restricted;
     std::vector<InstrumentConfig> instruments;
     std::vector<AccountConfig> accounts;
@@ -163,37 +163,37 @@ struct SharedConfig {
 /// never ask each other. The library's own threads do it: no call fails by it, and what was answered as durable stays so. A
 /// host that is stopped keeps the place; a waiter that is killed or stopped gets nothing.
 enum class HostRank : std::uint8_t {
-    library,    ///< a program of yours that has other things to do
-    exec,       ///< `riskctl exec`
-    riskd,      ///< the daemon: a program that does nothing else
+    library,  ///< a program of yours that has other things to do
+    exec,  ///< `riskctl exec`
+    riskd,  ///< the daemon: a program that does nothing else
 };
 [[nodiscard]] std::string_view name_of(HostRank value) noexcept;
 
 struct ProcessConfig {
-    std::string state_dir;      ///< empty: $RISKREG_STATE_DIR, $XDG_STATE_HOME/riskreg, ~/.local/state/riskreg
-    std::string strategy;       ///< empty: an operator, who may not register orders
-    bool takeover = false;      ///< fence a live session of the same strategy
-    std::int64_t request_timeout_ns = 20'000'000;   ///< deadline of requests: lock, and the end of a day
-    std::int64_t fact_timeout_ns = 1'000'000'000;   ///< the same of facts from the venue, and of cancels
-    std::int64_t attach_timeout_ns = 5'000'000'000; ///< waiting for a creator or for a recovery
-    Durability durability = Durability::memory;      ///< `memory` or `durable`; a registry of mode durable always waits
-    std::int64_t durable_timeout_ns = 5'000'000'000; ///< then the answer says `pending`
-    bool host_snapshotter = false;   ///< stand by as host of the snapshotter, in threads of this process
-    bool final_checkpoint = false;   ///< as host: write a checkpoint, marked clean, when leaving
-    bool log_to_stderr = false;      ///< as host: alarms also to stderr
-    bool log_orders = false;         ///< as host: order ids, prices and quantities in clear in the alarm log
-    HostRank host_rank = HostRank::library;          ///< with host_snapshotter: who leaves the place to whom
+    std::string state_dir;  ///< empty: $RISKREG_STATE_DIR, $XDG_STATE_HOME/riskreg, ~/.local/state/riskreg
+    std::string strategy;  ///< empty: an operator, who may not register orders
+    bool takeover = false;  ///< fence a live session of the same strategy
+    std::int64_t request_timeout_ns = 20'000'000;  ///< deadline of requests: lock, and the end of a day
+    std::int64_t fact_timeout_ns = 1'000'000'000;  ///< the same of facts from the venue, and of cancels
+    std::int64_t attach_timeout_ns = 5'000'000'000;  ///< waiting for a creator or for a recovery
+    Durability durability = Durability::memory;  ///< `memory` or `durable`; a registry of mode durable always waits
+    std::int64_t durable_timeout_ns = 5'000'000'000;  ///< then the answer says `pending`
+    bool host_snapshotter = false;  ///< stand by as host of the snapshotter, in threads of this process
+    bool final_checkpoint = false;  ///< as host: write a checkpoint, marked clean, when leaving
+    bool log_to_stderr = false;  ///< as host: alarms also to stderr
+    bool log_orders = false;  ///< as host: order ids, prices and quantities in clear in the alarm log
+    HostRank host_rank = HostRank::library;  ///< with host_snapshotter: who leaves the place to whom
     const std::atomic<bool>* ending =
-        nullptr;       ///< once true, waits for the disk end as at their deadline; outlives the registry
+        nullptr;  ///< once true, waits for the disk end as at their deadline; outlives the registry
 };
 
 /// How a registry is rebuilt from its files.
 struct RecoverOptions {
-    std::string key_file;       ///< of all files; empty: $RISKREG_KEY_FILE, else what the configuration names
-    bool accept_loss = false;   ///< take what is left up to the first damage of acknowledged data
-    bool i_am_alone = false;    ///< the operator's word that memory or a machine that cannot be seen from here is gone
-    bool from_disk = false;     ///< set the segment aside, whatever it holds, and rebuild from the files
-    bool new_token = false;     ///< the directory is a copy: a registry of its own from now on
+    std::string key_file;  ///< of all files; empty: $RISKREG_KEY_FILE, else what the configuration names
+    bool accept_loss = false;  ///< take what is left up to the first damage of acknowledged data
+    bool i_am_alone = false;  ///< the operator's word that memory or a machine that cannot be seen from here is gone
+    bool from_disk = false;  ///< set the segment aside, whatever it holds, and rebuild from the files
+    bool new_token = false;  ///< the directory is a copy: a registry of its own from now on
     bool restore_lock = false;  ///< LOCK was lost: give it the token of the segment that is there
 };
 

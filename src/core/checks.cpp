@@ -130,12 +130,16 @@ namespace {
 /// Prices are no events: after a rebuild a cell is empty. That one was given is known by the event of its owner, and by the mark
 /// how high it was.
 [[gnu::noinline]] void recall_reference(const State& state, std::uint32_t instrument, Reference& reference) noexcept {
-    if (state.references[instrument].owner.read().seq <= kGenesis) return;
     reference.known = true;
     const RowValue value = state.rows_risk[state.geometry.instrument_row(instrument)].value.read();
     if ((value.flags & kMarked) == 0) return;
     reference.has_price = true;
     reference.price = value.mark;
+}
+
+/// Without reading the record: one look, for instruments that never had a price.
+bool was_ever_owned(const ReferenceCell& cell) noexcept {
+    return std::max(load_relaxed(cell.owner.copy[0].seq), load_relaxed(cell.owner.copy[1].seq)) > kGenesis;
 }
 
 }  // namespace
@@ -150,7 +154,7 @@ Reference reference_of(const State& state, std::uint32_t instrument, std::int64_
     reference.age_ns = std::max<std::int64_t>(reference.age_ns, 0);
     const std::int64_t max_age_ns = 1'000'000LL * state.instrument_records[instrument].reference_max_age_ms;
     reference.fresh = reference.known && reference.age_ns <= max_age_ns;
-    if (!reference.known) [[unlikely]]
+    if (!reference.known && was_ever_owned(state.references[instrument])) [[unlikely]]
         recall_reference(state, instrument, reference);
     return reference;
 }

@@ -14,8 +14,8 @@
 #include "persist/recovery.hpp"
 #include "registry/claims.hpp"
 #include "registry/reader_impl.hpp"
-#include "registry/row_views.hpp"
 #include "registry/roll.hpp"
+#include "registry/row_views.hpp"
 #include "segment/robust_mutex_posix.hpp"
 #include "segment/state_lock.hpp"
 

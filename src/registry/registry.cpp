@@ -269,7 +269,7 @@ struct Registry::Impl {
             attempt.begun_ns = who.steady_ns;
         return who;
     }
-    [[nodiscard]] bool is_current_session() const noexcept {
+    [[nodiscard, gnu::always_inline]] bool is_current_session() const noexcept {
         return !session || load_relaxed(state.sessions[caller.session].word) ==
                                session_word(caller.generation, layout::SessionStatus::attached);
     }
@@ -301,7 +301,8 @@ struct Registry::Impl {
 
     /// Runs `critical` under the lock, or says why not.
     template <class Critical>
-    Verdict locked(const Attempt& attempt, std::int64_t timeout_ns, Refused how, Critical critical) noexcept {
+    [[gnu::always_inline]] Verdict locked(const Attempt& attempt, std::int64_t timeout_ns, Refused how,
+                                          Critical critical) noexcept {
         if (!in_attached_process()) return refusal(how, DenyReason::not_attached);
         const segment::StateLock lock(state, attempt.left(timeout_ns), caller.session);
         if (!lock.inside()) [[unlikely]]
@@ -327,7 +328,7 @@ struct Registry::Impl {
         if (!core::perform_refusal(state, who, request, order, decision, admits)) count(slot.denied_unlogged);
     }
 
-    Verdict register_locked(const core::Caller& who, const core::NewOrder& order) noexcept {
+    [[gnu::always_inline]] Verdict register_locked(const core::Caller& who, const core::NewOrder& order) noexcept {
         core::Decision decision;
         core::decide_register(state, who, order, nullptr, decision);
         if (decision.commit) [[likely]] {
@@ -782,7 +783,8 @@ StrategyId Registry::strategy() const noexcept {
 }
 
 Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
-    return days_->call([&](Impl& impl, Attempt& attempt) noexcept {
+    // Inline although it stands in two places, here and behind the end of a day: it is the way that every order takes.
+    return days_->call([&](Impl & impl, Attempt & attempt) noexcept __attribute__((always_inline)) {
         if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
         // The loads start first; reading the clock hides a part of their way.
         const core::NewOrder order = core::prepare(impl.state, impl.caller, request);

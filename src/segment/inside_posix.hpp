@@ -16,7 +16,7 @@ extern thread_local constinit std::uint64_t* own_word;
 /// gives up makes all other threads' stores visible instead (membarrier). One inside another counts for nothing.
 class Inside {
 public:
-    Inside() noexcept : word_(detail::own_word != nullptr ? detail::own_word : detail::take_word()) {
+    [[gnu::always_inline]] Inside() noexcept : word_(detail::own_word != nullptr ? detail::own_word : detail::take_word()) {
         const std::uint64_t before = __atomic_load_n(word_, __ATOMIC_RELAXED);
         outermost_ = (before & 1U) == 0;
         if (outermost_) [[likely]]
@@ -24,7 +24,7 @@ public:
         // Order for the compiler; for the processor it is the other side's.
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
     }
-    ~Inside() {
+    [[gnu::always_inline]] ~Inside() {
         if (outermost_) [[likely]]
             __atomic_store_n(word_, __atomic_load_n(word_, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
     }
