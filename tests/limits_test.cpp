@@ -251,7 +251,7 @@ TEST_CASE("an old reference price is still a lower bound of what an order reserv
     CHECK(reserved(day, "O-4") == 140);
 }
 
-TEST_CASE("reserve_price limit holds for purchases at prices that are not negative; a sale may come out higher",
+TEST_CASE("reserve_price limit holds for purchases at prices that are not negative, a sale may come out higher",
           "[limits][inv-7]") {
     Trading day(day_config("", kAtLimit));
     day.reference("ES", 100);

@@ -149,7 +149,8 @@ TEST_CASE("a resume that does not release says what does, in a line to paste", "
     CHECK(has(refused("--scope strategy:s1"), "riskctl resume " + name + " --scope firm --reason T" + place));
 }
 
-TEST_CASE("a halt says how many orders are to be cancelled and how to list them, and the second one who was first", "[operator]") {
+TEST_CASE("a halt says how many orders are to be cancelled and how to list them, and the second one who was first",
+          "[operator]") {
     const Cli cli;
     const std::string name = own_name(), place = " --state-dir " + cli.directory() + "/state";
     cli.create(name, config());
@@ -512,7 +513,7 @@ TEST_CASE("a byte order mark before a configuration, commands, a venue's file an
           "invalid_json");
 }
 
-TEST_CASE("a new registry has a name that is one everywhere; one that is there already goes on", "[operator]") {
+TEST_CASE("a new registry has a name that is one everywhere, and one that is there already goes on", "[operator]") {
     const Cli cli;
     const std::string file = cli.file("config.json", config());
     const auto create = [&](const std::string& name) { return cli.run("create --config '" + file + "' -- '" + name + "'"); };

@@ -114,8 +114,9 @@ std::string in(const riskreg::persist::JsonValue& summary, const std::string& se
 
 }  // namespace
 
-TEST_CASE("a replay that is faster than the disk waits for it; without waiting, refusals of the journal are counted and exit 1",
-          "[replay]") {
+TEST_CASE(
+    "a replay that is faster than the disk waits for it, and without waiting refusals of the journal are counted and exit 1",
+    "[replay]") {
     const Cli cli;
     const std::string name = "replay-" + std::to_string(::getpid());
     const std::string flow = cli.file("flow.csv", flow_of(3000));
