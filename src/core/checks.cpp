@@ -3,6 +3,7 @@
 #include "core/overlay.hpp"
 #include "core/unmarked.hpp"
 #include "core/value.hpp"
+#include "core/watch.hpp"
 
 namespace riskreg::core {
 
@@ -189,34 +190,37 @@ bool is_reducing(const RowCounters& counters, Side side, std::int64_t quantity) 
     return worst_case(counters, side, quantity) <= 0;
 }
 
+namespace {
+
+DenyReason reason_of(Severity severity) noexcept {
+    switch (severity) {
+        case Severity::halted: return DenyReason::halted;
+        case Severity::cancel_only: return DenyReason::cancel_only;
+        case Severity::reducing_only: return DenyReason::reducing_only;
+        default: return DenyReason::unreconciled;
+    }
+}
+
+}  // namespace
+
 bool deny_state(const State& state, const RowsNow& now, Intent intent, Side side, std::int64_t quantity,
                 Decision& out) noexcept {
     if (!now.state_may_refuse) [[likely]]
         return false;
-    struct Refusal {
-        int severity = 0;
-        DenyReason reason = DenyReason::none;
-        std::uint32_t row = kNoSlot;
-    } worst;
-    const auto refuse = [&worst](int severity, DenyReason reason, std::uint32_t row) {
-        if (severity > worst.severity) worst = {severity, reason, row};
-    };
+    Severity worst = Severity::active;
+    std::uint32_t row = kNoSlot;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const RowControl& control = *now.control[k];
-        const bool saturated = (now.counters[k]->flags & kRowSaturated) != 0;
-        const bool unreconciled = k == kFirmRow && (control.flags & kUnreconciled) != 0;
+        const Severity severity = severity_of(*now.control[k], *now.counters[k]);
+        if (severity <= std::max(worst, Severity::warn)) continue;
         const bool of_strategy = k == kStrategyRow || k == kStrategyInstrumentRow;
         const RowCounters& judge = *now.counters[of_strategy ? kStrategyInstrumentRow : kAccountInstrumentRow];
-        const bool reducing = intent == Intent::new_order && is_reducing(judge, side, quantity);
         const bool down = intent == Intent::amend_down;
-        if (control.state == TradingState::halted || saturated) refuse(4, DenyReason::halted, now.rows[k]);
-        if (control.state == TradingState::cancel_only && !down) refuse(3, DenyReason::cancel_only, now.rows[k]);
-        if (control.state == TradingState::reducing_only && !down && !reducing)
-            refuse(2, DenyReason::reducing_only, now.rows[k]);
-        if (unreconciled && !down && !reducing) refuse(1, DenyReason::unreconciled, now.rows[k]);
+        const bool reduces = down || (intent == Intent::new_order && is_reducing(judge, side, quantity));
+        const bool passes = severity == Severity::halted ? false : severity == Severity::cancel_only ? down : reduces;
+        if (!passes) worst = severity, row = now.rows[k];
     }
-    if (worst.severity == 0) return false;
-    deny(state, worst.reason, {worst.row, 0, 0, Unit::none}, out);
+    if (row == kNoSlot) return false;
+    deny(state, reason_of(worst), {row, 0, 0, Unit::none}, out);
     return true;
 }
 

@@ -10,13 +10,6 @@ using base::Int128;
 
 namespace {
 
-std::uint32_t row_below(const Geometry& g, std::size_t pair, const RowSet& rows, std::uint32_t instrument) noexcept {
-    if (pair == 0) return g.instrument_row(instrument);
-    const Scope scope = g.scope_of(rows[pair]);
-    return pair == 1 ? g.account_instrument_row(static_cast<std::uint32_t>(scope.account), instrument)
-                     : g.strategy_instrument_row(static_cast<std::uint32_t>(scope.strategy), instrument);
-}
-
 /// What a host would do about this row at once, or when the interval is over.
 bool wants_mark(const State& state, std::uint32_t row, std::int64_t reference) noexcept {
     const MarkWish wish = mark_wish(state, row, reference);
@@ -27,13 +20,7 @@ class Valuation {
 public:
     Valuation(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,
               const BatchOverlay* overlay, std::int64_t steady_ns) noexcept
-        : state_(state),
-          now_(now),
-          instrument_(instrument),
-          growth_(growth),
-          overlay_(overlay),
-          steady_ns_(steady_ns),
-          worst_case_(state.has_setting(kGrossWorstCase)) {}
+        : state_(state), now_(now), instrument_(instrument), growth_(growth), overlay_(overlay), steady_ns_(steady_ns) {}
 
     Unmarked run() noexcept {
         for (std::size_t pair = 0; pair < kPairs; ++pair) {
@@ -53,7 +40,7 @@ private:
 
     /// Rows of one pair lie side by side. Most of them hold nothing, and are passed by at the cost of a look.
     void value_all(std::size_t pair) noexcept {
-        const std::uint32_t first = row_below(state_.geometry, pair, now_.rows, 0);
+        const std::uint32_t first = instrument_row_of(state_.geometry, state_.geometry.scope_of(now_.rows[pair]), 0);
         for (std::uint32_t i = 0; i < state_.geometry.instruments; ++i) value_row(pair, first + i, i);
     }
 
@@ -62,11 +49,8 @@ private:
     }
 
     void value_row(std::size_t pair, std::uint32_t row, std::uint32_t instrument) noexcept {
-        const RowCounters& counters = state_.rows[row].counters.newest();
-        const bool works = worst_case_ && (counters.open_buy_quantity | counters.open_sell_quantity) != 0;
-        if (counters.position == 0 && !works) [[likely]]
-            return;
-        value_exposed(pair, row, instrument);
+        if (is_exposed(state_, state_.rows[row].counters.newest())) [[unlikely]]
+            value_exposed(pair, row, instrument);
     }
 
     [[gnu::noinline]] void value_exposed(std::size_t pair, std::uint32_t row, std::uint32_t instrument) noexcept {
@@ -82,7 +66,7 @@ private:
         add(pair, change);
         if (!own) return;
         add(kFirstInstrumentRow + pair, change);
-        if (worst_case_) found_.growth[pair] = growth_at(pair, reference.price);
+        if (state_.has_setting(kGrossWorstCase)) found_.growth[pair] = growth_at(pair, reference.price);
     }
 
     struct Change {
@@ -120,7 +104,6 @@ private:
     const Growth& growth_;
     const BatchOverlay* overlay_;
     const std::int64_t steady_ns_;
-    const bool worst_case_;
     Unmarked found_;
 };
 

@@ -16,15 +16,12 @@ std::int64_t observed_of(Int128 value) noexcept {
     return static_cast<std::int64_t>(std::clamp<Int128>(value, 0, base::kMaxInt64));
 }
 
-bool is_exposed(const State& state, const RowCounters& c) noexcept {
-    return c.position != 0 || (state.has_setting(kGrossWorstCase) && (c.open_buy_quantity | c.open_sell_quantity) != 0);
-}
-
 Int128 worst_quantity(const RowCounters& c, bool is_long) noexcept {
     return is_long ? Int128{c.position} + c.open_buy_quantity : Int128{c.open_sell_quantity} - c.position;
 }
 
-/// The row of the same scope and one instrument.
+}  // namespace
+
 std::uint32_t instrument_row_of(const Geometry& g, const Scope& scope, std::uint32_t instrument) noexcept {
     switch (scope.kind) {
         case ScopeKind::firm: return g.instrument_row(instrument);
@@ -43,6 +40,20 @@ Int128 worst_of_instruments(const State& state, std::uint32_t row, const RowCoun
     return worst;
 }
 
+Int128 amount_used(const State& state, const RowAmounts& a, std::size_t limit) noexcept {
+    switch (limit) {
+        case 4: return a.buys + a.sells;
+        case 8: return state.has_setting(kGrossWorstCase) ? a.gross : a.gross + a.buys + a.sells;
+        case 9: return std::max(size_of(a.net + a.buys), size_of(a.net - a.sells));
+        case 10: return a.buys + std::max<Int128>(0, a.bought - a.sold);
+        case 11: return a.bought + a.sold + a.buys + a.sells;
+        case 12: return std::max<Int128>(0, -a.pnl);
+        default: return std::max(a.peak, a.pnl) - a.pnl;
+    }
+}
+
+namespace {
+
 Use use(std::size_t limit, Unit unit, Int128 observed, std::int64_t bound) noexcept {
     return {static_cast<std::uint8_t>(limit), unit, observed_of(observed), bound == kUnlimited ? 0 : bound};
 }
@@ -50,20 +61,22 @@ Use count(std::size_t limit, std::uint64_t observed, std::uint32_t bound) noexce
     return use(limit, Unit::orders, observed, bound == kUnlimitedCount ? kUnlimited : std::int64_t{bound});
 }
 
-/// The formulas of checks 11, without an order.
-Use value_use(const State& state, const RowNow& now, std::size_t limit) noexcept {
-    const Int128 buys = now.counters.open_buy_notional, sells = now.counters.open_sell_notional;
-    const Int128 bought = now.day.bought_notional, sold = now.day.sold_notional;
-    const Int128 gross = now.value.gross_value, net = now.value.net_value;
-    const std::int64_t pnl = pnl_of(now.value);
-    const auto money = [limit](Int128 observed, std::int64_t bound) { return use(limit, Unit::money, observed, bound); };
+RowAmounts amounts_of(const RowNow& now) noexcept {
+    const RowCounters& c = now.counters;
+    return {c.open_buy_notional,   c.open_sell_notional, now.day.bought_notional, now.day.sold_notional,
+            now.value.gross_value, now.value.net_value,  pnl_of(now.value),       now.value.peak};
+}
+
+std::int64_t bound_of(const RowNow& now, std::size_t limit) noexcept {
+    const RowRiskLimits& l = now.limits;
     switch (limit) {
-        case 8: return money(state.has_setting(kGrossWorstCase) ? gross : gross + buys + sells, now.limits.max_gross_notional);
-        case 9: return money(std::max(size_of(net + buys), size_of(net - sells)), now.limits.max_net_notional);
-        case 10: return money(buys + std::max<Int128>(0, bought - sold), now.limits.cash_limit);
-        case 11: return money(bought + sold + buys + sells, now.limits.max_traded_notional);
-        case 12: return money(-Int128{pnl}, now.limits.daily_loss);
-        default: return money(Int128{std::max(now.value.peak, pnl)} - pnl, now.limits.drawdown);
+        case 4: return now.control.max_open_notional;
+        case 8: return l.max_gross_notional;
+        case 9: return l.max_net_notional;
+        case 10: return l.cash_limit;
+        case 11: return l.max_traded_notional;
+        case 12: return l.daily_loss;
+        default: return l.drawdown;
     }
 }
 
@@ -119,14 +132,14 @@ Use use_of(const State& state, std::uint32_t row, const RowNow& now, std::size_t
             const bool bounded = bound != kUnlimited && bound != 0;
             return use(limit, Unit::quantity, bounded ? worst_of_instruments(state, row, c, limit == 2) : 0, bound);
         }
-        case 4: return use(limit, Unit::money, Int128{c.open_buy_notional} + c.open_sell_notional, l.max_open_notional);
         case 5: return count(limit, std::uint64_t{c.working_buy} + c.working_sell, l.max_working_orders);
         case 6: return count(limit, c.working_buy, l.max_working_buy);
         case 7: return count(limit, c.working_sell, l.max_working_sell);
         default: break;
     }
-    const bool bounded = (l.set & kHasValueLimits) != 0;
-    return bounded ? value_use(state, now, limit) : use(limit, Unit::money, 0, kUnlimited);
+    const bool bounded = limit == 4 || (l.set & kHasValueLimits) != 0;
+    if (!bounded) return use(limit, Unit::money, 0, kUnlimited);
+    return use(limit, Unit::money, amount_used(state, amounts_of(now), limit), bound_of(now, limit));
 }
 
 std::uint8_t level_of(const Use& use, std::uint8_t previous) noexcept {

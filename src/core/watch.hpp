@@ -8,6 +8,7 @@
 #include <array>
 #include <optional>
 
+#include "base/wide.hpp"
 #include "core/state.hpp"
 
 namespace riskreg::core {
@@ -17,7 +18,23 @@ namespace riskreg::core {
                                                           std::int64_t steady_ns) noexcept;
 
 /// Whether a mark matters to this row of one instrument: it has a position, by the worst-case method also open orders.
+[[nodiscard]] inline bool is_exposed(const State& state, const layout::RowCounters& c) noexcept {
+    return c.position != 0 || (state.has_setting(layout::kGrossWorstCase) && (c.open_buy_quantity | c.open_sell_quantity) != 0);
+}
 [[nodiscard]] bool is_exposed(const State& state, std::uint32_t row) noexcept;
+
+/// Of a scope that spans instruments: its row of one of them.
+[[nodiscard]] std::uint32_t instrument_row_of(const layout::Geometry& g, const Scope& scope, std::uint32_t instrument) noexcept;
+
+/// Trading states and what counts like one, in the order in which a refusal names them.
+enum class Severity : std::uint8_t { active, warn, unreconciled, reducing_only, cancel_only, halted };
+[[nodiscard]] inline Severity severity_of(const layout::RowControl& control, const layout::RowCounters& counters) noexcept {
+    if (control.state == TradingState::halted || (counters.flags & layout::kRowSaturated) != 0) return Severity::halted;
+    if (control.state == TradingState::cancel_only) return Severity::cancel_only;
+    if (control.state == TradingState::reducing_only) return Severity::reducing_only;
+    if ((control.flags & layout::kUnreconciled) != 0) return Severity::unreconciled;
+    return control.state == TradingState::warn ? Severity::warn : Severity::active;
+}
 
 enum class MarkWish : std::uint8_t {
     none,
@@ -55,6 +72,19 @@ struct RowNow {
 /// linear in the instruments. So it is not for the time under the lock; one read record decides it anyway.
 [[nodiscard]] constexpr bool is_quantity_limit(std::size_t limit) noexcept { return limit == 2 || limit == 3; }
 [[nodiscard]] Use use_of(const State& state, std::uint32_t row, const RowNow& now, std::size_t limit) noexcept;
+
+/// What the formulas of checks 11 read of a row, whoever has read it.
+struct RowAmounts {
+    base::Int128 buys, sells;   ///< open notional
+    base::Int128 bought, sold;  ///< notional of the day
+    base::Int128 gross, net;    ///< value
+    base::Int128 pnl, peak;
+};
+/// They, without an order: how much of a limit on amounts is used (members 4 and 8 to 13 of Limits).
+[[nodiscard]] base::Int128 amount_used(const State& state, const RowAmounts& amounts, std::size_t limit) noexcept;
+/// The same of max_long and max_short: of a scope that spans instruments the greatest use.
+[[nodiscard]] base::Int128 worst_of_instruments(const State& state, std::uint32_t row, const layout::RowCounters& own,
+                                                bool is_long) noexcept;
 
 /// The level (0 to 3) of a use after `previous`: entered at 70, 80 and 90 %, left at 65, 75 and 85 %.
 [[nodiscard]] std::uint8_t level_of(const Use& use, std::uint8_t previous) noexcept;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/wide.hpp"
+#include "core/watch.hpp"
 #include "persist/limit_fields.hpp"
 
 namespace riskreg::registry {
@@ -40,16 +41,7 @@ std::array<std::uint32_t, core::kRowsPerOrder> covering_rows(const core::State& 
             row(has_strategy && has_instrument, ScopeKind::strategy_instrument)};
 }
 
-/// The order in which a refusal names them (core/checks.cpp, deny_state).
-enum class Severity : std::uint8_t { active, warn, unreconciled, reducing_only, cancel_only, halted };
-
-Severity severity_of(const RowControl& control, bool saturated) noexcept {
-    if (saturated || control.state == TradingState::halted) return Severity::halted;
-    if (control.state == TradingState::cancel_only) return Severity::cancel_only;
-    if (control.state == TradingState::reducing_only) return Severity::reducing_only;
-    if ((control.flags & kUnreconciled) != 0) return Severity::unreconciled;
-    return control.state == TradingState::warn ? Severity::warn : Severity::active;
-}
+using core::Severity;
 
 constexpr std::string_view kSeverities[] = {"active", "warn", "unreconciled", "reducing_only", "cancel_only", "halted"};
 
@@ -71,9 +63,9 @@ void add_effective(const core::State& state, std::uint32_t row, ExposureView& vi
     } worst;
     for (const std::uint32_t covering : covering_rows(state, view.scope)) {
         if (covering == core::kNoSlot) continue;
-        const RowControl control = state.rows[covering].control.read();
-        const bool saturated = (state.rows[covering].counters.read().flags & kRowSaturated) != 0;
-        const Severity severity = severity_of(control, saturated);
+        const RowCounters counters = state.rows[covering].counters.read();
+        const bool saturated = (counters.flags & kRowSaturated) != 0;
+        const Severity severity = core::severity_of(state.rows[covering].control.read(), counters);
         if (worst.row == core::kNoSlot || severity > worst.severity) worst = {severity, covering, saturated};
     }
     if (worst.severity == Severity::active) worst.row = row;
@@ -88,62 +80,51 @@ std::int64_t narrowed(Int128 value) noexcept {
     return static_cast<std::int64_t>(std::clamp<Int128>(value, base::kMinInt64, base::kMaxInt64));
 }
 
-Int128 absolute(Int128 value) noexcept { return value < 0 ? -value : value; }
-
-Int128 worst_quantity(Int128 position, Int128 buys, Int128 sells, bool is_long) noexcept {
-    return is_long ? position + buys : sells - position;
+RowCounters counters_of(const ExposureView& row) noexcept {
+    RowCounters counters{};
+    counters.position = row.position.value;
+    counters.open_buy_quantity = row.open_buy_quantity.value;
+    counters.open_sell_quantity = row.open_sell_quantity.value;
+    return counters;
 }
 
-/// A quantity limit of a scope that spans instruments holds for each of them: the greatest counts.
-Int128 worst_of(const core::State& state, const ExposureView& row, bool is_long) noexcept {
-    if (row.scope.instrument != InstrumentId::none)
-        return worst_quantity(row.position.value, row.open_buy_quantity.value, row.open_sell_quantity.value, is_long);
-    Scope scope = row.scope;
-    scope.kind = scope.kind == ScopeKind::firm      ? ScopeKind::instrument
-                 : scope.kind == ScopeKind::account ? ScopeKind::account_instrument
-                                                    : ScopeKind::strategy_instrument;
-    Int128 most = 0;
-    for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) {
-        scope.instrument = InstrumentId{i};
-        const RowCounters c = state.rows[state.geometry.row_of(scope)].counters.read();
-        most = std::max(most, worst_quantity(c.position, c.open_buy_quantity, c.open_sell_quantity, is_long));
+core::RowAmounts amounts_of(const ExposureView& row) noexcept {
+    return {row.open_buy_notional.value,
+            row.open_sell_notional.value,
+            row.bought_notional_today.value,
+            row.sold_notional_today.value,
+            row.gross_value.value,
+            row.net_value.value,
+            row.pnl.value,
+            row.peak_pnl.value};
+}
+
+/// Of the member of Limits with this number. Nothing for limits of single orders, and for what is counted for each content or
+/// each strategy × instrument.
+std::optional<Int128> use_of(const core::State& state, const ExposureView& row, std::size_t limit) noexcept {
+    switch (limit) {
+        case 2:
+        case 3: return core::worst_of_instruments(state, state.geometry.row_of(row.scope), counters_of(row), limit == 2);
+        case 5: return Int128{row.working_buy} + row.working_sell;
+        case 6: return row.working_buy;
+        case 7: return row.working_sell;
+        case 14: return row.messages_in_window;
+        case 15: return row.all_messages_in_window;
+        default: break;
     }
-    return most;
-}
-
-std::optional<std::int64_t> amount_of(const core::State& state, const ExposureView& row, LimitValue Limits::*limit) noexcept {
-    const auto is = [limit](LimitValue Limits::*member) { return limit == member; };
-    const Int128 buys = row.open_buy_notional.value, sells = row.open_sell_notional.value;
-    const Int128 bought = row.bought_notional_today.value, sold = row.sold_notional_today.value;
-    const Int128 gross = row.gross_value.value, net = row.net_value.value;
-    if (is(&Limits::max_open_notional)) return narrowed(buys + sells);
-    if (is(&Limits::max_gross_notional)) return narrowed(state.has_setting(kGrossWorstCase) ? gross : gross + buys + sells);
-    if (is(&Limits::max_net_notional)) return narrowed(std::max(absolute(net + buys), absolute(net - sells)));
-    if (is(&Limits::cash_limit)) return narrowed(buys + std::max<Int128>(0, bought - sold));
-    if (is(&Limits::max_traded_notional)) return narrowed(bought + sold + buys + sells);
-    if (is(&Limits::daily_loss)) return narrowed(std::max<Int128>(0, -Int128{row.pnl.value}));
-    if (is(&Limits::drawdown)) return narrowed(std::max<Int128>(0, Int128{row.peak_pnl.value} - row.pnl.value));
-    return std::nullopt;
-}
-
-std::optional<std::int64_t> use_of(const core::State& state, const ExposureView& row, LimitValue Limits::*limit) noexcept {
-    const auto is = [limit](LimitValue Limits::*member) { return limit == member; };
-    if (is(&Limits::max_long) || is(&Limits::max_short)) return narrowed(worst_of(state, row, is(&Limits::max_long)));
-    if (is(&Limits::max_working_orders)) return std::int64_t{row.working_buy} + row.working_sell;
-    if (is(&Limits::max_working_buy)) return row.working_buy;
-    if (is(&Limits::max_working_sell)) return row.working_sell;
-    if (is(&Limits::max_messages)) return row.messages_in_window;
-    if (is(&Limits::max_all_messages)) return row.all_messages_in_window;
-    return amount_of(state, row, limit);
+    const bool is_amount = limit == 4 || (limit >= 8 && limit <= 13);
+    return is_amount ? std::optional(core::amount_used(state, amounts_of(row), limit)) : std::nullopt;
 }
 
 }  // namespace
 
 std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row) {
     std::vector<LimitUse> uses;
-    for (const persist::LimitField& field : persist::kLimitFields)
-        if (const std::optional<std::int64_t> used = use_of(state, row, field.member))
-            uses.push_back({field.member, field.name, field.unit, *used});
+    for (std::size_t i = 0; i < persist::kLimitFields.size(); ++i) {
+        const persist::LimitField& field = persist::kLimitFields[i];
+        if (const std::optional<Int128> used = use_of(state, row, i))
+            uses.push_back({field.member, field.name, field.unit, narrowed(*used)});
+    }
     return uses;
 }
 
