@@ -289,13 +289,12 @@ void move_in_books(State& state, std::uint64_t seq, std::uint32_t account, std::
         if (!holds(after, before.keys[i])) change_count(state, seq, book, before.keys[i], -1);
 }
 
-namespace {
-
-BookedOrder booked_order(const OrderIdentity& i, const OrderState& s) noexcept {
-    return {i.instrument, i.side, i.type, s.base, s.flags, s.cum_quantity, s.price, s.pending_price};
+BookKeys keys_of_slot(const State& state, std::uint32_t slot) noexcept {
+    const OrderIdentity& i = state.orders[slot].identity;
+    const OrderState& s = state.orders[slot].state.newest();
+    if (i.kind != SlotKind::order) return {};
+    return keys_of(state, {i.instrument, i.side, i.type, s.base, s.flags, s.cum_quantity, s.price, s.pending_price});
 }
-
-}  // namespace
 
 void clear_books(State& state) noexcept {
     if (!keeps_books(state)) return;
@@ -305,10 +304,10 @@ void clear_books(State& state) noexcept {
 }
 
 void add_to_books(State& state, std::uint32_t slot, std::uint64_t seq) noexcept {
+    if (!keeps_books(state)) return;
+    const BookKeys keys = keys_of_slot(state, slot);
+    if (keys.size == 0) return;
     const OrderIdentity& identity = state.orders[slot].identity;
-    const OrderState& order = state.orders[slot].state.newest();
-    if (!keeps_books(state) || identity.kind != SlotKind::order || !is_live(order.base)) return;
-    const BookKeys keys = keys_of(state, booked_order(identity, order));
     const std::uint32_t book = side_of(state, identity.account, identity.instrument, identity.side);
     for (std::size_t i = 0; i < keys.size; ++i) {
         BookNode* node = take_node(state, owner_of(book, 0), keys.keys[i]);

@@ -36,6 +36,8 @@ struct BookedOrder {
     std::int64_t pending_price;
 };
 [[nodiscard]] BookKeys keys_of(const State& state, const BookedOrder& order) noexcept;
+/// Of the order in a slot as it stands; none of a slot that is a later id of one.
+[[nodiscard]] BookKeys keys_of_slot(const State& state, std::uint32_t slot) noexcept;
 
 [[nodiscard]] inline bool keeps_books(const State& state) noexcept { return state.geometry.book_sides > 1; }
 

@@ -287,22 +287,16 @@ struct DayRoll::Work {
         for (const Late& one : late) visit(one.slot);
     }
 
-    [[nodiscard]] static BookKeys keys_at(const State& state, std::uint32_t slot) noexcept {
-        const OrderIdentity& i = state.orders[slot].identity;
-        const OrderState& s = state.orders[slot].state.newest();
-        if (i.kind != SlotKind::order) return {};
-        return keys_of(state, {i.instrument, i.side, i.type, s.base, s.flags, s.cum_quantity, s.price, s.pending_price});
-    }
     /// Books follow only for orders that are in them already; the others get there as they are then.
     void put_head(std::uint32_t head, std::uint64_t seq) noexcept {
         const std::uint32_t slot = orders[head];
         const bool follows = slot < booked && keeps_books(after);
-        const BookKeys was = follows ? keys_at(after, slot) : BookKeys{};
+        const BookKeys was = follows ? keys_of_slot(after, slot) : BookKeys{};
         put_order(head);
         index_order(slot);
         if (!follows) return;
         const OrderIdentity& i = after.orders[slot].identity;
-        move_in_books(after, seq, i.account, i.instrument, i.side, was, keys_at(after, slot));
+        move_in_books(after, seq, i.account, i.instrument, i.side, was, keys_of_slot(after, slot));
     }
 
     void follow_order(const EventHeader& h) noexcept {
