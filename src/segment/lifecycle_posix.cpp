@@ -447,15 +447,6 @@ std::string holders_of(const std::string& path) {
     return text;
 }
 
-bool is_on_network(const std::string& path) noexcept {
-    struct statfs info {};
-    if (::statfs(path.c_str(), &info) != 0) return false;
-    // NFS, SMB, CIFS, SMB2, Ceph, AFS, 9P, GFS2, OCFS2, Lustre, and FUSE, behind which may be any of them.
-    constexpr std::array<std::uint64_t, 11> kShared{0x6969,     0x517B,     0xFF534D42, 0xFE534D42, 0x00C36400, 0x5346414F,
-                                                    0x01021997, 0x01161970, 0x7461636F, 0x0BD00BD0, 0x65735546};
-    return std::find(kShared.begin(), kShared.end(), static_cast<std::uint32_t>(info.f_type)) != kShared.end();
-}
-
 namespace {
 
 /// Behind a FUSE mount is what its subtype says, as the kernel tells it: `36 35 0:45 / /mnt rw - fuse.sshfs host:/dir rw`.
@@ -486,12 +477,26 @@ constexpr std::array<std::pair<std::uint32_t, std::string_view>, 10> kNetworks{{
                                                                                 {0x01161970, "gfs2"},
                                                                                 {0x7461636F, "ocfs2"},
                                                                                 {0x0BD00BD0, "lustre"}}};
+std::string_view network_named(std::uint32_t number) noexcept {
+    for (const auto& [known, name] : kNetworks)
+        if (known == number) return name;
+    return {};
+}
+
 constexpr std::array<std::string_view, 16> kNetworksByFuse{
     "fuse.sshfs",   "fuse.glusterfs", "fuse.ceph",      "fuse.ceph-fuse", "fuse.s3fs",    "fuse.rclone",
     "fuse.davfs",   "fuse.davfs2",    "fuse.curlftpfs", "fuse.smbnetfs",  "fuse.gcsfuse", "fuse.goofys",
     "fuse.moosefs", "fuse.mfs",       "fuse.juicefs",   "fuse.seaweedfs"};
 
 }  // namespace
+
+bool is_on_network(const std::string& path) noexcept {
+    struct statfs info {};
+    if (::statfs(path.c_str(), &info) != 0) return false;
+    // And FUSE, behind which may be any of them.
+    const auto number = static_cast<std::uint32_t>(info.f_type);
+    return number == kFuse || !network_named(number).empty();
+}
 
 std::string network_file_system(const std::string& path) {
     std::error_code ignored;
@@ -500,8 +505,7 @@ std::string network_file_system(const std::string& path) {
     struct statfs info {};
     if (::statfs(there.c_str(), &info) != 0) return {};
     const auto number = static_cast<std::uint32_t>(info.f_type);
-    for (const auto& [known, name] : kNetworks)
-        if (known == number) return std::string(name);
+    if (const std::string_view name = network_named(number); !name.empty()) return std::string(name);
     const std::string type = number == kFuse ? fuse_type(there.string()) : std::string();
     const bool shared = std::find(kNetworksByFuse.begin(), kNetworksByFuse.end(), type) != kNetworksByFuse.end();
     return shared ? type : std::string();
