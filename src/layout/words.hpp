@@ -44,6 +44,12 @@ inline void store_relaxed(std::uint64_t& word, std::uint64_t value) noexcept {
 inline void store_release(std::uint64_t& word, std::uint64_t value) noexcept {
     __atomic_store_n(&word, value, __ATOMIC_RELEASE);
 }
+/// For marks that only grow, whoever else moves them.
+inline void raise_to(std::uint64_t& mark, std::uint64_t value) noexcept {
+    std::uint64_t seen = load_relaxed(mark);
+    while (seen < value && !__atomic_compare_exchange_n(&mark, &seen, value, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+}
 inline void fence_release() noexcept { __atomic_thread_fence(__ATOMIC_RELEASE); }
 inline void fence_acquire() noexcept { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 

@@ -580,7 +580,7 @@ void write_controls(JsonWriter& out, const SharedConfig& config) {
     out.member("on_mark_breach", name_in(kOnMarkBreach, config.reduce_on_mark_breach));
     out.member("mark_threshold_bps", std::uint64_t{config.mark_threshold_bps});
     out.member("mark_interval_ms", std::uint64_t{config.mark_interval_ms});
-    // Files of registries that do not use it are read by builds that do not know it.
+    // Left out where it is the default, as `zero_prices` is.
     if (config.min_day_s != 0) out.member("min_day_s", std::uint64_t{config.min_day_s});
 }
 

@@ -1,49 +1,33 @@
 #include "persist/config_warnings.hpp"
 
-#include <algorithm>
-#include <iterator>
+#include "persist/limit_fields.hpp"
 
 namespace riskreg::persist {
 
 namespace {
 
-using Member = LimitValue Limits::*;
-
-bool bounds(const Limits& limits, Member member) { return (limits.*member).kind == LimitValue::Kind::value; }
-
-/// The first scope and limit of these members that has a value; empty when none has.
-template <class Members>
-std::string first_set(const SharedConfig& config, const Members& members) {
-    for (const LimitConfig& entry : config.limits)
-        for (const auto& [member, name] : members)
-            if (bounds(entry.limits, member)) return std::string(name) + " of " + entry.scope;
-    return {};
+bool is_loss(const LimitField& field) noexcept {
+    return field.member == &Limits::daily_loss || field.member == &Limits::drawdown;
+}
+bool bounds_money(const LimitField& field) noexcept { return field.unit == Unit::money && !is_loss(field); }
+bool rests_on_marks(const LimitField& field) noexcept {
+    return field.member == &Limits::max_gross_notional || field.member == &Limits::max_net_notional || is_loss(field);
 }
 
-struct Named {
-    Member member;
-    const char* name;
-};
-constexpr Named kMoney[] = {
-    {&Limits::max_order_notional, "max_order_notional"},
-    {&Limits::max_open_notional, "max_open_notional"},
-    {&Limits::max_gross_notional, "max_gross_notional"},
-    {&Limits::max_net_notional, "max_net_notional"},
-    {&Limits::cash_limit, "cash_limit"},
-    {&Limits::max_traded_notional, "max_traded_notional"},
-};
-constexpr Named kOnMarks[] = {
-    {&Limits::max_gross_notional, "max_gross_notional"},
-    {&Limits::max_net_notional, "max_net_notional"},
-    {&Limits::daily_loss, "daily_loss"},
-    {&Limits::drawdown, "drawdown"},
-};
+/// The first scope and limit of a kind that has a value; empty when none has.
+std::string first_set(const SharedConfig& config, bool (*is_meant)(const LimitField&) noexcept) {
+    for (const LimitConfig& entry : config.limits)
+        for (const LimitField& field : kLimitFields)
+            if (is_meant(field) && (entry.limits.*field.member).kind == LimitValue::Kind::value)
+                return std::string(field.name) + " of " + entry.scope;
+    return {};
+}
 
 }  // namespace
 
 std::vector<std::string> weak_limits(const SharedConfig& config) {
     std::vector<std::string> found;
-    const std::string money = first_set(config, kMoney);
+    const std::string money = first_set(config, bounds_money);
     if (config.allow_limit_without_reference && !money.empty())
         found.push_back("allow_limit_without_reference meets " + money +
                         ": until a reference price is given an order reserves at its own limit price, so a sale at 0 reserves "
@@ -53,7 +37,7 @@ std::vector<std::string> weak_limits(const SharedConfig& config) {
             "reserve_price limit meets " + money +
             ": a purchase reserves at its own limit price, and without a reference price a sale does, too; the default, "
             "max_limit_reference, reserves at the higher of both");
-    const std::string on_marks = first_set(config, kOnMarks);
+    const std::string on_marks = first_set(config, rests_on_marks);
     if (config.persistence_mode == PersistenceMode::none && !on_marks.empty())
         found.push_back(
             "persistence.mode none meets " + on_marks +

@@ -30,13 +30,6 @@ constexpr std::int64_t kAfterEndNs = 150 * kMs;         // of the time to leave,
 
 std::string show(std::uint64_t value) { return std::to_string(value); }
 
-/// Of marks that a host which has left and the one that followed it may both move.
-void raise_to(std::uint64_t& mark, std::uint64_t value) noexcept {
-    std::uint64_t seen = load_relaxed(mark);
-    while (seen < value && !__atomic_compare_exchange_n(&mark, &seen, value, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-    }
-}
-
 }  // namespace
 
 Replicator::Replicator(Host& host)
@@ -246,6 +239,7 @@ bool Replicator::write(const core::State& state, CheckpointSource source, bool c
 }
 
 void Replicator::mark_checkpoint(std::int64_t time_ns) noexcept {
+    // A host that has left and the one that followed it may both be here.
     raise_to(live_.marks->checkpoint_ns, static_cast<std::uint64_t>(time_ns));
     raise_to(live_.marks->checkpoint_steady_ns, static_cast<std::uint64_t>(segment::boottime_ns()));
     raise_to(live_.marks->checkpointed, last_checkpoint_);

@@ -68,10 +68,6 @@ bool is_hosted(const core::State& state) noexcept { return load_acquire(state.ho
 
 namespace {
 
-void raise_to(std::uint64_t& mark, std::uint64_t value) noexcept {
-    if (load_relaxed(mark) < value) store_release(mark, value);
-}
-
 void copy_marks(core::State& to, const core::State& from) noexcept {
     // The host's words first: `durable` tells others that it is done.
     for (std::uint64_t HostWords::*word :

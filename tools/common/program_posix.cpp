@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <streambuf>
 
 #include "base/descriptor_posix.hpp"
+#include "segment/process_posix.hpp"
 
 namespace riskreg::program {
 
@@ -96,12 +96,6 @@ std::atomic<std::int64_t> ending_since_ns{0};
 const char* ending_name = "riskreg";
 bool left_behind = false;   // something is not on disk
 
-std::int64_t monotonic_ns() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
 /// Whoever holds stderr's other end does not hold us up.
 void write_at_once(const char* text, std::size_t size) noexcept {
     constexpr int kMostMs = 100;
@@ -112,7 +106,7 @@ void write_at_once(const char* text, std::size_t size) noexcept {
 
 void begin_to_end(int) {
     if (ending_flag.exchange(true)) return;
-    ending_since_ns = monotonic_ns();
+    ending_since_ns = segment::monotonic_ns();
     ::alarm(kLeaveSeconds);
 }
 
@@ -152,7 +146,7 @@ void say(const std::string& line) noexcept {
 
 Leaving::~Leaving() {
     std::fflush(stderr);
-    const std::int64_t since = ending_since_ns, now = monotonic_ns();
+    const std::int64_t since = ending_since_ns, now = segment::monotonic_ns();
     const std::int64_t left = (since == 0 ? now : since) + kLeaveNs - kLastWordsNs - now;
     const LeaveView view = registry_.leave(std::max(left, kLastWordsNs));
     if (view.durable) return;
