@@ -12,6 +12,7 @@
 #include <iterator>
 #include <thread>
 
+#include "support/child.hpp"
 #include "support/cli.hpp"
 
 namespace {
@@ -433,8 +434,7 @@ TEST_CASE("a host without its key writes nothing, says so, and goes on when it h
         const std::string said{std::istreambuf_iterator<char>(log), {}};
         return said.find("chmod 600 " + key) != std::string::npos;
     };
-    for (int i = 0; i < 1000 && !is_said(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    CHECK(is_said());
+    riskreg::test::wait_until(is_said);
 
     std::filesystem::permissions(key, std::filesystem::perms::others_read, std::filesystem::perm_options::remove);
     REQUIRE(riskd.shows("\"fault\":\"\""));

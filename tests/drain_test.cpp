@@ -22,6 +22,7 @@
 #include "segment/lifecycle_posix.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
+#include "support/day_trader.hpp"
 #include "support/operations.hpp"
 #include "support/temp_registry.hpp"
 
@@ -46,40 +47,14 @@ SharedConfig config_of_a_day(std::uint32_t orders = 4096) {
     return config;
 }
 
-/// One strategy's calls.
-class Trader {
+class Trader : public DayTrader {
 public:
     Trader(const TempRegistry& place, const std::string& strategy, std::int64_t request_timeout_ns = 0,
            std::int64_t fact_timeout_ns = 0)
-        : registry_(Registry::open(place.name(), process(place, strategy, request_timeout_ns, fact_timeout_ns))),
-          account_(registry_.account("A1")) {}
+        : DayTrader(Registry::open(place.name(), process(place, strategy, request_timeout_ns, fact_timeout_ns)), "A1") {}
 
-    [[nodiscard]] Registry& registry() noexcept { return registry_; }
-    [[nodiscard]] AccountId account() const noexcept { return account_; }
-    [[nodiscard]] OrderRequest order(std::string_view id, int quantity, Side side, int price = 100) const {
-        OrderRequest request;
-        request.id = id;
-        request.account = account_;
-        request.instrument = registry_.instrument("ES");
-        request.side = side;
-        request.tif = TimeInForce::gtc;
-        request.price = points(price);
-        request.quantity = lots(quantity);
-        return request;
-    }
     Verdict send(std::string_view id, int quantity = 1, Side side = Side::buy, int price = 100) {
         return registry_.check_and_register(order(id, quantity, side, price));
-    }
-    Verdict fill(std::string_view id, std::string_view exec, int quantity) {
-        return registry_.filled(account_, id, exec, points(100), lots(quantity));
-    }
-    Verdict replace(std::string_view id, std::string_view new_id, int quantity) {
-        ReplaceRequest request;
-        request.id = id;
-        request.account = account_;
-        request.new_id = new_id;
-        request.quantity = lots(quantity);
-        return registry_.replace_requested(request);
     }
     Verdict bust(std::string_view id, std::string_view exec) {
         OrderEvent fact;
@@ -98,8 +73,6 @@ private:
         if (request_timeout_ns != 0) config.request_timeout_ns = request_timeout_ns;
         return config;
     }
-    Registry registry_;
-    AccountId account_;
 };
 
 /// Somebody ends the day and is not through: byte 2 of LOCK is held.
@@ -134,15 +107,6 @@ void require_clean(const Reader& reader) {
     const AuditView audit = reader.audit();
     CAPTURE(audit.violations);
     REQUIRE(audit.violations.empty());
-}
-
-template <class Condition>
-void wait_until(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    while (!condition()) {
-        REQUIRE(std::chrono::steady_clock::now() < deadline);
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
 }
 
 }  // namespace

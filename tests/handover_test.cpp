@@ -21,6 +21,7 @@
 #include "support/interposed.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
+#include "support/sanitized.hpp"
 
 namespace {
 
@@ -32,16 +33,6 @@ using std::chrono::seconds;
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kLong = 60'000 * kMs;  // that only a hang can miss
 constexpr milliseconds kPatience = seconds(60);
-
-/// The thread sanitizer cannot follow threads that one forked child after the other starts.
-bool skipped() {
-#ifdef __SANITIZE_THREAD__
-    std::cout << "SKIPPED: the thread sanitizer cannot follow threads that one forked child after the other starts\n";
-    return true;
-#else
-    return false;
-#endif
-}
 
 OrderRequest order_of(const Registry& registry, std::string_view id, Side side = Side::buy) {
     OrderRequest request;
@@ -300,7 +291,7 @@ TEST_CASE("an exec that hosts leaves the role to a riskd that starts later, and 
 }
 
 TEST_CASE("a program with the library leaves the place to an exec, and both to a riskd", "[persist][handover][inv-9]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Programs programs(place);
     const Reader reader = place.look();
@@ -326,7 +317,7 @@ TEST_CASE("a program with the library leaves the place to an exec, and both to a
 
 TEST_CASE("a riskd never leaves its place to another riskd, to an exec or to a program with the library",
           "[persist][handover]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Programs programs(place);
     const Reader reader = place.look();
@@ -353,7 +344,7 @@ TEST_CASE("a riskd never leaves its place to another riskd, to an exec or to a p
 }
 
 TEST_CASE("a stopped host keeps its place while a riskd waits, and leaves it when it goes on", "[persist][handover]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Programs programs(place);
     const Reader reader = place.look();
@@ -379,7 +370,7 @@ TEST_CASE("a stopped host keeps its place while a riskd waits, and leaves it whe
 }
 
 TEST_CASE("a waiter that was killed or stopped gets nothing, and the host stays", "[persist][handover][crash]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Reader reader = place.look();
     const LiveSegment live(place, segment::Access::read_only);
@@ -412,7 +403,7 @@ TEST_CASE("a waiter that was killed or stopped gets nothing, and the host stays"
 }
 
 TEST_CASE("who could not host asks nobody to leave", "[persist][handover]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Reader reader = place.look();
     const LiveSegment live(place, segment::Access::read_only);
@@ -436,7 +427,7 @@ TEST_CASE("who could not host asks nobody to leave", "[persist][handover]") {
 }
 
 TEST_CASE("hosts change ranks under load again and again, and nothing is lost", "[persist][handover][inv-9][inv-13]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Reader reader = place.look();
     auto low = std::make_unique<Member>(place, HostRank::library);
@@ -565,7 +556,7 @@ std::vector<CrashSite> sites_of_a_handover() {
 
 TEST_CASE("the old host or the new one dies at each crash point of a handover, and the other one goes on with nothing lost",
           "[persist][crash][handover][inv-9][inv-13]") {
-    if (skipped()) return;
+    if (skipped_for_threads_of_children()) return;
     Deaths deaths;
     deaths.rehearse();
     std::set<std::string> old, young;

@@ -52,6 +52,17 @@ SharedConfig storm_config() {
     return config;
 }
 
+/// A kill may come between two bytes of the id: the first one is stored last.
+void keep_id(char (&kept)[kMaxIdBytes + 1], const std::string& id) {
+    std::array<char, sizeof kept> text{};
+    std::copy(id.begin(), id.end(), text.begin());
+    kept[0] = '\0';
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    std::memcpy(kept + 1, text.data() + 1, text.size() - 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    kept[0] = text[0];
+}
+
 /// What a trader tells the world, across its deaths.
 struct Diary {
     char accepted[kMaxIdBytes + 1];   // the last order that was answered `accepted`
@@ -100,14 +111,7 @@ private:
     void place_order() {
         const std::string id = prefix_ + std::to_string(++last_);
         if (!desk_.registry().check_and_register(desk_.order(id, below(2) == 0 ? Side::buy : Side::sell)).accepted()) return;
-        // A kill may come between two bytes of the id: the first one is stored last.
-        std::array<char, sizeof diary_.accepted> text{};
-        std::copy(id.begin(), id.end(), text.begin());
-        diary_.accepted[0] = '\0';
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-        std::memcpy(diary_.accepted + 1, text.data() + 1, text.size() - 1);
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-        diary_.accepted[0] = text[0];
+        keep_id(diary_.accepted, id);
         ids_.push_back(id);
         if (ids_.size() > 64) ids_.erase(ids_.begin());
     }
@@ -509,11 +513,7 @@ void trade_durably(const PersistedRegistry& place, std::size_t number, DurableDi
     OrderView seen;
     if (diary.answered[0] != '\0' && !registry.find(account, diary.answered, seen)) ++diary.lost;
     const std::string prefix = std::string(kStrategies[number]) + "-" + std::to_string(diary.lives) + "-";
-    OrderRequest order;
-    order.account = account;
-    order.instrument = registry.instrument("ES");
-    order.price = points(4800);
-    order.quantity = lots(1);
+    OrderRequest order = one_lot(registry);
     for (std::uint64_t i = 1;; ++i) {
         const std::string id = prefix + std::to_string(i);
         order.id = id;
@@ -523,15 +523,7 @@ void trade_durably(const PersistedRegistry& place, std::size_t number, DurableDi
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
         if (!verdict.accepted()) continue;
         ++(verdict.durability == Durability::durable ? diary.answers : diary.pending);
-        if (verdict.durability == Durability::durable) {
-            std::array<char, sizeof diary.answered> text{};
-            std::copy(id.begin(), id.end(), text.begin());
-            diary.answered[0] = '\0';
-            std::atomic_signal_fence(std::memory_order_seq_cst);
-            std::memcpy(diary.answered + 1, text.data() + 1, text.size() - 1);
-            std::atomic_signal_fence(std::memory_order_seq_cst);
-            diary.answered[0] = text[0];
-        }
+        if (verdict.durability == Durability::durable) keep_id(diary.answered, id);
         if (i <= kOpen) continue;
         OrderEvent fact;
         const std::string old = prefix + std::to_string(i - kOpen);

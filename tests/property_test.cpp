@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::uint32_t kStepsPerSeed = 400;
 constexpr std::uint32_t kFullCheckEvery = 20;
-constexpr std::uint64_t kMostFailures = 3;  // seeds that are reported before giving up
 
 // ---- the generator -----------------------------------------------------------------------------------
 
@@ -764,11 +763,6 @@ private:
 
 // ---- one seed ----------------------------------------------------------------------------------------------
 
-struct Outcome {
-    std::uint32_t steps = 0;
-    std::string failure;  ///< empty: every step was equal
-};
-
 std::string history_of(const std::vector<std::string>& log, const model::Model& model, const Command& c) {
     const model::Order* order = model.find(c.account, c.id);
     std::vector<std::string> ids = order != nullptr ? order->chain : std::vector<std::string>{c.id};
@@ -842,17 +836,9 @@ Outcome run_seed(std::uint64_t seed) {
 
 TEST_CASE("random commands give the same answers and the same state as the reference model",
           "[core][property][inv-4][inv-5][inv-7]") {
-    const std::uint64_t first = setting("RISKREG_SEED", 1);
-    const std::uint64_t wanted = setting("RISKREG_STEPS", 200'000);
-    std::uint64_t done = 0, failures = 0;
-    for (std::uint64_t seed = first; done < wanted && failures < kMostFailures; ++seed) {
-        const Outcome outcome = run_seed(seed);
-        done += outcome.steps;
-        if (outcome.failure.empty()) continue;
-        ++failures;
-        FAIL_CHECK(outcome.failure);
-    }
-    CHECK(failures == 0);
+    const std::vector<std::string> failures = failures_of_seeds(200'000, run_seed);
+    for (const std::string& failure : failures) FAIL_CHECK(failure);
+    CHECK(failures.empty());
 }
 
 }  // namespace riskreg::test

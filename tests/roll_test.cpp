@@ -16,6 +16,7 @@
 #include "segment/lifecycle_posix.hpp"
 #include "segment/segment_name.hpp"
 #include "support/child.hpp"
+#include "support/day_trader.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"
 
@@ -44,47 +45,21 @@ constexpr std::string_view kConfig = R"({
 
 SharedConfig config_of_a_day() { return parse_config(kConfig); }
 
-/// One strategy's day, in short words.
-class Trader {
+class Trader : public DayTrader {
 public:
     explicit Trader(const TempRegistry& place, const std::string& strategy = "s1", const std::string& account = "A1")
-        : registry_(place.attach(strategy)), account_(registry_.account(account)) {}
-
-    [[nodiscard]] Registry& registry() noexcept { return registry_; }
-    [[nodiscard]] const Reader& reader() const { return registry_.reader(); }
-    [[nodiscard]] AccountId account() const noexcept { return account_; }
+        : DayTrader(place.attach(strategy), account) {}
 
     Verdict send(std::string_view id, int quantity = 10, TimeInForce tif = TimeInForce::gtc, Side side = Side::buy) {
-        OrderRequest request;
-        request.id = id;
-        request.account = account_;
-        request.instrument = registry_.instrument("ES");
-        request.side = side;
+        OrderRequest request = order(id, quantity, side);
         request.tif = tif;
-        request.price = points(100);
-        request.quantity = lots(quantity);
         return registry_.check_and_register(request);
-    }
-    Verdict fill(std::string_view id, std::string_view exec, int quantity) {
-        return registry_.filled(account_, id, exec, points(100), lots(quantity));
-    }
-    Verdict replace(std::string_view id, std::string_view new_id, int quantity) {
-        ReplaceRequest request;
-        request.id = id;
-        request.account = account_;
-        request.new_id = new_id;
-        request.quantity = lots(quantity);
-        return registry_.replace_requested(request);
     }
     [[nodiscard]] std::optional<OrderView> find(std::string_view id) const {
         OrderView view;
         return reader().find(account_, id, view) ? std::optional(view) : std::nullopt;
     }
     [[nodiscard]] ExposureView row(const std::string& scope) const { return reader().exposure(reader().scope(scope)); }
-
-private:
-    Registry registry_;
-    AccountId account_;
 };
 
 void require_clean(const Reader& reader) {

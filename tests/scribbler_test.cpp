@@ -123,16 +123,6 @@ private:
     std::int64_t ids_ = 0;
 };
 
-OrderRequest one_lot(const Registry& registry) {
-    OrderRequest order;
-    order.account = registry.account("A1");
-    order.instrument = registry.instrument("ES");
-    order.side = Side::buy;
-    order.price = points(4800);
-    order.quantity = lots(1);
-    return order;
-}
-
 // ---- the scribbler ---------------------------------------------------------------------------------------------
 
 struct Region {

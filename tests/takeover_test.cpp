@@ -461,10 +461,7 @@ TEST_CASE("a stopped host raises an alarm and keeps its place and answers wait a
 }
 
 TEST_CASE("a host that leaves in order hands its journal file to the next one", "[persist][takeover][inv-9]") {
-#ifdef __SANITIZE_THREAD__
-    std::cout << "SKIPPED: the thread sanitizer cannot follow threads that one forked child after the other starts\n";
-    return;
-#endif
+    if (skipped_for_threads_of_children()) return;
     const PersistedRegistry place;
     const Reader reader = place.look();
     std::optional<HostProcess> host(place);

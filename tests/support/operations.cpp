@@ -46,6 +46,16 @@ void Desk::require_taken(const Verdict& verdict) const {
                              std::string(name_of(verdict.reason)));
 }
 
+OrderRequest one_lot(const Registry& registry) {
+    OrderRequest order;
+    order.account = registry.account("A1");
+    order.instrument = registry.instrument("ES");
+    order.side = Side::buy;
+    order.price = points(4800);
+    order.quantity = lots(1);
+    return order;
+}
+
 bool knock(Registry& registry) {
     const Verdict verdict = registry.cancel_requested(registry.account("A1"), "nobody-has-this-id");
     return verdict.result == Result::denied && verdict.reason == DenyReason::unknown_order;

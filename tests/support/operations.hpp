@@ -50,6 +50,9 @@ struct Operation {
 [[nodiscard]] inline Quantity lots(int count) noexcept { return {count * 100'000'000LL}; }
 [[nodiscard]] inline Price points(int count) noexcept { return {count * 1'000'000'000LL}; }
 
+/// One lot of ES at 4800 for A1, to buy; without an id.
+[[nodiscard]] OrderRequest one_lot(const Registry& registry);
+
 /// A call that changes nothing and is answered under the lock: it makes whoever comes first finish a dead owner's work.
 /// False when it was not answered (deadline, poisoned).
 [[nodiscard]] bool knock(Registry& registry);

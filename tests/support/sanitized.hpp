@@ -22,4 +22,14 @@ namespace riskreg::test {
     return skipped_under_sanitizer("a sanitizer's runtime and LD_PRELOAD do not go together");
 }
 
+/// For tests whose forked children start threads, one child after the other.
+[[nodiscard]] inline bool skipped_for_threads_of_children() {
+#ifdef __SANITIZE_THREAD__
+    std::cout << "SKIPPED: the thread sanitizer cannot follow threads that one forked child after the other starts\n";
+    return true;
+#else
+    return false;
+#endif
+}
+
 }  // namespace riskreg::test
