@@ -784,7 +784,7 @@ StrategyId Registry::strategy() const noexcept {
 
 Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
     // Inline although it stands in two places, here and behind the end of a day: it is the way that every order takes.
-    return days_->call([&](Impl & impl, Attempt & attempt) noexcept __attribute__((always_inline)) {
+    return days_->call([&](Impl & impl, Attempt & attempt) __attribute__((always_inline)) {
         if (!impl.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
         // The loads start first; reading the clock hides a part of their way.
         const core::NewOrder order = core::prepare(impl.state, impl.caller, request);
