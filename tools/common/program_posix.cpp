@@ -104,12 +104,6 @@ void write_at_once(const char* text, std::size_t size) noexcept {
         static_cast<void>(::write(STDERR_FILENO, text, std::min<std::size_t>(size, PIPE_BUF)));
 }
 
-void begin_to_end(int) {
-    if (ending_flag.exchange(true)) return;
-    ending_since_ns = segment::monotonic_ns();
-    ::alarm(kLeaveSeconds);
-}
-
 void end_now(int) {
     constexpr char text[] =
         ": could not end in order within 5 s: something hangs, and what was not on disk may still not be "
@@ -119,17 +113,27 @@ void end_now(int) {
     ::_exit(kOutputLost);
 }
 
+void handle(int number, void (*handler)(int)) noexcept {
+    struct sigaction action {};
+    ::sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    action.sa_handler = handler;
+    ::sigaction(number, &action, nullptr);
+}
+
+/// The alarm is ours from here on only: before, it is of whoever runs a verb inside a program of his own.
+void begin_to_end(int) {
+    if (ending_flag.exchange(true)) return;
+    ending_since_ns = segment::monotonic_ns();
+    handle(SIGALRM, end_now);
+    ::alarm(kLeaveSeconds);
+}
+
 }  // namespace
 
 void end_on_signals(const char* name) {
     ending_name = name;
-    struct sigaction action {};
-    ::sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_RESTART;
-    action.sa_handler = end_now;
-    ::sigaction(SIGALRM, &action, nullptr);
-    action.sa_handler = begin_to_end;
-    for (const int number : {SIGTERM, SIGINT}) ::sigaction(number, &action, nullptr);
+    for (const int number : {SIGTERM, SIGINT}) handle(number, begin_to_end);
 }
 
 bool end_wanted() noexcept { return ending_flag; }
