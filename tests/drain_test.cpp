@@ -170,6 +170,48 @@ TEST_CASE("what waited for the end of the day is accepted on the next one", "[ro
     CHECK(trader.registry().status().day == 2);
 }
 
+TEST_CASE("new risk waits for the way into the next day no longer than its own deadline; what takes risk back waits for it",
+          "[roll][inv-10]") {
+    const TempRegistry place(config_of_a_day());
+    struct Answers {
+        std::atomic<int> step;
+        Verdict risk, cancel;
+    };
+    Shared<Answers> said;
+    Child child([&] {
+        ProcessConfig config = place.process("s1");
+        config.attach_timeout_ns = 600'000 * kMs;
+        config.request_timeout_ns = 20 * kMs;
+        DayTrader trader(Registry::open(place.name(), config), "A1");
+        REQUIRE(trader.registry().check_and_register(trader.order("stays", 1, Side::buy)).accepted());
+        const OrderRequest late = trader.order("late", 1, Side::buy);
+        said->step = 1;
+        while (said->step != 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        said->risk = trader.registry().check_and_register(late);
+        said->step = 3;
+        said->cancel = trader.registry().cancel_requested(trader.account(), "stays");
+        said->step = 4;
+    });
+    wait_until([&] { return said->step == 1; });
+    child.send(SIGSTOP);
+    REQUIRE(child.wait_for_stop().stopped_by(SIGSTOP));
+    Registry operating = place.attach();
+    REQUIRE(operating.roll("end of day").result == Result::ok);
+    {
+        LiveSegment next(place, segment::Access::read_write);
+        const segment::StateLock held(next.state(), 10'000 * kMs, core::kNoSlot);
+        REQUIRE(held.inside());
+        said->step = 2;
+        child.send(SIGCONT);
+        wait_until([&] { return said->step == 3; });  // nobody gets into the next day now, for ten minutes
+        CHECK(said->risk.result == Result::denied);
+        CHECK(said->risk.reason == DenyReason::lock_timeout);
+    }
+    REQUIRE(child.wait().left_with(0));
+    CHECK(said->cancel.result == Result::ok);
+    require_clean(operating.reader());
+}
+
 TEST_CASE("facts let a roller go first for a few milliseconds and are booked all the same", "[roll][inv-8][inv-10]") {
     const TempRegistry place(config_of_a_day());
     Trader trader(place, "s1");

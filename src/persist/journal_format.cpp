@@ -94,7 +94,7 @@ std::string journal_name(std::uint64_t first_seq) { return numbered_name(kPrefix
 std::uint64_t first_seq_of(const std::string& name) noexcept { return number_of_name(name, kPrefix, kSuffix); }
 
 std::uint64_t journal_file_bytes(std::uint64_t ring_events) noexcept {
-    return std::clamp<std::uint64_t>(ring_events * layout::class_bytes(layout::kShortWords), 1U << 20, 64U << 20);
+    return std::clamp<std::uint64_t>(ring_events * layout::class_bytes(layout::kShortWords), 1U << 20, kMostFileBytes);
 }
 
 }  // namespace riskreg::persist

@@ -54,6 +54,7 @@ constexpr std::int64_t kLastTryNs = 1'000'000;
 /// How far one call is: it may have to be repeated, within its own deadline.
 struct Attempt {
     std::int64_t begun_ns = 0;  // boot time
+    std::int64_t allowed_ns = 0;  // of a call that did not get in
     bool again = false;
     bool let_go = false;  // the roller went first, once
     bool last = false;
@@ -125,6 +126,7 @@ struct Registry::Days {
     bool closing = false;
     std::atomic<bool> leaving{false};
     std::unique_ptr<Keeper> keeper;
+    std::atomic<bool> kept{false};  // it runs
 
     Days() : reader(std::make_unique<Reader::Impl>(shown)) {}
     ~Days();
@@ -138,6 +140,9 @@ struct Registry::Days {
     /// The day after `ended`, attached to when nobody has before. Null when that is not possible now. Bounded by the deadline
     /// of attaching.
     Impl* follow(const Impl& ended) noexcept;
+    /// The same for a call. New risk waits for it within its own deadline only: null, then. Whatever takes risk back, and facts,
+    /// would rather be late than refused.
+    Impl* arrive(const Impl& ended, const Attempt& attempt) noexcept;
     /// Everything ends in order; oldest day first. False: something hangs, and these must stay.
     [[nodiscard]] bool leave(std::int64_t by_ns) noexcept;
     [[nodiscard]] bool leave_day(Impl& day, std::int64_t by_ns) noexcept;
@@ -179,6 +184,12 @@ public:
         tell_to_stop();
         thread_.join();
     }
+    /// The next day has begun: not at the next look, now.
+    void hurry() noexcept {
+        const std::lock_guard guard(mutex_);
+        hurried_ = true;
+        changed_.notify_all();
+    }
     /// False: it has not ended by then, and goes on using what it looks after.
     [[nodiscard]] bool stop(std::int64_t by_ns) noexcept {
         std::unique_lock guard(mutex_);
@@ -191,7 +202,10 @@ public:
 private:
     void live() noexcept {
         std::unique_lock guard(mutex_);
-        while (!changed_.wait_for(guard, std::chrono::milliseconds(5), [this] { return stopping_; })) {
+        for (;;) {
+            changed_.wait_for(guard, std::chrono::milliseconds(5), [this] { return stopping_ || hurried_; });
+            if (stopping_) break;
+            hurried_ = false;
             guard.unlock();
             days_.look_after();
             guard.lock();
@@ -208,6 +222,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool stopping_ = false;
+    bool hurried_ = false;
     bool ended_ = false;
     std::thread thread_;
 };
@@ -301,12 +316,13 @@ struct Registry::Impl {
 
     /// Runs `critical` under the lock, or says why not.
     template <class Critical>
-    [[gnu::always_inline]] Verdict locked(const Attempt& attempt, std::int64_t timeout_ns, Refused how,
-                                          Critical critical) noexcept {
+    [[gnu::always_inline]] Verdict locked(Attempt& attempt, std::int64_t timeout_ns, Refused how, Critical critical) noexcept {
         if (!in_attached_process()) return refusal(how, DenyReason::not_attached);
         const segment::StateLock lock(state, attempt.left(timeout_ns), caller.session);
-        if (!lock.inside()) [[unlikely]]
+        if (!lock.inside()) [[unlikely]] {
+            attempt.allowed_ns = timeout_ns;
             return refusal(how, reason_of(lock.entry()));
+        }
         if (!is_current_session()) [[unlikely]]
             return refusal(how, DenyReason::fenced);
         if (core::is_braked(state)) [[unlikely]] {
@@ -513,10 +529,12 @@ Registry::Impl* Registry::Days::follow(const Impl& day) noexcept {
         Impl& before = *held;
         std::optional<segment::Mapping> mapped;
         mapped.swap(ahead);
-        add(next_day(before, std::move(mapped)));
-        // Its bytes stay for the calls and readers that are in it; its name may go.
+        ended.reserve(ended.size() + 1);
+        std::unique_ptr<Impl> next = next_day(before, std::move(mapped));
+        // Its bytes stay for the calls and readers that are in it; its name may go. Before a call sees the next day.
         before.attachment.mapping.stop_using();
-        registry::drop_day_before(held->attachment);
+        registry::drop_day_before(next->attachment);
+        add(std::move(next));
         keep_an_eye();
         return held.get();
     } catch (...) {
@@ -525,11 +543,24 @@ Registry::Impl* Registry::Days::follow(const Impl& day) noexcept {
     }
 }
 
+Registry::Impl* Registry::Days::arrive(const Impl& day, const Attempt& attempt) noexcept {
+    const bool hurries = attempt.allowed_ns != 0 && attempt.allowed_ns <= day.config.request_timeout_ns;
+    if (!hurries || !kept || leaving) return follow(day);
+    keeper->hurry();
+    const std::int64_t until = attempt.begun_ns + attempt.allowed_ns;
+    while (&now() == &day) {
+        if (segment::boottime_ns() >= until) return nullptr;
+        segment::sleep_ns(50'000);
+    }
+    return &now();
+}
+
 // ---- beside the calls ----
 
 void Registry::Days::keep_an_eye() noexcept {
     try {
         if (!keeper && !leaving) keeper = std::make_unique<Keeper>(*this);
+        kept = keeper != nullptr;
     } catch (...) {
         // No thread now: the next day is mapped by the first call of it, and what has ended waits for the next roll.
     }
@@ -559,7 +590,8 @@ std::optional<segment::Mapping> map_with_pages(const registry::Attachment& befor
     constexpr std::size_t kAtOnce = std::size_t{8} << 20;
     segment::Mapping mapping = segment::Mapping::open(segment_after(before), segment::Access::read_write);
     static_cast<void>(mapping.advise((before.state.header->page_options & 1U) != 0, false));
-    for (std::size_t at = 0; at < mapping.size_bytes(); at = mapping.fault_in(at, kAtOnce))
+    // Once the day has ended a call waits for it: with the pages that it has.
+    for (std::size_t at = 0; at < mapping.size_bytes() && !is_rolled(before.state); at = mapping.fault_in(at, kAtOnce))
         if (stop()) return std::nullopt;
     return mapping;
 }
@@ -630,7 +662,7 @@ void Registry::Days::call_again(Call& run, Impl* impl, Attempt& attempt, Answer&
         const DenyReason why = why_of(answer);
         const bool drains = why == DenyReason::draining;
         if (drains && attempt.last) return;
-        if (why == kDayEnded) impl = follow(*impl);
+        if (why == kDayEnded) impl = arrive(*impl, attempt);
         if (impl == nullptr) break;
         if (why == kHeld) wait_held(*impl), attempt.let_go = true;
         attempt.last = drains && !wait_for_next_day(*impl, attempt);
