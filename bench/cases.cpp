@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::bench {
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "cases.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::bench {
 

@@ -5,10 +5,10 @@
 
 #include <stdexcept>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "cases.hpp"
 #include "flow.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::bench {
 

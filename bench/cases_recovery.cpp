@@ -6,7 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "cases.hpp"
 #include "core/audit.hpp"
 #include "core/copy.hpp"
@@ -14,8 +14,8 @@
 #include "flow.hpp"
 #include "persist/recovery.hpp"
 #include "registry/attachment.hpp"
-#include "segment/mapping_posix.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/mapping.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::bench {
 

@@ -14,8 +14,8 @@
 #include "core/decide.hpp"
 #include "flow.hpp"
 #include "registry/attachment.hpp"
-#include "segment/process_posix.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/process.hpp"
+#include "segment/robust_mutex.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::bench {

@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "cases.hpp"
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 
 namespace {
 

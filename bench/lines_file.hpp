@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskreg::bench {
 

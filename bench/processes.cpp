@@ -14,7 +14,7 @@
 #include <new>
 #include <stdexcept>
 
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::bench {
 

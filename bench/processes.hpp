@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "histogram.hpp"
 
 namespace riskreg::bench {

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "core/genesis.hpp"
@@ -15,8 +15,8 @@
 #include "persist/digest.hpp"
 #include "persist/event_json.hpp"
 #include "persist/journal_format.hpp"
-#include "segment/process_posix.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/process.hpp"
+#include "segment/robust_mutex.hpp"
 #include "workload.hpp"
 
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 #if defined(__x86_64__)
 #include <x86intrin.h>

@@ -14,7 +14,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "riskreg/registry.hpp"
 #include "support/child.hpp"
 #include "support/cli.hpp"

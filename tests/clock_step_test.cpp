@@ -16,7 +16,7 @@
 #include "registry/segments.hpp"
 #include "riskreg/error.hpp"
 #include "segment/event_clock.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "support/child.hpp"
 #include "support/cli.hpp"
 #include "support/operations.hpp"

@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "segment/event_clock.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 using namespace riskreg::segment;
 

@@ -27,7 +27,7 @@
 #include "model/recheck.hpp"
 #include "model/world.hpp"
 #include "persist/checkpoint.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "support/child.hpp"
 #include "support/random.hpp"
 #include "support/setting.hpp"

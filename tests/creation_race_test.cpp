@@ -17,7 +17,7 @@
 
 #include "base/crash_point.hpp"
 #include "riskreg/error.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
 #include "support/operations.hpp"

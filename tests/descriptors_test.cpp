@@ -24,7 +24,7 @@
 #include <set>
 #include <thread>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "riskreg/registry.hpp"
 #include "support/child.hpp"
 #include "support/cli.hpp"

@@ -19,7 +19,7 @@
 #include "registry/attachment.hpp"
 #include "registry/caller.hpp"
 #include "registry/roll.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 #include "segment/state_lock.hpp"
 #include "support/child.hpp"
 #include "support/day_trader.hpp"

@@ -27,8 +27,8 @@
 #include <vector>
 
 #include "registry/alarm.hpp"
-#include "segment/lifecycle_posix.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/lifecycle.hpp"
+#include "segment/robust_mutex.hpp"
 #include "segment/state_lock.hpp"
 #include "support/interposed.hpp"
 #include "support/operations.hpp"

@@ -28,7 +28,7 @@
 
 #include "core/copy.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "support/child.hpp"
 #include "support/operations.hpp"
 #include "support/persisted.hpp"

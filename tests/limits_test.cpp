@@ -7,7 +7,7 @@
 
 #include "layout/words.hpp"
 #include "riskreg/registry.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "support/child.hpp"
 #include "support/cli.hpp"
 #include "support/operations.hpp"

@@ -13,7 +13,7 @@
 #include "core/copy.hpp"
 #include "core/genesis.hpp"
 #include "core/roll.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 #include "segment/segment_name.hpp"
 #include "support/child.hpp"
 #include "support/day_trader.hpp"

@@ -17,10 +17,10 @@
 #include <utility>
 
 #include "riskreg/error.hpp"
-#include "segment/lifecycle_posix.hpp"
-#include "segment/mapping_posix.hpp"
-#include "segment/process_posix.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/lifecycle.hpp"
+#include "segment/mapping.hpp"
+#include "segment/process.hpp"
+#include "segment/robust_mutex.hpp"
 #include "support/child.hpp"
 #include "support/refused_calls.hpp"
 #include "support/temp_registry.hpp"

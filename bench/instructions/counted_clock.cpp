@@ -1,7 +1,7 @@
 // Linked in place of the library's event clock: the same readings in every run. Message budgets, windows and the gate of refusals
 // take other branches when other time passes, and under callgrind it passes as the machine's load will have it.
 #include "segment/event_clock.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::segment {
 

@@ -14,10 +14,10 @@
 #include <string_view>
 #include <vector>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "registry/attachment.hpp"
 #include "riskreg/registry.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/robust_mutex.hpp"
 #include "segment/state_lock.hpp"
 #include "workload.hpp"
 

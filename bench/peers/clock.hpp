@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 #if defined(__x86_64__)
 #include <x86intrin.h>

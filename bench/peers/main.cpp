@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "measure.hpp"
 #include "place.hpp"
 

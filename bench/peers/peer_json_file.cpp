@@ -7,7 +7,7 @@
 #include <boost/json.hpp>
 #include <stdexcept>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "make_peers.hpp"
 
 namespace riskreg::bench::peers {

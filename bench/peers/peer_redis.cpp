@@ -8,7 +8,7 @@
 
 #include "child_process.hpp"
 #include "make_peers.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::bench::peers {
 

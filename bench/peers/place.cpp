@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskreg::bench::peers {
 

@@ -1,4 +1,4 @@
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 #include <dirent.h>
 #include <errno.h>

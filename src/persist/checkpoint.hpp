@@ -8,7 +8,7 @@
 
 #include "core/state.hpp"
 #include "persist/digest.hpp"
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "persist/journal_format.hpp"
 
 namespace riskreg::persist {

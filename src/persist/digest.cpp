@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskreg::persist {

@@ -1,4 +1,4 @@
-// What of file_posix.hpp asks nothing of the operating system: what errors mean, how files are named, and what is made of the
+// What of file.hpp asks nothing of the operating system: what errors mean, how files are named, and what is made of the
 // calls. The rest is in file_posix.cpp, and the simulation's disk puts its own in place of that.
 #include <errno.h>
 
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 
 namespace riskreg::persist {
 

@@ -1,4 +1,4 @@
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 
 #include <errno.h>
 #include <fcntl.h>

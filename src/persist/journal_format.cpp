@@ -6,7 +6,7 @@
 #include <cstring>
 #include <iterator>
 
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 
 namespace riskreg::persist {
 

@@ -1,7 +1,7 @@
 /// Reads journal files as untrusted bytes, and tells a torn tail from damage.
 #pragma once
 
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "persist/journal_format.hpp"
 
 namespace riskreg::persist {

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <functional>
 
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "persist/journal_format.hpp"
 
 namespace riskreg::persist {

@@ -6,7 +6,7 @@
 #include "persist/checkpoint.hpp"
 #include "persist/recovery.hpp"
 #include "registry/segments.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::registry {
 

@@ -9,8 +9,8 @@
 
 #include "riskreg/config.hpp"
 #include "riskreg/error.hpp"
-#include "segment/lifecycle_posix.hpp"
-#include "segment/mapping_posix.hpp"
+#include "segment/lifecycle.hpp"
+#include "segment/mapping.hpp"
 
 namespace riskreg::registry {
 

@@ -11,8 +11,8 @@
 
 #include "core/genesis.hpp"
 #include "persist/event_json.hpp"
-#include "registry/log_file_posix.hpp"
-#include "segment/process_posix.hpp"
+#include "registry/log_file.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::registry {
 

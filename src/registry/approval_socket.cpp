@@ -7,7 +7,7 @@
 #include "core/perform.hpp"
 #include "registry/caller.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

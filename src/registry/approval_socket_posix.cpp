@@ -13,10 +13,10 @@
 #include <cstring>
 #include <optional>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "registry/approval_socket.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::registry {
 

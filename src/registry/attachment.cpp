@@ -17,7 +17,7 @@
 #include "registry/segments.hpp"
 #include "registry/session_event.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

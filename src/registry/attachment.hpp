@@ -8,8 +8,8 @@
 #include "core/state.hpp"
 #include "persist/recovery.hpp"
 #include "riskreg/config.hpp"
-#include "segment/lifecycle_posix.hpp"
-#include "segment/mapping_posix.hpp"
+#include "segment/lifecycle.hpp"
+#include "segment/mapping.hpp"
 
 namespace riskreg::registry {
 

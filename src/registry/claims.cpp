@@ -1,7 +1,7 @@
 #include "registry/claims.hpp"
 
 #include "base/crash_point.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::registry {
 

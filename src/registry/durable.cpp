@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

@@ -8,7 +8,7 @@
 
 #include "core/state.hpp"
 #include "persist/digest.hpp"
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "registry/alarm.hpp"
 #include "registry/attachment.hpp"
 

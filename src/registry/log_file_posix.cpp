@@ -1,4 +1,4 @@
-#include "registry/log_file_posix.hpp"
+#include "registry/log_file.hpp"
 
 #include <errno.h>
 #include <fcntl.h>

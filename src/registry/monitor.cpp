@@ -7,7 +7,7 @@
 #include "persist/config_json.hpp"
 #include "persist/limit_fields.hpp"
 #include "registry/caller.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

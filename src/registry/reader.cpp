@@ -16,7 +16,7 @@
 #include "registry/reader_impl.hpp"
 #include "registry/roll.hpp"
 #include "registry/row_views.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/robust_mutex.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg {

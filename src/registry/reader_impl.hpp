@@ -6,8 +6,8 @@
 
 #include "registry/attachment.hpp"
 #include "riskreg/registry.hpp"
-#include "segment/inside_posix.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/inside.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg {
 

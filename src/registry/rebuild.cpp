@@ -13,7 +13,7 @@
 #include "registry/caller.hpp"
 #include "registry/segments.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::registry {
 

@@ -22,8 +22,8 @@
 #include "registry/roll.hpp"
 #include "registry/session.hpp"
 #include "registry/snapshotter.hpp"
-#include "segment/inside_posix.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/inside.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg {
@@ -110,7 +110,7 @@ struct Batch {
 }  // namespace
 
 /// The segments that one registration has been attached to, day by day; the newest one counts. One that has ended goes as soon as no
-/// call and no reader is in it (segment/inside_posix.hpp), with the threads of that day.
+/// call and no reader is in it (segment/inside.hpp), with the threads of that day.
 struct Registry::Days {
     struct Ended {
         std::unique_ptr<Impl> day;

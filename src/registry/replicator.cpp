@@ -9,7 +9,7 @@
 #include "core/genesis.hpp"
 #include "riskreg/config.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

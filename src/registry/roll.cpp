@@ -13,7 +13,7 @@
 #include "core/roll.hpp"
 #include "registry/segments.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

@@ -2,7 +2,7 @@
 
 #include "core/roll.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::registry {
 

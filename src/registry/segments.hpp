@@ -6,8 +6,8 @@
 #include <string>
 
 #include "core/state.hpp"
-#include "segment/lifecycle_posix.hpp"
-#include "segment/mapping_posix.hpp"
+#include "segment/lifecycle.hpp"
+#include "segment/mapping.hpp"
 
 namespace riskreg::registry {
 

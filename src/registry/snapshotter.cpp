@@ -12,7 +12,7 @@
 #include "registry/replicator.hpp"
 #include "registry/roll.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 #include "segment/state_lock.hpp"
 
 namespace riskreg::registry {

@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "base/wide.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

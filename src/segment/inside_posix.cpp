@@ -1,4 +1,4 @@
-#include "segment/inside_posix.hpp"
+#include "segment/inside.hpp"
 
 #include <linux/membarrier.h>
 #include <pthread.h>

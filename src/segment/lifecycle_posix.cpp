@@ -1,4 +1,4 @@
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,10 +21,10 @@
 #include <string_view>
 #include <utility>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "base/fixed_id.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::segment {
 

@@ -1,4 +1,4 @@
-#include "segment/mapping_posix.hpp"
+#include "segment/mapping.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 #include <cstring>
 #include <filesystem>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::segment {
 

@@ -1,4 +1,4 @@
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskreg::segment {

@@ -1,4 +1,4 @@
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/robust_mutex.hpp"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@
 
 #include "base/planted_defect.hpp"
 #include "riskreg/error.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>

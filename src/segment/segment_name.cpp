@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskreg::segment {
 

@@ -3,7 +3,7 @@
 #include "base/crash_point.hpp"
 #include "base/planted_defect.hpp"
 #include "core/apply.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::segment {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/state.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/robust_mutex.hpp"
 
 namespace riskreg::segment {
 

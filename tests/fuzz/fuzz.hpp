@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/copy.hpp"
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "support/temp_registry.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

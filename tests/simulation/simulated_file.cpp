@@ -1,10 +1,10 @@
-// persist/file_posix.hpp on a simulated disk. Linked in place of the library's file_posix.cpp, whose every function is here:
+// persist/file.hpp on a simulated disk. Linked in place of the library's file_posix.cpp, whose every function is here:
 // the code above the seam, and file_common.cpp beside it, is the product's, unchanged.
 #include <errno.h>
 
 #include <utility>
 
-#include "persist/file_posix.hpp"
+#include "persist/file.hpp"
 #include "simulation/simulated_disk.hpp"
 
 namespace riskreg::simulation {

@@ -5,7 +5,7 @@
 
 #include "core/state.hpp"
 #include "riskreg/registry.hpp"
-#include "segment/mapping_posix.hpp"
+#include "segment/mapping.hpp"
 
 namespace riskreg::test {
 

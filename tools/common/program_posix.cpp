@@ -1,4 +1,4 @@
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,8 @@
 #include <iostream>
 #include <streambuf>
 
-#include "base/descriptor_posix.hpp"
-#include "segment/process_posix.hpp"
+#include "base/descriptor.hpp"
+#include "segment/process.hpp"
 
 namespace riskreg::program {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <ctime>
 
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace demo {
 

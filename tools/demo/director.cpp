@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <new>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "demo/clock.hpp"
 #include "demo/market.hpp"
 #include "demo/report.hpp"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "demo/board.hpp"
-#include "demo/processes_posix.hpp"
+#include "demo/processes.hpp"
 #include "riskreg/registry.hpp"
 
 namespace demo {

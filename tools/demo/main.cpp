@@ -1,7 +1,7 @@
 // riskreg-demo: the command line.
 #include <CLI/CLI.hpp>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "demo/director.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "demo/processes_posix.hpp"
+#include "demo/processes.hpp"
 
 #include <signal.h>
 #include <sys/prctl.h>

@@ -8,14 +8,14 @@
 #include <iostream>
 #include <optional>
 
-#include "base/descriptor_posix.hpp"
-#include "common/program_posix.hpp"
+#include "base/descriptor.hpp"
+#include "common/program.hpp"
 #include "registry/approval_socket.hpp"
 #include "registry/attachment.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 
 namespace riskctl {
 

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <optional>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 

@@ -11,15 +11,15 @@
 #include <cstring>
 #include <map>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "persist/config_warnings.hpp"
 #include "registry/admission.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
-#include "segment/lifecycle_posix.hpp"
-#include "segment/mapping_posix.hpp"
-#include "segment/process_posix.hpp"
-#include "segment/robust_mutex_posix.hpp"
+#include "segment/lifecycle.hpp"
+#include "segment/mapping.hpp"
+#include "segment/process.hpp"
+#include "segment/robust_mutex.hpp"
 #include "segment/segment_name.hpp"
 
 namespace riskctl {

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdio>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskctl/command.hpp"
 #include "riskctl/line_reader.hpp"
 #include "riskctl/output.hpp"

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "core/audit.hpp"
 #include "core/copy.hpp"
 #include "core/genesis.hpp"
@@ -13,7 +13,7 @@
 #include "persist/recovery.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskctl {
 

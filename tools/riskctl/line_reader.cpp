@@ -10,7 +10,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskreg/error.hpp"
 
 namespace riskctl {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <string>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskctl {
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/wide.hpp"
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"

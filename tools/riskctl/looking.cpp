@@ -9,7 +9,7 @@
 #include "persist/event_json.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 
 namespace riskctl {
 

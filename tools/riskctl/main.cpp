@@ -6,10 +6,10 @@
 #include <iostream>
 #include <new>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/verbs.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 
 namespace riskctl {
 

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "base/decimal.hpp"
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "base/fixed_id.hpp"
 #include "persist/strict_json.hpp"
 #include "riskreg/error.hpp"

@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 #include "persist/event_json.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskctl {
 

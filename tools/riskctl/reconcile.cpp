@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"

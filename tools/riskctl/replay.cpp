@@ -10,11 +10,11 @@
 #include <ctime>
 #include <functional>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskctl/order_flow.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
-#include "segment/process_posix.hpp"
+#include "segment/process.hpp"
 
 namespace riskctl {
 

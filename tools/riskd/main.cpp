@@ -6,9 +6,9 @@
 #include <csignal>
 #include <cstdio>
 
-#include "common/program_posix.hpp"
+#include "common/program.hpp"
 #include "riskreg/registry.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskreg::registry {
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskreg::persist {
 

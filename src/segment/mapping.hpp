@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/state.hpp"
-#include "segment/lifecycle_posix.hpp"
+#include "segment/lifecycle.hpp"
 #include "segment/segment_name.hpp"
 
 namespace riskreg::segment {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/descriptor_posix.hpp"
+#include "base/descriptor.hpp"
 
 namespace riskreg::segment {
 
