@@ -6,10 +6,19 @@ if(NOT ROOT)
   cmake_path(GET CMAKE_CURRENT_LIST_DIR PARENT_PATH ROOT)
 endif()
 
-set(order base layout core persist segment registry)  # low to high; src/README.md quotes this line
+# The order of the layers, low to high, stands once: in src/CMakeLists.txt.
+set(order "")
+if(EXISTS "${ROOT}/src/CMakeLists.txt")
+  file(STRINGS "${ROOT}/src/CMakeLists.txt" order REGEX "^set\\(riskreg_layers ")
+  string(REGEX REPLACE "^set\\(riskreg_layers ([a-z ]+)\\).*" "\\1" order "${order}")
+  string(REPLACE " " ";" order "${order}")
+endif()
 
 # Headers of the operating system: only behind a small header of ours, in files that say so by name.
-set(system_headers "^(pthread|unistd|fcntl|signal)\\.h$|^sys/")
+set(system_headers "^(pthread|unistd|fcntl|signal|errno)\\.h$|^cerrno$|^sys/")
+# Libraries that another system replaces: one file each, named by the library.
+set(replaced_headers "^openssl/" "^isa-l/")
+set(replaced_files "_openssl\\.cpp$" "_isal\\.cpp$")
 
 # Libraries, and the one layer that may see each. Everything else of Boost is seen by nobody.
 set(library_headers "^boost/json(/|\\.hpp$)" "^boost/interprocess/" "^boost/" "^spdlog/")
@@ -75,6 +84,11 @@ macro(check_source file)
     if(header MATCHES "${system_headers}" AND NOT file MATCHES "_posix\\.cpp$")
       broken_rule("${file}: <${header}> belongs into a file named *_posix.cpp")
     endif()
+    foreach(pattern allowed IN ZIP_LISTS replaced_headers replaced_files)
+      if(header MATCHES "${pattern}" AND NOT file MATCHES "${allowed}")
+        broken_rule("${file}: <${header}> belongs into a file named ${allowed}")
+      endif()
+    endforeach()
   endforeach()
 endmacro()
 

@@ -12,9 +12,30 @@
 
 namespace riskreg::persist {
 
-/// 0, or the number that the operating system gave.
+/// What an error is to us: a closed set. Which number of which system it is stands in io_error_<system>.cpp.
+enum class IoKind : std::uint8_t {
+    none,
+    other,            ///< is told as the system's own text, and never decided by
+    device,           ///< the device failed
+    no_space,
+    interrupted,
+    try_again,
+    no_memory,
+    no_descriptors,
+    missing,
+    link,             ///< a symbolic link where a file was asked for
+    invalid,
+    existing,
+    too_large,
+    not_supported,    ///< this file system has no such call, or not for this file
+    no_key,
+};
+
+/// 0, or the number that the operating system gave: it is shown to people, and decided by as its kind.
 struct [[nodiscard]] IoError {
     int number = 0;
+    [[nodiscard]] static IoError of(IoKind kind) noexcept;
+    [[nodiscard]] IoKind kind() const noexcept;
     explicit operator bool() const noexcept { return number != 0; }
     /// Worth trying again on the same file: no space, interrupted, out of some resource.
     [[nodiscard]] bool is_transient() const noexcept;

@@ -1,27 +1,30 @@
 // What of file.hpp asks nothing of the operating system: what errors mean, how files are named, and what is made of the
 // calls. The rest is in file_posix.cpp, and the simulation's disk puts its own in place of that.
-#include <errno.h>
-
 #include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include "persist/file.hpp"
 
 namespace riskreg::persist {
 
-bool IoError::is_no_space() const noexcept { return number == ENOSPC || number == EDQUOT; }
+bool IoError::is_no_space() const noexcept { return kind() == IoKind::no_space; }
 bool IoError::is_transient() const noexcept {
-    return is_no_space() || number == EINTR || number == EAGAIN || number == ENOMEM || number == EMFILE || number == ENFILE;
+    switch (kind()) {
+        case IoKind::no_space:
+        case IoKind::interrupted:
+        case IoKind::try_again:
+        case IoKind::no_memory:
+        case IoKind::no_descriptors: return true;
+        default: return false;
+    }
 }
-bool IoError::is_missing() const noexcept { return number == ENOENT; }
-bool IoError::is_of_the_file() const noexcept { return number == ENOENT || number == ELOOP || number == EINVAL; }
-bool IoError::is_existing() const noexcept { return number == EEXIST; }
-bool IoError::is_not_supported() const noexcept {
-    return number == EPERM || number == ENOSYS || number == EOPNOTSUPP || number == EMLINK;
+bool IoError::is_missing() const noexcept { return kind() == IoKind::missing; }
+bool IoError::is_of_the_file() const noexcept {
+    return kind() == IoKind::missing || kind() == IoKind::link || kind() == IoKind::invalid;
 }
-std::string IoError::text() const { return number == 0 ? "no error" : std::strerror(number); }
+bool IoError::is_existing() const noexcept { return kind() == IoKind::existing; }
+bool IoError::is_not_supported() const noexcept { return kind() == IoKind::not_supported; }
 
 File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), fork_epoch_(other.fork_epoch_) {}
 

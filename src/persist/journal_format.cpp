@@ -1,11 +1,10 @@
 #include "persist/journal_format.hpp"
 
-#include <isa-l/crc.h>
-
 #include <algorithm>
 #include <cstring>
 #include <iterator>
 
+#include "persist/checksum.hpp"
 #include "persist/file.hpp"
 
 namespace riskreg::persist {
@@ -14,15 +13,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "journal-";
 constexpr std::string_view kSuffix = ".log";
-
-unsigned char* bytes_of(std::span<const std::byte> bytes) noexcept {
-    // The library asks for a pointer to non-const and only reads.
-    return const_cast<unsigned char*>(reinterpret_cast<const unsigned char*>(bytes.data()));
-}
-
-std::uint32_t crc32c(std::uint32_t begin, std::span<const std::byte> bytes) noexcept {
-    return ::crc32_iscsi(bytes_of(bytes), static_cast<int>(bytes.size()), begin);
-}
 
 }  // namespace
 

@@ -189,18 +189,16 @@ JsonWriter& JsonWriter::raw(std::string_view json) {
 }
 
 std::string format_time(std::int64_t ns_since_epoch) {
-    constexpr std::int64_t second = 1'000'000'000;
-    std::int64_t fraction = ns_since_epoch % second;
-    auto seconds = static_cast<std::time_t>(ns_since_epoch / second);
-    if (fraction < 0) {
-        fraction += second;
-        seconds -= 1;
-    }
-    std::tm parts{};
-    ::gmtime_r(&seconds, &parts);
+    // No calendar of the C library: it has a locale, and differs between systems.
+    const std::chrono::sys_time<std::chrono::nanoseconds> time{std::chrono::nanoseconds(ns_since_epoch)};
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date{day};
+    const std::chrono::hh_mm_ss clock{time - day};
     char text[64];
-    const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    std::snprintf(text + size, sizeof text - size, ".%09lldZ", static_cast<long long>(fraction));
+    std::snprintf(text, sizeof text, "%d-%02u-%02uT%02d:%02d:%02d.%09lldZ", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                  static_cast<int>(clock.seconds().count()), static_cast<long long>(clock.subseconds().count()));
     return text;
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <cerrno>
 #include <functional>
 #include <limits>
 
@@ -27,9 +26,6 @@ enum class Gap : std::uint8_t {
 [[nodiscard]] constexpr bool is_lack(layout::Fault fault) noexcept {
     return fault == layout::Fault::no_threads || fault == layout::Fault::no_memory;
 }
-
-/// What status shows while the key cannot be had.
-inline constexpr int kNoKey = ENOKEY;
 
 struct Host {
     core::State& state;

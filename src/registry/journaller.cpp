@@ -19,6 +19,7 @@ namespace riskreg::registry {
 
 using namespace layout;
 using persist::IoError;
+using persist::IoKind;
 using persist::JournalWriter;
 
 namespace {
@@ -63,7 +64,7 @@ void Host::beat() const noexcept {
 IoError Host::open_home(persist::Directory& out) const noexcept {
     if (const IoError error = persist::Directory::open(directory(), out)) return error;
     const bool same = out.identity() == home && out.is_current();
-    return same ? IoError{} : IoError{static_cast<int>(std::errc::no_such_file_or_directory)};
+    return same ? IoError{} : IoError::of(IoKind::missing);
 }
 
 bool Host::learn_key() {
@@ -170,7 +171,7 @@ bool Journaller::run() {
         try {
             round();
         } catch (const std::bad_alloc&) {
-            failed(Fault::no_memory, {ENOMEM}, true);
+            failed(Fault::no_memory, IoError::of(IoKind::no_memory), true);
         }
     }
     if (started_ && !host_.is_destroyed()) drain();
@@ -242,13 +243,13 @@ void Journaller::start() {
 /// What is there and with which key, asked again until it is known: not to be read is not the same as wrong, and not to have
 /// the key is not the same as a registry without one.
 bool Journaller::find_tail(std::uint64_t durable, persist::Tail& tail) {
-    if (!host_.learn_key()) return failed(Fault::key, {kNoKey}, true, host_.key_problem), false;
+    if (!host_.learn_key()) return failed(Fault::key, IoError::of(IoKind::no_key), true, host_.key_problem), false;
     if (!open_directory()) return false;
     tail = persist::find_tail(directory_, durable, host_.key);
     if (tail.io) return failed(Fault::directory, tail.io, true), false;
     if (tail.needs_key.empty()) return true;
     const std::string why = tail.needs_key + " " + describe(persist::Signature::needs_key, {});
-    return failed(Fault::key, {kNoKey}, true, why), false;
+    return failed(Fault::key, IoError::of(IoKind::no_key), true, why), false;
 }
 
 void Journaller::round() {

@@ -425,7 +425,9 @@ std::string name_in(const std::string_view (&names)[N], std::uint64_t index) {
     return index < N ? std::string(names[index]) : "unknown";
 }
 
-std::string error_text(std::uint64_t number) { return number == 0 ? std::string() : std::strerror(static_cast<int>(number)); }
+std::string error_text(std::uint64_t number) {
+    return number == 0 ? std::string() : persist::IoError{static_cast<int>(number)}.text();
+}
 
 /// How long event `seq` has waited; 0 when it is not there or no longer in the ring.
 std::int64_t waited_ns(const core::State& state, std::uint64_t seq, std::uint64_t committed) noexcept {

@@ -17,6 +17,7 @@ namespace riskreg::registry {
 using namespace layout;
 using persist::CheckpointSource;
 using persist::IoError;
+using persist::IoKind;
 
 namespace {
 
@@ -212,7 +213,7 @@ Replicator::Audit Replicator::audit() {
 
 bool Replicator::write(const core::State& state, CheckpointSource source, bool clean) {
     if (host_.is_destroyed()) return false;
-    if (!host_.key_known) return failed("read the key", {kNoKey}), false;
+    if (!host_.key_known) return failed("read the key", IoError::of(IoKind::no_key)), false;
     if (const IoError error = host_.open_home(directory_)) return failed("open the directory", error), false;
     persist::CheckpointOptions options;
     options.registry = host_.attachment.name;
@@ -275,7 +276,7 @@ bool Replicator::write_from_memory() {
 
 /// Everything that is committed now, through the disk.
 bool Replicator::checkpoint_now(bool clean) {
-    if (!host_.key_known) return failed("read the key", {kNoKey}), false;
+    if (!host_.key_known) return failed("read the key", IoError::of(IoKind::no_key)), false;
     const std::uint64_t wanted = clean ? host_.synced.load() : load_acquire(live_.log->committed);
     const std::int64_t deadline = segment::monotonic_ns() + kSyncWaitNs;
     while (host_.synced < wanted && segment::monotonic_ns() < deadline && !host_.drained) segment::sleep_ns(kMs / 10);
@@ -300,7 +301,7 @@ void Replicator::answer_requests() {
         written = live_.has_journal() ? checkpoint_now(false) : write_from_memory();
     } catch (const std::bad_alloc&) {
         lacks_memory();
-        failed("have the memory for it", {ENOMEM});
+        failed("have the memory for it", IoError::of(IoKind::no_memory));
     } catch (const base::Stopped&) {
         // Not written.
     } catch (const std::exception& error) {

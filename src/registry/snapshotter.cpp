@@ -356,9 +356,9 @@ void Snapshotter::show_lack(Host& host, Fault lack) noexcept {
         store_relaxed(words.retries, 1);
         store_relaxed(words.state, static_cast<std::uint64_t>(HostState::degraded));
     }
-    store_relaxed(words.fault_errno, static_cast<std::uint64_t>(lack == Fault::none         ? 0
-                                                                : lack == Fault::no_threads ? EAGAIN
-                                                                                            : ENOMEM));
+    using persist::IoKind;
+    const IoKind kind = lack == Fault::none ? IoKind::none : lack == Fault::no_threads ? IoKind::try_again : IoKind::no_memory;
+    store_relaxed(words.fault_errno, static_cast<std::uint64_t>(persist::IoError::of(kind).number));
     store_relaxed(words.fault, static_cast<std::uint64_t>(lack));
 }
 
