@@ -30,6 +30,10 @@
 #include "riskreg/error.hpp"
 #include "riskreg/order.hpp"
 
+namespace riskreg::registry {
+class Days;  // the trading days that a registration has been attached to
+}
+
 namespace riskreg {
 
 /// One row: the exposure and the limits of one scope. Spanning scopes sum over instruments; quantity limits of a
@@ -340,6 +344,7 @@ public:
 private:
     explicit Reader(std::unique_ptr<Impl> impl) noexcept;
     friend class Registry;
+    friend class registry::Days;
     std::unique_ptr<Impl> impl_;
 };
 
@@ -582,10 +587,6 @@ public:
     /// than the configuration's `min_day_s`: observed its age, limit that, in milliseconds.
     [[nodiscard]] Verdict roll(std::string_view reason, std::uint64_t day);
 
-    struct Impl;  ///< one trading day
-    struct Days;  ///< all of them, and which counts
-    class Keeper;
-
 private:
     [[nodiscard]] static OrderEvent named(EventKind kind, AccountId account, std::string_view id) noexcept {
         OrderEvent fact;
@@ -594,8 +595,8 @@ private:
         fact.id = id;
         return fact;
     }
-    explicit Registry(std::unique_ptr<Days> days) noexcept;
-    std::unique_ptr<Days> days_;
+    explicit Registry(std::unique_ptr<registry::Days> days) noexcept;
+    std::unique_ptr<registry::Days> days_;
 };
 
 }  // namespace riskreg

@@ -1,16 +1,13 @@
 #include "registry/journaller.hpp"
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/crash_point.hpp"
 #include "core/apply.hpp"
-#include "core/copy.hpp"
 #include "core/decide.hpp"
 #include "registry/caller.hpp"
 #include "registry/rebuild.hpp"
 #include "registry/roll.hpp"
-#include "riskreg/config.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process.hpp"
 #include "segment/state_lock.hpp"
@@ -25,7 +22,6 @@ using persist::JournalWriter;
 namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
-constexpr std::size_t kBlockEvents = 1024;
 constexpr std::uint64_t kSyncEvents = 16384;            // at most this many wait for one sync
 constexpr std::uint64_t kFirstFileBytes = 1U << 20;     // made while somebody waits: small
 constexpr std::int64_t kQuietNs = 10 * kMs;             // then a seal says that everything is on disk
@@ -34,135 +30,16 @@ constexpr std::int64_t kWatchNs = 100 * kMs;
 constexpr std::int64_t kSpinNs = 200'000;               // after a waiter was seen: measured, bench/README.md
 constexpr std::int64_t kDrainNs = 4'500 * kMs;
 constexpr std::int64_t kAfterDrainNs = 300 * kMs;       // of the time to leave, for what comes behind
-constexpr std::int64_t kClockStepNs = 500 * kMs;
 
 std::string show(std::uint64_t value) { return std::to_string(value); }
 
-std::string_view name_of(Fault fault) noexcept {
-    switch (fault) {
-        case Fault::none: return "none";
-        case Fault::journal_create: return "a journal file cannot be made";
-        case Fault::journal_write: return "the journal cannot be written";
-        case Fault::journal_sync: return "the journal cannot be synced";
-        case Fault::checkpoint: return "a checkpoint cannot be written";
-        case Fault::directory: return "the state directory cannot be used";
-        case Fault::overrun: return "the ring overran the journal";
-        case Fault::damaged: return "the journal is damaged";
-        case Fault::key: return "the key cannot be had, and what is not signed is not written";
-        case Fault::no_threads: return "no thread can be made";
-        case Fault::no_memory: return "there is no memory";
-    }
-    return "unknown";
-}
-
 }  // namespace
-
-void Host::beat() const noexcept {
-    store_relaxed(state.marks->heartbeat_ns, static_cast<std::uint64_t>(segment::monotonic_ns()));
-}
-
-IoError Host::open_home(persist::Directory& out) const noexcept {
-    if (const IoError error = persist::Directory::open(directory(), out)) return error;
-    const bool same = out.identity() == home && out.is_current();
-    return same ? IoError{} : IoError::of(IoKind::missing);
-}
-
-bool Host::learn_key() {
-    if (key_known) return true;
-    try {
-        key = persist::resolve_key({}, parse_config(config).key_file);
-        return key_known = true;
-    } catch (const Error& error) {
-        key_problem = error.what();
-        return false;
-    }
-}
-
-bool Host::is_destroyed() const noexcept { return core::is_in(state, SegmentState::destroyed); }
-
-std::int64_t Backoff::next_ns() noexcept {
-    const std::int64_t whole = std::min<std::int64_t>(kMs << std::min(attempts_, 12U), 1000 * kMs);
-    ++attempts_;
-    random_ = base::mix(random_ + static_cast<std::uint64_t>(segment::monotonic_ns()));
-    return whole / 2 + static_cast<std::int64_t>(random_ % static_cast<std::uint64_t>(whole / 2 + 1));
-}
-
-// ---- space for the next file --------------------------------------------------------------------
-
-SpacePreparer::~SpacePreparer() {
-    {
-        const std::lock_guard guard(mutex_);
-        stopping_ = true;
-    }
-    changed_.notify_all();
-    if (thread_.joinable()) thread_.join();
-    if (!ready_) return;
-    persist::Directory directory;
-    if (!persist::Directory::open(directory_, directory)) static_cast<void>(directory.remove(space_.name));
-}
-
-std::string SpacePreparer::temporary_name() {
-    static std::atomic<std::uint64_t> count{0};
-    return persist::kTemporaryPrefix + ("journal-" + show(segment::process_id()) + "-" + show(++count));
-}
-
-bool SpacePreparer::want(std::uint64_t bytes) noexcept {
-    const std::lock_guard guard(mutex_);
-    if (ready_ || wanted_ != 0) return true;
-    if (!thread_.joinable()) {
-        try {
-            const segment::SignalsBlocked blocked;
-            thread_ = std::thread([this] { run(); });
-        } catch (...) {
-            return false;
-        }
-    }
-    wanted_ = bytes;
-    changed_.notify_all();
-    return true;
-}
-
-bool SpacePreparer::take(Space& space) {
-    const std::lock_guard guard(mutex_);
-    if (!ready_) return false;
-    space = std::move(space_);
-    ready_ = false;
-    return true;
-}
-
-void SpacePreparer::run() noexcept {
-    std::unique_lock guard(mutex_);
-    for (;;) {
-        changed_.wait(guard, [this] { return stopping_ || wanted_ != 0; });
-        if (stopping_) return;
-        const std::uint64_t bytes = wanted_;
-        guard.unlock();
-        Space made;
-        const bool there = prepare(bytes, made);
-        guard.lock();
-        wanted_ = 0;
-        if (there) space_ = std::move(made), ready_ = true;
-    }
-}
-
-/// An error shows when the journaller makes its own; here it only means that nothing was prepared.
-bool SpacePreparer::prepare(std::uint64_t bytes, Space& made) noexcept {
-    try {
-        made.name = temporary_name();
-        made.bytes = bytes;
-        persist::Directory directory;
-        if (persist::Directory::open(directory_, directory)) return false;
-        return !persist::prepare_space(directory, made.name, bytes, made.file, [this] { return stopping_.load(); });
-    } catch (...) {
-        return false;
-    }
-}
 
 // ---- life ---------------------------------------------------------------------------------------
 
-Journaller::Journaller(Host& host) : host_(host), state_(host.state), preparer_(host.directory()) {
+Journaller::Journaller(Host& host)
+    : host_(host), state_(host.state), health_(host), surroundings_(host), preparer_(host.directory()) {
     batch_.reserve(kBlockEvents);
-    clock_offset_ns_ = segment::realtime_ns() - segment::monotonic_ns();
 }
 
 bool Journaller::run() {
@@ -350,15 +227,6 @@ void Journaller::want_space() noexcept {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-Journaller::Read Journaller::read_events(std::uint64_t from, std::uint64_t to) {
-    batch_.clear();
-    for (std::uint64_t seq = from; seq <= to; ++seq)
-        if (!core::read_event(state_, seq, batch_.emplace_back())) return Read::lapped;
-    // A batch that was committed by one store is recovered as a whole or not at all: no block ends inside one.
-    while (!batch_.empty() && (batch_.back().header.flags & kBatchMember) != 0) batch_.pop_back();
-    return Read::whole;
-}
-
 bool Journaller::append_block() {
     if (!writer_.has_room_for(batch_)) {
         // The next file says where this one ends: what it says must be on disk before.
@@ -379,8 +247,8 @@ void Journaller::write_batch(std::uint64_t committed) {
     while (writer_.next_seq() <= committed && unsynced_ < kSyncEvents) {
         const std::uint64_t from = writer_.next_seq();
         const std::uint64_t to = std::min(committed, from + kBlockEvents - 1);
-        if (read_events(from, to) == Read::lapped)
-            return begin_gap(why_unreadable(from),
+        if (!read_ring(state_, from, to, batch_))
+            return begin_gap(why_unreadable(state_, from),
                              "event " + show(from) + " and later ones were overwritten in the ring, or are damaged");
         if (!append_block()) return;
         // Written again into another file after a failure: the watermark does not go back.
@@ -455,26 +323,11 @@ void Journaller::rest() noexcept {
 
 // ---- gaps ---------------------------------------------------------------------------------------
 
-/// Of an event that cannot be had: a later one has its place, or what is there is not whole.
-Fault Journaller::why_unreadable(std::uint64_t seq) const noexcept {
-    for (std::uint64_t at = seq; at < seq + kBlockEvents && at <= load_acquire(state_.log->committed); ++at)
-        if (load_acquire(state_.ring_slot(at).header.seq) > at) return Fault::overrun;
-    return Fault::damaged;
-}
-
 void Journaller::begin_gap(Fault fault, const std::string& why) {
     if (host_.gap == Gap::copy_wanted) return;
-    store_relaxed(state_.host->gaps, load_relaxed(state_.host->gaps) + 1);
-    store_relaxed(state_.host->gap_end, std::max<std::uint64_t>(load_relaxed(state_.host->gap_end), 1));
-    host_.alarm.raise(Severity::critical, "gap in the journal: " + why + ". durable stays at " +
-                                              show(load_relaxed(state_.marks->durable)) +
-                                              " until two checkpoints above the gap are on disk");
+    health_.gap_begins(fault, why);
     writer_.close();
     unsynced_ = 0;
-    store_relaxed(state_.host->fault, static_cast<std::uint64_t>(fault));
-    store_relaxed(state_.host->fault_errno, 0);
-    store_relaxed(state_.host->fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
-    store_relaxed(state_.host->state, static_cast<std::uint64_t>(HostState::degraded));
     host_.gap = Gap::copy_wanted;
 }
 
@@ -482,28 +335,31 @@ void Journaller::begin_gap(Fault fault, const std::string& why) {
 bool Journaller::handle_gap() {
     switch (host_.gap.load()) {
         case Gap::copy_wanted: return wait_in_peace(2 * kMs), false;
-        case Gap::copied: {
-            if (chain_.base_seq != host_.base_seq) {
-                chain_.base_seq = host_.base_seq;
-                store_relaxed(state_.host->gap_end, chain_.base_seq);
-                host_.synced = chain_.base_seq;
-            }
-            if (!writer_.is_open() && !begin_file()) return false;
-            if (!mark_gap()) return true;
-            host_.gap = Gap::following;
-            return true;
-        }
-        case Gap::following: return true;
-        case Gap::closed:
-            host_.gap = Gap::none;
-            store_relaxed(state_.host->gap_end, 0);
-            host_.alarm.raise(Severity::warning, "the gap in the journal is closed: two checkpoints above it are on disk");
-            healed();
-            publish(host_.synced);
-            return true;
-        case Gap::none: return true;
+        case Gap::copied: return begin_behind_gap();
+        case Gap::closed: end_gap(); break;
+        case Gap::following:
+        case Gap::none: break;
     }
     return true;
+}
+
+/// A file of its own behind the copy that the first checkpoint is made from; then the log says so.
+bool Journaller::begin_behind_gap() {
+    if (chain_.base_seq != host_.base_seq) {
+        chain_.base_seq = host_.base_seq;
+        health_.gap_reaches(chain_.base_seq);
+        host_.synced = chain_.base_seq;
+    }
+    if (!writer_.is_open() && !begin_file()) return false;
+    if (mark_gap()) host_.gap = Gap::following;
+    return true;
+}
+
+void Journaller::end_gap() {
+    host_.gap = Gap::none;
+    health_.gap_ends();
+    healed();
+    publish(host_.synced);
 }
 
 /// Says in the log itself that events before are in no journal; it also gives the second checkpoint a later sequence.
@@ -519,20 +375,9 @@ bool Journaller::mark_gap() {
 // ---- failures -----------------------------------------------------------------------------------
 
 void Journaller::failed(Fault fault, IoError error, bool abandon_file, const std::string& why) {
-    HostWords& words = *state_.host;
-    const bool news = load_relaxed(words.fault) != static_cast<std::uint64_t>(fault) ||
-                      load_relaxed(words.fault_errno) != static_cast<std::uint64_t>(error.number);
-    if (load_relaxed(words.fault) == 0) store_relaxed(words.fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
-    store_relaxed(words.fault, static_cast<std::uint64_t>(fault));
-    store_relaxed(words.fault_errno, static_cast<std::uint64_t>(error.number));
-    store_relaxed(words.retries, load_relaxed(words.retries) + 1);
-    store_relaxed(words.state, static_cast<std::uint64_t>(HostState::degraded));
-    if (news)
-        host_.alarm.raise(Severity::critical,
-                          std::string(name_of(fault)) + ": " + (why.empty() ? error.text() : why) +
-                              (abandon_file ? "; a new file will begin behind event " : "; tried again, durable is ") +
-                              show(host_.synced) + ". Memory holds everything; what increases risk is refused when " +
-                              show(state_.geometry.ring_events / 4 * 3) + " events wait");
+    const std::string next =
+        (abandon_file ? "; a new file will begin behind event " : "; tried again, durable is ") + show(host_.synced);
+    health_.failed(fault, error, why, next);
     if (abandon_file) {
         writer_.close();
         unsynced_ = 0;
@@ -543,16 +388,8 @@ void Journaller::failed(Fault fault, IoError error, bool abandon_file, const std
 }
 
 void Journaller::healed() {
-    HostWords& words = *state_.host;
     backoff_.reset();
-    if (host_.gap != Gap::none || load_relaxed(words.fault) == 0 || is_lack(static_cast<Fault>(load_relaxed(words.fault))))
-        return;
-    host_.alarm.raise(Severity::warning,
-                      "the journal is healthy again after " + show(load_relaxed(words.retries)) + " attempts");
-    store_relaxed(words.fault, 0);
-    store_relaxed(words.fault_errno, 0);
-    store_relaxed(words.retries, 0);
-    store_relaxed(words.state, static_cast<std::uint64_t>(HostState::running));
+    health_.healed();
 }
 
 /// Waits, and still shows that it lives and looks after the dead.
@@ -578,46 +415,12 @@ void Journaller::housekeep() {
     }
     if (now - watched_ns_ < kWatchNs) return;
     watched_ns_ = now;
-    watch_surroundings();
-    watch_clock();
-}
-
-void Journaller::watch_surroundings() {
     drop_day_before(host_.attachment);
-    // The name first: who ends the day, or destroys the registry, says so before he takes it away.
-    if (!segment_lost_ && !host_.attachment.mapping.is_current() && core::is_in(state_, SegmentState::ready)) {
-        segment_lost_ = true;
-        host_.alarm.raise(Severity::critical,
-                          "the segment's name is gone or leads elsewhere (systemd's RemoveIPC, or somebody removed it): "
-                          "attached processes go on, new ones cannot attach");
-    }
-    watch_lock_file();
+    surroundings_.look();
     if (!directory_open_ || directory_.is_current()) return;
     // Answered from files that nobody would find: nothing more is durable until the directory is back. A new file then
     // begins behind what is in it.
-    failed(Fault::directory, {static_cast<int>(std::errc::no_such_file_or_directory)}, true);
-}
-
-/// Without it, or with another one in its place, nobody can attach, and whoever tries is told what became of it. What is on disk stays
-/// true, so the journal goes on.
-void Journaller::watch_lock_file() {
-    const bool there = host_.attachment.lock.is_current();
-    if (there == !lock_file_lost_) return;
-    lock_file_lost_ = !there;
-    if (there) return host_.alarm.raise(Severity::warning, "the LOCK file is back");
-    host_.alarm.raise(Severity::critical,
-                      host_.directory() +
-                          "/LOCK was removed or replaced: attached processes go on, and their orders reach the disk; new "
-                          "ones are refused. End the attached ones in order, then `riskctl recover NAME --restore-lock`");
-}
-
-void Journaller::watch_clock() {
-    const std::int64_t offset = segment::realtime_ns() - segment::monotonic_ns();
-    const std::int64_t step = offset - clock_offset_ns_;
-    clock_offset_ns_ = offset;
-    if (step > -kClockStepNs && step < kClockStepNs) return;
-    host_.alarm.raise(Severity::warning,
-                      "the clock stepped by " + std::to_string(step / kMs) + " ms; the times of events never go back");
+    failed(Fault::directory, IoError::of(IoKind::missing), true);
 }
 
 }  // namespace riskreg::registry

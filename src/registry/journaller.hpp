@@ -1,47 +1,17 @@
 /// Ring → journal → disk → `durable` → wake. One thread, which waits for nothing else (protocol.md 5).
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
-#include <thread>
+#include <string>
+#include <vector>
 
 #include "persist/journal_writer.hpp"
 #include "persist/recovery.hpp"
-#include "registry/host.hpp"
+#include "registry/host_health.hpp"
+#include "registry/ring_reader.hpp"
+#include "registry/space.hpp"
+#include "registry/surroundings.hpp"
 
 namespace riskreg::registry {
-
-/// Makes the space of the next journal file while the present one is filled.
-class SpacePreparer {
-public:
-    explicit SpacePreparer(std::string directory) : directory_(std::move(directory)) {}
-    ~SpacePreparer();
-    SpacePreparer(const SpacePreparer&) = delete;
-    SpacePreparer& operator=(const SpacePreparer&) = delete;
-
-    struct Space {
-        persist::File file;
-        std::string name;
-        std::uint64_t bytes = 0;
-    };
-    /// Begins to prepare, unless it has or does already. False: there is no thread for it.
-    [[nodiscard]] bool want(std::uint64_t bytes) noexcept;
-    /// What is ready. False when nothing is: the caller makes its own.
-    [[nodiscard]] bool take(Space& space);
-    [[nodiscard]] static std::string temporary_name();
-
-private:
-    void run() noexcept;
-    [[nodiscard]] bool prepare(std::uint64_t bytes, Space& made) noexcept;
-    const std::string directory_;
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::uint64_t wanted_ = 0;
-    bool ready_ = false;
-    std::atomic<bool> stopping_{false};
-    Space space_;
-    std::thread thread_;
-};
 
 class Journaller {
 public:
@@ -54,7 +24,6 @@ public:
     [[nodiscard]] bool lacks_thread() noexcept;
 
 private:
-    enum class Read : std::uint8_t { whole, lapped };
     /// The last block with events that is on disk: what the next file follows.
     struct ChainEnd {
         std::uint64_t number = 0, last_seq = 0, hash = 0, base_seq = 0;
@@ -70,7 +39,6 @@ private:
     [[nodiscard]] bool take_space(SpacePreparer::Space& space);
     void want_space() noexcept;
     void write_batch(std::uint64_t committed);
-    [[nodiscard]] Read read_events(std::uint64_t from, std::uint64_t to);
     [[nodiscard]] bool append_block();
     [[nodiscard]] bool sync();
     void publish(std::uint64_t synced) noexcept;
@@ -78,20 +46,20 @@ private:
     void rest() noexcept;
     void seal_when_quiet();
     void begin_gap(layout::Fault fault, const std::string& why);
-    [[nodiscard]] layout::Fault why_unreadable(std::uint64_t seq) const noexcept;
     [[nodiscard]] bool has_to_close_gap() const noexcept;
     [[nodiscard]] bool handle_gap();
+    [[nodiscard]] bool begin_behind_gap();
     [[nodiscard]] bool mark_gap();
+    void end_gap();
     void failed(layout::Fault fault, persist::IoError error, bool abandon_file, const std::string& why = {});
     void healed();
     void housekeep();
-    void watch_surroundings();
-    void watch_lock_file();
-    void watch_clock();
     void wait_in_peace(std::int64_t ns);
 
     Host& host_;
     core::State& state_;
+    HostHealth health_;
+    Surroundings surroundings_;
     persist::Directory directory_;
     bool directory_open_ = false;
     persist::JournalWriter writer_;
@@ -103,9 +71,6 @@ private:
     std::int64_t housekept_ns_ = 0;
     std::int64_t watched_ns_ = 0;
     std::int64_t asked_ns_ = 0;  // a waiter was seen
-    std::int64_t clock_offset_ns_ = 0;
-    bool segment_lost_ = false;
-    bool lock_file_lost_ = false;
     bool draining_ = false;
     bool started_ = false;  // it is known what the files hold
     bool unprepared_ = false;  // no thread for the next file's space

@@ -306,7 +306,7 @@ bool Snapshotter::journal(Tenure& tenure) noexcept {
 
 /// The place is left to whoever has what it takes; after a while this process tries again.
 void Snapshotter::lost_footing(Host& host, Fault lack, const char* what) noexcept {
-    if (lack != Fault::none) show_lack(host, lack);
+    if (lack != Fault::none) HostHealth(host).lacks(lack);
     alarm_.raise(Severity::critical, what);
     not_before_ns_ = segment::monotonic_ns() + kMissingNs;
     ask_again_ns_ = segment::monotonic_ns() + kUnfitNs;
@@ -330,36 +330,9 @@ void Snapshotter::look_around(Tenure& tenure) noexcept {
     tenure.looked_ns = now;
     if (now - tenure.missed_ns >= kMissingNs && tenure.leaving_ns == 0) {
         tenure.missed_ns = now;
-        show_lack(tenure.host, tenure.start_missing(std::min(config_.request_timeout_ns, kMonitorNs)));
+        HostHealth(tenure.host).lacks(tenure.start_missing(std::min(config_.request_timeout_ns, kMonitorNs)));
     }
     pass_on_the_wish(tenure, now);
-}
-
-/// A fault of the disk stands before it, and is followed by it.
-void Snapshotter::show_lack(Host& host, Fault lack) noexcept {
-    HostWords& words = *state_.host;
-    const auto shown = static_cast<Fault>(load_relaxed(words.fault));
-    if (lack == shown && lack != Fault::none) return store_relaxed(words.retries, load_relaxed(words.retries) + 1);
-    if (lack == shown || (shown != Fault::none && !is_lack(shown))) return;
-    const bool journals = host.gap == Gap::none;
-    if (lack == Fault::none) {
-        alarm_.raise(Severity::warning, "the host has all the threads and the memory that it needs again");
-        if (journals) store_relaxed(words.state, static_cast<std::uint64_t>(HostState::running));
-    } else {
-        alarm_.raise(Severity::critical,
-                     lack == Fault::no_threads
-                         ? "no_threads: the host cannot have all the threads that it needs; the journal is kept, "
-                           "checkpoints or alerts may not be: raise ulimit -u, or pids.max of its cgroup"
-                         : "no_memory: the host cannot have the memory that it needs; the journal is kept, "
-                           "checkpoints are not: raise its limit (ulimit -v, memory.max of its cgroup)");
-        store_relaxed(words.fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
-        store_relaxed(words.retries, 1);
-        store_relaxed(words.state, static_cast<std::uint64_t>(HostState::degraded));
-    }
-    using persist::IoKind;
-    const IoKind kind = lack == Fault::none ? IoKind::none : lack == Fault::no_threads ? IoKind::try_again : IoKind::no_memory;
-    store_relaxed(words.fault_errno, static_cast<std::uint64_t>(persist::IoError::of(kind).number));
-    store_relaxed(words.fault, static_cast<std::uint64_t>(lack));
 }
 
 void Snapshotter::pass_on_the_wish(Tenure& tenure, std::int64_t now) noexcept {

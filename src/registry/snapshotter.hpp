@@ -40,7 +40,6 @@ private:
     void host_and_stand_by() noexcept;
     [[nodiscard]] bool has_wound_down() noexcept;
     void look_around(Tenure& tenure) noexcept;
-    void show_lack(Host& host, layout::Fault lack) noexcept;
     void pass_on_the_wish(Tenure& tenure, std::int64_t now) noexcept;
     [[nodiscard]] bool journal(Tenure& tenure) noexcept;
     void lost_footing(Host& host, layout::Fault lack, const char* what) noexcept;
