@@ -786,6 +786,18 @@ TEST_CASE("a host that leaves gives up the place when the journal is drained, wh
     CHECK(end(*standing_by, "second") == 0);
 }
 
+TEST_CASE("a dead host that has not given up the directory yet is waited for, and no critical alarm", "[host][inv-10]") {
+    const HostDesk desk;
+    segment::LifecycleLock dying(desk.place().state_dir(), desk.place().name(), false);
+    REQUIRE(dying.try_host());  // as of a process whose last thread waits for the disk
+    const auto host = desk.riskd("first");
+    wait_until([&] { return desk.place().log().find("has not ended yet") != std::string::npos; });
+    CHECK(desk.place().log().find(" critical ") == std::string::npos);
+    dying.release_host();
+    desk.wait_for_host(*host);
+    CHECK(end(*host, "first") == 0);
+}
+
 TEST_CASE("the day rolls without a pause of the journal, whatever the replicator of the day before does",
           "[host][roll][inv-9]") {
     if (skipped_for_preload()) return;

@@ -30,6 +30,7 @@ constexpr std::int64_t kLeaveNs = 5000 * kMs;
 constexpr std::int64_t kStallNs = 1000 * kMs;
 constexpr std::int64_t kMonitorNs = 20 * kMs;  // for the lock, at most: leaving waits for it
 constexpr std::int64_t kUnfitNs = 30'000 * kMs;  // who cannot host does not make another leave again and again
+constexpr std::int64_t kInTheWayNs = 10'000 * kMs;  // longer than a dead process waits for a healthy disk
 constexpr std::int64_t kFenceNs = 2000 * kMs;  // the kernel frees a dead owner's mutex before its file locks
 
 std::string config_of(const core::State& state) { return {state.config, state.geometry.config_bytes}; }
@@ -223,17 +224,31 @@ bool Snapshotter::try_take_over(bool& after_death) {
         segment::sleep_ns(kMs);
         fenced = attachment_.lock.try_host();
     }
-    if (fenced) return true;
-    static_cast<void>(mutex.unlock());
-    const bool before = state_.header->rolled_seq != 0 && load_acquire(state_.host->epoch) == 0;
-    if (before)
-        alarm_.raise(Severity::warning, "the host of the day before does not come to an end: this day is not journaled yet");
-    else
-        alarm_.raise(
-            Severity::critical,
-            "another process journals into this directory for a segment that is no longer this one: it must end first");
-    rest(kStandByNs);
-    return false;
+    if (!fenced) {
+        static_cast<void>(mutex.unlock());
+        say_who_is_in_the_way();
+        rest(kStandByNs);
+        return false;
+    }
+    return true;
+}
+
+/// Nobody can say whose the lock is. For a while it is a host that was killed and whose last thread still waits for the disk: the
+/// kernel keeps a process's file locks until that has ended.
+void Snapshotter::say_who_is_in_the_way() {
+    const std::int64_t now = segment::monotonic_ns();
+    // Another may have had the place in between.
+    if (now - unfenced_last_ns_ > 3 * kFenceNs) unfenced_since_ns_ = now;
+    unfenced_last_ns_ = now;
+    if (state_.header->rolled_seq != 0 && load_acquire(state_.host->epoch) == 0)
+        return alarm_.raise(Severity::warning,
+                            "the host of the day before does not come to an end: this day is not journaled yet");
+    if (now - unfenced_since_ns_ < kInTheWayNs)
+        return alarm_.raise(Severity::warning,
+                            "the process that journaled before has not ended yet, though its place is free: nothing is "
+                            "journaled until it has");
+    alarm_.raise(Severity::critical,
+                 "another process journals into this directory for a segment that is no longer this one: it must end first");
 }
 
 /// Which directory is ours is settled once; until then nothing is written anywhere.
