@@ -455,79 +455,59 @@ public:
     /// A fact from the venue. Never refused by a rule; `not_booked` means that the lock was not to be had in time
     /// and nothing changed: send it again (it is recognised by its exec id). A fact that is no fact (illegal id,
     /// fill without price) is denied.
-    [[nodiscard]] Verdict event(const OrderEvent& fact) noexcept;
+    [[nodiscard]] Verdict report(const VenueReport& fact) noexcept;
+    /// Its name before.
+    [[nodiscard]] Verdict event(const OrderEvent& fact) noexcept { return report(fact); }
 
-    // One method for each fact; `event` with the fields that the kind names.
+    // One method for each fact: `report` of what VenueReport calls the same.
     [[nodiscard]] Verdict acked(AccountId account, std::string_view id, std::string_view venue_id = {}) noexcept {
-        OrderEvent fact = named(EventKind::acked, account, id);
-        fact.venue_id = venue_id;
-        return event(fact);
+        return report(VenueReport::acked(account, id, venue_id));
     }
     [[nodiscard]] Verdict filled(AccountId account, std::string_view id, std::string_view exec_id, Price price,
                                  Quantity quantity) noexcept {
-        OrderEvent fact = named(EventKind::filled, account, id);
-        fact.exec_id = exec_id;
-        fact.price = price;
-        fact.quantity = quantity;
-        return event(fact);
+        return report(VenueReport::filled(account, id, exec_id, price, quantity));
     }
     [[nodiscard]] Verdict canceled(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::canceled, account, id));
+        return report(VenueReport::of(EventKind::canceled, account, id));
     }
     [[nodiscard]] Verdict cancel_rejected(AccountId account, std::string_view id,
                                           bool venue_knows_no_such_order = false) noexcept {
-        OrderEvent fact = named(EventKind::cancel_rejected, account, id);
-        fact.venue_knows_no_such_order = venue_knows_no_such_order;
-        return event(fact);
+        return report(VenueReport::cancel_rejected(account, id, venue_knows_no_such_order));
     }
     /// Without values those of the pending request become live.
     [[nodiscard]] Verdict replaced(AccountId account, std::string_view id, std::optional<Price> price = {},
                                    std::optional<Quantity> quantity = {}) noexcept {
-        OrderEvent fact = named(EventKind::replaced, account, id);
-        fact.price = price;
-        fact.quantity = quantity;
-        return event(fact);
+        return report(VenueReport::replaced(account, id, price, quantity));
     }
     [[nodiscard]] Verdict replace_rejected(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::replace_rejected, account, id));
+        return report(VenueReport::of(EventKind::replace_rejected, account, id));
     }
     [[nodiscard]] Verdict rejected(AccountId account, std::string_view id, std::string_view text = {}) noexcept {
-        OrderEvent fact = named(EventKind::rejected, account, id);
-        fact.text = text;
-        return event(fact);
+        return report(VenueReport::rejected(account, id, text));
     }
     [[nodiscard]] Verdict expired(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::expired, account, id));
+        return report(VenueReport::of(EventKind::expired, account, id));
     }
     [[nodiscard]] Verdict done_for_day(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::done_for_day, account, id));
+        return report(VenueReport::of(EventKind::done_for_day, account, id));
     }
     [[nodiscard]] Verdict suspended(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::suspended, account, id));
+        return report(VenueReport::of(EventKind::suspended, account, id));
     }
     [[nodiscard]] Verdict resumed(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::resumed, account, id));
+        return report(VenueReport::of(EventKind::resumed, account, id));
     }
     [[nodiscard]] Verdict timed_out(AccountId account, std::string_view id) noexcept {
-        return event(named(EventKind::timed_out, account, id));
+        return report(VenueReport::of(EventKind::timed_out, account, id));
     }
     [[nodiscard]] Verdict bust(AccountId account, std::string_view id, std::string_view exec_id,
                                bool reopened = false) noexcept {
-        OrderEvent fact = named(EventKind::bust, account, id);
-        fact.exec_id = exec_id;
-        fact.reopened = reopened;
-        return event(fact);
+        return report(VenueReport::bust(account, id, exec_id, reopened));
     }
     [[nodiscard]] Verdict correct(AccountId account, std::string_view id, std::string_view exec_id,
                                   std::string_view new_exec_id, Price price, Quantity quantity,
                                   bool reopened = false) noexcept {
-        OrderEvent fact = named(EventKind::correct, account, id);
-        fact.exec_id = exec_id;
-        fact.new_exec_id = new_exec_id;
-        fact.price = price;
-        fact.quantity = quantity;
-        fact.reopened = reopened;
-        return event(fact);
+        return report(VenueReport::correct(account, id, exec_id, new_exec_id, price, quantity, reopened));
     }
 
     /// Just before the socket write: accepted while the order may still be sent. Denied with the state that came since
@@ -588,13 +568,6 @@ public:
     [[nodiscard]] Verdict roll(std::string_view reason, std::uint64_t day);
 
 private:
-    [[nodiscard]] static OrderEvent named(EventKind kind, AccountId account, std::string_view id) noexcept {
-        OrderEvent fact;
-        fact.kind = kind;
-        fact.account = account;
-        fact.id = id;
-        return fact;
-    }
     explicit Registry(std::unique_ptr<registry::Days> days) noexcept;
     std::unique_ptr<registry::Days> days_;
 };
