@@ -45,8 +45,8 @@ void commit_and_stop(core::State& state, const core::Caller& caller, const core:
     core::Decision decision;
     core::decide_register(state, caller, order, nullptr, decision);
     require(decision.verdict, "register");
-    const layout::Event& event = core::write_event(state, decision.event);
-    core::commit(state, event.header.seq);
+    const layout::Event& event = core::write_event(core::Exclusive::alone(state), decision.event);
+    core::commit(core::Exclusive::alone(state), event.header.seq);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ struct Tables {
         core::Decision decision;
         core::decide_register(state, caller, order(next++), nullptr, decision);
         if (!decision.commit) throw std::runtime_error("an order was refused");
-        core::perform(state, decision);
+        core::perform(core::Exclusive::alone(state), decision);
     }
     core::PrivateState tables;
     core::State& state = tables.state;
@@ -159,7 +159,7 @@ void decide_and_perform(benchmark::State& bench) {
         core::Decision decision;
         core::decide_register(fresh.state, fresh.caller, orders[i++], nullptr, decision);
         if (!decision.commit) bench.SkipWithError("refused");
-        core::perform(fresh.state, decision);
+        core::perform(core::Exclusive::alone(fresh.state), decision);
     }
 }
 BENCHMARK(decide_and_perform)->Iterations(kCalls);
@@ -173,7 +173,7 @@ layout::Event some_event() {
 /// Into the ring, checksum included, not committed.
 void write_event(benchmark::State& bench) {
     layout::Event event = some_event();
-    for (auto _ : bench) benchmark::DoNotOptimize(&core::write_event(tables().state, event));
+    for (auto _ : bench) benchmark::DoNotOptimize(&core::write_event(core::Exclusive::alone(tables().state), event));
 }
 BENCHMARK(write_event);
 
@@ -198,7 +198,7 @@ BENCHMARK(journal_block_checksum);
 
 void event_line(benchmark::State& bench) {
     layout::Event event = some_event();
-    core::write_event(tables().state, event);
+    core::write_event(core::Exclusive::alone(tables().state), event);
     for (auto _ : bench) benchmark::DoNotOptimize(persist::event_to_json(tables().state, event));
 }
 BENCHMARK(event_line);

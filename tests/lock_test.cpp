@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -696,6 +697,20 @@ TEST_CASE("exactly one row of the repair table fits whatever a dead owner left",
             }
 }
 
+TEST_CASE("of the rows of kRepairTable exactly one fits everything that can be seen", "[lock][inv-2][inv-3]") {
+    using core::Behind;
+    for (const bool magic : {true, false})
+        for (const Behind behind : {Behind::nothing, Behind::some, Behind::impossible})
+            for (const bool whole : {true, false}) {
+                CAPTURE(magic, static_cast<int>(behind), whole);
+                const auto rows = std::count_if(core::kRepairTable.begin(), core::kRepairTable.end(),
+                                                [&](const auto& row) { return core::fits(row, magic, behind, whole); });
+                REQUIRE(rows == 1);
+                const Found found{behind == Behind::nothing ? 0 : behind == Behind::some ? 1 : -1, whole, magic};
+                REQUIRE(core::repair_case(magic, behind, whole) == expected_case(found));
+            }
+}
+
 // ---- namespaces and forks ---------------------------------------------------------------------
 
 TEST_CASE("a process of another PID namespace is refused, and told of --pid=host", "[lock][attach]") {
@@ -808,8 +823,8 @@ TEST_CASE("the first event of a registry is redone like any other", "[lock][inv-
     request.generation = static_cast<std::uint32_t>(state.log->next_generation);
     core::Decision decision;
     core::decide_session(state, request, decision);
-    core::write_event(state, decision.event);
-    core::commit(state, decision.event.header.seq);
+    core::write_event(core::Exclusive::alone(state), decision.event);
+    core::commit(core::Exclusive::alone(state), decision.event.header.seq);
     CHECK(core::repair(state) == core::RepairCase::r2_redone);
     CHECK(state.log->applied == layout::kGenesis + 1);
     CHECK(state.status->redone == 1);

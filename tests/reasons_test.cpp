@@ -1622,8 +1622,8 @@ TEST_CASE("the event of a refusal says what was asked and what was answered", "[
     const core::NewOrder order = core::prepare(desk.registry.state(), desk.by(kSessionS1), asked.request());
     core::Decision decision;
     core::decide_register(desk.registry.state(), desk.by(kSessionS1), order, nullptr, decision);
-    REQUIRE(core::perform_refusal(desk.registry.state(), desk.by(kSessionS1), layout::EventType::registered, order, decision,
-                                  true));
+    REQUIRE(core::perform_refusal(core::Exclusive::alone(desk.registry.state()), desk.by(kSessionS1),
+                                  layout::EventType::registered, order, decision, true));
 
     const core::State& state = desk.registry.state();
     const layout::Event& event = state.ring_slot(state.log->committed);

@@ -1153,7 +1153,7 @@ TEST_CASE("whatever changes who may trade moves the word that readers without th
     layout::Event rolled{};
     rolled.header.type = layout::EventType::rolled;
     rolled.header.words = layout::words_in(rolled.header.type);
-    core::execute(state, rolled);
+    core::execute(core::Exclusive::alone(state), rolled);
     require_moved();
     CHECK(state.header->state == static_cast<std::uint64_t>(layout::SegmentState::rolled));
 }
@@ -1286,7 +1286,7 @@ TEST_CASE("a reference price has the session as its owner that asked for it firs
     core::Decision decision;
     core::decide_reference_owner(desk.registry.state(), desk.by(kSessionS2), 1, decision);
     REQUIRE(decision.commit);
-    core::execute(desk.registry.state(), decision.event);
+    core::execute(core::Exclusive::alone(desk.registry.state()), decision.event);
     const layout::ReferenceOwner& owner = desk.registry.state().references[1].owner.newest();
     CHECK(owner.session == kSessionS2);
     CHECK(owner.generation == desk.by(kSessionS2).generation);

@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "base/crash_point.hpp"
-#include "base/planted_defect.hpp"
 #include "base/wide.hpp"
 #include "core/book.hpp"
 #include "core/content.hpp"
@@ -14,7 +13,6 @@
 namespace riskreg::core {
 
 using namespace layout;
-using base::Defect, base::kPlanted;
 
 namespace {
 
@@ -612,23 +610,15 @@ void apply_records(State& state, const Event& event) noexcept {
     }
 }
 
-/// A control's: see base/planted_defect.hpp.
-[[maybe_unused]] void execute_swapped(State& state, Event& event) noexcept {
-    const std::uint64_t seq = load_relaxed(state.log->committed) + 1;
-    commit(state, seq);
-    write_event(state, event, ~0ULL);
-    apply(state, event);
-}
-
 bool is_whole(const State& state, std::uint64_t seq) noexcept {
     const Event& event = state.ring_slot(seq);
-    return load_acquire(event.header.seq) == seq && is_sized(event.header) &&
-           (kPlanted == Defect::unchecked_events || event.header.checksum == checksum_of(event, seq));
+    return load_acquire(event.header.seq) == seq && is_sized(event.header) && event.header.checksum == checksum_of(event, seq);
 }
 
 }  // namespace
 
-const Event& write_event(State& state, Event& event, std::uint64_t offset) noexcept {
+const Event& write_event(Exclusive tables, Event& event, std::uint64_t offset) noexcept {
+    State& state = tables.state();
     const std::uint64_t seq = load_relaxed(state.log->committed) + 1 + offset;
     Event& slot = state.ring_slot(seq);
     // A lapped reader of the slot's old event must be able to tell: its sequence goes first.
@@ -644,8 +634,8 @@ const Event& write_event(State& state, Event& event, std::uint64_t offset) noexc
     return slot;
 }
 
-void commit(State& state, std::uint64_t seq) noexcept {
-    store_release(state.log->committed, seq);
+void commit(Exclusive tables, std::uint64_t seq) noexcept {
+    store_release(tables.state().log->committed, seq);
     // A release store is a one-way barrier: without this fence apply's stores may move above it.
     fence_release();
     CRASH_POINT("committed");
@@ -676,40 +666,52 @@ void apply(State& state, const Event& event) noexcept {
     CRASH_POINT("applied");
 }
 
-void execute(State& state, Event& event) noexcept {
-    if constexpr (kPlanted == Defect::swapped_commit) return execute_swapped(state, event);
-    write_event(state, event);
-    commit(state, event.header.seq);
-    apply(state, event);
+void execute(Exclusive tables, Event& event) noexcept {
+    write_event(tables, event);
+    commit(tables, event.header.seq);
+    apply(tables.state(), event);
 }
 
-void execute_all(State& state, Event& event, std::span<Event> more) noexcept {
-    if (more.empty()) return execute(state, event);
+void execute_all(Exclusive tables, Event& event, std::span<Event> more) noexcept {
+    if (more.empty()) return execute(tables, event);
     event.header.flags |= kBatchMember;
-    write_event(state, event, 0);
+    write_event(tables, event, 0);
     for (std::size_t i = 0; i < more.size(); ++i) {
         more[i].header.flags |= i + 1 == more.size() ? kBatchEnd : kBatchMember;
-        write_event(state, more[i], i + 1);
+        write_event(tables, more[i], i + 1);
     }
-    commit(state, more.back().header.seq);
-    apply(state, event);
-    for (const Event& next : more) apply(state, next);
+    commit(tables, more.back().header.seq);
+    apply(tables.state(), event);
+    for (const Event& next : more) apply(tables.state(), next);
 }
+
+namespace {
+
+Behind how_far_behind(std::uint64_t applied, std::uint64_t committed) noexcept {
+    if (committed == applied) return Behind::nothing;
+    return committed < applied || committed - applied > kMaxRedo ? Behind::impossible : Behind::some;
+}
+
+bool are_whole(const State& state, std::uint64_t applied, std::uint64_t committed) noexcept {
+    for (std::uint64_t seq = applied + 1; seq <= committed; ++seq)
+        if (!is_whole(state, seq)) return false;
+    return true;
+}
+
+}  // namespace
 
 RepairCase repair(State& state) noexcept {
     const std::uint64_t committed = load_acquire(state.log->committed);
     const std::uint64_t applied = load_relaxed(state.log->applied);
-    const bool canary_bad = load_relaxed(state.header->magic) != kMagic;
-    if (canary_bad) return RepairCase::r3_damaged;
-    if (committed == applied) return RepairCase::r1_nothing_to_do;
-    if (committed < applied || committed - applied > kMaxRedo) return RepairCase::r3_damaged;
-    for (std::uint64_t seq = applied + 1; seq <= committed; ++seq)
-        if (!is_whole(state, seq)) return RepairCase::r3_damaged;
-    if constexpr (kPlanted == Defect::no_redo) store_release(state.log->applied, committed);
-    else
-        for (std::uint64_t seq = applied + 1; seq <= committed; ++seq) apply(state, state.ring_slot(seq));
+    const bool magic = load_relaxed(state.header->magic) == kMagic;
+    const Behind behind = how_far_behind(applied, committed);
+    // Elsewhere nothing says which slots to look at, and no row asks.
+    const bool whole = magic && behind == Behind::some && are_whole(state, applied, committed);
+    const RepairCase found = repair_case(magic, behind, whole);
+    if (found != RepairCase::r2_redone) return found;
+    for (std::uint64_t seq = applied + 1; seq <= committed; ++seq) apply(state, state.ring_slot(seq));
     store_relaxed(state.status->redone, load_relaxed(state.status->redone) + (committed - applied));
-    return RepairCase::r2_redone;
+    return found;
 }
 
 }  // namespace riskreg::core

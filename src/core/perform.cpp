@@ -206,19 +206,19 @@ void decide_loss(const State& state, const Caller& caller, std::uint32_t row, De
     out.commit = true;
 }
 
-void perform(State& state, Decision& decision, FollowUps& more) noexcept {
-    if (may_have_consequences(decision.event)) consequences_of(state, decision.event, more);
-    execute_all(state, decision.event, {more.events.data(), more.size});
+void perform(Exclusive tables, Decision& decision, FollowUps& more) noexcept {
+    if (may_have_consequences(decision.event)) consequences_of(tables.state(), decision.event, more);
+    execute_all(tables, decision.event, {more.events.data(), more.size});
     finish(decision);
 }
 
-void perform(State& state, Decision& decision) noexcept {
+void perform(Exclusive tables, Decision& decision) noexcept {
     if (!may_have_consequences(decision.event)) [[likely]] {
-        execute(state, decision.event);
+        execute(tables, decision.event);
         return finish(decision);
     }
     FollowUps more;
-    perform(state, decision, more);
+    perform(tables, decision, more);
 }
 
 namespace {
@@ -231,7 +231,7 @@ bool counts_as_message(const Decision& decision) noexcept {
 }
 
 /// The order that finds a loss first is refused, and sets the state: later ones meet that.
-void find_loss(State& state, const Decision& refused, const Event& cause, FollowUps& more) noexcept {
+void find_loss(const State& state, const Decision& refused, const Event& cause, FollowUps& more) noexcept {
     const bool loss = refused.verdict.reason == DenyReason::daily_loss || refused.verdict.reason == DenyReason::drawdown;
     if (!loss) return;
     Consequences out(state, cause, more);
@@ -241,8 +241,9 @@ void find_loss(State& state, const Decision& refused, const Event& cause, Follow
 
 }  // namespace
 
-bool perform_refusal(State& state, const Caller& caller, EventType request, const NewOrder& order, Decision& decision,
+bool perform_refusal(Exclusive tables, const Caller& caller, EventType request, const NewOrder& order, Decision& decision,
                      bool gate_admits) noexcept {
+    const State& state = tables.state();
     const bool counts = counts_as_message(decision);
     if (!counts) decision.metered = {};
     const DenyReason reason = decision.verdict.reason;
@@ -251,8 +252,8 @@ bool perform_refusal(State& state, const Caller& caller, EventType request, cons
     write_denied(state, caller, request, order, decision);
     FollowUps more;
     find_loss(state, decision, decision.event, more);
-    if (writes) execute_all(state, decision.event, {more.events.data(), more.size});
-    else if (more.size > 0) execute(state, more.events[0]);
+    if (writes) execute_all(tables, decision.event, {more.events.data(), more.size});
+    else if (more.size > 0) execute(tables, more.events[0]);
     return writes;
 }
 

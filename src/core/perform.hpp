@@ -7,18 +7,18 @@
 namespace riskreg::core {
 
 /// Commits what was decided (`decision.commit`), with the state changes that it brings about: breakers, loss limits, a mark
-/// that breaches a limit. Sets the verdict's sequence. Under the lock.
-void perform(State& state, Decision& decision) noexcept;
+/// that breaches a limit. Sets the verdict's sequence.
+void perform(Exclusive tables, Decision& decision) noexcept;
 /// The same with events that were decided together.
-void perform(State& state, Decision& decision, FollowUps& more) noexcept;
+void perform(Exclusive tables, Decision& decision, FollowUps& more) noexcept;
 
 /// The state change of a row that has reached a loss limit and whose state does not say so: the limit was lowered below the
 /// present loss, or the scope was resumed in it. Denied `not_allowed` when there is none.
 void decide_loss(const State& state, const Caller& caller, std::uint32_t row, Decision& out) noexcept;
 
 /// What a refusal leaves in the log: always when it counts as a message, otherwise when `gate_admits`; and the state change
-/// of a loss that it found. True when its `denied` event was written. Under the lock.
-bool perform_refusal(State& state, const Caller& caller, layout::EventType request, const NewOrder& order, Decision& decision,
-                     bool gate_admits) noexcept;
+/// of a loss that it found. True when its `denied` event was written.
+bool perform_refusal(Exclusive tables, const Caller& caller, layout::EventType request, const NewOrder& order,
+                     Decision& decision, bool gate_admits) noexcept;
 
 }  // namespace riskreg::core

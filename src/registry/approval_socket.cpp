@@ -86,7 +86,7 @@ std::string ApprovalSocket::approve(std::uint32_t uid, std::uint64_t request) {
         core::decide_approve(state_, caller, request, decision);
         if (decision.verdict.reason == DenyReason::poisoned) segment::poison(state_);
         if (!decision.commit) return denied(name_of(decision.verdict.reason));
-        core::perform(state_, decision);
+        core::perform(lock.exclusive(), decision);
     }
     const std::uint64_t seq = load_acquire(state_.log->committed);
     host_.alarm.raise(Severity::warning, "request " + std::to_string(request) + " was approved by user " + std::to_string(uid) +

@@ -104,7 +104,7 @@ std::string adopt(core::State& state, LifecycleLock& lock) {
     if (!report.clean()) return poisoned("the audit found: " + report.violations.front());
     state.wakes->waiters = state.wakes->asleep = 0;
     forget_roll(state);
-    bury_dead_sessions(state);
+    bury_dead_sessions(core::Exclusive::alone(state));
     fence_release();
     state.header->adopting = 0;
     CRASH_POINT("adopted");
@@ -516,14 +516,15 @@ bool claims_to_be_alive(SessionStatus status) noexcept {
 
 }  // namespace
 
-std::uint32_t bury_dead_sessions(core::State& state) noexcept {
+std::uint32_t bury_dead_sessions(core::Exclusive tables) noexcept {
+    core::State& state = tables.state();
     std::uint32_t buried = 0;
     for (std::uint32_t slot = 0; slot < state.geometry.sessions; ++slot) {
         if (!claims_to_be_alive(state.sessions[slot].record.newest().status)) continue;
         if (is_moving(state.sessions[slot])) continue;
         segment::RobustMutex mutex(state.sessions[slot].mutex);
         if (!take_if_dead(mutex)) continue;
-        commit_session(state, request_for(state, EventType::session_dead, slot));
+        commit_session(tables, request_for(state, EventType::session_dead, slot));
         CRASH_POINT("death committed");
         static_cast<void>(mutex.unlock());
         ++buried;
@@ -547,7 +548,7 @@ void look_after_the_dead(core::State& state, std::int64_t timeout_ns, std::uint3
     give_up_lost_sessions(state, timeout_ns);
     if (!somebody_died(state)) return;
     const segment::StateLock lock(state, timeout_ns, session);
-    if (lock.inside()) bury_dead_sessions(state);
+    if (lock.inside()) bury_dead_sessions(lock.exclusive());
 }
 
 }  // namespace riskreg::registry

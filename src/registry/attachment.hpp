@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/exclusive.hpp"
 #include "core/state.hpp"
 #include "persist/recovery.hpp"
 #include "riskreg/config.hpp"
@@ -48,8 +49,8 @@ void write_identity(layout::Header& header, const segment::LifecycleLock& lock, 
 /// Returns the names of files in the directory that are not a registry's, and were left. Throws Error{missing, busy, foreign}.
 std::vector<std::string> destroy_segment(const std::string& name, const std::string& state_dir, bool keep_files, bool force);
 
-/// Commits the death of every session whose process is gone; under the registry's lock. Returns how many.
-std::uint32_t bury_dead_sessions(core::State& state) noexcept;
+/// Commits the death of every session whose process is gone. Returns how many.
+std::uint32_t bury_dead_sessions(core::Exclusive tables) noexcept;
 
 /// Looks, without a lock, whether there is a dead session or a dead lock owner to take care of.
 [[nodiscard]] bool somebody_died(const core::State& state) noexcept;

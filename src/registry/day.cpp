@@ -45,7 +45,8 @@ bool Day::wait_durable(std::uint64_t seq, std::int64_t timeout_ns) noexcept {
     return next != nullptr && left > 0 && next->wait_durable(seq, left);
 }
 
-void Day::refuse(EventType request, const core::NewOrder& order, const core::Caller& who, core::Decision& decision) noexcept {
+void Day::refuse(core::Exclusive tables, EventType request, const core::NewOrder& order, const core::Caller& who,
+                 core::Decision& decision) noexcept {
     if (decision.verdict.reason == DenyReason::poisoned) return segment::poison(state);
     if (caller.session == kNoSlot) return;
     SessionSlot& slot = state.sessions[caller.session];
@@ -53,27 +54,27 @@ void Day::refuse(EventType request, const core::NewOrder& order, const core::Cal
     const Verdict& v = decision.verdict;
     const std::uint32_t row = state.geometry.row_of(v.scope);
     const bool admits = core::refusal_is_logged(v.reason) && gate.admit(v.reason, row, who.steady_ns);
-    if (!core::perform_refusal(state, who, request, order, decision, admits)) count(slot.denied_unlogged);
+    if (!core::perform_refusal(tables, who, request, order, decision, admits)) count(slot.denied_unlogged);
 }
 
-void Day::register_each(const core::Caller& who, Batch& batch) noexcept {
-    for (std::size_t i = 0; i < batch.orders.size(); ++i) batch.answers[i] = register_locked(who, batch.orders[i]);
+void Day::register_each(core::Exclusive tables, const core::Caller& who, Batch& batch) noexcept {
+    for (std::size_t i = 0; i < batch.orders.size(); ++i) batch.answers[i] = register_locked(tables, who, batch.orders[i]);
 }
 
-void Day::register_together(const core::Caller& who, Batch& batch) noexcept {
+void Day::register_together(core::Exclusive tables, const core::Caller& who, Batch& batch) noexcept {
     if (batch.orders.empty()) return;
     for (std::size_t i = 0; i < batch.orders.size(); ++i) {
         core::Decision& decision = batch.decisions[i];
         core::decide_register(state, who, batch.orders[i], batch.overlay.get(), decision);
-        if (!decision.commit) return refuse_together(who, batch, i);
+        if (!decision.commit) return refuse_together(tables, who, batch, i);
         batch.overlay->add(batch.orders[i], decision.event.registered);
     }
     for (std::size_t i = 0; i < batch.orders.size(); ++i) {
         layout::Event& event = batch.decisions[i].event;
         event.header.flags |= i + 1 == batch.orders.size() ? kBatchEnd : kBatchMember;
-        core::write_event(state, event, i);
+        core::write_event(tables, event, i);
     }
-    core::commit(state, batch.decisions.back().event.header.seq);
+    core::commit(tables, batch.decisions.back().event.header.seq);
     for (std::size_t i = 0; i < batch.orders.size(); ++i) {
         core::apply(state, batch.decisions[i].event);
         batch.answers[i] = batch.decisions[i].verdict;
@@ -82,9 +83,9 @@ void Day::register_together(const core::Caller& who, Batch& batch) noexcept {
     }
 }
 
-void Day::refuse_together(const core::Caller& who, Batch& batch, std::size_t guilty) noexcept {
+void Day::refuse_together(core::Exclusive tables, const core::Caller& who, Batch& batch, std::size_t guilty) noexcept {
     const bool drains = batch.decisions[guilty].verdict.reason == DenyReason::draining;
-    if (!drains) refuse(EventType::registered, batch.orders[guilty], who, batch.decisions[guilty]);
+    if (!drains) refuse(tables, EventType::registered, batch.orders[guilty], who, batch.decisions[guilty]);
     for (Verdict& answer : batch.answers) answer = refusal(Refused::denied, DenyReason::batch_member_denied);
     batch.answers[guilty] = batch.decisions[guilty].verdict;
 }

@@ -97,10 +97,7 @@ struct Day {
     /// Sequences go on from day to day: what the host of this one has not brought to the disk, that of the next one does.
     [[nodiscard]] bool wait_durable(std::uint64_t seq, std::int64_t timeout_ns) noexcept;
 
-    /// Append and apply what was decided. The commit point is inside.
-    void perform(core::Decision& decision) noexcept { core::perform(state, decision); }
-
-    /// Runs `critical` under the lock, or says why not.
+    /// Runs `critical` under the lock, with the right to change the tables, or says why not.
     template <class Critical>
     [[gnu::always_inline]] Verdict locked(Attempt& attempt, std::int64_t timeout_ns, Refused how, Critical critical) noexcept {
         if (!in_attached_process()) return refusal(how, DenyReason::not_attached);
@@ -119,29 +116,30 @@ struct Day {
                 return refusal(how, DenyReason::lock_timeout);
             }
         }
-        return critical();
+        return critical(lock.exclusive());
     }
 
     /// Counts a refusal and, where the gate admits it, writes its event.
-    void refuse(layout::EventType request, const core::NewOrder& order, const core::Caller& who,
+    void refuse(core::Exclusive tables, layout::EventType request, const core::NewOrder& order, const core::Caller& who,
                 core::Decision& decision) noexcept;
 
-    [[gnu::always_inline]] Verdict register_locked(const core::Caller& who, const core::NewOrder& order) noexcept {
+    [[gnu::always_inline]] Verdict register_locked(core::Exclusive tables, const core::Caller& who,
+                                                   const core::NewOrder& order) noexcept {
         core::Decision decision;
         core::decide_register(state, who, order, nullptr, decision);
         if (decision.commit) [[likely]] {
-            perform(decision);
+            core::perform(tables, decision);
             if (session) count(state.sessions[caller.session].accepted);
         } else if (decision.verdict.reason != DenyReason::draining) {
-            refuse(layout::EventType::registered, order, who, decision);
+            refuse(tables, layout::EventType::registered, order, who, decision);
         }
         return decision.verdict;
     }
 
-    void register_each(const core::Caller& who, Batch& batch) noexcept;
+    void register_each(core::Exclusive tables, const core::Caller& who, Batch& batch) noexcept;
     /// All are decided, each with those before it counted in; then one store commits them all, or nothing happened.
-    void register_together(const core::Caller& who, Batch& batch) noexcept;
-    void refuse_together(const core::Caller& who, Batch& batch, std::size_t guilty) noexcept;
+    void register_together(core::Exclusive tables, const core::Caller& who, Batch& batch) noexcept;
+    void refuse_together(core::Exclusive tables, const core::Caller& who, Batch& batch, std::size_t guilty) noexcept;
 
     /// Requests about an order, and control: decide, then perform or refuse.
     template <class Decide>
@@ -152,16 +150,16 @@ struct Day {
     Verdict request_within(Attempt& attempt, std::int64_t timeout_ns, layout::EventType type, std::string_view id,
                            AccountId account, Decide decide) noexcept {
         const core::Caller who = now(attempt);
-        return settle(locked(attempt, timeout_ns, Refused::denied, [&] {
+        return settle(locked(attempt, timeout_ns, Refused::denied, [&](core::Exclusive tables) {
             core::Decision decision;
             decide(who, decision);
             if (decision.commit) {
-                perform(decision);
+                core::perform(tables, decision);
             } else if (decision.verdict.reason != DenyReason::draining) {
                 core::NewOrder named;
                 named.id = base::make_id(id);
                 named.account = static_cast<std::uint16_t>(account);
-                refuse(type, named, who, decision);
+                refuse(tables, type, named, who, decision);
             }
             return decision.verdict;
         }));

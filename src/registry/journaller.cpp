@@ -368,7 +368,7 @@ bool Journaller::mark_gap() {
     if (!lock.inside()) return false;
     core::Decision decision;
     core::decide_journal_gap(state_, caller_now(), decision);
-    core::execute(state_, decision.event);
+    core::execute(lock.exclusive(), decision.event);
     return true;
 }
 

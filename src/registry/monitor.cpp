@@ -275,14 +275,14 @@ bool Monitor::write_chunk(std::size_t begin, std::size_t end) {
         if (!lock.inside()) return false;
         core::refresh_consumer(state_);
         for (std::size_t i = begin; i < end; ++i)
-            if (write(wishes_[i], passed[told])) ++told;
+            if (write(lock.exclusive(), wishes_[i], passed[told])) ++told;
     }
     for (std::size_t i = 0; i < told; ++i) tell(passed[i]);
     return true;
 }
 
-/// Under the lock, where the row says for certain what it asks for. True when a level was passed upwards.
-bool Monitor::write(const Wish& wish, Passed& passed) noexcept {
+/// With the lock, where the row says for certain what it asks for. True when a level was passed upwards.
+bool Monitor::write(core::Exclusive tables, const Wish& wish, Passed& passed) noexcept {
     core::Caller caller = caller_now();
     caller.uid = segment::real_user_id();
     core::Decision decision;
@@ -294,7 +294,7 @@ bool Monitor::write(const Wish& wish, Passed& passed) noexcept {
     if (decision.verdict.reason == DenyReason::poisoned) segment::poison(state_);
     if (!decision.commit) return false;
     const AlertEvent alert = decision.event.alert;
-    core::perform(state_, decision);
+    core::perform(tables, decision);
     passed = {wish.row, {alert.limit, alert.unit, alert.observed, alert.bound}};
     return wish.what == What::level && alert.level > alert.previous;
 }

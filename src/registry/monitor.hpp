@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/decide.hpp"
+#include "core/exclusive.hpp"
 #include "core/watch.hpp"
 #include "registry/host.hpp"
 
@@ -73,7 +74,7 @@ private:
     void look_at_mark(std::uint32_t row, std::uint32_t instrument, std::int64_t reference);
     bool write_wishes();
     [[nodiscard]] bool write_chunk(std::size_t begin, std::size_t end);
-    [[nodiscard]] bool write(const Wish& wish, Passed& passed) noexcept;
+    [[nodiscard]] bool write(core::Exclusive tables, const Wish& wish, Passed& passed) noexcept;
     void decide_mark(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept;
     void decide_level(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept;
     [[nodiscard]] bool has_room() const noexcept;

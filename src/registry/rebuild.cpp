@@ -238,8 +238,8 @@ segment::Mapping rebuild_segment(segment::LifecycleLock& lock, const std::string
     make_mutexes(state);
     core::Decision decision;
     core::decide_recovered(state, caller_now(), describe(report), decision);
-    core::execute(state, decision.event);
-    bury_dead_sessions(state);
+    core::execute(core::Exclusive::alone(state), decision.event);
+    bury_dead_sessions(core::Exclusive::alone(state));
     store_release(state.header->state, static_cast<std::uint64_t>(SegmentState::ready));
     if (const std::string final_name = segment::segment_name(lock.identity(), name, state.header->day);
         final_name != mapping->name() && !mapping->rename(final_name))

@@ -126,7 +126,7 @@ Verdict Registry::check_and_register(const OrderRequest& request) noexcept {
         const core::Caller who = day.now(attempt);
         if (alone) core::prefetch_controls(day.state, who, order);
         return day.settle(day.locked(attempt, day.config.request_timeout_ns, Refused::denied,
-                                     [&] { return day.register_locked(who, order); }));
+                                     [&](core::Exclusive tables) { return day.register_locked(tables, who, order); }));
     });
 }
 
@@ -139,11 +139,11 @@ std::vector<Verdict> register_all(Day& day, Attempt& attempt, std::span<const Or
     const core::Caller who = day.now(attempt);
     Batch batch(requests.size());
     for (const OrderRequest& request : requests) batch.orders.push_back(core::prepare(day.state, who, request));
-    const Verdict outcome = day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&] {
+    const Verdict outcome = day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&](core::Exclusive tables) {
         // Each by itself: what was accepted must not come again, so all of them wait first.
         const bool waits = !all_or_none && !attempt.last && core::roll_phase(day.state) >= RollPhase::draining;
         if (waits) return refusal(Refused::denied, DenyReason::draining);
-        all_or_none ? day.register_together(who, batch) : day.register_each(who, batch);
+        all_or_none ? day.register_together(tables, who, batch) : day.register_each(tables, who, batch);
         Verdict done;
         done.result = Result::ok;
         return done;
@@ -186,15 +186,15 @@ Verdict Registry::aborted(AccountId account, std::string_view id) noexcept {
     });
 }
 
-Verdict Registry::event(const OrderEvent& fact) noexcept {
+Verdict Registry::report(const VenueReport& fact) noexcept {
     return days_->call([&](Day& day, Attempt& attempt) noexcept {
         if (!day.in_attached_process()) return refusal(Refused::not_booked, DenyReason::not_attached);
         const core::Caller who = day.now(attempt);
-        return day.settle(day.locked(attempt, day.config.fact_timeout_ns, Refused::not_booked, [&] {
+        return day.settle(day.locked(attempt, day.config.fact_timeout_ns, Refused::not_booked, [&](core::Exclusive tables) {
             core::Decision decision;
             core::decide_fact(day.state, who, fact, decision);
             if (decision.commit) {
-                day.perform(decision);
+                core::perform(tables, decision);
                 if (day.session) count(day.state.sessions[who.session].facts);
             } else if (decision.verdict.reason == DenyReason::poisoned) {
                 segment::poison(day.state);
@@ -250,7 +250,7 @@ Verdict set_reference_price(Day& day, Attempt& attempt, InstrumentId instrument,
     if (!day.session) return refusal(Refused::denied, DenyReason::unknown_strategy);
     const core::Caller who = day.now(attempt);
     // Under the lock: a writer that was stopped, fenced and replaced must never meet its successor in the cell.
-    const Verdict verdict = day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&] {
+    const Verdict verdict = day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&](core::Exclusive tables) {
         core::Decision decision;
         ReferenceCell& cell = day.state.references[index];
         const ReferenceOwner& owner = cell.owner.newest();
@@ -259,7 +259,7 @@ Verdict set_reference_price(Day& day, Attempt& attempt, InstrumentId instrument,
         core::check_reference_price(day.state, index, price, decision);
         if (decision.verdict.result != Result::ok) return decision.verdict;
         if (!ours) core::decide_reference_owner(day.state, who, index, decision);
-        if (decision.commit) day.perform(decision);
+        if (decision.commit) core::perform(tables, decision);
         if (decision.verdict.result == Result::ok)
             cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.steady_ns, who.now_ns, who.generation});
         return decision.verdict;
@@ -336,12 +336,12 @@ Verdict change_limits(Days& days, const Scope& scope, core::LimitsRequest reques
         const core::Caller who = day.now(attempt);
         const ReasonOr reason(request.reason, who.uid);
         const core::LimitsRequest asked{day.state.geometry.row_of(scope), request.limits, request.fields, reason.text()};
-        return day.settle(day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&] {
+        return day.settle(day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&](core::Exclusive tables) {
             core::Decision decision;
             core::FollowUps more;
             if (change != nullptr) change->before = limits_in(day.state, asked.row);
             core::decide_limits(day.state, who, asked, decision, more);
-            if (decision.commit) core::perform(day.state, decision, more);
+            if (decision.commit) core::perform(tables, decision, more);
             if (change != nullptr) change->after = limits_in(day.state, asked.row);
             return decision.verdict;
         }));

@@ -374,12 +374,12 @@ private:
         stats_.under_lock = behind;
         stats_.followed = committed - base_;
         if (!follow(committed)) return void(answer_ = refusal(segment::Entry::poisoned));
-        answer_ = end_day();
+        answer_ = end_day(lock.exclusive());
         stats_.lock_ns = std::max(stats_.lock_ns, segment::monotonic_ns() - begun_ns);
     }
 
-    /// Under the lock, with nothing left to follow.
-    Verdict end_day() {
+    /// With nothing left to follow.
+    Verdict end_day(core::Exclusive old) {
         raise_to(copy_.state.status->consumer, std::min(load_acquire(old_.marks->durable), copy_.state.log->applied));
         core::Decision decision;
         core::decide_rolled(copy_.state, who_, reason_, decision);
@@ -397,7 +397,7 @@ private:
         committed_ = true;
         // Others may be in it at once, and we may be stopped.
         static_cast<void>(next_.try_use());
-        core::execute(old_, event);
+        core::execute(old, event);
         CRASH_POINT("rolled committed");
         begin_day(state_);
         decision.verdict.seq = event.header.seq;

@@ -176,7 +176,7 @@ Session::Attached Session::move_in() noexcept {
 Session::Attached Session::attach_under_lock(core::SessionRequest& request) noexcept {
     const segment::StateLock lock(state_, config_.attach_timeout_ns, kNoSlot);
     if (!lock.inside()) return refused<Attached>(lock.entry());
-    bury_dead_sessions(state_);
+    bury_dead_sessions(lock.exclusive());
     const StrategyState latest = state_.strategies[strategy_].state.newest();
     const bool taken = latest.status == SessionStatus::attached;
     if (taken && !config_.takeover) {
@@ -186,7 +186,7 @@ Session::Attached Session::attach_under_lock(core::SessionRequest& request) noex
     // The slot first: a take-over that finds no room must not have fenced the running session.
     slot_ = take_free_slot();
     if (slot_ == kNoSlot) return Attached::no_slot;
-    if (taken) commit_session(state_, request_for(state_, EventType::session_fenced, latest.session));
+    if (taken) commit_session(lock.exclusive(), request_for(state_, EventType::session_fenced, latest.session));
     CRASH_POINT("liveness held");
     generation_ = static_cast<std::uint32_t>(load_relaxed(state_.log->next_generation));
     SessionSlot& slot = state_.sessions[slot_];
@@ -194,7 +194,7 @@ Session::Attached Session::attach_under_lock(core::SessionRequest& request) noex
         store_relaxed(*counter, 0);
     request.session = slot_;
     request.generation = generation_;
-    commit_session(state_, request);
+    commit_session(lock.exclusive(), request);
     return Attached::yes;
 }
 
@@ -212,7 +212,7 @@ void Session::detach(std::int64_t timeout_ns) noexcept {
     // Without the lock, or fenced: the thread ends holding its mutex, which the kernel then marks. So the session
     // counts as dead and is buried like any other, instead of looking alive for ever.
     if (!lock.inside() || !ours) return;
-    commit_session(state_, request_for(state_, EventType::session_detached, slot_));
+    commit_session(lock.exclusive(), request_for(state_, EventType::session_detached, slot_));
     segment::RobustMutex mutex(state_.sessions[slot_].mutex);
     static_cast<void>(mutex.unlock());
 }

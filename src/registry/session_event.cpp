@@ -5,13 +5,13 @@
 
 namespace riskreg::registry {
 
-void commit_session(core::State& state, core::SessionRequest request) noexcept {
+void commit_session(core::Exclusive tables, core::SessionRequest request) noexcept {
     core::Decision decision;
     const segment::ClockTimes times = segment::event_clock();
     request.now_ns = times.now_ns;
     request.steady_ns = times.steady_ns;
-    core::decide_session(state, request, decision);
-    core::execute(state, decision.event);
+    core::decide_session(tables.state(), request, decision);
+    core::execute(tables, decision.event);
 }
 
 core::SessionRequest request_for(const core::State& state, layout::EventType type, std::uint32_t slot) noexcept {

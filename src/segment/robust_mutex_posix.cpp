@@ -11,7 +11,6 @@
 #include <cstring>
 #include <string>
 
-#include "base/planted_defect.hpp"
 #include "riskreg/error.hpp"
 #include "segment/process.hpp"
 
@@ -34,8 +33,7 @@ constexpr std::uint32_t kThreadIdMask = 0x3FFFFFFFU;
 /// pthread_mutex_clocklock, made known to ThreadSanitizer: that of GCC 12 does not intercept it, and would take the
 /// unlock for one of a mutex that nobody holds.
 int clock_lock(pthread_mutex_t* mutex, const timespec& until) noexcept {
-    const int error = base::kPlanted == base::Defect::untimed_lock ? ::pthread_mutex_lock(mutex)
-                                                                   : ::pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+    const int error = ::pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 #ifdef __SANITIZE_THREAD__
     if (error == 0 || error == EOWNERDEAD) {
         __tsan_mutex_pre_lock(mutex, __tsan_mutex_try_lock);

@@ -1,7 +1,6 @@
 #include "segment/state_lock.hpp"
 
 #include "base/crash_point.hpp"
-#include "base/planted_defect.hpp"
 #include "core/apply.hpp"
 #include "segment/process.hpp"
 
@@ -23,7 +22,6 @@ bool make_whole(core::State& state, RobustMutex& mutex, LockResult result) noexc
     const bool unfinished = layout::load_acquire(state.log->committed) != layout::load_relaxed(state.log->applied);
     if (result == LockResult::held && !unfinished) [[likely]]
         return true;
-    if (base::kPlanted == base::Defect::consistent_first && result == LockResult::owner_died) mutex.make_consistent();
     CRASH_POINT("repair begins");
     if (core::repair(state) == core::RepairCase::r3_damaged) return false;
     if (result == LockResult::owner_died) {

@@ -1,6 +1,7 @@
 /// The one way into the critical section: lock, and first finish the work of a dead owner (INV-2).
 #pragma once
 
+#include "core/exclusive.hpp"
 #include "core/state.hpp"
 #include "segment/robust_mutex.hpp"
 
@@ -20,6 +21,8 @@ public:
 
     [[nodiscard]] Entry entry() const noexcept { return entry_; }
     [[nodiscard]] bool inside() const noexcept { return entry_ == Entry::inside; }
+    /// While it is inside: the right to change the tables.
+    [[nodiscard]] core::Exclusive exclusive() const noexcept { return core::Exclusive(state_); }
 
 private:
     core::State& state_;

@@ -243,7 +243,7 @@ bool Host::handle_gap() {
     caller.now_ns = now_ns_;
     caller.steady_ns = now_ns_ - booted_ns_;
     core::decide_journal_gap(state_, caller, decision);
-    core::execute(state_, decision.event);
+    core::execute(core::Exclusive::alone(state_), decision.event);
     gap_ = Gap::following;
     return true;
 }

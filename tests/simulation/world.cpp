@@ -497,7 +497,7 @@ void World::begin_life_from(Restored& out) {
     core::Decision decision;
     if (power_failed_) booted_ns_ = now_ns_ - 20'000 * kMs;  // boot time is less than that of the events before
     core::decide_recovered(state, trader_.someone_in_charge(times()), "rebuilt", decision);
-    core::execute(state, decision.event);
+    core::execute(core::Exclusive::alone(state), decision.event);
     for (std::uint32_t session = 0; session < state.geometry.sessions; ++session)
         if (state.sessions[session].record.newest().status == layout::SessionStatus::attached)
             static_cast<void>(registry_->end_session(session, layout::EventType::session_dead, now_ns_, times().steady_ns));

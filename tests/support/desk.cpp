@@ -186,7 +186,7 @@ void TradingDesk::hold(std::int64_t count, std::int64_t price) {
 void TradingDesk::unreconcile() {
     core::Decision decision;
     core::decide_recovered(registry.state(), test::PlainRegistry::operator_at(now), "test", decision);
-    core::perform(registry.state(), decision);
+    core::perform(core::Exclusive::alone(registry.state()), decision);
 }
 
 Verdict TradingDesk::limit(const Scope& scope, LimitValue Limits::*member, std::int64_t value) {

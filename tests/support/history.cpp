@@ -93,7 +93,7 @@ private:
     }
     void execute(core::Decision& decision) {
         if (!decision.commit) throw std::runtime_error("the history's step was refused");
-        core::execute(state(), decision.event);
+        core::execute(core::Exclusive::alone(state()), decision.event);
     }
 
     void begin() {
@@ -159,7 +159,7 @@ private:
         core::decide_register(state(), caller, order, nullptr, denied);
         if (denied.commit) throw std::runtime_error("the history's order was to be refused");
         core::write_denied(state(), caller, EventType::registered, order, denied);
-        core::execute(state(), denied.event);
+        core::execute(core::Exclusive::alone(state()), denied.event);
     }
 
     void unknown_orders() {

@@ -27,7 +27,7 @@ PlainRegistry::PlainRegistry(core::PrivateState tables) : memory_(std::move(tabl
 
 Verdict PlainRegistry::execute(core::Decision& decision) {
     if (!decision.commit) return decision.verdict;
-    core::perform(state(), decision);
+    core::perform(core::Exclusive::alone(state()), decision);
     decision.verdict.seq = decision.event.header.seq;
     return decision.verdict;
 }
@@ -35,7 +35,7 @@ Verdict PlainRegistry::execute(core::Decision& decision) {
 Verdict PlainRegistry::refuse(const core::Caller& caller, layout::EventType request, const core::NewOrder& order,
                               core::Decision& decision) {
     const Verdict answer = decision.verdict;
-    core::perform_refusal(state(), caller, request, order, decision, false);
+    core::perform_refusal(core::Exclusive::alone(state()), caller, request, order, decision, false);
     return answer;
 }
 
@@ -111,10 +111,10 @@ std::vector<Verdict> PlainRegistry::register_all_or_none(const core::Caller& cal
     const std::uint64_t before = state().log->committed;
     for (std::size_t i = 0; i < decisions.size(); ++i) {
         decisions[i].event.header.flags |= i + 1 == decisions.size() ? layout::kBatchEnd : layout::kBatchMember;
-        decisions[i].verdict.seq = core::write_event(state(), decisions[i].event, i).header.seq;
+        decisions[i].verdict.seq = core::write_event(core::Exclusive::alone(state()), decisions[i].event, i).header.seq;
         answers[i] = decisions[i].verdict;
     }
-    core::commit(state(), before + decisions.size());
+    core::commit(core::Exclusive::alone(state()), before + decisions.size());
     for (std::size_t i = 0; i < decisions.size(); ++i) core::apply(state(), state().ring_slot(before + 1 + i));
     return answers;
 }
@@ -182,7 +182,7 @@ Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope
     core::FollowUps more;
     core::decide_limits(state(), caller, {state().geometry.row_of(scope), limits, fields, kReason}, decision, more);
     if (!decision.commit) return decision.verdict;
-    core::execute_all(state(), decision.event, std::span(more.events.data(), more.size));
+    core::execute_all(core::Exclusive::alone(state()), decision.event, std::span(more.events.data(), more.size));
     decision.verdict.seq = decision.event.header.seq;
     return decision.verdict;
 }
@@ -272,7 +272,7 @@ Verdict PlainRegistry::begin_send(const core::Caller& caller, AccountId account,
 void PlainRegistry::recovered(const core::Caller& caller) {
     core::Decision decision;
     core::decide_recovered(state(), caller, kReason, decision);
-    core::execute(state(), decision.event);
+    core::execute(core::Exclusive::alone(state()), decision.event);
 }
 
 void PlainRegistry::make_unreconciled() {
