@@ -54,7 +54,9 @@ struct Geometry {
     [[nodiscard]] std::uint32_t account_words() const noexcept { return (accounts + 63) / 64; }
     [[nodiscard]] std::uint32_t instrument_words() const noexcept { return (instruments + 63) / 64; }
 };
-RISKREG_RECORD(Geometry, 80, 4);
+RISKREG_FIELDS(Geometry, 80, 4, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
+               quarantine, quarantine_index, ring_events, config_bytes, content_index, book_nodes, book_sides, budget_rings,
+               breakers, restrictions, reserved_words);
 
 /// Byte offsets of the tables from the start of the segment; each starts on its own page.
 struct Offsets {
@@ -88,7 +90,10 @@ struct Offsets {
     std::uint64_t config;
     std::uint64_t size_bytes;
 };
-RISKREG_RECORD(Offsets, 232, 8);
+RISKREG_FIELDS(Offsets, 232, 8, mutex, host, control, sessions, strategies, references, rows, rows_cold, rows_risk, orders,
+               order_index, executions, execution_index, quarantine, quarantine_index, content_index, book_heads, book_nodes,
+               budget_rings, breakers, restrictions, approvals, ring, instrument_records, account_records, strategy_records,
+               permissions, config, size_bytes);
 
 [[nodiscard]] Offsets offsets_of(const Geometry& geometry) noexcept;
 
@@ -131,7 +136,11 @@ struct Header {
     std::uint32_t rolled_uid;             // who ended the day before
     std::uint32_t min_day_s;              // a younger day is not ended
 };
-RISKREG_RECORD(Header, 384, 8);
+RISKREG_FIELDS(Header, 384, 8, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
+               lock_inode, lock_token, pid_namespace, time_namespace, created_ns, uid, persistence, checkpoint_interval_s,
+               keep_checkpoints, page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal,
+               mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, day_begun_ns,
+               day_begun_steady_ns, rolled_uid, min_day_s);
 
 /// Behind the header, in page 0: the path of the registry's directory, a zero behind it. For whoever finds the segment and asks whose it
 /// is; nothing is decided by it.
@@ -149,7 +158,8 @@ struct alignas(64) LogWords {
     std::uint64_t next_quarantine;
     std::uint64_t next_generation;
 };
-RISKREG_RECORD(LogWords, 64, 64);
+RISKREG_FIELDS(LogWords, 64, 64, committed, applied, last_time_ns, last_steady_ns, next_order, next_execution, next_quarantine,
+               next_generation);
 
 /// How far the roll of this day is. From `prepared` on the next day's segment may be mapped. `draining`: what increases risk waits for
 /// the next day. `held`: everybody lets the roller go first, for a few milliseconds each.
@@ -174,7 +184,9 @@ struct alignas(64) StatusWords {
     std::uint64_t roll_phase;  // RollPhase; a roller that died leaves it, whoever finds byte 2 of LOCK free takes it back
     std::uint64_t roll_base;  // sequence at which the last roll began to number the next day's slots; 0: none has
 };
-RISKREG_RECORD(StatusWords, 128, 64);
+RISKREG_FIELDS(StatusWords, 128, 64, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring,
+               recovered_steady_ns, book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, label_lead_ns,
+               brake, roll_phase, roll_base);
 
 /// How far each view of the log is; one writer, the host of the snapshotter (exception to INV-1).
 struct alignas(64) Watermarks {
@@ -190,7 +202,8 @@ struct alignas(64) Watermarks {
         checkpoint_steady_ns;  // boot time of the newest checkpoint, before it of the segment: the next one is due an interval later
     std::uint64_t reserved_words[7];
 };
-RISKREG_RECORD(Watermarks, 128, 64);
+RISKREG_FIELDS(Watermarks, 128, 64, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles,
+               differences, checkpoint_steady_ns, reserved_words);
 
 /// Futex words between waiters and the journaller. Advice only: every wait is in slices and looks again.
 struct alignas(64) Wakes {
@@ -203,7 +216,8 @@ struct alignas(64) Wakes {
     std::uint64_t checkpoint_failed;  // the last one that failed
     std::uint64_t reserved_words[3];
 };
-RISKREG_RECORD(Wakes, 64, 64);
+RISKREG_FIELDS(Wakes, 64, 64, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
+               reserved_words);
 
 enum class HostState : std::uint64_t { none = 0, starting = 1, running = 2, degraded = 3, left = 4 };
 
@@ -248,7 +262,9 @@ struct alignas(64) HostWords {
     std::uint64_t marks_until_ns;  // steady time up to which the host has looked after marks; 0: none has
     std::uint64_t reserved_words[3];
 };
-RISKREG_RECORD(HostWords, 192, 64);
+RISKREG_FIELDS(HostWords, 192, 64, state, epoch, pid, pid_start, clean, fault, fault_errno, fault_since_ns, retries, gaps,
+               gap_end, alarms, checkpoints, journal_file, journal_bytes, checkpoint_fault_errno, rank, waiter, waiter_start,
+               waiter_beat, marks_until_ns, reserved_words);
 
 struct Control {
     LogWords log;
@@ -257,7 +273,7 @@ struct Control {
     Wakes wakes;
     HostWords host;
 };
-RISKREG_RECORD(Control, 576, 64);
+RISKREG_FIELDS(Control, 576, 64, log, status, marks, wakes, host);
 
 /// Hash over every field, offset and size: what makes two builds compatible.
 [[nodiscard]] std::uint64_t layout_hash();
