@@ -22,34 +22,12 @@ struct State {
     layout::Watermarks* marks = nullptr;
     layout::Wakes* wakes = nullptr;
     layout::HostWords* host = nullptr;
-    layout::SessionSlot* sessions = nullptr;
-    layout::StrategySlot* strategies = nullptr;
-    layout::ReferenceCell* references = nullptr;
-    layout::Row* rows = nullptr;
-    layout::RowCold* rows_cold = nullptr;
-    layout::RowRisk* rows_risk = nullptr;
-    layout::OrderSlot* orders = nullptr;
-    std::uint64_t* order_index = nullptr;
-    layout::ExecutionSlot* executions = nullptr;
-    std::uint64_t* execution_index = nullptr;
-    layout::QuarantineSlot* quarantine = nullptr;
-    std::uint64_t* quarantine_index = nullptr;
-    std::uint64_t* content_index = nullptr;
-    std::uint64_t* book_heads = nullptr;
-    layout::BookNode* book_nodes = nullptr;
-    layout::BudgetRing* budget_rings = nullptr;
-    layout::BreakerSlot* breakers = nullptr;
-    layout::RestrictionSlot* restrictions = nullptr;
-    layout::ApprovalSlot* approvals = nullptr;
+#define RISKREG_POINTER(name, record, count, kind) record* name = nullptr;
+    RISKREG_TABLES(RISKREG_POINTER)
+#undef RISKREG_POINTER
     /// Whether apply keeps what is derived from the records: books, content index, times of messages. Only decide needs it,
     /// so a replica or a copy goes without (core/derived.hpp makes it anew).
     bool keeps_derived = true;
-    layout::Event* ring = nullptr;
-    layout::InstrumentRecord* instrument_records = nullptr;
-    layout::AccountRecord* account_records = nullptr;
-    layout::StrategyRecord* strategy_records = nullptr;
-    std::uint64_t* permissions = nullptr;
-    char* config = nullptr;
 
     [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept { return ring[seq & (geometry.ring_events - 1U)]; }
     [[nodiscard]] std::uint16_t external_strategy() const noexcept {

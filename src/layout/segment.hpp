@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layout/event.hpp"
+#include "layout/tables.hpp"
 
 namespace riskreg::layout {
 
@@ -53,47 +54,28 @@ struct Geometry {
     /// Words of one bitmap over accounts and one over instruments, per strategy.
     [[nodiscard]] std::uint32_t account_words() const noexcept { return (accounts + 63) / 64; }
     [[nodiscard]] std::uint32_t instrument_words() const noexcept { return (instruments + 63) / 64; }
+    /// Words of the bitmaps of all strategies.
+    [[nodiscard]] std::uint64_t permissions() const noexcept {
+        return std::uint64_t{strategies} * (account_words() + instrument_words());
+    }
 };
 RISKREG_FIELDS(Geometry, 80, 4, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
                quarantine, quarantine_index, ring_events, config_bytes, content_index, book_nodes, book_sides, budget_rings,
                breakers, restrictions, reserved_words);
 
 /// Byte offsets of the tables from the start of the segment; each starts on its own page.
+#define RISKREG_OFFSET(name, record, count, kind) std::uint64_t name;
+#define RISKREG_NAME(name, record, count, kind) , name
 struct Offsets {
     std::uint64_t mutex;
     std::uint64_t host;                   // HostMutex: who journals
     std::uint64_t control;
-    std::uint64_t sessions;
-    std::uint64_t strategies;
-    std::uint64_t references;
-    std::uint64_t rows;
-    std::uint64_t rows_cold;
-    std::uint64_t rows_risk;
-    std::uint64_t orders;
-    std::uint64_t order_index;
-    std::uint64_t executions;
-    std::uint64_t execution_index;
-    std::uint64_t quarantine;
-    std::uint64_t quarantine_index;
-    std::uint64_t content_index;
-    std::uint64_t book_heads;             // one word for each side of a book: node + 1 of its best top
-    std::uint64_t book_nodes;
-    std::uint64_t budget_rings;
-    std::uint64_t breakers;
-    std::uint64_t restrictions;
-    std::uint64_t approvals;
-    std::uint64_t ring;
-    std::uint64_t instrument_records;
-    std::uint64_t account_records;
-    std::uint64_t strategy_records;
-    std::uint64_t permissions;
-    std::uint64_t config;
+    RISKREG_TABLES(RISKREG_OFFSET)
     std::uint64_t size_bytes;
 };
-RISKREG_FIELDS(Offsets, 232, 8, mutex, host, control, sessions, strategies, references, rows, rows_cold, rows_risk, orders,
-               order_index, executions, execution_index, quarantine, quarantine_index, content_index, book_heads, book_nodes,
-               budget_rings, breakers, restrictions, approvals, ring, instrument_records, account_records, strategy_records,
-               permissions, config, size_bytes);
+RISKREG_FIELDS(Offsets, 232, 8, mutex, host, control RISKREG_TABLES(RISKREG_NAME), size_bytes);
+#undef RISKREG_NAME
+#undef RISKREG_OFFSET
 
 [[nodiscard]] Offsets offsets_of(const Geometry& geometry) noexcept;
 
