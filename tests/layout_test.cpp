@@ -154,3 +154,22 @@ TEST_CASE("the first field in which two records differ is named", "[layout]") {
     require_all_names<ExecutionIdentity, ExecutionState, QuarantineSlot, SessionSlot, StrategySlot, ReferenceCell>(random);
     require_all_names<InstrumentRecord, EventHeader, RegisterEvent, LifeEvent, StateEvent, Header, Offsets>(random);
 }
+
+TEST_CASE("tables lie one behind the other in the order of their list, each on pages of its own", "[layout]") {
+    std::mt19937_64 random(7);
+    for (int i = 0; i < 1000; ++i) {
+        Geometry g = random_record<Geometry>(random);
+        for (std::uint32_t Geometry::*size : {&Geometry::instruments, &Geometry::accounts, &Geometry::strategies})
+            g.*size %= 100;
+        const Offsets o = offsets_of(g);
+        std::uint64_t next = o.control + kPage;
+        const auto require = [&](const char* name, std::uint64_t offset, std::uint64_t bytes) {
+            CAPTURE(name, offset, bytes);
+            CHECK(offset == next);
+            next += (bytes + kPage - 1) / kPage * kPage;
+        };
+#define REQUIRE_TABLE(name, record, count, kind) require(#name, o.name, sizeof(record) * std::uint64_t{count});
+        RISKREG_TABLES(REQUIRE_TABLE)
+        CHECK(o.size_bytes == next);
+    }
+}

@@ -48,6 +48,23 @@ struct State {
     }
 };
 
+/// Calls visit(member of State, number of its records) for each table of these kinds, in their order (layout/tables.hpp).
+template <layout::TableKind... Kinds, class Visit>
+void each_table(const layout::Geometry& g, const Visit& visit) {
+#define RISKREG_VISIT(name, record, count, kind) \
+    if constexpr (((layout::TableKind::kind == Kinds) || ...)) visit(&State::name, std::size_t{count});
+    RISKREG_TABLES(RISKREG_VISIT)
+#undef RISKREG_VISIT
+}
+
+/// Calls visit(record, …) for each versioned record of a row, with the same one of other states behind it.
+template <class Visit, class... Same>
+void each_of_row(std::uint32_t row, const Visit& visit, const State& state, const Same&... same) {
+    each_table<layout::TableKind::rows>(state.geometry, [&](auto table, std::size_t) {
+        layout::each_version(visit, (state.*table)[row], (same.*table)[row]...);
+    });
+}
+
 /// What the header says about the segment. An acquire: what was written before it says so is seen.
 [[nodiscard]] inline bool is_in(const State& state, layout::SegmentState wanted) noexcept {
     return layout::load_acquire(state.header->state) == static_cast<std::uint64_t>(wanted);

@@ -156,6 +156,7 @@ template <Described T>
 /// Name of the first field in which two records differ; empty when they are equal.
 template <Described T>
 [[nodiscard]] std::string_view first_difference(const T& a, const T& b) noexcept {
+    if (std::memcmp(&a, &b, sizeof a) == 0) return {};
     const auto bytes_at = [](const T& record, std::size_t offset) { return reinterpret_cast<const char*>(&record) + offset; };
     for (const Field& field : Fields<T>::list)
         if (std::memcmp(bytes_at(a, field.offset), bytes_at(b, field.offset), field.size) != 0) return field.name;
