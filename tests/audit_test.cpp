@@ -4,7 +4,9 @@
 
 #include "core/audit.hpp"
 #include "core/check_event.hpp"
+#include "core/copy.hpp"
 #include "layout/segment.hpp"
+#include "registry/verifier.hpp"
 #include "support/desk.hpp"
 
 namespace riskreg::test {
@@ -81,6 +83,42 @@ TEST_CASE("the audit names a header, a log word or a record of creation that was
     t.require_noticed(s.strategy_records[1].on_death, 9, "or the configuration were changed");
     t.require_noticed(s.permissions[0], 0, "or the configuration were changed");
     t.require_noticed(s.sessions[1].word, 0, "session 1: its word and its record do not agree");
+}
+
+TEST_CASE("the verifier names the record and the first field in which the tables differ from the replica",
+          "[registry][inv-12]") {
+    Tables t;
+    core::State& s = t.state();
+    const std::optional<core::PrivateState> replica = core::copy_consistent(s);
+    REQUIRE(replica);
+    const auto look = [&] {
+        registry::Verifier verifier(s, replica->state);
+        std::string found;
+        const std::uint64_t equal = verifier.step(verifier.size(), [&](const std::string& what) { found += what + '\n'; });
+        CHECK(equal == verifier.size() - (found.empty() ? 0 : 1));
+        return found;
+    };
+    const auto require_named = [&](auto& field, const char* words) {
+        const auto before = field;
+        reinterpret_cast<unsigned char&>(field) ^= 1U;
+        CHECK(look() == std::string(words) + '\n');
+        field = before;
+        REQUIRE(look() == "");
+    };
+    REQUIRE(look() == "");
+    require_named(Tables::newest(s.rows[0].counters).position, "row firm: RowCounters.position");
+    require_named(Tables::newest(s.rows[0].control).max_working_sell, "row firm: RowControl.max_working_sell");
+    require_named(Tables::newest(s.rows_cold[1].latch).reason, "row account:A1: RowLatch.reason");
+    require_named(Tables::newest(s.rows_risk[1].meters).messages, "row account:A1: RowMeters.messages");
+    require_named(s.orders[kA].identity.price, "order slot 0: OrderIdentity.price");
+    require_named(s.orders[kC].venue.id.words[4], "order slot 2: VenueId.id");
+    require_named(Tables::newest(s.orders[kB].state).reserved_quantity, "order slot 1: OrderState.reserved_quantity");
+    require_named(s.executions[1].identity.previous, "execution slot 1: ExecutionIdentity.previous");
+    require_named(Tables::newest(s.executions[1].state).quantity, "execution slot 1: ExecutionState.quantity");
+    require_named(Tables::newest(s.sessions[1].record).uid, "session 1: SessionRecord.uid");
+    require_named(Tables::newest(s.strategies[0].state).session, "strategy 0: StrategyState.session");
+    require_named(Tables::newest(s.breakers[0].counts).sells, "breaker 0: BreakerCounts.sells");
+    require_named(Tables::newest(s.approvals[63].state).row, "approval 63: ApprovalRecord.row");
 }
 
 TEST_CASE("the audit names an order whose slot, id, state or reservation does not fit", "[core][audit][inv-4][inv-12]") {

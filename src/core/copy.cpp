@@ -24,32 +24,22 @@ PrivateState allocate_state(const Geometry& geometry) {
     return {std::unique_ptr<std::byte, PrivateState::Release>(memory), view_of(base, geometry)};
 }
 
+void copy_entities(State& to, const State& from) noexcept {
+    each_table<TableKind::entities>(from.geometry, [&](auto table, std::size_t count) {
+        std::memcpy(static_cast<void*>(to.*table), static_cast<const void*>(from.*table), count * sizeof *(from.*table));
+    });
+}
+
 namespace {
 
 /// The newest version only: a version that is being written elsewhere never reaches the copy.
-template <Record T>
-void copy_newest(Versioned<T>& to, const Versioned<T>& from) noexcept {
+constexpr auto kCopyNewest = []<Record T>(Versioned<T>& to, const Versioned<T>& from) noexcept {
     to.copy[1] = from.read();
     to.copy[0] = T{};
-}
+};
 
 void copy_words(std::uint64_t* to, const std::uint64_t* from, std::size_t words) noexcept {
     for (std::size_t i = 0; i < words; ++i) to[i] = load_acquire(from[i]);
-}
-
-template <class T>
-void copy_whole(T* to, const T* from, std::size_t count) noexcept {
-    std::memcpy(static_cast<void*>(to), static_cast<const void*>(from), count * sizeof(T));
-}
-
-void copy_static(State& to, const State& from) noexcept {
-    copy_whole(to.header, from.header, 1);
-    copy_whole(to.instrument_records, from.instrument_records, from.geometry.instruments);
-    copy_whole(to.account_records, from.account_records, from.geometry.accounts);
-    copy_whole(to.strategy_records, from.strategy_records, from.geometry.strategies);
-    const std::size_t words = from.geometry.account_words() + from.geometry.instrument_words();
-    copy_whole(to.permissions, from.permissions, words * from.geometry.strategies);
-    copy_whole(to.config, from.config, from.geometry.config_bytes);
 }
 
 /// Now and then between two records.
@@ -71,7 +61,7 @@ bool copy_orders(State& to, const State& from, const Pause& pause) {
         base::stop_point(i);
         if (!goes_on(pause, i)) return false;
         const OrderSlot& slot = from.orders[i];
-        copy_newest(to.orders[i].state, slot.state);
+        each_version(kCopyNewest, to.orders[i], slot);
         copy_words_out(to.orders[i].identity, slot.identity);
         if (load_acquire(slot.venue.seq) != 0) copy_words_out(to.orders[i].venue, slot.venue);
     }
@@ -82,7 +72,7 @@ bool copy_executions(State& to, const State& from, const Pause& pause) {
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(to.log->next_execution, from.geometry.executions); ++i) {
         base::stop_point(i);
         if (!goes_on(pause, i)) return false;
-        copy_newest(to.executions[i].state, from.executions[i].state);
+        each_version(kCopyNewest, to.executions[i], from.executions[i]);
         copy_words_out(to.executions[i].identity, from.executions[i].identity);
     }
     for (std::uint32_t i = 0; i < from.geometry.quarantine; ++i) {
@@ -96,47 +86,31 @@ bool copy_rows(State& to, const State& from, const Pause& pause) {
     for (std::uint32_t i = 0; i < from.geometry.rows(); ++i) {
         base::stop_point(i);
         if (!goes_on(pause, i)) return false;
-        copy_newest(to.rows[i].counters, from.rows[i].counters);
-        copy_newest(to.rows[i].control, from.rows[i].control);
-        copy_newest(to.rows_cold[i].day, from.rows_cold[i].day);
-        copy_newest(to.rows_cold[i].latch, from.rows_cold[i].latch);
-        copy_newest(to.rows_risk[i].value, from.rows_risk[i].value);
-        copy_newest(to.rows_risk[i].limits, from.rows_risk[i].limits);
-        copy_newest(to.rows_risk[i].meters, from.rows_risk[i].meters);
-        copy_newest(to.rows_risk[i].alerts, from.rows_risk[i].alerts);
+        each_of_row(i, kCopyNewest, to, from);
     }
     return true;
 }
 
 bool copy_records(State& to, const State& from, const Pause& pause) {
-    for (std::uint32_t i = 0; i < from.geometry.breakers; ++i) copy_newest(to.breakers[i].counts, from.breakers[i].counts);
-    for (std::uint32_t i = 0; i < from.geometry.restrictions; ++i)
-        copy_newest(to.restrictions[i].state, from.restrictions[i].state);
-    for (std::uint32_t i = 0; i < kApprovals; ++i) copy_newest(to.approvals[i].state, from.approvals[i].state);
-    for (std::uint32_t i = 0; i < from.geometry.sessions; ++i) {
-        copy_newest(to.sessions[i].record, from.sessions[i].record);
-        copy_words(&to.sessions[i].word, &from.sessions[i].word, 5);
-    }
-    for (std::uint32_t i = 0; i < from.geometry.strategies; ++i) copy_newest(to.strategies[i].state, from.strategies[i].state);
-    for (std::uint32_t i = 0; i < from.geometry.instruments; ++i) {
-        copy_newest(to.references[i].price, from.references[i].price);
-        copy_newest(to.references[i].owner, from.references[i].owner);
-    }
+    each_table<TableKind::parties, TableKind::controls>(from.geometry, [&](auto table, std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) each_version(kCopyNewest, (to.*table)[i], (from.*table)[i]);
+    });
+    for (std::uint32_t i = 0; i < from.geometry.sessions; ++i) copy_words(&to.sessions[i].word, &from.sessions[i].word, 5);
     return copy_rows(to, from, pause) && copy_orders(to, from, pause) && copy_executions(to, from, pause);
 }
 
 void reset_words(State& state) noexcept {
     // Memory that nothing was copied into yet is as it has to be.
     if (state.log->committed == 0) return;
-    std::memset(state.order_index, 0, 8ULL * state.geometry.order_index);
-    std::memset(state.execution_index, 0, 8ULL * state.geometry.execution_index);
-    std::memset(state.quarantine_index, 0, 8ULL * state.geometry.quarantine_index);
+    each_table<TableKind::indexes>(state.geometry,
+                                   [&](auto index, std::size_t words) { std::memset(state.*index, 0, 8 * words); });
     std::memset(static_cast<void*>(state.quarantine), 0, sizeof(QuarantineSlot) * state.geometry.quarantine);
 }
 
 bool try_copy(State& to, const State& from, const Pause& pause) {
     reset_words(to);
-    copy_static(to, from);
+    std::memcpy(to.header, from.header, sizeof(Header));
+    copy_entities(to, from);
     if (is_in(to, SegmentState::rolled)) to.header->state = static_cast<std::uint64_t>(SegmentState::ready);
     // Tables whose day has ended stay as the last event found them: the copy gets that from the log.
     const std::uint64_t applied = load_acquire(from.log->applied);
@@ -146,9 +120,10 @@ bool try_copy(State& to, const State& from, const Pause& pause) {
     copy_words(&to.status->state_epoch, &from.status->state_epoch, sizeof(StatusWords) / 8);
     to.log->committed = to.log->applied = first;
     if (!copy_records(to, from, pause)) return false;
-    const bool whole = copy_index(to.order_index, from.order_index, from.geometry.order_index, pause) &&
-                       copy_index(to.execution_index, from.execution_index, from.geometry.execution_index, pause) &&
-                       copy_index(to.quarantine_index, from.quarantine_index, from.geometry.quarantine_index, pause);
+    bool whole = true;
+    each_table<TableKind::indexes>(from.geometry, [&](auto index, std::size_t words) {
+        whole = whole && copy_index(to.*index, from.*index, words, pause);
+    });
     if (!whole) return false;
     fence_acquire();
     // Up to committed, not applied: a writer may be in the middle of apply, or dead there. Every version that
@@ -216,28 +191,18 @@ private:
     std::uint64_t hash_ = 0x9E3779B97F4A7C15ULL;
 };
 
-void add_rows(Digest& d, const State& state) noexcept {
-    for (std::uint32_t i = 0; i < state.geometry.rows(); ++i) {
-        d.record(state.rows[i].counters.newest());
-        d.record(state.rows[i].control.newest());
-        d.record(state.rows_cold[i].day.newest());
-        d.record(state.rows_cold[i].latch.newest());
-        d.record(state.rows_risk[i].value.newest());
-        d.record(state.rows_risk[i].limits.newest());
-        d.record(state.rows_risk[i].meters.newest());
-        d.record(state.rows_risk[i].alerts.newest());
-    }
-}
+bool is_used(const auto& record) noexcept { return record.seq > kGenesis; }
+bool is_used(const RestrictionRecord& entry) noexcept { return entry.seq > kGenesis || entry.sides != 0; }
 
 /// Slots of these tables that nothing happened to count for nothing: larger tables have more of them.
 void add_controls(Digest& d, const State& state) noexcept {
-    const auto add = [&d](const auto& record, std::uint32_t number, bool used) {
-        if (used || record.newest().seq > kGenesis) d.word(number), d.record(record.newest());
+    std::uint64_t number = 0;
+    const auto add = [&](const auto& record) {
+        if (is_used(record.newest())) d.word(number), d.record(record.newest());
     };
-    for (std::uint32_t i = 0; i < state.geometry.breakers; ++i) add(state.breakers[i].counts, i, false);
-    for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i)
-        add(state.restrictions[i].state, i, state.restrictions[i].state.newest().sides != 0);
-    for (std::uint32_t i = 0; i < kApprovals; ++i) add(state.approvals[i].state, i, false);
+    each_table<TableKind::controls>(state.geometry, [&](auto table, std::size_t count) {
+        for (number = 0; number < count; ++number) each_version(add, (state.*table)[number]);
+    });
     d.word(state.status->next_budget_ring);
 }
 
@@ -251,7 +216,8 @@ std::uint64_t digest(const State& state) noexcept {
     d.word(log.last_steady_ns);
     d.word(log.next_generation);
     d.word(state.status->quarantined_events);
-    add_rows(d, state);
+    const auto add = [&d](const auto& record) { d.record(record.newest()); };
+    for (std::uint32_t i = 0; i < state.geometry.rows(); ++i) each_of_row(i, add, state);
     // Clamped: a digest is also asked of memory that may be damaged.
     for (std::uint64_t i = 0; i < std::min<std::uint64_t>(log.next_order, state.geometry.orders); ++i) {
         d.record(state.orders[i].identity);

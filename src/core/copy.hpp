@@ -25,6 +25,9 @@ struct PrivateState {
 /// nullopt when writers lapped the ring during every one of `attempts` copies. Without what is derived.
 [[nodiscard]] std::optional<PrivateState> copy_consistent(const State& live, int attempts = 5);
 
+/// What never changes after creation: instruments, accounts, strategies, permissions and configuration.
+void copy_entities(State& to, const State& from) noexcept;
+
 /// What a long work calls every kPiece records; false ends it.
 using Pause = std::function<bool()>;
 inline constexpr std::uint64_t kPiece = 256;

@@ -71,6 +71,15 @@ Geometry geometry_of(const SharedConfig& config, std::size_t config_bytes) noexc
 
 namespace {
 
+/// Every versioned record as it is before any event; the configuration's come over some of them.
+void make_records(State& state) {
+    const auto make = []<class T>(Versioned<T>& record) { record.make_genesis(as_created<T>()); };
+    each_table<TableKind::parties, TableKind::rows, TableKind::ids, TableKind::controls>(
+        state.geometry, [&](auto table, std::size_t count) {
+            for (std::size_t i = 0; i < count; ++i) each_version(make, (state.*table)[i]);
+        });
+}
+
 void make_instruments(State& state, const SharedConfig& config) {
     for (std::size_t i = 0; i < config.instruments.size(); ++i) {
         const InstrumentConfig& from = config.instruments[i];
@@ -118,25 +127,13 @@ void make_strategies(State& state, const SharedConfig& config) {
         for (const std::string& id : from.instruments) allow(words, static_cast<std::uint32_t>(find_instrument(state, id)));
     }
     state.strategy_records[state.external_strategy()].id = base::make_id(kExternalStrategy);
-    for (std::uint32_t s = 0; s < state.geometry.strategies; ++s) {
-        StrategyState none{};
-        none.session = kNoSlot;
-        state.strategies[s].state.make_genesis(none);
-    }
-}
-
-RowMeters no_meters() noexcept {
-    RowMeters meters{};
-    meters.messages_ring = meters.all_ring = kNoSlot;
-    meters.messages_stride = meters.all_stride = 1;
-    return meters;
 }
 
 /// The configured budgets take their rings in the order of the configuration; geometry_of made room for them.
 RowMeters meters_of(State& state, const Limits& limits) noexcept {
     const auto value = [](const LimitValue& limit) { return has_value(limit) ? static_cast<std::uint32_t>(limit.value) : 0U; };
     const auto take = [&state] { return static_cast<std::uint32_t>(state.status->next_budget_ring++); };
-    RowMeters meters = no_meters();
+    RowMeters meters = as_created<RowMeters>();
     if (needs_messages_ring(limits)) meters.messages_ring = take();
     if (needs_all_ring(limits)) meters.all_ring = take();
     meters.messages_stride = stride_of(std::max(value(limits.max_messages), value(limits.max_all_messages)));
@@ -144,25 +141,13 @@ RowMeters meters_of(State& state, const Limits& limits) noexcept {
     return meters;
 }
 
-void make_row(State& state, std::uint32_t row, const Limits& limits, const RowMeters& meters) {
-    state.rows[row].control.make_genesis(control_of(limits));
-    state.rows_risk[row].limits.make_genesis(risk_limits_of(limits));
-    state.rows_risk[row].meters.make_genesis(meters);
-}
-
-void make_rows(State& state, const SharedConfig& config) {
-    for (std::uint32_t row = 0; row < state.geometry.rows(); ++row) {
-        state.rows[row].counters.make_genesis({});
-        state.rows_cold[row].day.make_genesis({});
-        state.rows_cold[row].latch.make_genesis({});
-        state.rows_risk[row].value.make_genesis({});
-        state.rows_risk[row].alerts.make_genesis({});
-        make_row(state, row, Limits{}, no_meters());
-    }
+void make_limits(State& state, const SharedConfig& config) {
     for (const LimitConfig& limit : config.limits) {
         const std::uint32_t row = state.geometry.row_of(parse_scope(state, limit.scope));
         ENFORCE(row != kNoSlot);
-        make_row(state, row, limit.limits, meters_of(state, limit.limits));
+        state.rows[row].control.make_genesis(control_of(limit.limits));
+        state.rows_risk[row].limits.make_genesis(risk_limits_of(limit.limits));
+        state.rows_risk[row].meters.make_genesis(meters_of(state, limit.limits));
     }
 }
 
@@ -173,11 +158,8 @@ Reason reason_of(std::string_view text) noexcept {
     return reason;
 }
 
-/// Behind make_rows: a restricted row says so in its control.
+/// Behind make_limits: a restricted row says so in its control.
 void make_restrictions(State& state, const SharedConfig& config) {
-    RestrictionRecord unused{};
-    unused.row = kNoSlot;
-    for (std::uint32_t i = 0; i < state.geometry.restrictions; ++i) state.restrictions[i].state.make_genesis(unused);
     for (std::size_t i = 0; i < config.restricted.size(); ++i) {
         const Restriction& from = config.restricted[i];
         RestrictionRecord entry{};
@@ -191,27 +173,6 @@ void make_restrictions(State& state, const SharedConfig& config) {
         RowControl control = state.rows[entry.row].control.newest();
         if (entry.sides != 0) control.flags |= kRestricted;
         state.rows[entry.row].control.make_genesis(control);
-    }
-}
-
-void make_control_tables(State& state) {
-    ApprovalRecord unused{};
-    unused.row = kNoSlot;
-    for (std::uint32_t i = 0; i < kApprovals; ++i) state.approvals[i].state.make_genesis(unused);
-    for (std::uint32_t i = 0; i < state.geometry.breakers; ++i) state.breakers[i].counts.make_genesis({});
-}
-
-void make_tables(State& state) {
-    OrderState absent{};
-    absent.last_alias = absent.pending_alias = absent.last_execution = kNoSlot;
-    for (std::uint32_t i = 0; i < state.geometry.orders; ++i) state.orders[i].state.make_genesis(absent);
-    for (std::uint32_t i = 0; i < state.geometry.executions; ++i) state.executions[i].state.make_genesis({});
-    for (std::uint32_t i = 0; i < state.geometry.sessions; ++i) state.sessions[i].record.make_genesis({});
-    ReferenceOwner nobody{};
-    nobody.session = kNoSlot;
-    for (std::uint32_t i = 0; i < state.geometry.instruments; ++i) {
-        state.references[i].price.make_genesis({});
-        state.references[i].owner.make_genesis(nobody);
     }
 }
 
@@ -258,11 +219,7 @@ std::uint64_t hash_of_entities(const State& state) noexcept {
     };
     const Geometry& g = state.geometry;
     add(&g, 1);
-    add(state.instrument_records, g.instruments);
-    add(state.account_records, g.accounts);
-    add(state.strategy_records, g.strategies);
-    add(state.permissions, std::size_t{g.account_words() + g.instrument_words()} * g.strategies);
-    add(state.config, g.config_bytes);
+    each_table<TableKind::entities>(g, [&](auto table, std::size_t count) { add(state.*table, count); });
     return hash | 1U;
 }
 
@@ -286,12 +243,11 @@ void make_genesis(State& state, const SharedConfig& config, std::string_view con
     header.min_day_s = config.min_day_s;
     header.day = 1;
     std::memcpy(state.config, config_json.data(), config_json.size());
+    make_records(state);
     make_instruments(state, config);
     make_strategies(state, config);
-    make_rows(state, config);
+    make_limits(state, config);
     make_restrictions(state, config);
-    make_control_tables(state);
-    make_tables(state);
     state.log->committed = state.log->applied = kGenesis;
     state.log->next_generation = 1;
     // Without a journal nothing is ever durable.

@@ -9,6 +9,7 @@
 #include "core/copy.hpp"
 #include "core/decide_common.hpp"
 #include "core/derived.hpp"
+#include "core/genesis.hpp"
 #include "core/index.hpp"
 
 namespace riskreg::core {
@@ -30,31 +31,11 @@ void decide_rolled(const State& state, const Caller& caller, std::string_view re
 
 // ---- blank tables -------------------------------------------------------------------------------
 
-namespace {
-
-OrderState absent_order() noexcept {
-    OrderState absent{};
-    absent.last_alias = absent.pending_alias = absent.last_execution = kNoSlot;
-    return absent;
-}
-
-template <class T>
-void copy_table(T* to, const T* from, std::size_t count) noexcept {
-    if (count > 0) std::memcpy(static_cast<void*>(to), static_cast<const void*>(from), count * sizeof(T));
-}
-
-}  // namespace
-
 void make_blank(const State& before, State& after) noexcept {
     const Geometry& g = before.geometry;
-    copy_table(after.instrument_records, before.instrument_records, g.instruments);
-    copy_table(after.account_records, before.account_records, g.accounts);
-    copy_table(after.strategy_records, before.strategy_records, g.strategies);
-    const std::size_t words = g.account_words() + g.instrument_words();
-    copy_table(after.permissions, before.permissions, words * g.strategies);
-    copy_table(after.config, before.config, g.config_bytes);
+    copy_entities(after, before);
     // The other records are all written by every roll.
-    for (std::uint32_t i = 0; i < g.orders; ++i) after.orders[i].state.make_genesis(absent_order());
+    for (std::uint32_t i = 0; i < g.orders; ++i) after.orders[i].state.make_genesis(as_created<OrderState>());
     for (std::uint32_t i = 0; i < g.executions; ++i) after.executions[i].state.make_genesis({});
     for (std::uint32_t i = 0; i < g.breakers; ++i) after.breakers[i].counts.make_genesis({});
 }
@@ -126,11 +107,9 @@ struct DayRoll::Work {
         after.rows_risk[row].meters.copy[1] = meters;
     }
     void roll_approval(std::uint32_t i) noexcept {
-        ApprovalRecord unused{};
-        unused.row = kNoSlot;
         const bool open = before.approvals[i].state.newest().status == ApprovalStatus::open;
         if (open) keep(after.approvals[i].state, before.approvals[i].state);
-        else after.approvals[i].state.make_genesis(unused);
+        else after.approvals[i].state.make_genesis(as_created<ApprovalRecord>());
     }
     void roll_controls() noexcept {
         for (std::uint32_t i = 0; i < before.geometry.restrictions; ++i)
@@ -250,7 +229,7 @@ struct DayRoll::Work {
     void forget_earlier() noexcept {
         for (std::uint64_t i = 0; i < after.log->next_order; ++i) {
             after.orders[i] = OrderSlot{};
-            after.orders[i].state.make_genesis(absent_order());
+            after.orders[i].state.make_genesis(as_created<OrderState>());
         }
         for (std::uint64_t i = 0; i < after.log->next_execution; ++i) {
             after.executions[i] = ExecutionSlot{};

@@ -16,31 +16,9 @@ State view_of(std::byte* base, const layout::Geometry& geometry) noexcept {
     s.marks = &control->marks;
     s.wakes = &control->wakes;
     s.host = &control->host;
-    at(s.sessions, o.sessions);
-    at(s.strategies, o.strategies);
-    at(s.references, o.references);
-    at(s.rows, o.rows);
-    at(s.rows_cold, o.rows_cold);
-    at(s.rows_risk, o.rows_risk);
-    at(s.orders, o.orders);
-    at(s.order_index, o.order_index);
-    at(s.executions, o.executions);
-    at(s.execution_index, o.execution_index);
-    at(s.quarantine, o.quarantine);
-    at(s.quarantine_index, o.quarantine_index);
-    at(s.content_index, o.content_index);
-    at(s.book_heads, o.book_heads);
-    at(s.book_nodes, o.book_nodes);
-    at(s.budget_rings, o.budget_rings);
-    at(s.breakers, o.breakers);
-    at(s.restrictions, o.restrictions);
-    at(s.approvals, o.approvals);
-    at(s.ring, o.ring);
-    at(s.instrument_records, o.instrument_records);
-    at(s.account_records, o.account_records);
-    at(s.strategy_records, o.strategy_records);
-    at(s.permissions, o.permissions);
-    at(s.config, o.config);
+#define RISKREG_VIEW(name, record, count, kind) at(s.name, o.name);
+    RISKREG_TABLES(RISKREG_VIEW)
+#undef RISKREG_VIEW
     return s;
 }
 

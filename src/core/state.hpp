@@ -22,34 +22,12 @@ struct State {
     layout::Watermarks* marks = nullptr;
     layout::Wakes* wakes = nullptr;
     layout::HostWords* host = nullptr;
-    layout::SessionSlot* sessions = nullptr;
-    layout::StrategySlot* strategies = nullptr;
-    layout::ReferenceCell* references = nullptr;
-    layout::Row* rows = nullptr;
-    layout::RowCold* rows_cold = nullptr;
-    layout::RowRisk* rows_risk = nullptr;
-    layout::OrderSlot* orders = nullptr;
-    std::uint64_t* order_index = nullptr;
-    layout::ExecutionSlot* executions = nullptr;
-    std::uint64_t* execution_index = nullptr;
-    layout::QuarantineSlot* quarantine = nullptr;
-    std::uint64_t* quarantine_index = nullptr;
-    std::uint64_t* content_index = nullptr;
-    std::uint64_t* book_heads = nullptr;
-    layout::BookNode* book_nodes = nullptr;
-    layout::BudgetRing* budget_rings = nullptr;
-    layout::BreakerSlot* breakers = nullptr;
-    layout::RestrictionSlot* restrictions = nullptr;
-    layout::ApprovalSlot* approvals = nullptr;
+#define RISKREG_POINTER(name, record, count, kind) record* name = nullptr;
+    RISKREG_TABLES(RISKREG_POINTER)
+#undef RISKREG_POINTER
     /// Whether apply keeps what is derived from the records: books, content index, times of messages. Only decide needs it,
     /// so a replica or a copy goes without (core/derived.hpp makes it anew).
     bool keeps_derived = true;
-    layout::Event* ring = nullptr;
-    layout::InstrumentRecord* instrument_records = nullptr;
-    layout::AccountRecord* account_records = nullptr;
-    layout::StrategyRecord* strategy_records = nullptr;
-    std::uint64_t* permissions = nullptr;
-    char* config = nullptr;
 
     [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept { return ring[seq & (geometry.ring_events - 1U)]; }
     [[nodiscard]] std::uint16_t external_strategy() const noexcept {
@@ -69,6 +47,23 @@ struct State {
         return permissions + static_cast<std::size_t>(strategy) * (geometry.account_words() + geometry.instrument_words());
     }
 };
+
+/// Calls visit(member of State, number of its records) for each table of these kinds, in their order (layout/tables.hpp).
+template <layout::TableKind... Kinds, class Visit>
+void each_table(const layout::Geometry& g, const Visit& visit) {
+#define RISKREG_VISIT(name, record, count, kind) \
+    if constexpr (((layout::TableKind::kind == Kinds) || ...)) visit(&State::name, std::size_t{count});
+    RISKREG_TABLES(RISKREG_VISIT)
+#undef RISKREG_VISIT
+}
+
+/// Calls visit(record, …) for each versioned record of a row, with the same one of other states behind it.
+template <class Visit, class... Same>
+void each_of_row(std::uint32_t row, const Visit& visit, const State& state, const Same&... same) {
+    each_table<layout::TableKind::rows>(state.geometry, [&](auto table, std::size_t) {
+        layout::each_version(visit, (state.*table)[row], (same.*table)[row]...);
+    });
+}
 
 /// What the header says about the segment. An acquire: what was written before it says so is seen.
 [[nodiscard]] inline bool is_in(const State& state, layout::SegmentState wanted) noexcept {

@@ -1,4 +1,4 @@
-/// The layout as text: what the golden file tests/golden/layout_v1.txt is compared with.
+/// The layout as text: what the golden file tests/golden/layout_v5.txt is compared with.
 #pragma once
 
 #include <string>
@@ -6,8 +6,7 @@
 namespace riskreg::layout {
 
 /// First line "layout_version N"; then per record one line "Type size N align N", followed by one line
-/// "Type.field offset size" for each field in the order of the bytes. Fields are listed by hand, once;
-/// the compiler refuses a list that leaves a byte of the record out.
+/// "Type.field offset size" for each field in the order of the bytes. Fields are listed under their structs (fields.hpp).
 [[nodiscard]] std::string describe_layout();
 
 }  // namespace riskreg::layout

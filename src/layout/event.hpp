@@ -73,22 +73,9 @@ struct EventHeader {
     std::uint32_t reserved_word;
     std::uint64_t room[2];                // for later versions; zero
 };
-RISKREG_RECORD(EventHeader, 96, 8);
-
-[[nodiscard]] inline WordsOf<12> words_of(const EventHeader& h) noexcept {
-    return {h.seq,
-            h.checksum,
-            static_cast<std::uint64_t>(h.time_ns),
-            static_cast<std::uint64_t>(h.steady_ns),
-            pack(h.type, h.words, h.working_delta, h.session),
-            pack(h.order_slot, h.alias_slot),
-            pack(h.instrument, h.account, h.strategy),
-            pack(h.execution_slot, h.execution_ref),
-            pack(h.generation, h.result, h.side, h.answer_flags),
-            pack(h.flags, h.reserved_word),
-            h.room[0],
-            h.room[1]};
-}
+RISKREG_FIELDS(EventHeader, 96, 8, seq, checksum, time_ns, steady_ns, type, words, working_delta, session, order_slot,
+               alias_slot, instrument, account, strategy, execution_slot, execution_ref, generation, result, side, answer_flags,
+               flags, reserved_word, room);
 
 /// What an event adds to each of the six rows of its order; open quantities on the order's side.
 struct RowDelta {
@@ -97,7 +84,7 @@ struct RowDelta {
     std::int64_t open_notional;
     std::int64_t traded_notional;         // of the day, on the order's side; negative for a bust
 };
-RISKREG_RECORD(RowDelta, 32, 8);
+RISKREG_FIELDS(RowDelta, 32, 8, position, open_quantity, open_notional, traded_notional);
 
 /// What an event adds to the values of the order's rows: firm and instrument take [0], account and account × instrument
 /// [1], strategy and strategy × instrument [2]. Computed by decide, which alone may look at several rows.
@@ -105,14 +92,14 @@ struct ValueDelta {
     std::int64_t gross[3];
     std::int64_t net[3];
 };
-RISKREG_RECORD(ValueDelta, 48, 8);
+RISKREG_FIELDS(ValueDelta, 48, 8, gross, net);
 
 /// Which of the six rows count this message, one bit each.
 struct Metered {
     std::uint8_t messages;
     std::uint8_t all_messages;
 };
-static_assert(sizeof(Metered) == 2);
+RISKREG_FIELDS(Metered, 2, 1, messages, all_messages);
 
 /// What it adds to its rows is what it reserves: delta_of.
 struct RegisterEvent {
@@ -134,44 +121,9 @@ struct RegisterEvent {
     std::uint8_t sets_mark;
     std::uint8_t reserved_bytes[3];
 };
-RISKREG_RECORD(RegisterEvent, 256, 8);
-
-[[nodiscard]] inline WordsOf<32> words_of(const RegisterEvent& e) noexcept {
-    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    const WordsOf<12> h = words_of(e.header);
-    return {h[0],
-            h[1],
-            h[2],
-            h[3],
-            h[4],
-            h[5],
-            h[6],
-            h[7],
-            h[8],
-            h[9],
-            h[10],
-            h[11],
-            e.id.words[0],
-            e.id.words[1],
-            e.id.words[2],
-            e.id.words[3],
-            e.id.words[4],
-            e.hash,
-            word(e.price),
-            word(e.quantity),
-            word(e.stop_price),
-            word(e.reserved_notional),
-            word(e.reserved_price),
-            pack(e.order_type, e.tif, e.metered.messages, e.metered.all_messages, e.identity_flags),
-            word(e.values.gross[0]),
-            word(e.values.gross[1]),
-            word(e.values.gross[2]),
-            word(e.values.net[0]),
-            word(e.values.net[1]),
-            word(e.values.net[2]),
-            word(e.mark),
-            pack(e.content_previous, e.sets_mark, e.reserved_bytes[0], e.reserved_bytes[1], e.reserved_bytes[2])};
-}
+RISKREG_FIELDS(RegisterEvent, 256, 8, header, id, hash, price, quantity, stop_price, reserved_notional, reserved_price,
+               order_type, tif, metered, identity_flags, values, mark, content_previous, sets_mark, reserved_bytes);
+RISKREG_WORDS(RegisterEvent);
 
 [[nodiscard]] inline RowDelta delta_of(const RegisterEvent& e) noexcept { return {0, e.quantity, e.reserved_notional, 0}; }
 
@@ -201,7 +153,8 @@ struct OrderAfter {
     Breaker breaker;                      // what the breakers of strategy × instrument count
     Metered metered;
 };
-RISKREG_RECORD(OrderAfter, 40, 8);
+RISKREG_FIELDS(OrderAfter, 40, 8, cum_quantity, reported_cum, last_alias, pending_alias, last_execution, execution_previous,
+               base, firm_previous, flags, numbers, breaker, metered);
 
 /// Every event of an order after its registration. Reserved quantity and notional change by the row delta.
 struct LifeEvent {
@@ -215,49 +168,8 @@ struct LifeEvent {
     ValueDelta values;
     std::uint8_t reserved_tail[8];
 };
-RISKREG_RECORD(LifeEvent, 288, 8);
-
-[[nodiscard]] inline WordsOf<36> words_of(const LifeEvent& e) noexcept {
-    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    const WordsOf<12> h = words_of(e.header);
-    const OrderAfter& a = e.after;
-    return {h[0],
-            h[1],
-            h[2],
-            h[3],
-            h[4],
-            h[5],
-            h[6],
-            h[7],
-            h[8],
-            h[9],
-            h[10],
-            h[11],
-            word(e.delta.position),
-            word(e.delta.open_quantity),
-            word(e.delta.open_notional),
-            word(e.delta.traded_notional),
-            word(a.cum_quantity),
-            word(a.reported_cum),
-            pack(a.last_alias, a.pending_alias),
-            pack(a.last_execution, a.execution_previous),
-            pack(a.base, a.firm_previous, a.flags, a.numbers, a.breaker, a.metered.messages, a.metered.all_messages),
-            word(e.price),
-            word(e.quantity),
-            word(e.third),
-            e.id.words[0],
-            e.id.words[1],
-            e.id.words[2],
-            e.id.words[3],
-            e.id.words[4],
-            word(e.values.gross[0]),
-            word(e.values.gross[1]),
-            word(e.values.gross[2]),
-            word(e.values.net[0]),
-            word(e.values.net[1]),
-            word(e.values.net[2]),
-            std::bit_cast<std::uint64_t>(e.reserved_tail)};
-}
+RISKREG_FIELDS(LifeEvent, 288, 8, header, delta, after, price, quantity, third, id, values, reserved_tail);
+RISKREG_WORDS(LifeEvent);
 
 struct DeniedEvent {
     EventHeader header;
@@ -275,7 +187,8 @@ struct DeniedEvent {
     Metered metered;                      // a refusal by the checks 9 to 11 counts as a message
     std::uint8_t reserved_bytes[78];
 };
-RISKREG_RECORD(DeniedEvent, 256, 8);
+RISKREG_FIELDS(DeniedEvent, 256, 8, header, id, observed, limit, price, quantity, reason, unit, scope, request, order_type, tif,
+               metered, reserved_bytes);
 
 struct QuarantineEvent {
     EventHeader header;
@@ -291,7 +204,8 @@ struct QuarantineEvent {
     TradingState firm_previous;           // with kFirmReducing
     ValueDelta values;
 };
-RISKREG_RECORD(QuarantineEvent, 288, 8);
+RISKREG_FIELDS(QuarantineEvent, 288, 8, header, delta, order_id, exec_id, price, quantity, count_after, slot, reported, booked,
+               firm_previous, values);
 
 /// A position of the start of the day, or an operator's correction of one.
 struct PositionEvent {
@@ -305,7 +219,7 @@ struct PositionEvent {
     FixedId text;
     std::uint8_t reserved_tail[16];
 };
-RISKREG_RECORD(PositionEvent, 256, 8);
+RISKREG_FIELDS(PositionEvent, 256, 8, header, delta, values, price, start_value, uid, reserved_bytes, text, reserved_tail);
 
 /// A row of one instrument takes a new mark; the row that sums it up follows.
 struct MarkedEvent {
@@ -317,7 +231,7 @@ struct MarkedEvent {
     std::int64_t net;
     std::uint8_t reserved_tail[128];
 };
-RISKREG_RECORD(MarkedEvent, 256, 8);
+RISKREG_FIELDS(MarkedEvent, 256, 8, header, row, total_row, mark, gross, net, reserved_tail);
 
 struct StateEvent {
     EventHeader header;
@@ -334,7 +248,8 @@ struct StateEvent {
     std::uint32_t asked_by;               // its first person
     std::uint8_t reserved_tail[40];
 };
-RISKREG_RECORD(StateEvent, 256, 8);
+RISKREG_FIELDS(StateEvent, 256, 8, header, row, uid, state, previous, set_flags, clear_flags, verified, reserved_bytes, reason,
+               approves, asked_by, reserved_tail);
 
 struct LimitsEvent {
     EventHeader header;
@@ -345,7 +260,7 @@ struct LimitsEvent {
     RowControl before;                    // the limits until then, for whoever asks what was changed
     std::uint8_t reserved_tail[24];
 };
-RISKREG_RECORD(LimitsEvent, 352, 8);
+RISKREG_FIELDS(LimitsEvent, 352, 8, header, row, uid, after, reason, before, reserved_tail);
 
 /// The limits beyond RowControl; follows a LimitsEvent of the same row in one commit, which says who and why.
 struct RiskLimitsEvent {
@@ -364,7 +279,8 @@ struct RiskLimitsEvent {
     std::uint8_t reserved_tail[21];
     RowRiskLimits before;
 };
-RISKREG_RECORD(RiskLimitsEvent, 416, 8);
+RISKREG_FIELDS(RiskLimitsEvent, 416, 8, header, row, uid, after, since_ns, messages_ring, all_ring, messages_stride, all_stride,
+               next_budget_ring, kinds, resets, reserved_tail, before);
 
 /// One entry of the restricted list, in force or taken off.
 struct RestrictionEvent {
@@ -375,7 +291,7 @@ struct RestrictionEvent {
     std::uint8_t row_restricted;          // the row's kRestricted flag afterwards
     std::uint8_t reserved_tail[23];
 };
-RISKREG_RECORD(RestrictionEvent, 256, 8);
+RISKREG_FIELDS(RestrictionEvent, 256, 8, header, slot, uid, after, row_restricted, reserved_tail);
 
 /// The first half of a four-eyes resume.
 struct ApprovalEvent {
@@ -385,7 +301,7 @@ struct ApprovalEvent {
     ApprovalRecord after;
     std::uint8_t reserved_tail[24];
 };
-RISKREG_RECORD(ApprovalEvent, 256, 8);
+RISKREG_FIELDS(ApprovalEvent, 256, 8, header, slot, reserved_bytes, after, reserved_tail);
 
 /// A limit's use passed a soft level, upwards (an alert) or, with hysteresis, downwards.
 struct AlertEvent {
@@ -400,7 +316,7 @@ struct AlertEvent {
     std::uint64_t levels_after;           // of RowAlerts
     std::uint8_t reserved_tail[128];
 };
-RISKREG_RECORD(AlertEvent, 256, 8);
+RISKREG_FIELDS(AlertEvent, 256, 8, header, row, limit, level, previous, unit, observed, bound, levels_after, reserved_tail);
 
 /// The last event of a trading day. Who applies it to private tables makes them those of the next day (core/roll.hpp).
 struct RolledEvent {
@@ -412,7 +328,7 @@ struct RolledEvent {
     std::uint64_t base_seq;               // what was touched behind it is numbered behind the others; 0: nothing was
     std::uint8_t reserved_tail[40];
 };
-RISKREG_RECORD(RolledEvent, 256, 8);
+RISKREG_FIELDS(RolledEvent, 256, 8, header, day, uid, reserved_bytes, reason, base_seq, reserved_tail);
 
 /// An operator's word that the wall clock is right now, whatever the label before: windows and ages stay as they are.
 struct ClockEvent {
@@ -423,7 +339,7 @@ struct ClockEvent {
     Reason reason;
     std::uint8_t reserved_tail[48];
 };
-RISKREG_RECORD(ClockEvent, 256, 8);
+RISKREG_FIELDS(ClockEvent, 256, 8, header, before_ns, uid, reserved_bytes, reason, reserved_tail);
 
 /// Attach, detach, death and fencing of a session. A death may change the strategy's trading state.
 struct SessionEvent {
@@ -439,14 +355,15 @@ struct SessionEvent {
     Reason reason;
     std::uint8_t reserved_tail[40];
 };
-RISKREG_RECORD(SessionEvent, 256, 8);
+RISKREG_FIELDS(SessionEvent, 256, 8, header, pid_start, pid, uid, row, state, previous, is_current, reserved_byte, reason,
+               reserved_tail);
 
 /// A session becomes the writer of an instrument's reference price.
 struct ReferenceOwnerEvent {
     EventHeader header;
     std::uint8_t reserved_tail[160];
 };
-RISKREG_RECORD(ReferenceOwnerEvent, 256, 8);
+RISKREG_FIELDS(ReferenceOwnerEvent, 256, 8, header, reserved_tail);
 
 /// How many words an event of this type uses.
 [[nodiscard]] constexpr std::uint8_t words_in(EventType type) noexcept {
@@ -488,7 +405,8 @@ union alignas(64) Event {
         copy_in<sizeof(T) / 8>(words, from.data());
     }
 };
-static_assert(sizeof(Event) == 512 && alignof(Event) == 64 && std::is_trivially_copyable_v<Event>);
+RISKREG_UNION(Event, 512, 64, words, header, registered, life, denied, quarantine, state, position, marked, limits, risk_limits,
+              restriction, approval, alert, rolled, clock, session, reference_owner);
 
 /// Words of an event in a slot that another process may be writing: within bounds, whatever stands there.
 [[nodiscard]] inline std::size_t words_at(const Event& slot) noexcept {

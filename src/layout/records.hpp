@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/fixed_id.hpp"
+#include "layout/fields.hpp"
 #include "layout/versioned.hpp"
 #include "riskreg/types.hpp"
 
@@ -19,18 +20,14 @@ inline constexpr std::int64_t kUnlimited = 0x7FFFFFFFFFFFFFFF;
 inline constexpr std::uint32_t kUnlimitedCount = 0xFFFFFFFFU;
 
 using base::FixedId;
-
-#define RISKREG_RECORD(type, bytes, alignment)                                                         \
-    static_assert(sizeof(type) == (bytes) && alignof(type) == (alignment), #type " changed its size"); \
-    static_assert(std::is_trivially_copyable_v<type> && std::is_standard_layout_v<type>);              \
-    static_assert(std::has_unique_object_representations_v<type>, #type " has padding")
+RISKREG_FIELDS(FixedId, 40, 8, words);
 
 /// Text with its length, for reasons of state changes.
 struct Reason {
     std::uint8_t size;
     char text[95];
 };
-RISKREG_RECORD(Reason, 96, 1);
+RISKREG_FIELDS(Reason, 96, 1, size, text);
 
 // ---- orders -----------------------------------------------------------------------------------
 
@@ -61,28 +58,10 @@ struct OrderIdentity {
     std::uint32_t content_previous;   // with kContentIndexed: the accepted order of the same content before this one
     std::uint8_t reserved_bytes[4];
 };
-RISKREG_RECORD(OrderIdentity, 128, 8);
-static_assert(offsetof(OrderIdentity, created_seq) == 80 && offsetof(OrderIdentity, kind) == 112);
-
-[[nodiscard]] inline WordsOf<16> words_of(const OrderIdentity& i) noexcept {
-    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    return {i.id.words[0],
-            i.id.words[1],
-            i.id.words[2],
-            i.id.words[3],
-            i.id.words[4],
-            word(i.created_steady_ns),
-            word(i.price),
-            word(i.quantity),
-            word(i.stop_price),
-            word(i.created_ns),
-            i.created_seq,
-            pack(i.instrument, i.account, i.strategy),
-            pack(i.head, i.previous),
-            pack(i.session, i.generation),
-            pack(i.kind, i.side, i.type, i.tif, i.flags),
-            pack(i.content_previous, std::bit_cast<std::uint32_t>(i.reserved_bytes))};
-}
+RISKREG_FIELDS(OrderIdentity, 128, 8, id, created_steady_ns, price, quantity, stop_price, created_ns, created_seq, instrument,
+               account, strategy, head, previous, session, generation, kind, side, type, tif, flags, content_previous,
+               reserved_bytes);
+RISKREG_WORDS(OrderIdentity);
 
 /// The venue's id of an order: written once. `seq` is stored last; 0 = none yet.
 struct VenueId {
@@ -90,7 +69,7 @@ struct VenueId {
     FixedId id;
     std::uint8_t reserved_bytes[16];
 };
-RISKREG_RECORD(VenueId, 64, 8);
+RISKREG_FIELDS(VenueId, 64, 8, seq, id, reserved_bytes);
 
 /// The changing part of one order.
 struct OrderState {
@@ -116,28 +95,10 @@ struct OrderState {
     std::uint8_t reserved_bytes[4];
     std::uint64_t roll_key;  // its place in the next day, when it was touched while that was prepared (core/roll)
 };
-RISKREG_RECORD(OrderState, 128, 8);
-static_assert(offsetof(OrderState, updated_ns) == 88 && offsetof(OrderState, base) == 112);
-
-[[nodiscard]] inline WordsOf<16> words_of(const OrderState& s) noexcept {
-    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    return {s.seq,
-            word(s.price),
-            word(s.quantity),
-            word(s.cum_quantity),
-            word(s.reserved_quantity),
-            word(s.reserved_notional),
-            word(s.reserved_price),
-            word(s.pending_price),
-            word(s.pending_quantity),
-            word(s.pending_reserved_price),
-            word(s.reported_cum),
-            word(s.updated_ns),
-            pack(s.last_alias, s.pending_alias),
-            pack(s.last_execution, s.version),
-            pack(s.base, s.reserved_byte, s.flags, std::bit_cast<std::uint32_t>(s.reserved_bytes)),
-            s.roll_key};
-}
+RISKREG_FIELDS(OrderState, 128, 8, seq, price, quantity, cum_quantity, reserved_quantity, reserved_notional, reserved_price,
+               pending_price, pending_quantity, pending_reserved_price, reported_cum, updated_ns, last_alias, pending_alias,
+               last_execution, version, base, reserved_byte, flags, reserved_bytes, roll_key);
+RISKREG_WORDS(OrderState);
 
 /// OrderState::roll_key of an order that went on when its day's roll began; greater ones are the sequence by which it came to. No event
 /// has this number.
@@ -154,7 +115,7 @@ struct alignas(64) OrderSlot {
     Versioned<OrderState> state;
     VenueId venue;
 };
-RISKREG_RECORD(OrderSlot, 448, 64);
+RISKREG_FIELDS(OrderSlot, 448, 64, identity, state, venue);
 
 // ---- rows -------------------------------------------------------------------------------------
 
@@ -172,19 +133,9 @@ struct RowCounters {
     std::uint32_t working_sell;
     std::uint64_t flags;  // RowFlag
 };
-RISKREG_RECORD(RowCounters, 64, 8);
-
-[[nodiscard]] inline WordsOf<8> words_of(const RowCounters& c) noexcept {
-    const auto word = [](std::int64_t value) { return static_cast<std::uint64_t>(value); };
-    return {c.seq,
-            word(c.position),
-            word(c.open_buy_quantity),
-            word(c.open_sell_quantity),
-            word(c.open_buy_notional),
-            word(c.open_sell_notional),
-            pack(c.working_buy, c.working_sell),
-            c.flags};
-}
+RISKREG_FIELDS(RowCounters, 64, 8, seq, position, open_buy_quantity, open_sell_quantity, open_buy_notional, open_sell_notional,
+               working_buy, working_sell, flags);
+RISKREG_WORDS(RowCounters);
 
 // clang-format off
 enum LimitBit : std::uint16_t {
@@ -212,7 +163,8 @@ struct RowControl {
     TradingState state;
     std::uint8_t flags;  // ControlFlag
 };
-RISKREG_RECORD(RowControl, 64, 8);
+RISKREG_FIELDS(RowControl, 64, 8, seq, max_order_quantity, max_order_notional, max_long, max_short, max_open_notional,
+               max_working_orders, max_working_buy, max_working_sell, set, state, flags);
 
 /// Day totals of one scope; written by executions only.
 struct RowDay {
@@ -225,7 +177,8 @@ struct RowDay {
     std::int64_t start_position;  // loaded at the start of the day, or adjusted by an operator
     std::uint8_t reserved_bytes[8];
 };
-RISKREG_RECORD(RowDay, 64, 8);
+RISKREG_FIELDS(RowDay, 64, 8, seq, bought_quantity, sold_quantity, bought_notional, sold_notional, flags, start_position,
+               reserved_bytes);
 
 /// Who changed the trading state of a scope, and why.
 struct RowLatch {
@@ -237,7 +190,7 @@ struct RowLatch {
     std::uint8_t reserved_bytes[3];
     Reason reason;
 };
-RISKREG_RECORD(RowLatch, 128, 8);
+RISKREG_FIELDS(RowLatch, 128, 8, seq, halted_seq, changed_ns, uid, previous, reserved_bytes, reason);
 
 // clang-format off
 enum RowValueFlag : std::uint64_t {
@@ -259,7 +212,7 @@ struct RowValue {
     std::int64_t peak;  // best result of the day so far, at least 0
     std::uint64_t flags;  // RowValueFlag
 };
-RISKREG_RECORD(RowValue, 64, 8);
+RISKREG_FIELDS(RowValue, 64, 8, seq, mark, gross_value, net_value, cash_flow, start_value, peak, flags);
 
 /// Limits beyond those of RowControl. `set` has one bit for each member of Limits from max_gross_notional on.
 struct RowRiskLimits {
@@ -281,7 +234,9 @@ struct RowRiskLimits {
     std::uint32_t set;
     std::uint8_t reserved_bytes[36];
 };
-RISKREG_RECORD(RowRiskLimits, 128, 8);
+RISKREG_FIELDS(RowRiskLimits, 128, 8, seq, max_gross_notional, max_net_notional, cash_limit, max_traded_notional, daily_loss,
+               drawdown, max_messages, max_all_messages, max_same_content, max_same_direction, max_rejects, window_ms,
+               content_window_ms, cancel_headroom_bps, set, reserved_bytes);
 
 /// How many messages one scope has sent, and where their times are kept (BudgetRing).
 struct RowMeters {
@@ -296,18 +251,9 @@ struct RowMeters {
     std::uint64_t since_seq;  // of the event that `since_ns` is the time of
     std::uint8_t reserved_bytes[8];
 };
-RISKREG_RECORD(RowMeters, 64, 8);
-
-[[nodiscard]] inline WordsOf<8> words_of(const RowMeters& m) noexcept {
-    return {m.seq,
-            m.messages,
-            m.all_messages,
-            static_cast<std::uint64_t>(m.since_ns),
-            pack(m.messages_ring, m.all_ring),
-            pack(m.messages_stride, m.all_stride),
-            m.since_seq,
-            std::bit_cast<std::uint64_t>(m.reserved_bytes)};
-}
+RISKREG_FIELDS(RowMeters, 64, 8, seq, messages, all_messages, since_ns, messages_ring, all_ring, messages_stride, all_stride,
+               since_seq, reserved_bytes);
+RISKREG_WORDS(RowMeters);
 
 /// Which soft levels of which limits were passed upwards and not left again: two bits for each member of Limits.
 struct RowAlerts {
@@ -315,7 +261,7 @@ struct RowAlerts {
     std::uint64_t levels;
     std::uint8_t reserved_bytes[16];
 };
-RISKREG_RECORD(RowAlerts, 32, 8);
+RISKREG_FIELDS(RowAlerts, 32, 8, seq, levels, reserved_bytes);
 
 struct alignas(64) RowRisk {
     Versioned<RowValue> value;
@@ -323,19 +269,19 @@ struct alignas(64) RowRisk {
     Versioned<RowMeters> meters;
     Versioned<RowAlerts> alerts;
 };
-RISKREG_RECORD(RowRisk, 576, 64);
+RISKREG_FIELDS(RowRisk, 576, 64, value, limits, meters, alerts);
 
 struct alignas(64) Row {
     Versioned<RowCounters> counters;
     Versioned<RowControl> control;
 };
-RISKREG_RECORD(Row, 256, 64);
+RISKREG_FIELDS(Row, 256, 64, counters, control);
 
 struct alignas(64) RowCold {
     Versioned<RowDay> day;
     Versioned<RowLatch> latch;
 };
-RISKREG_RECORD(RowCold, 384, 64);
+RISKREG_FIELDS(RowCold, 384, 64, day, latch);
 
 // ---- budgets, breakers, books: not part of the canonical form ------------------------------------
 
@@ -344,7 +290,7 @@ inline constexpr std::uint32_t kBudgetTimes = 4096;
 struct alignas(64) BudgetRing {
     std::int64_t times_ns[kBudgetTimes];
 };
-RISKREG_RECORD(BudgetRing, 32768, 64);
+RISKREG_FIELDS(BudgetRing, 32768, 64, times_ns);
 
 /// What the breakers of one strategy × instrument count; the counts are canonical, the times are not.
 struct BreakerCounts {
@@ -353,7 +299,7 @@ struct BreakerCounts {
     std::uint64_t sells;
     std::uint64_t rejects;
 };
-RISKREG_RECORD(BreakerCounts, 32, 8);
+RISKREG_FIELDS(BreakerCounts, 32, 8, seq, buys, sells, rejects);
 
 inline constexpr std::uint32_t kBreakerTimes = 256;
 inline constexpr std::uint32_t kBreakerStride = 16;
@@ -363,19 +309,19 @@ struct BreakerTimes {
     std::int64_t fine_ns[kBreakerTimes];
     std::int64_t coarse_ns[kBreakerTimes];
 };
-RISKREG_RECORD(BreakerTimes, 4096, 8);
+RISKREG_FIELDS(BreakerTimes, 4096, 8, fine_ns, coarse_ns);
 
 struct alignas(64) BreakerSlot {
     Versioned<BreakerCounts> counts;
     BreakerTimes times[3];  // buys, sells, rejects
 };
-RISKREG_RECORD(BreakerSlot, 12352, 64);
+RISKREG_FIELDS(BreakerSlot, 12352, 64, counts, times);
 
 struct BookCount {
     std::uint64_t seq;
     std::uint64_t count;
 };
-RISKREG_RECORD(BookCount, 16, 8);
+RISKREG_FIELDS(BookCount, 16, 8, seq, count);
 
 /// One node of the books of own live orders (core/book.hpp). Derived from the orders, and made anew from them.
 struct alignas(64) BookNode {
@@ -385,7 +331,7 @@ struct alignas(64) BookNode {
     std::uint64_t next;  // top level: node + 1 of the next worse top, 0: none
     Versioned<BookCount> count;  // level 0: live orders at this price
 };
-RISKREG_RECORD(BookNode, 64, 64);
+RISKREG_FIELDS(BookNode, 64, 64, owner, key, bitmap, next, count);
 
 // ---- restricted list and approvals --------------------------------------------------------------
 
@@ -400,12 +346,12 @@ struct RestrictionRecord {
     std::uint8_t reserved_bytes[3];
     Reason reason;
 };
-RISKREG_RECORD(RestrictionRecord, 128, 8);
+RISKREG_FIELDS(RestrictionRecord, 128, 8, seq, from_ns, to_ns, row, sides, reserved_bytes, reason);
 
 struct alignas(64) RestrictionSlot {
     Versioned<RestrictionRecord> state;
 };
-RISKREG_RECORD(RestrictionSlot, 256, 64);
+RISKREG_FIELDS(RestrictionSlot, 256, 64, state);
 
 enum class ApprovalStatus : std::uint8_t { none = 0, open = 1, approved = 2 };
 
@@ -422,13 +368,13 @@ struct ApprovalRecord {
     std::uint8_t reserved_bytes[4];
     Reason reason;
 };
-RISKREG_RECORD(ApprovalRecord, 128, 8);
+RISKREG_FIELDS(ApprovalRecord, 128, 8, seq, request, row, uid, state, unreconciled, status, verified, reserved_bytes, reason);
 
 inline constexpr std::uint32_t kApprovals = 64;
 struct alignas(64) ApprovalSlot {
     Versioned<ApprovalRecord> state;
 };
-RISKREG_RECORD(ApprovalSlot, 256, 64);
+RISKREG_FIELDS(ApprovalSlot, 256, 64, state);
 
 // ---- executions and quarantine ----------------------------------------------------------------
 
@@ -441,7 +387,7 @@ struct ExecutionIdentity {
     std::int64_t time_ns;
     std::uint64_t seq;  // of the event that booked it; stored last
 };
-RISKREG_RECORD(ExecutionIdentity, 64, 8);
+RISKREG_FIELDS(ExecutionIdentity, 64, 8, id, order_slot, previous, time_ns, seq);
 
 struct ExecutionState {
     std::uint64_t seq;
@@ -451,13 +397,13 @@ struct ExecutionState {
     std::uint8_t reserved_bytes[3];
     std::uint32_t successor;  // corrected: the execution booked in its place; otherwise 0
 };
-RISKREG_RECORD(ExecutionState, 32, 8);
+RISKREG_FIELDS(ExecutionState, 32, 8, seq, price, quantity, status, reserved_bytes, successor);
 
 struct alignas(64) ExecutionSlot {
     ExecutionIdentity identity;
     Versioned<ExecutionState> state;
 };
-RISKREG_RECORD(ExecutionSlot, 128, 64);
+RISKREG_FIELDS(ExecutionSlot, 128, 64, identity, state);
 
 /// An event of an order that nobody registered. Written once; `seq` is stored last.
 struct alignas(64) QuarantineSlot {
@@ -474,7 +420,8 @@ struct alignas(64) QuarantineSlot {
     std::uint8_t booked;  // moved a position under strategy `external`
     std::uint8_t reserved_bytes[7];
 };
-RISKREG_RECORD(QuarantineSlot, 128, 64);
+RISKREG_FIELDS(QuarantineSlot, 128, 64, seq, order_id, exec_id, price, quantity, time_ns, instrument, account, event_type, side,
+               booked, reserved_bytes);
 
 // ---- sessions and strategies ------------------------------------------------------------------
 
@@ -492,7 +439,8 @@ struct SessionRecord {
     SessionStatus status;
     std::uint8_t reserved_bytes[17];
 };
-RISKREG_RECORD(SessionRecord, 64, 8);
+RISKREG_FIELDS(SessionRecord, 64, 8, seq, attached_ns, ended_ns, pid_start, pid, generation, uid, strategy, status,
+               reserved_bytes);
 
 /// One attached process. The words of `counters` have one writer, the session (exception to INV-1).
 struct alignas(64) SessionSlot {
@@ -506,7 +454,7 @@ struct alignas(64) SessionSlot {
     std::uint64_t next_day;  // number of the next day once its process has mapped that; written without the lock
     std::uint64_t reserved_words[2];
 };
-RISKREG_RECORD(SessionSlot, 256, 64);
+RISKREG_FIELDS(SessionSlot, 256, 64, mutex, record, word, accepted, denied, denied_unlogged, facts, next_day, reserved_words);
 
 [[nodiscard]] constexpr std::uint64_t session_word(std::uint32_t generation, SessionStatus status) noexcept {
     return static_cast<std::uint64_t>(generation) << 8 | static_cast<std::uint64_t>(status);
@@ -520,12 +468,12 @@ struct StrategyState {
     SessionStatus status;
     std::uint8_t reserved_bytes[15];
 };
-RISKREG_RECORD(StrategyState, 32, 8);
+RISKREG_FIELDS(StrategyState, 32, 8, seq, session, generation, status, reserved_bytes);
 
 struct alignas(64) StrategySlot {
     Versioned<StrategyState> state;
 };
-RISKREG_RECORD(StrategySlot, 64, 64);
+RISKREG_FIELDS(StrategySlot, 64, 64, state);
 
 // ---- reference prices -------------------------------------------------------------------------
 
@@ -537,7 +485,7 @@ struct ReferencePrice {
     std::int64_t time_ns;  // a label
     std::uint64_t writer;  // generation of the session that wrote it
 };
-RISKREG_RECORD(ReferencePrice, 40, 8);
+RISKREG_FIELDS(ReferencePrice, 40, 8, seq, price, steady_ns, time_ns, writer);
 
 struct ReferenceOwner {
     std::uint64_t seq;
@@ -545,13 +493,13 @@ struct ReferenceOwner {
     std::uint32_t generation;
     std::uint8_t reserved_bytes[8];
 };
-RISKREG_RECORD(ReferenceOwner, 24, 8);
+RISKREG_FIELDS(ReferenceOwner, 24, 8, seq, session, generation, reserved_bytes);
 
 struct alignas(64) ReferenceCell {
     Versioned<ReferencePrice> price;
     Versioned<ReferenceOwner> owner;
 };
-RISKREG_RECORD(ReferenceCell, 128, 64);
+RISKREG_FIELDS(ReferenceCell, 128, 64, price, owner);
 
 // ---- static tables, written at creation only --------------------------------------------------
 
@@ -573,14 +521,16 @@ struct InstrumentRecord {
     std::uint8_t zero_prices_forbidden;
     std::uint8_t reserved_bytes[49];
 };
-RISKREG_RECORD(InstrumentRecord, 192, 8);
+RISKREG_FIELDS(InstrumentRecord, 192, 8, id, currency, tick, lot, min_quantity, max_quantity, factor_numerator, factor_scale,
+               collar_bps, collar_ticks, market_slippage_bps, reference_max_age_ms, collar_two_sided, short_forbidden,
+               zero_prices_forbidden, reserved_bytes);
 
 struct AccountRecord {
     FixedId id;
     FixedId currency;
     std::uint8_t reserved_bytes[48];
 };
-RISKREG_RECORD(AccountRecord, 128, 8);
+RISKREG_FIELDS(AccountRecord, 128, 8, id, currency, reserved_bytes);
 
 struct StrategyRecord {
     FixedId id;
@@ -590,7 +540,7 @@ struct StrategyRecord {
     OnDeath on_death;
     std::uint8_t reserved_bytes[16];
 };
-RISKREG_RECORD(StrategyRecord, 64, 8);
+RISKREG_FIELDS(StrategyRecord, 64, 8, id, account_count, only_account, all_instruments, on_death, reserved_bytes);
 
 enum SettingFlag : std::uint32_t {
     kRequireLimits = 1,

@@ -52,31 +52,9 @@ Offsets offsets_of(const Geometry& g) noexcept {
     o.mutex = take(1, kPage);
     o.host = take(1, kPage);
     o.control = take(1, sizeof(Control));
-    o.sessions = take(g.sessions, sizeof(SessionSlot));
-    o.strategies = take(g.strategies, sizeof(StrategySlot));
-    o.references = take(g.instruments, sizeof(ReferenceCell));
-    o.rows = take(g.rows(), sizeof(Row));
-    o.rows_cold = take(g.rows(), sizeof(RowCold));
-    o.rows_risk = take(g.rows(), sizeof(RowRisk));
-    o.orders = take(g.orders, sizeof(OrderSlot));
-    o.order_index = take(g.order_index, 8);
-    o.executions = take(g.executions, sizeof(ExecutionSlot));
-    o.execution_index = take(g.execution_index, 8);
-    o.quarantine = take(g.quarantine, sizeof(QuarantineSlot));
-    o.quarantine_index = take(g.quarantine_index, 8);
-    o.content_index = take(g.content_index, 8);
-    o.book_heads = take(g.book_sides, 8);
-    o.book_nodes = take(g.book_nodes, sizeof(BookNode));
-    o.budget_rings = take(g.budget_rings, sizeof(BudgetRing));
-    o.breakers = take(g.breakers, sizeof(BreakerSlot));
-    o.restrictions = take(g.restrictions, sizeof(RestrictionSlot));
-    o.approvals = take(kApprovals, sizeof(ApprovalSlot));
-    o.ring = take(g.ring_events, sizeof(Event));
-    o.instrument_records = take(g.instruments, sizeof(InstrumentRecord));
-    o.account_records = take(g.accounts, sizeof(AccountRecord));
-    o.strategy_records = take(g.strategies, sizeof(StrategyRecord));
-    o.permissions = take(g.strategies, 8ULL * (g.account_words() + g.instrument_words()));
-    o.config = take(g.config_bytes, 1);
+#define RISKREG_TAKE(name, record, count, kind) o.name = take(count, sizeof(record));
+    RISKREG_TABLES(RISKREG_TAKE)
+#undef RISKREG_TAKE
     o.size_bytes = next;
     return o;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layout/event.hpp"
+#include "layout/tables.hpp"
 
 namespace riskreg::layout {
 
@@ -53,42 +54,28 @@ struct Geometry {
     /// Words of one bitmap over accounts and one over instruments, per strategy.
     [[nodiscard]] std::uint32_t account_words() const noexcept { return (accounts + 63) / 64; }
     [[nodiscard]] std::uint32_t instrument_words() const noexcept { return (instruments + 63) / 64; }
+    /// Words of the bitmaps of all strategies.
+    [[nodiscard]] std::uint64_t permissions() const noexcept {
+        return std::uint64_t{strategies} * (account_words() + instrument_words());
+    }
 };
-RISKREG_RECORD(Geometry, 80, 4);
+RISKREG_FIELDS(Geometry, 80, 4, instruments, accounts, strategies, sessions, orders, order_index, executions, execution_index,
+               quarantine, quarantine_index, ring_events, config_bytes, content_index, book_nodes, book_sides, budget_rings,
+               breakers, restrictions, reserved_words);
 
 /// Byte offsets of the tables from the start of the segment; each starts on its own page.
+#define RISKREG_OFFSET(name, record, count, kind) std::uint64_t name;
+#define RISKREG_NAME(name, record, count, kind) , name
 struct Offsets {
     std::uint64_t mutex;
     std::uint64_t host;                   // HostMutex: who journals
     std::uint64_t control;
-    std::uint64_t sessions;
-    std::uint64_t strategies;
-    std::uint64_t references;
-    std::uint64_t rows;
-    std::uint64_t rows_cold;
-    std::uint64_t rows_risk;
-    std::uint64_t orders;
-    std::uint64_t order_index;
-    std::uint64_t executions;
-    std::uint64_t execution_index;
-    std::uint64_t quarantine;
-    std::uint64_t quarantine_index;
-    std::uint64_t content_index;
-    std::uint64_t book_heads;             // one word for each side of a book: node + 1 of its best top
-    std::uint64_t book_nodes;
-    std::uint64_t budget_rings;
-    std::uint64_t breakers;
-    std::uint64_t restrictions;
-    std::uint64_t approvals;
-    std::uint64_t ring;
-    std::uint64_t instrument_records;
-    std::uint64_t account_records;
-    std::uint64_t strategy_records;
-    std::uint64_t permissions;
-    std::uint64_t config;
+    RISKREG_TABLES(RISKREG_OFFSET)
     std::uint64_t size_bytes;
 };
-RISKREG_RECORD(Offsets, 232, 8);
+RISKREG_FIELDS(Offsets, 232, 8, mutex, host, control RISKREG_TABLES(RISKREG_NAME), size_bytes);
+#undef RISKREG_NAME
+#undef RISKREG_OFFSET
 
 [[nodiscard]] Offsets offsets_of(const Geometry& geometry) noexcept;
 
@@ -131,7 +118,11 @@ struct Header {
     std::uint32_t rolled_uid;             // who ended the day before
     std::uint32_t min_day_s;              // a younger day is not ended
 };
-RISKREG_RECORD(Header, 384, 8);
+RISKREG_FIELDS(Header, 384, 8, magic, layout_version, settings, layout_hash, config_hash, state, geometry, boot_id, lock_device,
+               lock_inode, lock_token, pid_namespace, time_namespace, created_ns, uid, persistence, checkpoint_interval_s,
+               keep_checkpoints, page_options, adopting, name_begin, name_end, epoch, recovered_seq, keep_journal,
+               mark_threshold_bps, mark_interval_ms, next_ready, day, rolled_seq, entities_hash, directory_inode, day_begun_ns,
+               day_begun_steady_ns, rolled_uid, min_day_s);
 
 /// Behind the header, in page 0: the path of the registry's directory, a zero behind it. For whoever finds the segment and asks whose it
 /// is; nothing is decided by it.
@@ -149,7 +140,8 @@ struct alignas(64) LogWords {
     std::uint64_t next_quarantine;
     std::uint64_t next_generation;
 };
-RISKREG_RECORD(LogWords, 64, 64);
+RISKREG_FIELDS(LogWords, 64, 64, committed, applied, last_time_ns, last_steady_ns, next_order, next_execution, next_quarantine,
+               next_generation);
 
 /// How far the roll of this day is. From `prepared` on the next day's segment may be mapped. `draining`: what increases risk waits for
 /// the next day. `held`: everybody lets the roller go first, for a few milliseconds each.
@@ -174,7 +166,9 @@ struct alignas(64) StatusWords {
     std::uint64_t roll_phase;  // RollPhase; a roller that died leaves it, whoever finds byte 2 of LOCK free takes it back
     std::uint64_t roll_base;  // sequence at which the last roll began to number the next day's slots; 0: none has
 };
-RISKREG_RECORD(StatusWords, 128, 64);
+RISKREG_FIELDS(StatusWords, 128, 64, state_epoch, repairs, redone, owner_session, consumer, next_budget_ring,
+               recovered_steady_ns, book_overflow, recovered_ns, recovered_seq, quarantined_events, clocks_ahead, label_lead_ns,
+               brake, roll_phase, roll_base);
 
 /// How far each view of the log is; one writer, the host of the snapshotter (exception to INV-1).
 struct alignas(64) Watermarks {
@@ -190,7 +184,8 @@ struct alignas(64) Watermarks {
         checkpoint_steady_ns;  // boot time of the newest checkpoint, before it of the segment: the next one is due an interval later
     std::uint64_t reserved_words[7];
 };
-RISKREG_RECORD(Watermarks, 128, 64);
+RISKREG_FIELDS(Watermarks, 128, 64, journaled, durable, checkpointed, heartbeat_ns, checkpoint_ns, verified, verifier_cycles,
+               differences, checkpoint_steady_ns, reserved_words);
 
 /// Futex words between waiters and the journaller. Advice only: every wait is in slices and looks again.
 struct alignas(64) Wakes {
@@ -203,7 +198,8 @@ struct alignas(64) Wakes {
     std::uint64_t checkpoint_failed;  // the last one that failed
     std::uint64_t reserved_words[3];
 };
-RISKREG_RECORD(Wakes, 64, 64);
+RISKREG_FIELDS(Wakes, 64, 64, durable_tick, waiters, work_tick, asleep, checkpoint_wanted, checkpoint_done, checkpoint_failed,
+               reserved_words);
 
 enum class HostState : std::uint64_t { none = 0, starting = 1, running = 2, degraded = 3, left = 4 };
 
@@ -248,7 +244,9 @@ struct alignas(64) HostWords {
     std::uint64_t marks_until_ns;  // steady time up to which the host has looked after marks; 0: none has
     std::uint64_t reserved_words[3];
 };
-RISKREG_RECORD(HostWords, 192, 64);
+RISKREG_FIELDS(HostWords, 192, 64, state, epoch, pid, pid_start, clean, fault, fault_errno, fault_since_ns, retries, gaps,
+               gap_end, alarms, checkpoints, journal_file, journal_bytes, checkpoint_fault_errno, rank, waiter, waiter_start,
+               waiter_beat, marks_until_ns, reserved_words);
 
 struct Control {
     LogWords log;
@@ -257,7 +255,7 @@ struct Control {
     Wakes wakes;
     HostWords host;
 };
-RISKREG_RECORD(Control, 576, 64);
+RISKREG_FIELDS(Control, 576, 64, log, status, marks, wakes, host);
 
 /// Hash over every field, offset and size: what makes two builds compatible.
 [[nodiscard]] std::uint64_t layout_hash();

@@ -5,7 +5,7 @@
 /// whole, writing the same event again changes nothing, and a reader needs no lock.
 #pragma once
 
-#include "layout/words.hpp"
+#include "layout/fields.hpp"
 
 namespace riskreg::layout {
 
@@ -74,5 +74,22 @@ private:
         store_release(older.seq, seq);
     }
 };
+
+template <class T>
+inline constexpr bool kIsVersioned = false;
+template <Record T>
+inline constexpr bool kIsVersioned<Versioned<T>> = true;
+
+/// Calls visit(record, …) for each versioned record of a slot, with the same one of the other slots behind it, which are of
+/// the same type: a copy, a comparison, a digest of all of them in the order of the fields.
+template <class Visit, class Slot, class... Same>
+void each_version(const Visit& visit, Slot& slot, Same&... same) {
+    const auto visit_one = [&](auto member) {
+        if constexpr (kIsVersioned<std::remove_cvref_t<decltype(slot.*member)>>) visit(slot.*member, same.*member...);
+    };
+    [&]<auto... Member>(MemberList<Member...>) {
+        (visit_one(Member), ...);
+    }(typename Fields<std::remove_const_t<Slot>>::Members{});
+}
 
 }  // namespace riskreg::layout

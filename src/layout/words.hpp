@@ -53,23 +53,6 @@ inline void raise_to(std::uint64_t& mark, std::uint64_t value) noexcept {
 inline void fence_release() noexcept { __atomic_thread_fence(__ATOMIC_RELEASE); }
 inline void fence_acquire() noexcept { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
 
-/// The word that the bytes of `parts` are, one after the other.
-template <class... Part>
-[[nodiscard]] constexpr std::uint64_t pack(Part... parts) noexcept {
-    static_assert((sizeof(Part) + ...) == 8 && (std::has_unique_object_representations_v<Part> && ...));
-    std::uint64_t word = 0;
-    unsigned shift = 0;
-    const auto add = [&]<class One>(One part) {
-        std::uint64_t bits = 0;
-        if constexpr (std::is_enum_v<One>) bits = static_cast<std::make_unsigned_t<std::underlying_type_t<One>>>(part);
-        else bits = static_cast<std::make_unsigned_t<One>>(part);
-        word |= bits << shift;
-        shift += 8 * static_cast<unsigned>(sizeof(One));
-    };
-    (add(parts), ...);
-    return word;
-}
-
 /// A record's bytes as words. Records of the hot path have a `words_of`, by which they go from registers to shared memory: a
 /// word that was put together in memory of smaller fields is not to be had before those are in the cache, which takes longer
 /// than all the rest (measured, bench/README.md).

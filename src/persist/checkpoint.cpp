@@ -82,10 +82,10 @@ private:
 };
 
 bool is_written(const State& state, std::uint32_t row) noexcept {
-    const auto changed = [](const auto& record) { return record.newest().seq > kGenesis; };
-    return changed(state.rows[row].counters) || changed(state.rows[row].control) || changed(state.rows_cold[row].day) ||
-           changed(state.rows_cold[row].latch) || changed(state.rows_risk[row].value) || changed(state.rows_risk[row].limits) ||
-           changed(state.rows_risk[row].meters) || changed(state.rows_risk[row].alerts);
+    bool written = false;
+    const auto look = [&written](const auto& record) { written = written || record.newest().seq > kGenesis; };
+    core::each_of_row(row, look, state);
+    return written;
 }
 
 template <class Wanted>
@@ -154,68 +154,52 @@ void write_section(Output& out, std::string_view name, std::uint64_t size, Wante
 
 constexpr auto kAll = [](std::uint32_t) { return true; };
 
-void write_risk(RecordWriter& io, const RowRisk& risk) {
-    RowValue value = risk.value.newest();
-    RowRiskLimits limits = risk.limits.newest();
-    RowMeters meters = risk.meters.newest();
-    RowAlerts alerts = risk.alerts.newest();
-    if (io.group("value", value.seq > kGenesis)) value_fields(io, value), io.end_group();
-    if (io.group("risk_limits", limits.seq > kGenesis)) risk_limit_fields(io, limits), io.end_group();
-    if (io.group("meters", meters.seq > kGenesis)) meter_fields(io, meters), io.end_group();
-    if (io.group("alerts", alerts.seq > kGenesis)) alert_fields(io, alerts), io.end_group();
-}
+/// What the records of a row are called.
+constexpr std::string_view group_of(const RowCounters&) { return "counters"; }
+constexpr std::string_view group_of(const RowControl&) { return "control"; }
+constexpr std::string_view group_of(const RowDay&) { return "day"; }
+constexpr std::string_view group_of(const RowLatch&) { return "latch"; }
+constexpr std::string_view group_of(const RowValue&) { return "value"; }
+constexpr std::string_view group_of(const RowRiskLimits&) { return "risk_limits"; }
+constexpr std::string_view group_of(const RowMeters&) { return "meters"; }
+constexpr std::string_view group_of(const RowAlerts&) { return "alerts"; }
 
 void write_row(RecordWriter& io, const State& state, std::uint32_t row) {
-    RowCounters counters = state.rows[row].counters.newest();
-    RowControl control = state.rows[row].control.newest();
-    RowDay day = state.rows_cold[row].day.newest();
-    RowLatch latch = state.rows_cold[row].latch.newest();
     io.begin_record();
     place(io, "row", row);
     io.text("scope", core::format_scope(state, state.geometry.scope_of(row)));
-    if (io.group("counters", counters.seq > kGenesis)) counter_fields(io, counters), io.end_group();
-    if (io.group("control", control.seq > kGenesis)) control_fields(io, control), io.end_group();
-    if (io.group("day", day.seq > kGenesis)) day_fields(io, day), io.end_group();
-    if (io.group("latch", latch.seq > kGenesis)) latch_fields(io, latch), io.end_group();
-    write_risk(io, state.rows_risk[row]);
+    const auto write = [&io]<class T>(const Versioned<T>& versioned) {
+        T record = versioned.newest();
+        if (io.group(group_of(record), record.seq > kGenesis)) record_fields(io, record), io.end_group();
+    };
+    core::each_of_row(row, write, state);
     io.end_record();
 }
 
-/// Records of a table that some event wrote, each with its number.
-template <class At, class Fields>
-void write_sparse(Output& out, const EntityNames& names, std::string_view section, std::string_view number, std::uint32_t size,
-                  At at, Fields fields) {
-    write_section(
-        out, section, size, [&](std::uint32_t i) { return at(i).newest().seq > kGenesis; },
-        [&](std::uint32_t i) {
+/// Tables of which a checkpoint holds the records that some event wrote, in the order of the sections: name, what their numbers
+/// are called, how many there are, the table and the record in its slots.
+template <class Section>
+void each_sparse(const Geometry& g, const Section& section) {
+    section("sessions", "slot", g.sessions, &State::sessions, &SessionSlot::record);
+    section("strategies", "number", g.strategies, &State::strategies, &StrategySlot::state);
+    section("references", "number", g.instruments, &State::references, &ReferenceCell::owner);
+    section("breakers", "number", g.breakers, &State::breakers, &BreakerSlot::counts);
+    section("restrictions", "slot", g.restrictions, &State::restrictions, &RestrictionSlot::state);
+    section("approvals", "slot", kApprovals, &State::approvals, &ApprovalSlot::state);
+}
+
+void write_sparse_tables(Output& out, const EntityNames& names, const State& state) {
+    each_sparse(state.geometry, [&](const char* name, const char* number, std::uint32_t size, auto table, auto member) {
+        const auto at = [&](std::uint32_t i) -> auto& { return (state.*table)[i].*member; };
+        const auto is_wanted = [&](std::uint32_t i) { return at(i).newest().seq > kGenesis; };
+        write_section(out, name, size, is_wanted, [&](std::uint32_t i) {
             auto record = at(i).newest();
             RecordWriter writer(out.text(), names);
             writer.begin_record();
             place(writer, number, i);
-            fields(writer, record);
+            record_fields(writer, record);
         });
-}
-
-void write_sparse_tables(Output& out, const EntityNames& names, const State& state) {
-    const Geometry& g = state.geometry;
-    write_sparse(
-        out, names, "sessions", "slot", g.sessions, [&](std::uint32_t i) -> auto& { return state.sessions[i].record; },
-        session_fields<RecordWriter>);
-    write_sparse(
-        out, names, "strategies", "number", g.strategies, [&](std::uint32_t i) -> auto& { return state.strategies[i].state; },
-        strategy_fields<RecordWriter>);
-    write_sparse(
-        out, names, "references", "number", g.instruments, [&](std::uint32_t i) -> auto& { return state.references[i].owner; },
-        reference_fields<RecordWriter>);
-    write_sparse(
-        out, names, "breakers", "number", g.breakers, [&](std::uint32_t i) -> auto& { return state.breakers[i].counts; },
-        breaker_fields<RecordWriter>);
-    write_sparse(
-        out, names, "restrictions", "slot", g.restrictions,
-        [&](std::uint32_t i) -> auto& { return state.restrictions[i].state; }, restriction_fields<RecordWriter>);
-    write_sparse(
-        out, names, "approvals", "slot", layout::kApprovals, [&](std::uint32_t i) -> auto& { return state.approvals[i].state; },
-        approval_fields<RecordWriter>);
+    });
 }
 
 void write_tables(Output& out, const State& state) {
@@ -534,12 +518,11 @@ public:
                      [this](std::uint64_t i) { read_execution(static_cast<std::uint32_t>(i)); });
         read_section("quarantine", head_.quarantined,
                      [this](std::uint64_t i) { read_quarantine(static_cast<std::uint32_t>(i)); });
-        read_section("sessions", head_.sessions, [this](std::uint64_t) { read_session(); });
-        read_section("strategies", kMany, [this](std::uint64_t) { read_strategy(); });
-        read_section("references", kMany, [this](std::uint64_t) { read_reference(); });
-        read_section("breakers", kMany, [this](std::uint64_t) { read_breaker(); });
-        read_section("restrictions", kMany, [this](std::uint64_t) { read_restriction(); });
-        read_section("approvals", kMany, [this](std::uint64_t) { read_approval(); });
+        each_sparse(state_.geometry, [this](const char* name, const char* number, std::uint32_t size, auto table, auto member) {
+            const bool sessions = std::string_view(name) == "sessions";
+            read_section(name, sessions ? head_.sessions : kMany,
+                         [&](std::uint64_t) { read_sparse(number, size, state_.*table, member); });
+        });
         read_end();
         write_log();
         index();
@@ -614,39 +597,30 @@ private:
         std::string_view scope;
         if (!io_.read_text("scope", scope) || scope != core::format_scope(state_, state_.geometry.scope_of(row)))
             throw RecordError("scope: not that of its row");
-        RowCounters counters{};
-        RowControl control{};
-        RowDay day{};
-        RowLatch latch{};
-        if (io_.group("counters", true))
-            counter_fields(io_, counters), io_.end_group(), put(state_.rows[row].counters, counters);
-        if (io_.group("control", true)) control_fields(io_, control), io_.end_group(), put(state_.rows[row].control, control);
-        if (io_.group("day", true)) day_fields(io_, day), io_.end_group(), put(state_.rows_cold[row].day, day);
-        if (io_.group("latch", true)) latch_fields(io_, latch), io_.end_group(), put(state_.rows_cold[row].latch, latch);
-        read_risk(state_.rows_risk[row]);
+        const auto read = [this]<class T>(Versioned<T>& to) {
+            T record{};
+            if (io_.group(group_of(record), true)) record_fields(io_, record), io_.end_group(), put(to, record);
+        };
+        core::each_of_row(row, read, state_);
+        require_risk(state_.rows_risk[row]);
         io_.end_record();
         // Which kinds of limits have a value is said in the one record, and follows from the other.
         RowControl& now = state_.rows[row].control.copy[1];
         now.set = core::control_of(core::limits_of(now, state_.rows_risk[row].limits.newest())).set;
     }
 
-    void read_risk(RowRisk& risk) {
-        RowValue value{};
-        RowRiskLimits limits{};
-        RowMeters meters{};
-        RowAlerts alerts{};
-        if (io_.group("value", true)) value_fields(io_, value), io_.end_group(), put(risk.value, value);
-        if (io_.group("risk_limits", true)) risk_limit_fields(io_, limits), io_.end_group(), put(risk.limits, limits);
-        if (io_.group("meters", true)) meter_fields(io_, meters), io_.end_group(), put(risk.meters, meters);
-        if (io_.group("alerts", true)) alert_fields(io_, alerts), io_.end_group(), put(risk.alerts, alerts);
-        require(value.peak >= 0, "peak: below 0");
+    /// Holds of records that the configuration made, too.
+    void require_risk(const RowRisk& risk) const {
+        const RowRiskLimits& limits = risk.limits.newest();
+        const RowMeters& meters = risk.meters.newest();
+        require(risk.value.newest().peak >= 0, "peak: below 0");
         require(limits.cancel_headroom_bps <= 10000 || limits.cancel_headroom_bps == kUnlimitedCount,
                 "cancel_headroom_bps: above 10000");
-        const bool rings = none_or_below(meters.messages_ring, head_.next_budget_ring) &&
-                           none_or_below(meters.all_ring, head_.next_budget_ring);
-        require(meters.seq == 0 || rings, "messages_ring, all_ring: out of range");
-        require(meters.seq == 0 || (meters.messages_stride > 0 && meters.all_stride > 0), "stride: below 1");
-        require(alerts.levels >> (2 * core::kLimitMembers.size()) == 0, "levels: of limits that do not exist");
+        require(none_or_below(meters.messages_ring, head_.next_budget_ring) &&
+                    none_or_below(meters.all_ring, head_.next_budget_ring),
+                "messages_ring, all_ring: out of range");
+        require(meters.messages_stride > 0 && meters.all_stride > 0, "stride: below 1");
+        require(risk.alerts.newest().levels >> (2 * core::kLimitMembers.size()) == 0, "levels: of limits that do not exist");
     }
 
     static void require(bool fits, const char* what) {
@@ -699,59 +673,32 @@ private:
         require_seq(q.seq);
     }
 
-    void read_session() {
+    template <class Slot, class T>
+    void read_sparse(const char* number, std::uint32_t size, Slot* table, Versioned<T> Slot::*member) {
         io_.begin_record();
-        const std::uint32_t slot = place_below("slot", state_.geometry.sessions);
-        SessionRecord session{};
-        session_fields(io_, session);
-        put(state_.sessions[slot].record, session);
-        state_.sessions[slot].word = session_word(session.generation, session.status);
+        Slot& slot = table[place_below(number, size)];
+        T record{};
+        record_fields(io_, record);
+        require_fits(record);
+        put(slot.*member, record);
+        if constexpr (std::is_same_v<T, SessionRecord>) slot.word = session_word(record.generation, record.status);
     }
 
-    void read_strategy() {
-        io_.begin_record();
-        const std::uint32_t number = place_below("number", state_.geometry.strategies);
-        StrategyState strategy{};
-        strategy_fields(io_, strategy);
+    void require_fits(const SessionRecord&) const {}
+    void require_fits(const BreakerCounts&) const {}
+    void require_fits(const StrategyState& strategy) const {
         require(none_or_below(strategy.session, state_.geometry.sessions), "session: out of range");
-        put(state_.strategies[number].state, strategy);
     }
-
-    void read_reference() {
-        io_.begin_record();
-        const std::uint32_t number = place_below("number", state_.geometry.instruments);
-        ReferenceOwner owner{};
-        reference_fields(io_, owner);
+    void require_fits(const ReferenceOwner& owner) const {
         require(none_or_below(owner.session, state_.geometry.sessions), "session: out of range");
-        put(state_.references[number].owner, owner);
     }
-
-    void read_breaker() {
-        io_.begin_record();
-        const std::uint32_t number = place_below("number", state_.geometry.breakers);
-        BreakerCounts counts{};
-        breaker_fields(io_, counts);
-        put(state_.breakers[number].counts, counts);
-    }
-
-    void read_restriction() {
-        io_.begin_record();
-        const std::uint32_t slot = place_below("slot", state_.geometry.restrictions);
-        RestrictionRecord entry{};
-        restriction_fields(io_, entry);
+    void require_fits(const RestrictionRecord& entry) const {
         require(entry.row < state_.geometry.rows() || (entry.sides == 0 && entry.row == kNoSlot), "row: out of range");
-        put(state_.restrictions[slot].state, entry);
     }
-
-    void read_approval() {
-        io_.begin_record();
-        const std::uint32_t slot = place_below("slot", layout::kApprovals);
-        ApprovalRecord approval{};
-        approval_fields(io_, approval);
+    void require_fits(const ApprovalRecord& approval) const {
         const bool nobody = approval.status == ApprovalStatus::none && approval.row == kNoSlot;
         require(nobody || approval.row < state_.geometry.rows(), "row: out of range");
         require(approval.request <= head_.seq, "request: beyond the checkpoint's own");
-        put(state_.approvals[slot].state, approval);
     }
 
     void write_log() {

@@ -150,7 +150,7 @@ inline void limit_fields(RecordReader& io, layout::RowRiskLimits& risk) {
 }
 
 template <class Io>
-void counter_fields(Io& io, layout::RowCounters& c) {
+void record_fields(Io& io, layout::RowCounters& c) {
     io.number("seq", c.seq, std::uint64_t{0});
     io.decimal("position", c.position, kQuantityDigits, 0);
     io.decimal("open_buy_quantity", c.open_buy_quantity, kQuantityDigits, 0);
@@ -163,7 +163,7 @@ void counter_fields(Io& io, layout::RowCounters& c) {
 }
 
 template <class Io>
-void control_fields(Io& io, layout::RowControl& c) {
+void record_fields(Io& io, layout::RowControl& c) {
     io.number("seq", c.seq, std::uint64_t{0});
     io.choice("state", c.state, names::kStates, TradingState::active);
     limit_fields(io, c);
@@ -171,7 +171,7 @@ void control_fields(Io& io, layout::RowControl& c) {
 }
 
 template <class Io>
-void day_fields(Io& io, layout::RowDay& d) {
+void record_fields(Io& io, layout::RowDay& d) {
     io.number("seq", d.seq, std::uint64_t{0});
     io.decimal("bought_quantity", d.bought_quantity, kQuantityDigits, 0);
     io.decimal("sold_quantity", d.sold_quantity, kQuantityDigits, 0);
@@ -182,7 +182,7 @@ void day_fields(Io& io, layout::RowDay& d) {
 }
 
 template <class Io>
-void value_fields(Io& io, layout::RowValue& v) {
+void record_fields(Io& io, layout::RowValue& v) {
     io.number("seq", v.seq, std::uint64_t{0});
     io.decimal("mark", v.mark, kPriceDigits, 0);
     io.decimal("gross_value", v.gross_value, kMoneyDigits, 0);
@@ -194,13 +194,13 @@ void value_fields(Io& io, layout::RowValue& v) {
 }
 
 template <class Io>
-void risk_limit_fields(Io& io, layout::RowRiskLimits& l) {
+void record_fields(Io& io, layout::RowRiskLimits& l) {
     io.number("seq", l.seq, std::uint64_t{0});
     limit_fields(io, l);
 }
 
 template <class Io>
-void meter_fields(Io& io, layout::RowMeters& m) {
+void record_fields(Io& io, layout::RowMeters& m) {
     io.number("seq", m.seq, std::uint64_t{0});
     io.number("messages", m.messages, std::uint64_t{0});
     io.number("all_messages", m.all_messages, std::uint64_t{0});
@@ -213,13 +213,13 @@ void meter_fields(Io& io, layout::RowMeters& m) {
 }
 
 template <class Io>
-void alert_fields(Io& io, layout::RowAlerts& a) {
+void record_fields(Io& io, layout::RowAlerts& a) {
     io.number("seq", a.seq, std::uint64_t{0});
     io.number("levels", a.levels, std::uint64_t{0});
 }
 
 template <class Io>
-void latch_fields(Io& io, layout::RowLatch& l) {
+void record_fields(Io& io, layout::RowLatch& l) {
     io.number("seq", l.seq, std::uint64_t{0});
     io.number("halted_seq", l.halted_seq, std::uint64_t{0});
     io.time("changed", l.changed_ns, 0);
@@ -265,7 +265,7 @@ void quarantine_fields(Io& io, std::uint32_t slot, layout::QuarantineSlot& q) {
 
 /// Records of sparse tables: their number stands before these fields.
 template <class Io>
-void session_fields(Io& io, layout::SessionRecord& s) {
+void record_fields(Io& io, layout::SessionRecord& s) {
     io.number("seq", s.seq, std::uint64_t{0});
     io.entity("strategy", s.strategy, io.names().strategies);
     io.choice("status", s.status, names::kSessions, layout::SessionStatus::free);
@@ -279,7 +279,7 @@ void session_fields(Io& io, layout::SessionRecord& s) {
 }
 
 template <class Io>
-void strategy_fields(Io& io, layout::StrategyState& s) {
+void record_fields(Io& io, layout::StrategyState& s) {
     io.number("seq", s.seq, std::uint64_t{0});
     io.number("session", s.session, layout::kNoSlot);
     io.number("generation", s.generation, 0U);
@@ -288,7 +288,7 @@ void strategy_fields(Io& io, layout::StrategyState& s) {
 }
 
 template <class Io>
-void breaker_fields(Io& io, layout::BreakerCounts& b) {
+void record_fields(Io& io, layout::BreakerCounts& b) {
     io.number("seq", b.seq, std::uint64_t{0});
     io.number("buys", b.buys, std::uint64_t{0});
     io.number("sells", b.sells, std::uint64_t{0});
@@ -297,7 +297,7 @@ void breaker_fields(Io& io, layout::BreakerCounts& b) {
 }
 
 template <class Io>
-void restriction_fields(Io& io, layout::RestrictionRecord& r) {
+void record_fields(Io& io, layout::RestrictionRecord& r) {
     io.number("seq", r.seq, std::uint64_t{0});
     io.number("row", r.row, layout::kNoSlot);
     io.choice("sides", r.sides, names::kRestrictedSides, std::uint8_t{0});
@@ -308,7 +308,7 @@ void restriction_fields(Io& io, layout::RestrictionRecord& r) {
 }
 
 template <class Io>
-void approval_fields(Io& io, layout::ApprovalRecord& a) {
+void record_fields(Io& io, layout::ApprovalRecord& a) {
     io.number("seq", a.seq, std::uint64_t{0});
     io.number("request", a.request, std::uint64_t{0});
     io.number("row", a.row, layout::kNoSlot);
@@ -326,7 +326,7 @@ void approval_fields(Io& io, layout::ApprovalRecord& a) {
 }
 
 template <class Io>
-void reference_fields(Io& io, layout::ReferenceOwner& r) {
+void record_fields(Io& io, layout::ReferenceOwner& r) {
     io.number("seq", r.seq, std::uint64_t{0});
     io.number("session", r.session, layout::kNoSlot);
     io.number("generation", r.generation, 0U);

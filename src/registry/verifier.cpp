@@ -1,94 +1,116 @@
 #include "registry/verifier.hpp"
 
-#include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "core/genesis.hpp"
 
 namespace riskreg::registry {
 
 using namespace layout;
-
-template <class T>
-Verifier::Compared Verifier::compare(const Versioned<T>& live, const Versioned<T>& replica) const noexcept {
-    const T& expected = replica.newest();
-    const std::uint64_t replicated = replica_.log->applied;
-    T seen = live.read();
-    if (seen.seq > replicated) return Compared::later;
-    if (seen.seq < expected.seq) {
-        // A writer may be in the middle of apply, or dead there; only when it is through is a version missing.
-        if (load_acquire(live_.log->applied) < expected.seq) return Compared::later;
-        seen = live.read();
-        if (seen.seq > replicated) return Compared::later;
-    }
-    return std::memcmp(&seen, &expected, sizeof seen) == 0 ? Compared::equal : Compared::different;
-}
-
-Verifier::Compared Verifier::compare_row(std::uint32_t row) const noexcept {
-    return std::max({compare(live_.rows[row].counters, replica_.rows[row].counters),
-                     compare(live_.rows[row].control, replica_.rows[row].control),
-                     compare(live_.rows_cold[row].day, replica_.rows_cold[row].day),
-                     compare(live_.rows_cold[row].latch, replica_.rows_cold[row].latch),
-                     compare(live_.rows_risk[row].value, replica_.rows_risk[row].value),
-                     compare(live_.rows_risk[row].limits, replica_.rows_risk[row].limits),
-                     compare(live_.rows_risk[row].meters, replica_.rows_risk[row].meters),
-                     compare(live_.rows_risk[row].alerts, replica_.rows_risk[row].alerts)});
-}
+using core::State;
 
 namespace {
 
+/// Empty when they are equal.
+template <Described T>
+std::string place_of_difference(const T& live, const T& replica) {
+    const std::string_view field = first_difference(live, replica);
+    return field.empty() ? std::string() : std::string(Fields<T>::name).append(".").append(field);
+}
+
 template <Record T>
-bool equal_words(const T& live, const T& replica) noexcept {
+std::string compare_words(const T& live, const T& replica) {
     T seen;
     copy_words_out(seen, live);
-    return std::memcmp(&seen, &replica, sizeof seen) == 0;
+    return place_of_difference(seen, replica);
 }
 
 }  // namespace
 
-Verifier::Compared Verifier::compare_order(std::uint32_t slot) const noexcept {
+template <class T>
+Verifier::Compared Verifier::compare(const Versioned<T>& live, const Versioned<T>& replica) const {
+    const T& expected = replica.newest();
+    const std::uint64_t replicated = replica_.log->applied;
+    T seen = live.read();
+    if (seen.seq > replicated) return {Outcome::later, {}};
+    if (seen.seq < expected.seq) {
+        // A writer may be in the middle of apply, or dead there; only when it is through is a version missing.
+        if (load_acquire(live_.log->applied) < expected.seq) return {Outcome::later, {}};
+        seen = live.read();
+        if (seen.seq > replicated) return {Outcome::later, {}};
+    }
+    std::string where = place_of_difference(seen, expected);
+    return {where.empty() ? Outcome::equal : Outcome::different, std::move(where)};
+}
+
+auto Verifier::into(Compared& worst) const {
+    return [this, &worst](const auto& live, const auto& replica) {
+        if (Compared one = compare(live, replica); one.outcome > worst.outcome) worst = std::move(one);
+    };
+}
+
+Verifier::Compared Verifier::compare_row(std::uint32_t row) const {
+    Compared worst;
+    core::each_of_row(row, into(worst), live_, replica_);
+    return worst;
+}
+
+template <auto Table>
+Verifier::Compared Verifier::compare_slot(std::uint32_t index) const {
+    Compared worst;
+    each_version(into(worst), (live_.*Table)[index], (replica_.*Table)[index]);
+    return worst;
+}
+
+Verifier::Compared Verifier::compare_order(std::uint32_t slot) const {
     const OrderSlot& live = live_.orders[slot];
     const OrderSlot& replica = replica_.orders[slot];
-    if (!equal_words(live.identity, replica.identity)) return Compared::different;
-    const bool same_venue = load_acquire(live.venue.seq) != replica.venue.seq || equal_words(live.venue, replica.venue);
-    return same_venue ? compare(live.state, replica.state) : Compared::different;
+    std::string where = compare_words(live.identity, replica.identity);
+    if (where.empty() && load_acquire(live.venue.seq) == replica.venue.seq) where = compare_words(live.venue, replica.venue);
+    return where.empty() ? compare_slot<&State::orders>(slot) : Compared{Outcome::different, std::move(where)};
 }
 
-Verifier::Compared Verifier::compare_execution(std::uint32_t slot) const noexcept {
-    if (!equal_words(live_.executions[slot].identity, replica_.executions[slot].identity)) return Compared::different;
-    return compare(live_.executions[slot].state, replica_.executions[slot].state);
+Verifier::Compared Verifier::compare_execution(std::uint32_t slot) const {
+    std::string where = compare_words(live_.executions[slot].identity, replica_.executions[slot].identity);
+    return where.empty() ? compare_slot<&State::executions>(slot) : Compared{Outcome::different, std::move(where)};
 }
+
+const Verifier::Part Verifier::kParts[] = {
+    {"row", [](const State& s) -> std::uint64_t { return s.geometry.rows(); }, &Verifier::compare_row},
+    {"order slot", [](const State& s) { return s.log->next_order; }, &Verifier::compare_order},
+    {"execution slot", [](const State& s) { return s.log->next_execution; }, &Verifier::compare_execution},
+    {"session", [](const State& s) -> std::uint64_t { return s.geometry.sessions; }, &Verifier::compare_slot<&State::sessions>},
+    {"strategy", [](const State& s) -> std::uint64_t { return s.geometry.strategies; },
+     &Verifier::compare_slot<&State::strategies>},
+    {"breaker", [](const State& s) -> std::uint64_t { return s.geometry.breakers; }, &Verifier::compare_slot<&State::breakers>},
+    {"restricted list, entry", [](const State& s) -> std::uint64_t { return s.geometry.restrictions; },
+     &Verifier::compare_slot<&State::restrictions>},
+    {"approval", [](const State&) -> std::uint64_t { return kApprovals; }, &Verifier::compare_slot<&State::approvals>},
+};
 
 std::uint64_t Verifier::size() const noexcept {
-    const Geometry& g = replica_.geometry;
-    return g.rows() + replica_.log->next_order + replica_.log->next_execution + g.sessions + g.strategies + g.breakers +
-           g.restrictions + kApprovals;
+    std::uint64_t records = 0;
+    for (const Part& part : kParts) records += part.count(replica_);
+    return records;
 }
 
-Verifier::Compared Verifier::compare_at(std::uint64_t index, std::string& what) const {
-    const Geometry& g = replica_.geometry;
-    const auto at = [&index](std::uint64_t size) {
-        if (index < size) return true;
-        index -= size;
-        return false;
-    };
-    const auto number = [&index] { return static_cast<std::uint32_t>(index); };
-    if (at(g.rows())) return what = "row " + core::format_scope(replica_, g.scope_of(number())), compare_row(number());
-    if (at(replica_.log->next_order)) return what = "order slot " + std::to_string(index), compare_order(number());
-    if (at(replica_.log->next_execution)) return what = "execution slot " + std::to_string(index), compare_execution(number());
-    if (at(g.sessions))
-        return what = "session " + std::to_string(index),
-               compare(live_.sessions[index].record, replica_.sessions[index].record);
-    if (at(g.strategies))
-        return what = "strategy " + std::to_string(index),
-               compare(live_.strategies[index].state, replica_.strategies[index].state);
-    if (at(g.breakers))
-        return what = "breaker " + std::to_string(index),
-               compare(live_.breakers[index].counts, replica_.breakers[index].counts);
-    if (at(g.restrictions))
-        return what = "restricted list, entry " + std::to_string(index),
-               compare(live_.restrictions[index].state, replica_.restrictions[index].state);
-    return what = "approval " + std::to_string(index), compare(live_.approvals[index].state, replica_.approvals[index].state);
+Verifier::Outcome Verifier::compare_at(std::uint64_t index, std::string& what) const {
+    for (const Part& part : kParts) {
+        const std::uint64_t count = part.count(replica_);
+        if (index >= count) {
+            index -= count;
+            continue;
+        }
+        const auto number = static_cast<std::uint32_t>(index);
+        const Compared compared = (this->*part.compare)(number);
+        if (compared.outcome != Outcome::different) return compared.outcome;
+        const bool row = part.compare == &Verifier::compare_row;
+        what = std::string(part.name) + ' ' +
+               (row ? core::format_scope(replica_, replica_.geometry.scope_of(number)) : std::to_string(number)) + ": " +
+               compared.where;
+        return Outcome::different;
+    }
+    return Outcome::later;
 }
 
 std::uint64_t Verifier::step(std::uint64_t records, const std::function<void(const std::string&)>& differs) {
@@ -101,9 +123,9 @@ std::uint64_t Verifier::step(std::uint64_t records, const std::function<void(con
             return equal;
         }
         std::string what;
-        const Compared result = compare_at(next_++, what);
-        if (result == Compared::equal) ++equal;
-        if (result == Compared::different) differs(what);
+        const Outcome outcome = compare_at(next_++, what);
+        if (outcome == Outcome::equal) ++equal;
+        if (outcome == Outcome::different) differs(what);
     }
     return equal;
 }
