@@ -255,7 +255,7 @@ TEST_CASE("the parameters of limits cannot be unlimited, every other limit can",
         INFO(field.name);
         CHECK(persist::parse_limit(field, "unset") == LimitValue{});
         const std::string member = "\"" + std::string(field.name) + "\":\"unlimited\"";
-        if (field.is_parameter) {
+        if (field.is(core::kIsParameter)) {
             CHECK_THROWS_AS(persist::parse_limit(field, "unlimited"), Error);
             CHECK(refusal(with_limit(member)).find("limits[0]." + std::string(field.name) + ":") != std::string::npos);
         } else {

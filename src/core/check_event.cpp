@@ -137,9 +137,9 @@ const char* check_marked(const State& state, const MarkedEvent& e) noexcept {
 const char* check_risk_limits(const State& state, const RiskLimitsEvent& e) noexcept {
     const RowRiskLimits& l = e.after;
     if (e.row >= state.geometry.rows()) return "a scope that does not exist";
-    const bool amounts = l.max_gross_notional >= 0 && l.max_net_notional >= 0 && l.cash_limit >= 0 &&
-                         l.max_traded_notional >= 0 && l.daily_loss >= 0 && l.drawdown >= 0;
-    if (!amounts || l.set >> (kLimitMembers.size() - kFirstRiskLimit) != 0 || !is_headroom(l.cancel_headroom_bps))
+    const bool amounts = std::all_of(kLimits.begin() + kFirstRiskLimit, kLimits.end(),
+                                     [&](const Limit& limit) { return bound_of(limit, RowControl{}, l) >= 0; });
+    if (!amounts || l.set >> (kLimits.size() - kFirstRiskLimit) != 0 || !is_headroom(l.cancel_headroom_bps))
         return "a limit that cannot be";
     const bool rings = e.next_budget_ring <= state.geometry.budget_rings &&
                        is_none_or_below(e.messages_ring, e.next_budget_ring) &&
@@ -161,8 +161,8 @@ const char* check_approval(const State& state, const ApprovalEvent& e) noexcept 
 }
 
 const char* check_alert(const State& state, const AlertEvent& e) noexcept {
-    constexpr std::size_t bits = 2 * kLimitMembers.size();
-    const bool fits = e.row < state.geometry.rows() && e.limit < kLimitMembers.size() && e.level <= 3 && e.previous <= 3 &&
+    constexpr std::size_t bits = 2 * kLimits.size();
+    const bool fits = e.row < state.geometry.rows() && e.limit < kLimits.size() && e.level <= 3 && e.previous <= 3 &&
                       e.unit <= Unit::basis_points && e.levels_after >> bits == 0;
     return fits ? nullptr : "alert: a scope, limit or level that does not exist";
 }

@@ -13,13 +13,8 @@ using base::Int128;
 namespace {
 
 constexpr RowCounters kNoCounters{};
-constexpr RowControl kNoControl = [] {
-    RowControl control{};
-    control.max_order_quantity = control.max_order_notional = control.max_long = control.max_short = control.max_open_notional =
-        kUnlimited;
-    control.max_working_orders = control.max_working_buy = control.max_working_sell = kUnlimitedCount;
-    return control;
-}();
+constexpr RowControl kNoControl = control_of(Limits{});
+constexpr RowRiskLimits kNoRiskLimits = risk_limits_of(Limits{});
 
 constexpr std::int64_t clamp(Int128 value) noexcept {
     if (value > base::kMaxInt64) return base::kMaxInt64;
@@ -42,9 +37,8 @@ bool sum_exceeds(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t li
 
 /// Position if every working order of this side fills, and `quantity` more.
 Int128 worst_case(const RowCounters& counters, Side side, std::int64_t quantity) noexcept {
-    const Int128 position = counters.position;
-    return side == Side::buy ? position + counters.open_buy_quantity + quantity
-                             : -position + counters.open_sell_quantity + quantity;
+    return quantity + (side == Side::buy ? worst_long_of<Int128>(counters.position, counters.open_buy_quantity)
+                                         : worst_short_of<Int128>(counters.position, counters.open_sell_quantity));
 }
 
 bool on_grid(std::int64_t price, std::int64_t tick) noexcept { return price % tick == 0; }
@@ -284,6 +278,20 @@ bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t no
     return false;
 }
 
+namespace {
+
+bool deny_order_by(const State& state, const RowsNow& now, LimitId id, std::int64_t observed, Decision& out) noexcept {
+    const Limit& limit = limit_of(id);
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        const std::int64_t bound = bound_of(limit, *now.control[k], kNoRiskLimits);
+        if (exceeds(observed, bound)) [[unlikely]]
+            return deny(state, limit.reason, {now.rows[k], observed, bound, limit.unit}, out), true;
+    }
+    return false;
+}
+
+}  // namespace
+
 bool deny_single_order(const State& state, const RowsNow& now, const Growth& growth, bool breaks, Decision& out) noexcept {
     if (growth.order_quantity > 0 && state.has_setting(kRequireLimits)) {
         const unsigned set = now.control[0]->set | now.control[1]->set | now.control[3]->set | now.control[4]->set;
@@ -293,32 +301,19 @@ bool deny_single_order(const State& state, const RowsNow& now, const Growth& gro
     }
     if (!breaks) [[likely]]
         return false;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const std::int64_t limit = now.control[k]->max_order_quantity;
-        if (exceeds(growth.order_quantity, limit)) [[unlikely]]
-            return deny(state, DenyReason::max_order_quantity, {now.rows[k], growth.order_quantity, limit, Unit::quantity},
-                        out),
-                   true;
-    }
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const std::int64_t limit = now.control[k]->max_order_notional;
-        if (exceeds(growth.order_notional, limit)) [[unlikely]]
-            return deny(state, DenyReason::max_order_notional, {now.rows[k], growth.order_notional, limit, Unit::money}, out),
-                   true;
-    }
-    return false;
+    return deny_order_by(state, now, LimitId::max_order_quantity, growth.order_quantity, out) ||
+           deny_order_by(state, now, LimitId::max_order_notional, growth.order_notional, out);
 }
 
 namespace {
 
-/// What growing an order would break on one row; one bit for each reason.
-// clang-format off
-enum Breach : unsigned {
-    kTooMany = 1, kTooManyOfSide = 2, kPosition = 4, kOpenNotional = 8, kOverflow = 16,
-    kGross = 32, kNet = 64, kCash = 128, kTraded = 256, kDailyLoss = 512, kDrawdown = 1024,
-    kOrderQuantity = 2048, kOrderNotional = 4096, kMarkUnknown = 8192,
-};
-// clang-format on
+/// What growing an order would break on one row: the bits of limits, and two that are none.
+constexpr unsigned bit_of(LimitId limit) noexcept { return 1U << index_of(limit); }
+constexpr unsigned kOverflow = 1U << 30, kMarkUnknown = 1U << 31;
+static_assert(kLimits.size() <= 30);
+
+constexpr LimitId working_limit(bool buy) noexcept { return buy ? LimitId::max_working_buy : LimitId::max_working_sell; }
+constexpr LimitId quantity_limit(bool buy) noexcept { return buy ? LimitId::max_long : LimitId::max_short; }
 
 /// Tells `found` of every limit of row k whether growing the order breaks it. Without branches: six rows are judged for every
 /// order, and almost always nothing is broken. Made once for each side, so that no field is chosen at run time.
@@ -335,16 +330,16 @@ inline void judge_row(const RowsNow& now, std::size_t k, const Growth& growth, F
     const std::int64_t open_notional = kBuy ? c.open_buy_notional : c.open_sell_notional;
     const bool is_new = growth.orders > 0;
     std::int64_t ignored = 0;
-    found(growth.order_quantity > l.max_order_quantity, kOrderQuantity);
-    found(growth.order_notional > l.max_order_notional, kOrderNotional);
+    found(growth.order_quantity > l.max_order_quantity, bit_of(LimitId::max_order_quantity));
+    found(growth.order_notional > l.max_order_notional, bit_of(LimitId::max_order_notional));
     // There are fewer slots than kUnlimitedCount, so no count of orders is above that.
-    found(is_new & (count > l.max_working_orders), kTooMany);
-    found(is_new & (side_count > side_limit), kTooManyOfSide);
+    found(is_new & (count > l.max_working_orders), bit_of(LimitId::max_working_orders));
+    found(is_new & (side_count > side_limit), bit_of(working_limit(kBuy)));
     found((growth.quantity > 0) & sum_exceeds(position, kBuy ? q.open_buy_quantity : q.open_sell_quantity, growth.quantity,
                                               kBuy ? l.max_long : l.max_short),
-          kPosition);
+          bit_of(quantity_limit(kBuy)));
     found((growth.notional > 0) & sum_exceeds(c.open_buy_notional, c.open_sell_notional, growth.notional, l.max_open_notional),
-          kOpenNotional);
+          bit_of(LimitId::max_open_notional));
     found(__builtin_add_overflow(open, growth.quantity, &ignored), kOverflow);
     found(__builtin_add_overflow(open_notional, growth.notional, &ignored), kOverflow);
 }
@@ -356,13 +351,13 @@ template <bool kBuy>
     unsigned any = 0;
 #pragma GCC unroll 1
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        judge_row<kBuy>(now, k, growth, [&](bool broken, Breach) { any |= static_cast<unsigned>(broken); });
+        judge_row<kBuy>(now, k, growth, [&](bool broken, unsigned) { any |= static_cast<unsigned>(broken); });
     return any != 0;
 }
 
 unsigned breaches(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
     unsigned bits = 0;
-    const auto found = [&](bool broken, Breach what) { bits |= broken ? static_cast<unsigned>(what) : 0U; };
+    const auto found = [&](bool broken, unsigned what) { bits |= broken ? what : 0U; };
     growth.side == Side::buy ? judge_row<true>(now, k, growth, found) : judge_row<false>(now, k, growth, found);
     return bits;
 }
@@ -379,31 +374,6 @@ namespace {
 /// reduces may well increase the firm (faults-2.md A6).
 bool passes_as_reducing(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
     return is_reducing(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
-}
-
-void deny_working(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, bool of_side,
-                  Decision& out) noexcept {
-    const bool buy = growth.side == Side::buy;
-    const RowCounters& c = *now.counters[k];
-    const RowControl& l = *now.control[k];
-    const std::int64_t side_count = buy ? c.working_buy : c.working_sell;
-    const std::int64_t count = of_side ? side_count : static_cast<std::int64_t>(c.working_buy) + c.working_sell;
-    const std::int64_t limit = of_side ? (buy ? l.max_working_buy : l.max_working_sell) : l.max_working_orders;
-    deny(state, DenyReason::max_working_orders, {now.rows[k], count + growth.orders, limit, Unit::orders}, out);
-}
-
-void deny_position(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, Decision& out) noexcept {
-    const bool buy = growth.side == Side::buy;
-    const Int128 observed = worst_case(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
-    const std::int64_t limit = buy ? now.control[k]->max_long : now.control[k]->max_short;
-    deny(state, buy ? DenyReason::max_long : DenyReason::max_short, {now.rows[k], clamp(observed), limit, Unit::quantity}, out);
-}
-
-void deny_open_notional(const State& state, const RowsNow& now, std::size_t k, const Growth& growth, Decision& out) noexcept {
-    const RowCounters& c = *now.counters[k];
-    const Int128 observed = static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional + growth.notional;
-    deny(state, DenyReason::max_open_notional, {now.rows[k], clamp(observed), now.control[k]->max_open_notional, Unit::money},
-         out);
 }
 
 using RowBreaches = std::array<unsigned, kRowsPerOrder>;
@@ -440,48 +410,35 @@ bool sums_stay_narrow(const RowWorth& row, const Growth& growth) noexcept {
                      row.value.net_value, row.gross_growth, row.gross_in_batch, row.day.bought_notional, row.day.sold_notional);
 }
 
-/// The amounts after an order has grown. In 64 bits where they stay in these, which is nearly always, else in 128.
 template <class Amount>
-struct ValuesAfter {
-    Amount gross, net, net_before, cash, traded;
-};
-
-template <class Amount>
-inline ValuesAfter<Amount> values_after(const RowWorth& row, const Growth& growth, bool worst_case) noexcept {
-    const RowCounters& c = row.counters;
-    const bool buy = growth.side == Side::buy;
-    const auto size = [](Amount value) { return value < 0 ? -value : value; };
-    const Amount notional = growth.notional, net = row.value.net_value, bought = row.day.bought_notional;
-    const Amount open = notional + c.open_buy_notional + c.open_sell_notional;
-    const Amount with_buys = net + c.open_buy_notional, with_sells = net - c.open_sell_notional;
-    ValuesAfter<Amount> after;
-    after.gross =
-        worst_case ? Amount{row.value.gross_value} + row.gross_growth + row.gross_in_batch : row.value.gross_value + open;
-    // Of both sides: the number that the limit is held against (world.md 13).
-    after.net_before = std::max(size(with_buys), size(with_sells));
-    after.net = buy ? size(with_buys + notional) : size(with_sells - notional);
-    after.cash = notional + c.open_buy_notional + std::max<Amount>(bought - row.day.sold_notional, 0);
-    after.traded = bought + row.day.sold_notional + open;
-    return after;
+inline Holdings<Amount> grown(Holdings<Amount> h, const RowWorth& row, const Growth& growth) noexcept {
+    h.buys += growth.side == Side::buy ? growth.notional : 0;
+    h.sells += growth.side == Side::buy ? 0 : growth.notional;
+    if (h.worst_case) h.gross += Amount{row.gross_growth} + row.gross_in_batch;
+    return h;
 }
 
-/// Tells `found` of every limit on values of a row whether growing the order breaks it; only for what increases risk.
+/// Tells `found` of every limit on values of a row whether growing the order breaks it; only for what increases risk. In 64 bits
+/// where sums stay in these, which is nearly always, else in 128.
 template <class Amount, class Found>
 inline void judge_values(const RowWorth& row, const Growth& growth, bool worst_case, bool no_price, Found found) noexcept {
     const RowRiskLimits& l = row.limits;
-    const ValuesAfter<Amount> after = values_after<Amount>(row, growth, worst_case);
+    const Holdings<Amount> before = holdings_of<Amount>(row.counters, row.value, row.day, worst_case);
+    const Holdings<Amount> after = grown(before, row, growth);
+    const Amount net = net_use(after), net_before = net_use(before);
     const bool grows = growth.notional > 0;
     const bool gross_grows = worst_case ? row.gross_growth > 0 || no_price : grows;
     const bool adds_risk = grows | (growth.quantity > 0);
     const std::int64_t pnl = pnl_of(row.value);
     const bool saturated = ((row.value.flags & kValueSaturated) | (row.day.flags & kRowSaturated)) != 0;
     const bool unpriced = no_price && l.max_gross_notional != kUnlimited;
-    found(gross_grows & (unpriced | exceeds(after.gross, l.max_gross_notional)), kGross);
-    found(grows & exceeds(after.net, l.max_net_notional) & (after.net > after.net_before), kNet);
-    found(grows & (growth.side == Side::buy) & exceeds(after.cash, l.cash_limit), kCash);
-    found(grows & exceeds(after.traded, l.max_traded_notional), kTraded);
-    found(adds_risk & loses_too_much(l, pnl), kDailyLoss);
-    found(adds_risk & falls_too_far(l, pnl, row.value.peak), kDrawdown);
+    found(gross_grows & (unpriced | exceeds(gross_use(after), l.max_gross_notional)), bit_of(LimitId::max_gross_notional));
+    // Of both sides: the number that the limit is held against (world.md 13).
+    found(grows & exceeds(net, l.max_net_notional) & (net > net_before), bit_of(LimitId::max_net_notional));
+    found(grows & (growth.side == Side::buy) & exceeds(cash_use(after), l.cash_limit), bit_of(LimitId::cash_limit));
+    found(grows & exceeds(traded_use(after), l.max_traded_notional), bit_of(LimitId::max_traded_notional));
+    found(adds_risk & loses_too_much(l, pnl), bit_of(LimitId::daily_loss));
+    found(adds_risk & falls_too_far(l, pnl, row.value.peak), bit_of(LimitId::drawdown));
     found(adds_risk & (saturated | (row.gross_growth == kNoFit)), kOverflow);
 }
 
@@ -502,7 +459,7 @@ bool has_value_limits(const RowsNow& now, std::size_t k) noexcept {
         if (!sums_stay_narrow(row, growth)) [[unlikely]]
             return true;
         judge_values<std::int64_t>(row, growth, false, false,
-                                   [&](bool broken, Breach) { any |= static_cast<unsigned>(broken); });
+                                   [&](bool broken, unsigned) { any |= static_cast<unsigned>(broken); });
     }
     return any != 0;
 }
@@ -530,53 +487,67 @@ unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, c
     const bool worst_case = state.has_setting(kGrossWorstCase);
     const bool no_price = worst_case && growth.is_unpriced(k) && growth.quantity > 0;
     unsigned bits = 0;
-    judge_values<Int128>(row, growth, worst_case, no_price,
-                         [&](bool broken, Breach what) { bits |= broken ? static_cast<unsigned>(what) : 0U; });
+    judge_values<Int128>(row, growth, worst_case, no_price, [&](bool broken, unsigned what) { bits |= broken ? what : 0U; });
     const bool unknown = unmarked != nullptr && unmarked->unknown[k] && rests_on_marks(row.limits);
     if (unknown && (growth.notional > 0 || growth.quantity > 0)) bits |= kMarkUnknown;
     return bits;
 }
 
-void deny_value(const State& state, const RowsNow& now, std::size_t k, unsigned breach, const Growth& growth,
-                const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
-    const RowValue value = value_now(state, now, k, unmarked);
-    const RowWorth row = worth_now(worth_of(state, now, k, growth, overlay, value), k, unmarked);
-    const RowRiskLimits& l = row.limits;
-    const bool worst_case = state.has_setting(kGrossWorstCase);
-    const ValuesAfter<Int128> after = values_after<Int128>(row, growth, worst_case);
-    const LossBreach loss = loss_breach(l, pnl_of(row.value), row.value.peak);
-    const auto refuse = [&](DenyReason reason, Int128 observed, std::int64_t limit) {
-        deny(state, reason, {now.rows[k], clamp(observed), limit, Unit::money}, out);
-    };
-    switch (breach) {
-        case kGross:
-            if (growth.is_unpriced(k) && worst_case) return deny(state, DenyReason::reference_price_unknown, out);
-            return refuse(DenyReason::max_gross_notional, after.gross, l.max_gross_notional);
-        case kNet: return refuse(DenyReason::max_net_notional, after.net, l.max_net_notional);
-        case kCash: return refuse(DenyReason::cash_limit, after.cash, l.cash_limit);
-        case kTraded: return refuse(DenyReason::max_traded_notional, after.traded, l.max_traded_notional);
-        case kMarkUnknown: return deny(state, DenyReason::reference_price_stale, {now.rows[k], 0, 0, Unit::none}, out);
-        default: return refuse(loss.reason, loss.observed, loss.limit);
+/// Row k after the order has grown: what a refusal shows.
+Holdings<Int128> holdings_after(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
+                                const BatchOverlay* overlay, const Unmarked* unmarked) noexcept {
+    const bool buy = growth.side == Side::buy;
+    Holdings<Int128> h = holdings_of<Int128>(*now.counters[k], RowValue{}, RowDay{}, false);
+    if (!has_value_limits(now, k)) {
+        (buy ? h.buys : h.sells) += growth.notional;
+    } else {
+        const RowValue value = value_now(state, now, k, unmarked);
+        const RowWorth row = worth_now(worth_of(state, now, k, growth, overlay, value), k, unmarked);
+        h = grown(holdings_of<Int128>(row.counters, value, row.day, state.has_setting(kGrossWorstCase)), row, growth);
+        h.pnl = pnl_of(value);
+        h.peak = value.peak;
     }
+    (buy ? h.working_buy : h.working_sell) += growth.orders;
+    h.worst_long = h.worst_short = worst_case(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
+    return h;
 }
+
+void deny_by(const State& state, const RowsNow& now, std::size_t k, LimitId id, const Growth& growth,
+             const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
+    const Limit& limit = limit_of(id);
+    const bool unpriced = growth.is_unpriced(k) && state.has_setting(kGrossWorstCase);
+    if (id == LimitId::max_gross_notional && unpriced) return deny(state, DenyReason::reference_price_unknown, out);
+    const Int128 used = *use_of(id, holdings_after(state, now, k, growth, overlay, unmarked));
+    const RowRiskLimits& risk = limit.kind == 0 ? kNoRiskLimits : state.rows_risk[now.rows[k]].limits.newest();
+    deny(state, limit.reason, {now.rows[k], clamp(used), bound_of(limit, *now.control[k], risk), limit.unit}, out);
+}
+
+/// In the order of their reasons.
+constexpr std::array kExposureLimits = {
+    LimitId::max_long,         LimitId::max_short,  LimitId::max_open_notional,   LimitId::max_gross_notional,
+    LimitId::max_net_notional, LimitId::cash_limit, LimitId::max_traded_notional, LimitId::daily_loss,
+    LimitId::drawdown};
 
 /// The first broken check, reason by reason and in each reason scope by scope.
 bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth,
                        const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
+    const bool buy = growth.side == Side::buy;
+    unsigned any = 0;
+    for (const unsigned bits : broken) any |= bits;
+    const auto breaks = [&](std::size_t k, LimitId id) { return (broken[k] & bit_of(id)) != 0; };
+    const auto refuse = [&](std::size_t k, LimitId id) {
+        return deny_by(state, now, k, id, growth, overlay, unmarked, out), true;
+    };
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        if ((broken[k] & (kTooMany | kTooManyOfSide)) != 0)
-            return deny_working(state, now, k, growth, (broken[k] & kTooMany) == 0, out), true;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        if ((broken[k] & kPosition) != 0 && !passes_as_reducing(now, k, growth))
-            return deny_position(state, now, k, growth, out), true;
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        if ((broken[k] & kOpenNotional) != 0 && !passes_as_reducing(now, k, growth))
-            return deny_open_notional(state, now, k, growth, out), true;
-    for (const unsigned breach : {kGross, kNet, kCash, kTraded, kDailyLoss, kDrawdown, kMarkUnknown})
-        for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        for (const LimitId id : {LimitId::max_working_orders, working_limit(buy)})
+            if (breaks(k, id)) return refuse(k, id);
+    for (const LimitId id : kExposureLimits)
+        for (std::size_t k = 0; k < kRowsPerOrder && (any & bit_of(id)) != 0; ++k)
             // The net number says by itself whether the order reduces it.
-            if ((broken[k] & breach) != 0 && (breach == kNet || !passes_as_reducing(now, k, growth)))
-                return deny_value(state, now, k, breach, growth, overlay, unmarked, out), true;
+            if (breaks(k, id) && (id == LimitId::max_net_notional || !passes_as_reducing(now, k, growth))) return refuse(k, id);
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if ((broken[k] & kMarkUnknown) != 0 && !passes_as_reducing(now, k, growth))
+            return deny(state, DenyReason::reference_price_stale, {now.rows[k], 0, 0, Unit::none}, out), true;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kOverflow) != 0)
             return deny(state, DenyReason::arithmetic_overflow, {now.rows[k], 0, 0, Unit::none}, out), true;

@@ -11,6 +11,7 @@
 
 #include "base/wide.hpp"
 #include "core/index.hpp"
+#include "core/limits.hpp"
 #include "core/state.hpp"
 #include "riskreg/config.hpp"
 #include "riskreg/order.hpp"
@@ -197,21 +198,5 @@ void decide_reference_owner(const State& state, const Caller& caller, std::uint3
 /// Fills the `denied` event of a refusal.
 void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order,
                   Decision& out) noexcept;
-
-/// Limits of a row, as values.
-[[nodiscard]] Limits limits_of(const layout::RowControl& control, const layout::RowRiskLimits& risk) noexcept;
-/// The limit fields of a record; seq, state and flags stay zero. `set` says which kinds of risk limits have a value.
-[[nodiscard]] layout::RowControl control_of(const Limits& limits) noexcept;
-[[nodiscard]] layout::RowRiskLimits risk_limits_of(const Limits& limits) noexcept;
-
-/// The members of Limits in their order: bit i of a LimitMask, index of an alert. Names and units: persist/limit_fields.hpp.
-inline constexpr std::array<LimitValue Limits::*, 22> kLimitMembers = {
-    &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,        &Limits::max_short,
-    &Limits::max_open_notional,  &Limits::max_working_orders, &Limits::max_working_buy, &Limits::max_working_sell,
-    &Limits::max_gross_notional, &Limits::max_net_notional,   &Limits::cash_limit,      &Limits::max_traded_notional,
-    &Limits::daily_loss,         &Limits::drawdown,           &Limits::max_messages,    &Limits::max_all_messages,
-    &Limits::max_same_content,   &Limits::max_same_direction, &Limits::max_rejects,     &Limits::window_ms,
-    &Limits::content_window_ms,  &Limits::cancel_headroom_bps};
-inline constexpr std::size_t kFirstRiskLimit = 8;
 
 }  // namespace riskreg::core

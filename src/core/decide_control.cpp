@@ -152,141 +152,18 @@ void decide_journal_gap(const State& state, const Caller& caller, Decision& out)
 
 namespace {
 
-LimitValue value_of(bool is_set, std::int64_t limit, std::int64_t unlimited) noexcept {
-    if (!is_set) return {};
-    return limit == unlimited ? LimitValue{LimitValue::Kind::unlimited, 0} : LimitValue{LimitValue::Kind::value, limit};
-}
-
-/// Bit of a member in RowRiskLimits::set.
-constexpr std::uint32_t risk_bit(std::size_t member) noexcept { return 1U << (member - kFirstRiskLimit); }
-
-/// Members of RowRiskLimits beside those of Limits.
-struct RiskMoney {
-    LimitValue Limits::*limit;
-    std::int64_t RowRiskLimits::*field;
-};
-struct RiskCount {
-    LimitValue Limits::*limit;
-    std::uint32_t RowRiskLimits::*field;
-    std::uint32_t unset;
-};
-constexpr std::array<RiskMoney, 6> kRiskMoney = {{{&Limits::max_gross_notional, &RowRiskLimits::max_gross_notional},
-                                                  {&Limits::max_net_notional, &RowRiskLimits::max_net_notional},
-                                                  {&Limits::cash_limit, &RowRiskLimits::cash_limit},
-                                                  {&Limits::max_traded_notional, &RowRiskLimits::max_traded_notional},
-                                                  {&Limits::daily_loss, &RowRiskLimits::daily_loss},
-                                                  {&Limits::drawdown, &RowRiskLimits::drawdown}}};
-constexpr std::array<RiskCount, 8> kRiskCounts = {
-    {{&Limits::max_messages, &RowRiskLimits::max_messages, kUnlimitedCount},
-     {&Limits::max_all_messages, &RowRiskLimits::max_all_messages, kUnlimitedCount},
-     {&Limits::max_same_content, &RowRiskLimits::max_same_content, kUnlimitedCount},
-     {&Limits::max_same_direction, &RowRiskLimits::max_same_direction, kUnlimitedCount},
-     {&Limits::max_rejects, &RowRiskLimits::max_rejects, kUnlimitedCount},
-     {&Limits::window_ms, &RowRiskLimits::window_ms, kDefaultWindowMs},
-     {&Limits::content_window_ms, &RowRiskLimits::content_window_ms, kDefaultWindowMs},
-     {&Limits::cancel_headroom_bps, &RowRiskLimits::cancel_headroom_bps, kDefaultCancelHeadroomBps}}};
-
-void take_risk_limits(Limits& limits, const RowRiskLimits& r) noexcept {
-    for (std::size_t i = 0; i < kRiskMoney.size(); ++i)
-        limits.*kRiskMoney[i].limit = value_of((r.set >> i & 1U) != 0, r.*kRiskMoney[i].field, kUnlimited);
-    for (std::size_t i = 0; i < kRiskCounts.size(); ++i)
-        limits.*kRiskCounts[i].limit =
-            value_of((r.set >> (kRiskMoney.size() + i) & 1U) != 0, r.*kRiskCounts[i].field, kUnlimitedCount);
-}
-
-}  // namespace
-
-Limits limits_of(const RowControl& c, const RowRiskLimits& risk) noexcept {
-    const auto value = [&c](LimitBit bit, std::int64_t limit) { return value_of((c.set & bit) != 0, limit, kUnlimited); };
-    const auto count = [&](LimitBit bit, std::uint32_t limit) { return value_of((c.set & bit) != 0, limit, kUnlimitedCount); };
-    Limits limits;
-    limits.max_order_quantity = value(kSetMaxOrderQuantity, c.max_order_quantity);
-    limits.max_order_notional = value(kSetMaxOrderNotional, c.max_order_notional);
-    limits.max_long = value(kSetMaxLong, c.max_long);
-    limits.max_short = value(kSetMaxShort, c.max_short);
-    limits.max_open_notional = value(kSetMaxOpenNotional, c.max_open_notional);
-    limits.max_working_orders = count(kSetMaxWorkingOrders, c.max_working_orders);
-    limits.max_working_buy = count(kSetMaxWorkingBuy, c.max_working_buy);
-    limits.max_working_sell = count(kSetMaxWorkingSell, c.max_working_sell);
-    take_risk_limits(limits, risk);
-    return limits;
-}
-
-namespace {
-
-constexpr bool has_value(const LimitValue& limit) noexcept { return limit.kind == LimitValue::Kind::value; }
-
-/// Kinds of risk limits that a check must look for.
-std::uint16_t kinds_of(const Limits& l) noexcept {
-    unsigned kinds = 0;
-    for (const RiskMoney& money : kRiskMoney) kinds |= has_value(l.*money.limit) ? unsigned{kHasValueLimits} : 0U;
-    if (has_value(l.max_messages) || has_value(l.max_all_messages)) kinds |= kHasMessageLimits;
-    if (has_value(l.max_same_content)) kinds |= kHasContentLimit;
-    if (has_value(l.max_same_direction) || has_value(l.max_rejects)) kinds |= kHasBreakers;
-    return static_cast<std::uint16_t>(kinds);
-}
-
-std::uint32_t count_of(const LimitValue& limit) noexcept {
-    return has_value(limit) ? static_cast<std::uint32_t>(std::min<std::int64_t>(limit.value, kUnlimitedCount - 1))
-                            : kUnlimitedCount;
-}
-
-}  // namespace
-
-RowControl control_of(const Limits& limits) noexcept {
-    RowControl c{};
-    const auto take = [&c](LimitBit bit, const LimitValue& limit) {
-        if (limit.kind != LimitValue::Kind::unset) c.set = static_cast<std::uint16_t>(c.set | bit);
-        return has_value(limit) ? limit.value : kUnlimited;
-    };
-    const auto count = [&](LimitBit bit, const LimitValue& limit) {
-        static_cast<void>(take(bit, limit));
-        return count_of(limit);
-    };
-    c.max_order_quantity = take(kSetMaxOrderQuantity, limits.max_order_quantity);
-    c.max_order_notional = take(kSetMaxOrderNotional, limits.max_order_notional);
-    c.max_long = take(kSetMaxLong, limits.max_long);
-    c.max_short = take(kSetMaxShort, limits.max_short);
-    c.max_open_notional = take(kSetMaxOpenNotional, limits.max_open_notional);
-    c.max_working_orders = count(kSetMaxWorkingOrders, limits.max_working_orders);
-    c.max_working_buy = count(kSetMaxWorkingBuy, limits.max_working_buy);
-    c.max_working_sell = count(kSetMaxWorkingSell, limits.max_working_sell);
-    c.set = static_cast<std::uint16_t>(c.set | kinds_of(limits));
-    return c;
-}
-
-RowRiskLimits risk_limits_of(const Limits& limits) noexcept {
-    RowRiskLimits r{};
-    for (std::size_t i = 0; i < kRiskMoney.size(); ++i) {
-        const LimitValue& limit = limits.*kRiskMoney[i].limit;
-        r.*kRiskMoney[i].field = has_value(limit) ? limit.value : kUnlimited;
-    }
-    for (const RiskCount& count : kRiskCounts) {
-        const LimitValue& limit = limits.*count.limit;
-        r.*count.field = limit.kind == LimitValue::Kind::unset ? count.unset : count_of(limit);
-    }
-    for (std::size_t i = kFirstRiskLimit; i < kLimitMembers.size(); ++i)
-        if ((limits.*kLimitMembers[i]).kind != LimitValue::Kind::unset) r.set |= risk_bit(i);
-    return r;
-}
-
-namespace {
-
 /// A window and a headroom are no limits: they have a value or their default.
-bool is_parameter(std::size_t member) noexcept { return member >= 19; }
-
-bool is_legal(std::size_t member, const LimitValue& wanted) noexcept {
+bool is_legal(const Limit& limit, const LimitValue& wanted) noexcept {
     if (wanted.kind == LimitValue::Kind::unset) return true;
-    if (!is_parameter(member)) return wanted.kind == LimitValue::Kind::unlimited || wanted.value >= 0;
-    const bool headroom = kLimitMembers[member] == &Limits::cancel_headroom_bps;
-    return has_value(wanted) && wanted.value >= (headroom ? 0 : 1) && wanted.value <= (headroom ? 10'000 : 86'400'000);
+    if (!limit.is(kIsParameter)) return wanted.kind == LimitValue::Kind::unlimited || wanted.value >= 0;
+    return holds_value(wanted) && wanted.value >= limit.least && wanted.value <= limit.most;
 }
 
 /// Rings for the budgets that the limits ask for; false when none is left.
 bool take_rings(const State& state, const RowMeters& now, const Limits& limits, std::int64_t steady_ns,
                 RiskLimitsEvent& event) noexcept {
-    const bool all = has_value(limits.max_all_messages);
-    const bool requests = all || has_value(limits.max_messages);
+    const bool all = holds_value(limits.max_all_messages);
+    const bool requests = all || holds_value(limits.max_messages);
     std::uint64_t next = load_relaxed(state.status->next_budget_ring);
     const auto ring = [&](std::uint32_t has, bool wants) {
         return has != kNoSlot || !wants ? has : static_cast<std::uint32_t>(next++);
@@ -294,7 +171,7 @@ bool take_rings(const State& state, const RowMeters& now, const Limits& limits, 
     event.messages_ring = ring(now.messages_ring, requests);
     event.all_ring = ring(now.all_ring, all);
     event.next_budget_ring = next;
-    const std::uint32_t most = has_value(limits.max_messages) ? count_of(limits.max_messages) : 0;
+    const std::uint32_t most = holds_value(limits.max_messages) ? count_of(limits.max_messages) : 0;
     const std::uint32_t most_all = all ? count_of(limits.max_all_messages) : 0;
     event.messages_stride = requests ? stride_of(std::max(most, most_all)) : now.messages_stride;
     event.all_stride = all ? stride_of(most_all) : now.all_stride;
@@ -315,11 +192,11 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
     const RowRiskLimits& risk_now = risk.limits.newest();
     const Limits before = limits_of(state.rows[request.row].control.newest(), risk_now);
     Limits limits = before;
-    for (std::size_t i = 0; i < kLimitMembers.size(); ++i) {
-        if ((request.fields >> i & 1U) == 0) continue;
-        const LimitValue& wanted = request.limits.*kLimitMembers[i];
-        if (!is_legal(i, wanted)) return deny(state, DenyReason::invalid_field, {request.row, 0, 0, Unit::none}, out);
-        limits.*kLimitMembers[i] = wanted;
+    for (const Limit& limit : kLimits) {
+        if ((request.fields >> index_of(limit.id) & 1U) == 0) continue;
+        const LimitValue& wanted = request.limits.*limit.member;
+        if (!is_legal(limit, wanted)) return deny(state, DenyReason::invalid_field, {request.row, 0, 0, Unit::none}, out);
+        limits.*limit.member = wanted;
     }
     RowRiskLimits after = risk_limits_of(limits);
     after.seq = risk_now.seq;
@@ -433,7 +310,7 @@ void decide_mark(const State& state, const Caller& caller, std::uint32_t row, st
 }
 
 void decide_alert(const State& state, const Caller& caller, const AlertRequest& request, Decision& out) noexcept {
-    if (request.row >= state.geometry.rows() || request.limit >= kLimitMembers.size() || request.level > 3)
+    if (request.row >= state.geometry.rows() || request.limit >= kLimits.size() || request.level > 3)
         return deny(state, DenyReason::invalid_field, out);
     const std::uint64_t levels = state.rows_risk[request.row].alerts.newest().levels;
     const unsigned shift = 2U * request.limit;

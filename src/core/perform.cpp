@@ -83,7 +83,7 @@ private:
         write_amount(to, limit, unit);
     }
     static std::string_view breaker_name(Unit unit) noexcept {
-        return unit == Unit::executions ? "max_same_direction" : "max_rejects";
+        return limit_of(unit == Unit::executions ? LimitId::max_same_direction : LimitId::max_rejects).name;
     }
 
     const State& state_;
@@ -137,19 +137,17 @@ void judge_mark(const State& state, std::uint32_t row, const MarkedEvent& event,
     const RowValue& value = state.rows_risk[row].value.newest();
     const RowCounters& c = state.rows[row].counters.newest();
     using base::Int128;
-    const Int128 open =
-        state.has_setting(kGrossWorstCase) ? 0 : static_cast<Int128>(c.open_buy_notional) + c.open_sell_notional;
-    const Int128 gross = static_cast<Int128>(value.gross_value) + event.gross + open;
-    const Int128 net = static_cast<Int128>(value.net_value) + event.net;
-    const auto size = [](Int128 amount) { return amount < 0 ? -amount : amount; };
-    const Int128 worst = std::max(size(net + c.open_buy_notional), size(net - c.open_sell_notional));
+    Holdings<Int128> after = holdings_of<Int128>(c, value, RowDay{}, state.has_setting(kGrossWorstCase));
+    after.gross += event.gross;
+    after.net += event.net;
     const TradingState to = state.has_setting(kMarkBreachReduces) ? TradingState::reducing_only : TradingState::warn;
-    const auto judge = [&](Int128 observed, std::int64_t limit, DenyReason why) {
-        if (limit == kUnlimited || observed <= limit) return;
-        out.raise(row, to, why, static_cast<std::int64_t>(std::min<Int128>(observed, base::kMaxInt64)), limit, Unit::money);
-    };
-    judge(gross, limits.max_gross_notional, DenyReason::max_gross_notional);
-    judge(worst, limits.max_net_notional, DenyReason::max_net_notional);
+    for (const LimitId id : {LimitId::max_gross_notional, LimitId::max_net_notional}) {
+        const Limit& limit = limit_of(id);
+        const std::int64_t bound = bound_of(limit, RowControl{}, limits);
+        const Int128 used = *use_of(id, after);
+        if (!is_broken(limit, used, bound)) continue;
+        out.raise(row, to, limit.reason, static_cast<std::int64_t>(std::min<Int128>(used, base::kMaxInt64)), bound, limit.unit);
+    }
 }
 
 /// Most events have no consequence, and need no look at six rows for that.

@@ -109,9 +109,11 @@ private:
 
 }  // namespace
 
+/// Asked for each row of an order while no host is there: the entries of the table are told apart when this is compiled.
 bool rests_on_marks(const RowRiskLimits& limits) noexcept {
-    return limits.max_gross_notional != kUnlimited || limits.max_net_notional != kUnlimited ||
-           limits.daily_loss != kUnlimited || limits.drawdown != kUnlimited;
+    return [&]<std::size_t... i>(std::index_sequence<i...>) {
+        return (... || (kLimits[i].is(kRestsOnMarks) && limits.*kLimits[i].kept.risk_amount != kUnlimited));
+    }(std::make_index_sequence<kLimits.size()>{});
 }
 
 Unmarked value_unmarked(const State& state, const RowsNow& now, std::uint32_t instrument, const Growth& growth,

@@ -69,6 +69,23 @@ using RowCountersNow = std::array<const layout::RowCounters*, kRowsPerOrder>;
     return pnl;
 }
 
+/// What the records of one row say. Without worst positions, which may be those of other rows, and without the result of the day.
+template <class Amount>
+[[nodiscard]] inline Holdings<Amount> holdings_of(const layout::RowCounters& counters, const layout::RowValue& value,
+                                                  const layout::RowDay& day, bool worst_case) noexcept {
+    Holdings<Amount> h;
+    h.working_buy = counters.working_buy;
+    h.working_sell = counters.working_sell;
+    h.buys = counters.open_buy_notional;
+    h.sells = counters.open_sell_notional;
+    h.bought = day.bought_notional;
+    h.sold = day.sold_notional;
+    h.gross = value.gross_value;
+    h.net = value.net_value;
+    h.worst_case = worst_case;
+    return h;
+}
+
 /// What the loss limits of a row say about a result.
 struct LossBreach {
     DenyReason reason = DenyReason::none;
@@ -80,8 +97,9 @@ struct LossBreach {
 }
 /// max_daily_loss and drawdown of the row, at a result and the best one of the day.
 [[nodiscard]] inline bool loses_too_much(const layout::RowRiskLimits& limits, std::int64_t pnl) noexcept {
-    return (pnl < 0) & (limits.daily_loss != layout::kUnlimited) & (-pnl >= limits.daily_loss);
+    return (pnl < 0) & (limits.daily_loss != layout::kUnlimited) & (loss_use(pnl) >= limits.daily_loss);
 }
+/// `drawdown_use` in 64 bits, saturating.
 [[nodiscard]] inline std::int64_t fall_of(std::int64_t pnl, std::int64_t peak) noexcept {
     std::int64_t fall = 0;
     return __builtin_sub_overflow(std::max(peak, pnl), pnl, &fall) ? base::kMaxInt64 : fall;
@@ -91,7 +109,7 @@ struct LossBreach {
     return (fall > 0) & (limits.drawdown != layout::kUnlimited) & (fall >= limits.drawdown);
 }
 [[nodiscard]] inline LossBreach loss_breach(const layout::RowRiskLimits& limits, std::int64_t pnl, std::int64_t peak) noexcept {
-    if (loses_too_much(limits, pnl)) return {DenyReason::daily_loss, -pnl, limits.daily_loss};
+    if (loses_too_much(limits, pnl)) return {DenyReason::daily_loss, loss_use(pnl), limits.daily_loss};
     if (falls_too_far(limits, pnl, peak)) return {DenyReason::drawdown, fall_of(pnl, peak), limits.drawdown};
     return {};
 }

@@ -9,15 +9,14 @@ using base::Int128;
 
 namespace {
 
-Int128 size_of(Int128 value) noexcept { return value < 0 ? -value : value; }
-
 /// A use below zero is none.
 std::int64_t observed_of(Int128 value) noexcept {
     return static_cast<std::int64_t>(std::clamp<Int128>(value, 0, base::kMaxInt64));
 }
 
 Int128 worst_quantity(const RowCounters& c, bool is_long) noexcept {
-    return is_long ? Int128{c.position} + c.open_buy_quantity : Int128{c.open_sell_quantity} - c.position;
+    return is_long ? worst_long_of<Int128>(c.position, c.open_buy_quantity)
+                   : worst_short_of<Int128>(c.position, c.open_sell_quantity);
 }
 
 }  // namespace
@@ -40,45 +39,7 @@ Int128 worst_of_instruments(const State& state, std::uint32_t row, const RowCoun
     return worst;
 }
 
-Int128 amount_used(const State& state, const RowAmounts& a, std::size_t limit) noexcept {
-    switch (limit) {
-        case 4: return a.buys + a.sells;
-        case 8: return state.has_setting(kGrossWorstCase) ? a.gross : a.gross + a.buys + a.sells;
-        case 9: return std::max(size_of(a.net + a.buys), size_of(a.net - a.sells));
-        case 10: return a.buys + std::max<Int128>(0, a.bought - a.sold);
-        case 11: return a.bought + a.sold + a.buys + a.sells;
-        case 12: return std::max<Int128>(0, -a.pnl);
-        default: return std::max(a.peak, a.pnl) - a.pnl;
-    }
-}
-
 namespace {
-
-Use use(std::size_t limit, Unit unit, Int128 observed, std::int64_t bound) noexcept {
-    return {static_cast<std::uint8_t>(limit), unit, observed_of(observed), bound == kUnlimited ? 0 : bound};
-}
-Use count(std::size_t limit, std::uint64_t observed, std::uint32_t bound) noexcept {
-    return use(limit, Unit::orders, observed, bound == kUnlimitedCount ? kUnlimited : std::int64_t{bound});
-}
-
-RowAmounts amounts_of(const RowNow& now) noexcept {
-    const RowCounters& c = now.counters;
-    return {c.open_buy_notional,   c.open_sell_notional, now.day.bought_notional, now.day.sold_notional,
-            now.value.gross_value, now.value.net_value,  pnl_of(now.value),       now.value.peak};
-}
-
-std::int64_t bound_of(const RowNow& now, std::size_t limit) noexcept {
-    const RowRiskLimits& l = now.limits;
-    switch (limit) {
-        case 4: return now.control.max_open_notional;
-        case 8: return l.max_gross_notional;
-        case 9: return l.max_net_notional;
-        case 10: return l.cash_limit;
-        case 11: return l.max_traded_notional;
-        case 12: return l.daily_loss;
-        default: return l.drawdown;
-    }
-}
 
 struct Level {
     Int128 entered_at, left_at;        // per cent
@@ -100,8 +61,8 @@ MarkWish mark_wish(const State& state, std::uint32_t row, std::int64_t reference
     if ((value.flags & kPriced) == 0) return MarkWish::now;
     if (value.mark == reference) return MarkWish::none;
     if ((value.flags & kMarked) == 0) return MarkWish::now;
-    const Int128 moved = size_of(Int128{reference} - value.mark) * 10'000;
-    return moved >= size_of(value.mark) * state.header->mark_threshold_bps ? MarkWish::now : MarkWish::in_time;
+    const Int128 moved = absolute(Int128{reference} - value.mark) * 10'000;
+    return moved >= absolute<Int128>(value.mark) * state.header->mark_threshold_bps ? MarkWish::now : MarkWish::in_time;
 }
 
 bool is_loss_unanswered(const State& state, std::uint32_t row) noexcept {
@@ -122,24 +83,19 @@ RowNow read_row(const State& state, std::uint32_t row) noexcept {
     return now;
 }
 
-Use use_of(const State& state, std::uint32_t row, const RowNow& now, std::size_t limit) noexcept {
-    const RowControl& l = now.control;
-    const RowCounters& c = now.counters;
-    switch (limit) {
-        case 2:
-        case 3: {
-            const std::int64_t bound = limit == 2 ? l.max_long : l.max_short;
-            const bool bounded = bound != kUnlimited && bound != 0;
-            return use(limit, Unit::quantity, bounded ? worst_of_instruments(state, row, c, limit == 2) : 0, bound);
-        }
-        case 5: return count(limit, std::uint64_t{c.working_buy} + c.working_sell, l.max_working_orders);
-        case 6: return count(limit, c.working_buy, l.max_working_buy);
-        case 7: return count(limit, c.working_sell, l.max_working_sell);
-        default: break;
+Use use_of(const State& state, std::uint32_t row, const RowNow& now, const Limit& limit) noexcept {
+    // The records of values were read only where the row has limits on them.
+    const bool was_read = limit.kind != kHasValueLimits || (now.control.set & kHasValueLimits) != 0;
+    const std::int64_t bound = was_read ? bound_of(limit, now.control, now.limits) : kUnlimited;
+    Holdings<Int128> h = holdings_of<Int128>(now.counters, now.value, now.day, state.has_setting(kGrossWorstCase));
+    h.pnl = pnl_of(now.value);
+    h.peak = now.value.peak;
+    if (is_quantity_limit(limit.id) && bound != kUnlimited && bound != 0) {
+        const bool is_long = limit.id == LimitId::max_long;
+        (is_long ? h.worst_long : h.worst_short) = worst_of_instruments(state, row, now.counters, is_long);
     }
-    const bool bounded = limit == 4 || (l.set & kHasValueLimits) != 0;
-    if (!bounded) return use(limit, Unit::money, 0, kUnlimited);
-    return use(limit, Unit::money, amount_used(state, amounts_of(now), limit), bound_of(now, limit));
+    const std::optional<Int128> used = was_read ? use_of(limit.id, h) : std::nullopt;
+    return {limit.id, limit.unit, observed_of(used.value_or(0)), bound == kUnlimited ? 0 : bound};
 }
 
 std::uint8_t level_of(const Use& use, std::uint8_t previous) noexcept {

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/wide.hpp"
+#include "core/limits.hpp"
 #include "core/state.hpp"
 
 namespace riskreg::core {
@@ -46,13 +47,9 @@ enum class MarkWish : std::uint8_t {
 /// A loss limit is reached, and the state is lower than what it asks for (decide_loss).
 [[nodiscard]] bool is_loss_unanswered(const State& state, std::uint32_t row) noexcept;
 
-/// Limits with soft levels: members first to last of Limits.
-inline constexpr std::size_t kFirstSoftLimit = 2;
-inline constexpr std::size_t kLastSoftLimit = 13;
-
 /// How much of one limit of a row is used. `bound` 0: there is none to speak of.
 struct Use {
-    std::uint8_t limit = 0;            ///< index among the members of Limits
+    LimitId limit{};
     Unit unit = Unit::none;
     std::int64_t observed = 0;
     std::int64_t bound = 0;
@@ -70,26 +67,20 @@ struct RowNow {
 
 /// A quantity limit of a scope that spans instruments holds for each of them: the greatest use counts, and finding it is
 /// linear in the instruments. So it is not for the time under the lock; one read record decides it anyway.
-[[nodiscard]] constexpr bool is_quantity_limit(std::size_t limit) noexcept { return limit == 2 || limit == 3; }
-[[nodiscard]] Use use_of(const State& state, std::uint32_t row, const RowNow& now, std::size_t limit) noexcept;
+[[nodiscard]] constexpr bool is_quantity_limit(LimitId limit) noexcept {
+    return limit == LimitId::max_long || limit == LimitId::max_short;
+}
+/// Of a limit with soft levels.
+[[nodiscard]] Use use_of(const State& state, std::uint32_t row, const RowNow& now, const Limit& limit) noexcept;
 
-/// What the formulas of checks 11 read of a row, whoever has read it.
-struct RowAmounts {
-    base::Int128 buys, sells;   ///< open notional
-    base::Int128 bought, sold;  ///< notional of the day
-    base::Int128 gross, net;    ///< value
-    base::Int128 pnl, peak;
-};
-/// They, without an order: how much of a limit on amounts is used (members 4 and 8 to 13 of Limits).
-[[nodiscard]] base::Int128 amount_used(const State& state, const RowAmounts& amounts, std::size_t limit) noexcept;
-/// The same of max_long and max_short: of a scope that spans instruments the greatest use.
+/// Worst-case position, of a scope that spans instruments the greatest: what max_long and max_short are held against.
 [[nodiscard]] base::Int128 worst_of_instruments(const State& state, std::uint32_t row, const layout::RowCounters& own,
                                                 bool is_long) noexcept;
 
 /// The level (0 to 3) of a use after `previous`: entered at 70, 80 and 90 %, left at 65, 75 and 85 %.
 [[nodiscard]] std::uint8_t level_of(const Use& use, std::uint8_t previous) noexcept;
-[[nodiscard]] constexpr std::uint8_t level_in(std::uint64_t levels, std::size_t limit) noexcept {
-    return static_cast<std::uint8_t>(levels >> (2 * limit) & 3U);
+[[nodiscard]] constexpr std::uint8_t level_in(std::uint64_t levels, LimitId limit) noexcept {
+    return static_cast<std::uint8_t>(levels >> (2 * index_of(limit)) & 3U);
 }
 
 }  // namespace riskreg::core

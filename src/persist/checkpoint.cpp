@@ -11,6 +11,7 @@
 #include "core/index.hpp"
 #include "core/order_view.hpp"
 #include "persist/checkpoint_fields.hpp"
+#include "persist/names.hpp"
 #include "persist/strict_json.hpp"
 #include "riskreg/error.hpp"
 
@@ -29,7 +30,6 @@ constexpr std::size_t kSyncBytes = 16U << 20;
 constexpr std::size_t kMaxLine = 8192;                 // of a record; the two head lines are longer
 constexpr std::size_t kMaxHeadLine = (64U << 20) + 64;
 constexpr std::string_view kConfiguration = "\"configuration\":";
-constexpr std::array<std::string_view, 3> kSources{"replica", "memory", "migrated"};
 
 std::string hex(std::uint64_t value) {
     char text[20];
@@ -105,7 +105,7 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     json.member("registry", options.registry).member("epoch", hex(options.epoch)).member("sequence", state.log->applied);
     std::string time;
     append_time(time, options.time_ns);
-    json.member("time", time).member("source", kSources[static_cast<std::size_t>(options.source)]);
+    json.member("time", time).member("source", base::text_of(options.source));
     json.member_bool("clean", options.clean).member("host_epoch", options.host_epoch);
     json.member("day", state.header->day).member("rolled_seq", state.header->rolled_seq);
     if (state.header->rolled_seq != 0 && state.header->day_begun_ns != 0) {
@@ -405,9 +405,9 @@ void parse_head(const std::string& line, CheckpointHead& head) {
     head.seq = whole(root, "sequence");
     head.time_ns = time_of(root, "time");
     const std::string& source = member(root, "source", JsonValue::Kind::string).text;
-    const auto known = std::find(kSources.begin(), kSources.end(), source);
-    if (known == kSources.end()) throw RecordError("source: neither replica, memory nor migrated");
-    head.source = static_cast<CheckpointSource>(known - kSources.begin());
+    const auto known = base::value_named<CheckpointSource>(source);
+    if (!known) throw RecordError("source: neither replica, memory nor migrated");
+    head.source = *known;
     head.clean = member(root, "clean", JsonValue::Kind::boolean).boolean;
     head.host_epoch = whole(root, "host_epoch");
     const JsonValue& counts = member(root, "counts", JsonValue::Kind::object);
@@ -620,7 +620,7 @@ private:
                     none_or_below(meters.all_ring, head_.next_budget_ring),
                 "messages_ring, all_ring: out of range");
         require(meters.messages_stride > 0 && meters.all_stride > 0, "stride: below 1");
-        require(risk.alerts.newest().levels >> (2 * core::kLimitMembers.size()) == 0, "levels: of limits that do not exist");
+        require(risk.alerts.newest().levels >> (2 * core::kLimits.size()) == 0, "levels: of limits that do not exist");
     }
 
     static void require(bool fits, const char* what) {

@@ -2,27 +2,11 @@
 #pragma once
 
 #include "core/decide.hpp"
+#include "layout/names.hpp"
 #include "persist/config_json.hpp"
 #include "persist/record_line.hpp"
 
 namespace riskreg::persist {
-
-namespace names {
-// clang-format off
-inline constexpr std::array<Choice, 2> kSides = {{{"buy", 1}, {"sell", 2}}};
-inline constexpr std::array<Choice, 5> kTypes = {{{"limit", 1}, {"market", 2}, {"stop", 3}, {"stop_limit", 4}, {"pegged", 5}}};
-inline constexpr std::array<Choice, 5> kTifs = {{{"day", 1}, {"ioc", 2}, {"fok", 3}, {"gtc", 4}, {"gtd", 5}}};
-inline constexpr std::array<Choice, 10> kBases = {{
-    {"pending_new", 1}, {"new", 2}, {"partially_filled", 3}, {"suspended", 4}, {"filled", 10}, {"canceled", 11},
-    {"rejected", 12}, {"expired", 13}, {"done_for_day", 14}, {"aborted", 15}}};
-inline constexpr std::array<Choice, 5> kStates = {{
-    {"active", 0}, {"warn", 1}, {"reducing_only", 2}, {"cancel_only", 3}, {"halted", 4}}};
-inline constexpr std::array<Choice, 3> kExecutions = {{{"booked", 1}, {"busted", 2}, {"corrected", 3}}};
-inline constexpr std::array<Choice, 3> kRestrictedSides = {{{"buy", 1}, {"sell", 2}, {"both", 3}}};
-inline constexpr std::array<Choice, 2> kApprovals = {{{"open", 1}, {"approved", 2}}};
-inline constexpr std::array<Choice, 4> kSessions = {{{"attached", 1}, {"detached", 2}, {"dead", 3}, {"fenced", 4}}};
-// clang-format on
-}  // namespace names
 
 /// The number of a record is the place it has in its table; it is written for people and checked when read.
 template <class Io>
@@ -42,9 +26,9 @@ void order_identity_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& i)
     io.number("alias_of", i.head, slot);
     i.kind = i.head == slot ? layout::SlotKind::order : layout::SlotKind::alias;
     io.number("follows", i.previous, layout::kNoSlot);
-    io.choice("side", i.side, names::kSides, Side::none);
-    io.choice("type", i.type, names::kTypes, OrderType::none);
-    io.choice("tif", i.tif, names::kTifs, TimeInForce::none);
+    io.choice("side", i.side, Side::none);
+    io.choice("type", i.type, OrderType::none);
+    io.choice("tif", i.tif, TimeInForce::none);
     // A price without the flag is that of an id that a replacement took; the flag without a price is a price of zero.
     bool has_price = (i.flags & layout::kHasPrice) != 0;
     bool has_stop = (i.flags & layout::kHasStopPrice) != 0;
@@ -71,7 +55,7 @@ void order_identity_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& i)
 template <class Io>
 void order_state_fields(Io& io, std::uint32_t slot, const layout::OrderIdentity& i, layout::OrderState& s) {
     const bool head = i.kind == layout::SlotKind::order;
-    io.choice("status", s.base, names::kBases, OrderBase::none);
+    io.choice("status", s.base, OrderBase::none);
     io.number("seq", s.seq, i.created_seq);
     io.decimal("price_now", s.price, kPriceDigits, head ? i.price : 0);
     io.decimal("quantity_now", s.quantity, kQuantityDigits, head ? i.quantity : 0);
@@ -165,7 +149,7 @@ void record_fields(Io& io, layout::RowCounters& c) {
 template <class Io>
 void record_fields(Io& io, layout::RowControl& c) {
     io.number("seq", c.seq, std::uint64_t{0});
-    io.choice("state", c.state, names::kStates, TradingState::active);
+    io.choice("state", c.state, TradingState::active);
     limit_fields(io, c);
     io.number("flags", c.flags, std::uint8_t{0});
 }
@@ -224,7 +208,7 @@ void record_fields(Io& io, layout::RowLatch& l) {
     io.number("halted_seq", l.halted_seq, std::uint64_t{0});
     io.time("changed", l.changed_ns, 0);
     io.number("uid", l.uid, 0U);
-    io.choice("previous", l.previous, names::kStates, TradingState::active);
+    io.choice("previous", l.previous, TradingState::active);
     io.reason("reason", l.reason);
 }
 
@@ -240,7 +224,7 @@ void execution_fields(Io& io, std::uint32_t slot, layout::ExecutionIdentity& i, 
     io.number("seq", s.seq, i.seq);
     io.always_decimal("price", s.price, kPriceDigits);
     io.always_decimal("quantity", s.quantity, kQuantityDigits);
-    io.choice("status", s.status, names::kExecutions, layout::ExecutionStatus::none);
+    io.choice("status", s.status, layout::ExecutionStatus::none);
     io.number("successor", s.successor, 0U);
     io.end_record();
 }
@@ -258,7 +242,7 @@ void quarantine_fields(Io& io, std::uint32_t slot, layout::QuarantineSlot& q) {
     io.number("instrument", q.instrument, layout::kNoSlot);
     io.number("account", q.account, std::uint16_t{0xFFFF});
     io.number("event", q.event_type, std::uint8_t{0});
-    io.choice("side", q.side, names::kSides, Side::none);
+    io.choice("side", q.side, Side::none);
     io.number("booked", q.booked, std::uint8_t{0});
     io.end_record();
 }
@@ -268,7 +252,7 @@ template <class Io>
 void record_fields(Io& io, layout::SessionRecord& s) {
     io.number("seq", s.seq, std::uint64_t{0});
     io.entity("strategy", s.strategy, io.names().strategies);
-    io.choice("status", s.status, names::kSessions, layout::SessionStatus::free);
+    io.choice("status", s.status, layout::SessionStatus::free);
     io.number("pid", s.pid, 0U);
     io.number("pid_start", s.pid_start, std::uint64_t{0});
     io.number("uid", s.uid, 0U);
@@ -283,7 +267,7 @@ void record_fields(Io& io, layout::StrategyState& s) {
     io.number("seq", s.seq, std::uint64_t{0});
     io.number("session", s.session, layout::kNoSlot);
     io.number("generation", s.generation, 0U);
-    io.choice("status", s.status, names::kSessions, layout::SessionStatus::free);
+    io.choice("status", s.status, layout::SessionStatus::free);
     io.end_record();
 }
 
@@ -300,7 +284,9 @@ template <class Io>
 void record_fields(Io& io, layout::RestrictionRecord& r) {
     io.number("seq", r.seq, std::uint64_t{0});
     io.number("row", r.row, layout::kNoSlot);
-    io.choice("sides", r.sides, names::kRestrictedSides, std::uint8_t{0});
+    auto sides = static_cast<base::Sides>(r.sides);
+    io.choice("sides", sides, base::Sides::none);
+    r.sides = static_cast<std::uint8_t>(sides);
     io.time("from", r.from_ns, 0);
     io.time("to", r.to_ns, layout::kUnlimited);
     io.reason("reason", r.reason);
@@ -313,11 +299,11 @@ void record_fields(Io& io, layout::ApprovalRecord& a) {
     io.number("request", a.request, std::uint64_t{0});
     io.number("row", a.row, layout::kNoSlot);
     io.number("uid", a.uid, 0U);
-    io.choice("state", a.state, names::kStates, TradingState::active);
+    io.choice("state", a.state, TradingState::active);
     bool unreconciled = a.unreconciled != 0;
     io.flag("unreconciled", unreconciled, false);
     a.unreconciled = unreconciled ? 1 : 0;
-    io.choice("status", a.status, names::kApprovals, layout::ApprovalStatus::none);
+    io.choice("status", a.status, layout::ApprovalStatus::none);
     bool verified = a.verified != 0;
     io.flag("verified", verified, false);
     a.verified = verified ? 1 : 0;

@@ -6,10 +6,12 @@
 #include <charconv>
 #include <functional>
 #include <set>
+#include <span>
 #include <tuple>
 
 #include "base/decimal.hpp"
 #include "base/fixed_id.hpp"
+#include "base/names.hpp"
 #include "base/wide.hpp"
 #include "core/decide.hpp"
 #include "persist/config_warnings.hpp"
@@ -27,45 +29,14 @@ constexpr std::size_t kMaxConfigBytes = 64U << 20;
 constexpr std::size_t kMaxReasonBytes = sizeof layout::Reason::text;
 constexpr std::int64_t kForEver = layout::kUnlimited;   // what Restriction::to_ns is when nobody says otherwise
 
-/// The same order as the core's, where a position is a bit of a mask and the number of an alert.
-constexpr bool in_order_of_core() {
-    for (std::size_t i = 0; i < core::kLimitMembers.size(); ++i)
-        if (persist::kLimitFields[i].member != core::kLimitMembers[i]) return false;
-    return persist::kLimitFields.size() == core::kLimitMembers.size();
-}
-static_assert(in_order_of_core());
-
 [[noreturn]] void refuse(const std::string& path, const std::string& seen, const std::string& allowed) {
     throw Error(Errc::bad_input, "configuration: " + path + ": seen " + seen + ", allowed: " + allowed);
 }
 
-/// The names of a closed set, for reading and for writing.
-template <class Value, std::size_t N>
-using Names = std::array<std::pair<std::string_view, Value>, N>;
-
-// clang-format off
-constexpr Names<PersistenceMode, 3> kModes = {{
-    {"none", PersistenceMode::none}, {"async", PersistenceMode::async}, {"durable", PersistenceMode::durable}}};
-constexpr Names<ReservePrice, 2> kReservePrices = {{
-    {"max_limit_reference", ReservePrice::max_limit_reference}, {"limit", ReservePrice::limit}}};
-constexpr Names<OnDeath, 3> kOnDeath = {{
-    {"halt_strategy", OnDeath::halt_strategy}, {"leave", OnDeath::leave}, {"list_for_cancel", OnDeath::list_for_cancel}}};
-constexpr Names<SelfMatch, 3> kSelfMatches = {{
-    {"refuse_new", SelfMatch::refuse_new}, {"advise_cancel", SelfMatch::advise_cancel}, {"allow", SelfMatch::allow}}};
-constexpr Names<SelfMatchGroup, 2> kSelfMatchGroups = {{
-    {"account", SelfMatchGroup::account}, {"firm", SelfMatchGroup::firm}}};
-constexpr Names<GrossMethod, 2> kGrossMethods = {{
-    {"standard", GrossMethod::standard}, {"worst_case", GrossMethod::worst_case}}};
-constexpr Names<bool, 2> kOnLoss = {{{"reducing_only", false}, {"halt", true}}};
-constexpr Names<bool, 2> kOnMarkBreach = {{{"warn", false}, {"reducing_only", true}}};
-// clang-format on
-
-template <class Value, std::size_t N>
-std::string_view name_in(const Names<Value, N>& names, Value value) {
-    for (const auto& [name, named] : names)
-        if (named == value) return name;
-    return {};
-}
+/// Switches that the core knows as a flag: their two names stand here alone.
+using base::Name;
+constexpr auto kOnLoss = std::to_array<Name<bool>>({{false, "reducing_only"}, {true, "halt"}});
+constexpr auto kOnMarkBreach = std::to_array<Name<bool>>({{false, "warn"}, {true, "reducing_only"}});
 
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
@@ -137,16 +108,20 @@ public:
         if (positive && parsed <= 0) refuse(at(key), quoted(value.text), "a decimal greater than 0");
         return parsed;
     }
-    template <class Value, std::size_t N>
-    Value choice(std::string_view key, Value fallback, const Names<Value, N>& choices) {
+    template <class Value>
+    Value choice(std::string_view key, Value fallback, std::span<const Name<Value>> choices) {
         const JsonValue* value = take(key);
         if (value == nullptr) return fallback;
         std::string allowed;
-        for (const auto& [name, chosen] : choices) {
+        for (const auto& [chosen, name] : choices) {
             if (value->is(Kind::string) && value->text == name) return chosen;
             allowed.append(allowed.empty() ? "" : ", ").append(name);
         }
         refuse(at(key), quoted(value->shown()), allowed);
+    }
+    template <class Value>
+    Value choice(std::string_view key, Value fallback) {
+        return choice(key, fallback, base::names_of<Value>());
     }
     void each(std::string_view key, const std::function<void(const JsonValue&, const std::string&)>& visit) {
         const JsonValue* value = take(key);
@@ -189,7 +164,7 @@ void read_capacity(const JsonValue& value, Capacity& capacity) {
 
 void read_persistence(const JsonValue& value, SharedConfig& config) {
     ObjectReader in(value, "persistence");
-    config.persistence_mode = in.choice("mode", PersistenceMode::async, kModes);
+    config.persistence_mode = in.choice("mode", PersistenceMode::async);
     config.checkpoint_interval_s = in.count("checkpoint_interval_s", 30, 1, 86400);
     config.keep_checkpoints = in.count("keep_checkpoints", 3, 1, 1000);
     config.keep_journal = in.boolean("keep_journal", false);
@@ -258,7 +233,7 @@ StrategyConfig read_strategy(const JsonValue& value, const std::string& path) {
         if (!item.is(Kind::string)) refuse(at, item.shown(), "the id of an instrument");
         out.instruments.push_back(item.text);
     });
-    out.on_death = in.choice("on_death", OnDeath::halt_strategy, kOnDeath);
+    out.on_death = in.choice("on_death", OnDeath::halt_strategy);
     in.end();
     return out;
 }
@@ -266,11 +241,11 @@ StrategyConfig read_strategy(const JsonValue& value, const std::string& path) {
 /// Text of a limit in the configuration: decimals are strings, counts are numbers, what is no parameter may be "unlimited".
 std::string limit_text(const ObjectReader& in, const persist::LimitField& field, const JsonValue& value) {
     const bool is_count = persist::is_count(field.unit);
-    const bool unlimited = !field.is_parameter && value.is(Kind::string) && value.text == "unlimited";
+    const bool unlimited = !field.is(core::kIsParameter) && value.is(Kind::string) && value.text == "unlimited";
     if (unlimited || value.is(is_count ? Kind::number : Kind::string)) return value.text;
     const char* kind = value.is(Kind::string) ? "the string " : value.is(Kind::number) ? "the number " : "";
     const std::string allowed = is_count ? "a whole number" : "a decimal as a string";
-    refuse(in.at(field.name), kind + value.shown(), allowed + (field.is_parameter ? "" : ", or \"unlimited\""));
+    refuse(in.at(field.name), kind + value.shown(), allowed + (field.is(core::kIsParameter) ? "" : ", or \"unlimited\""));
 }
 
 LimitConfig read_limit(const JsonValue& value, const std::string& path) {
@@ -296,13 +271,14 @@ LimitConfig read_limit(const JsonValue& value, const std::string& path) {
 void read_sides(ObjectReader& in, Restriction& out) {
     const JsonValue* value = in.take("sides");
     if (value == nullptr) return;
+    using base::Sides;
     out.buy = out.sell = false;
     const auto add = [&](const JsonValue& side, bool both_allowed) {
-        const bool both = both_allowed && side.is(Kind::string) && side.text == "both";
-        const bool buy = side.is(Kind::string) && side.text == "buy", sell = side.is(Kind::string) && side.text == "sell";
-        if (!both && !buy && !sell) refuse(in.at("sides"), side.shown(), "\"buy\", \"sell\", \"both\", or a list of sides");
-        out.buy = out.buy || buy || both;
-        out.sell = out.sell || sell || both;
+        const auto sides = side.is(Kind::string) ? base::value_named<Sides>(side.text) : std::nullopt;
+        if (!sides || (*sides == Sides::both && !both_allowed))
+            refuse(in.at("sides"), side.shown(), "\"buy\", \"sell\", \"both\", or a list of sides");
+        out.buy = out.buy || *sides != Sides::sell;
+        out.sell = out.sell || *sides != Sides::buy;
     };
     if (!value->is(Kind::array)) return add(*value, true);
     if (value->items.empty()) refuse(in.at("sides"), "an empty list", "at least one side");
@@ -355,14 +331,14 @@ std::uint32_t read_uid(const JsonValue& value, const std::string& at) {
 }
 
 void read_controls(ObjectReader& in, SharedConfig& config) {
-    config.self_match = in.choice("self_match", config.self_match, kSelfMatches);
-    config.self_match_group = in.choice("self_match_group", config.self_match_group, kSelfMatchGroups);
-    config.gross_method = in.choice("gross_method", config.gross_method, kGrossMethods);
+    config.self_match = in.choice("self_match", config.self_match);
+    config.self_match_group = in.choice("self_match_group", config.self_match_group);
+    config.gross_method = in.choice("gross_method", config.gross_method);
     config.four_eyes = in.boolean("four_eyes", config.four_eyes);
     in.each("approvers", [&](const JsonValue& v, const std::string& at) { config.approvers.push_back(read_uid(v, at)); });
     config.content_by_strategy = in.boolean("content_by_strategy", config.content_by_strategy);
-    config.halt_on_loss = in.choice("on_loss", config.halt_on_loss, kOnLoss);
-    config.reduce_on_mark_breach = in.choice("on_mark_breach", config.reduce_on_mark_breach, kOnMarkBreach);
+    config.halt_on_loss = in.choice<bool>("on_loss", config.halt_on_loss, kOnLoss);
+    config.reduce_on_mark_breach = in.choice<bool>("on_mark_breach", config.reduce_on_mark_breach, kOnMarkBreach);
     config.mark_threshold_bps = in.count("mark_threshold_bps", config.mark_threshold_bps, 0, 1'000'000);
     config.mark_interval_ms = in.count("mark_interval_ms", config.mark_interval_ms, 0, 4'000'000'000U);
     config.min_day_s = in.count("min_day_s", config.min_day_s, 0, 31'536'000U);
@@ -466,10 +442,13 @@ void warn_of_idle_parameters(SharedConfig& config) {
             config.warnings.push_back("limits[" + std::to_string(i) + "]." + std::string(name) + ": without effect, " +
                                       config.limits[i].scope + " sets no " + needs);
         };
-        const bool windowed =
-            is_set(l.max_messages) || is_set(l.max_all_messages) || is_set(l.max_same_direction) || is_set(l.max_rejects);
-        if (is_set(l.window_ms) && !windowed) warn("window_ms", "limit that is counted in it");
-        if (is_set(l.content_window_ms) && !is_set(l.max_same_content)) warn("content_window_ms", "max_same_content");
+        const auto counts_in = [&](LimitValue Limits::*window) {
+            return std::any_of(core::kLimits.begin(), core::kLimits.end(),
+                               [&](const core::Limit& limit) { return limit.window == window && is_set(l.*limit.member); });
+        };
+        if (is_set(l.window_ms) && !counts_in(&Limits::window_ms)) warn("window_ms", "limit that is counted in it");
+        if (is_set(l.content_window_ms) && !counts_in(&Limits::content_window_ms))
+            warn("content_window_ms", "max_same_content");
         if (is_set(l.cancel_headroom_bps) && !is_set(l.max_all_messages)) warn("cancel_headroom", "max_all_messages");
     }
 }
@@ -488,7 +467,7 @@ SharedConfig parse_config(std::string_view text) {
     config.amend_before_ack = in.boolean("amend_before_ack", false);
     config.huge_pages = in.boolean("huge_pages", false);
     config.lock_memory = in.boolean("lock_memory", false);
-    config.reserve_price = in.choice("reserve_price", ReservePrice::max_limit_reference, kReservePrices);
+    config.reserve_price = in.choice("reserve_price", ReservePrice::max_limit_reference);
     read_controls(in, config);
     in.each("instruments",
             [&](const JsonValue& v, const std::string& at) { config.instruments.push_back(read_instrument(v, at)); });
@@ -542,7 +521,7 @@ void write_limits(JsonWriter& out, const LimitConfig& limit) {
 }
 
 void write_restriction(JsonWriter& out, const Restriction& r) {
-    out.begin_object().member("scope", r.scope).member("sides", r.buy && r.sell ? "both" : r.buy ? "buy" : "sell");
+    out.begin_object().member("scope", r.scope).member("sides", base::name_of_sides(r.buy, r.sell));
     if (!r.reason.empty()) out.member("reason", r.reason);
     if (r.from_ns != 0) out.member("from", persist::format_time(r.from_ns));
     if (r.to_ns != kForEver) out.member("to", persist::format_time(r.to_ns));
@@ -559,7 +538,7 @@ void write_capacity(JsonWriter& out, const Capacity& c) {
 }
 
 void write_persistence(JsonWriter& out, const SharedConfig& config) {
-    out.key("persistence").begin_object().member("mode", name_in(kModes, config.persistence_mode));
+    out.key("persistence").begin_object().member("mode", base::text_of(config.persistence_mode));
     out.member("checkpoint_interval_s", std::uint64_t{config.checkpoint_interval_s});
     out.member("keep_checkpoints", std::uint64_t{config.keep_checkpoints}).member_bool("keep_journal", config.keep_journal);
     if (!config.key_file.empty()) out.member("key_file", config.key_file);
@@ -567,17 +546,17 @@ void write_persistence(JsonWriter& out, const SharedConfig& config) {
 }
 
 void write_controls(JsonWriter& out, const SharedConfig& config) {
-    out.member("self_match", name_in(kSelfMatches, config.self_match));
-    out.member("self_match_group", name_in(kSelfMatchGroups, config.self_match_group));
-    out.member("gross_method", name_in(kGrossMethods, config.gross_method)).member_bool("four_eyes", config.four_eyes);
+    out.member("self_match", base::text_of(config.self_match));
+    out.member("self_match_group", base::text_of(config.self_match_group));
+    out.member("gross_method", base::text_of(config.gross_method)).member_bool("four_eyes", config.four_eyes);
     if (!config.approvers.empty()) {
         out.key("approvers").begin_array();
         for (const std::uint32_t uid : config.approvers) out.number(uid);
         out.end_array();
     }
     out.member_bool("content_by_strategy", config.content_by_strategy);
-    out.member("on_loss", name_in(kOnLoss, config.halt_on_loss));
-    out.member("on_mark_breach", name_in(kOnMarkBreach, config.reduce_on_mark_breach));
+    out.member("on_loss", base::text_of<bool>(kOnLoss, config.halt_on_loss, {}));
+    out.member("on_mark_breach", base::text_of<bool>(kOnMarkBreach, config.reduce_on_mark_breach, {}));
     out.member("mark_threshold_bps", std::uint64_t{config.mark_threshold_bps});
     out.member("mark_interval_ms", std::uint64_t{config.mark_interval_ms});
     // Left out where it is the default, as `zero_prices` is.
@@ -608,7 +587,7 @@ std::string config_to_json(const SharedConfig& config) {
     out.member_bool("allow_limit_without_reference", config.allow_limit_without_reference);
     out.member_bool("amend_before_ack", config.amend_before_ack);
     out.member_bool("huge_pages", config.huge_pages).member_bool("lock_memory", config.lock_memory);
-    out.member("reserve_price", name_in(kReservePrices, config.reserve_price));
+    out.member("reserve_price", base::text_of(config.reserve_price));
     write_controls(out, config);
     write_list(out, "restricted", config.restricted, write_restriction);
     write_list(out, "instruments", config.instruments, write_instrument);
@@ -626,16 +605,16 @@ namespace {
 
 std::string allowed_values(const LimitField& field) {
     std::string text = is_count(field.unit) ? "a whole number" : "a decimal";
-    if (field.most == kMostAmount) text += ", 0 or more";
+    if (field.most == core::kMostAmount) text += ", 0 or more";
     else text += " from " + format_amount(field.unit, field.least) + " to " + format_amount(field.unit, field.most);
     if (!is_count(field.unit)) text += ", with at most " + std::to_string(digits_of(field.unit)) + " fractional digits";
-    return text + (field.is_parameter ? "" : ", or unlimited");
+    return text + (field.is(core::kIsParameter) ? "" : ", or unlimited");
 }
 
 }  // namespace
 
 LimitValue parse_limit(const LimitField& field, std::string_view text) {
-    if (text == "unlimited" && !field.is_parameter) return {LimitValue::Kind::unlimited, 0};
+    if (text == "unlimited" && !field.is(core::kIsParameter)) return {LimitValue::Kind::unlimited, 0};
     if (text == "unset") return {};
     const auto [value, error] = base::parse_decimal(text, digits_of(field.unit));
     if (error != base::DecimalError::none || value < field.least || value > field.most)

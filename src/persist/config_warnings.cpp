@@ -6,13 +6,8 @@ namespace riskreg::persist {
 
 namespace {
 
-bool is_loss(const LimitField& field) noexcept {
-    return field.member == &Limits::daily_loss || field.member == &Limits::drawdown;
-}
-bool bounds_money(const LimitField& field) noexcept { return field.unit == Unit::money && !is_loss(field); }
-bool rests_on_marks(const LimitField& field) noexcept {
-    return field.member == &Limits::max_gross_notional || field.member == &Limits::max_net_notional || is_loss(field);
-}
+bool bounds_money(const LimitField& field) noexcept { return field.unit == Unit::money && !field.is(core::kIsLoss); }
+bool rests_on_marks(const LimitField& field) noexcept { return field.is(core::kRestsOnMarks); }
 
 /// The first scope and limit of a kind that has a value; empty when none has.
 std::string first_set(const SharedConfig& config, bool (*is_meant)(const LimitField&) noexcept) {

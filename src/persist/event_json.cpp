@@ -10,51 +10,6 @@ namespace riskreg::persist {
 
 using namespace layout;
 
-std::string_view name_of(EventType type) noexcept {
-    switch (type) {
-        case EventType::none: return "none";
-        case EventType::registered: return "registered";
-        case EventType::acked: return "acked";
-        case EventType::filled: return "filled";
-        case EventType::cancel_requested: return "cancel_requested";
-        case EventType::canceled: return "canceled";
-        case EventType::cancel_rejected: return "cancel_rejected";
-        case EventType::replace_requested: return "replace_requested";
-        case EventType::replaced: return "replaced";
-        case EventType::replace_rejected: return "replace_rejected";
-        case EventType::rejected: return "rejected";
-        case EventType::expired: return "expired";
-        case EventType::done_for_day: return "done_for_day";
-        case EventType::aborted: return "aborted";
-        case EventType::suspended: return "suspended";
-        case EventType::resumed: return "resumed";
-        case EventType::bust: return "bust";
-        case EventType::correct: return "correct";
-        case EventType::timed_out: return "timed_out";
-        case EventType::denied: return "denied";
-        case EventType::quarantined: return "quarantined";
-        case EventType::position_loaded: return "position_loaded";
-        case EventType::state_changed: return "state_changed";
-        case EventType::limits_changed: return "limits_changed";
-        case EventType::reconciled: return "reconciled";
-        case EventType::recovered: return "recovered";
-        case EventType::marked: return "marked";
-        case EventType::restricted_changed: return "restricted_changed";
-        case EventType::resume_requested: return "resume_requested";
-        case EventType::risk_limits_changed: return "risk_limits_changed";
-        case EventType::alert: return "alert";
-        case EventType::rolled: return "rolled";
-        case EventType::clock_set: return "clock_set";
-        case EventType::session_attached: return "session_attached";
-        case EventType::session_detached: return "session_detached";
-        case EventType::session_dead: return "session_dead";
-        case EventType::session_fenced: return "session_fenced";
-        case EventType::reference_owner: return "reference_owner";
-        case EventType::journal_gap: return "journal_gap";
-    }
-    return "unknown";
-}
-
 std::vector<std::string_view> names_of_flags(OrderFlags flags) {
     std::vector<std::string_view> names;
     for (unsigned bit = 0; bit < 16; ++bit)

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "core/state.hpp"
+#include "layout/names.hpp"
 
 namespace riskreg::persist {
 
 /// `state` names entities and orders; `event` is a private copy.
 [[nodiscard]] std::string event_to_json(const core::State& state, const layout::Event& event);
 
-[[nodiscard]] std::string_view name_of(layout::EventType type) noexcept;
+using layout::name_of;
 
 /// Flags as names, in bit order.
 [[nodiscard]] std::vector<std::string_view> names_of_flags(OrderFlags flags);

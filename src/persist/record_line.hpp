@@ -6,9 +6,9 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/fixed_id.hpp"
+#include "base/names.hpp"
 #include "core/state.hpp"
 
 namespace riskreg::persist {
@@ -36,12 +37,6 @@ public:
 
 private:
     const core::State& state_;
-};
-
-/// Name of a value of a closed set, for both directions.
-struct Choice {
-    std::string_view name;
-    std::uint8_t value;
 };
 
 void append_time(std::string& out, std::int64_t ns);
@@ -108,11 +103,10 @@ public:
         key(name);
         out_ += value ? "true" : "false";
     }
-    template <class E, std::size_t N>
-    void choice(std::string_view name, E& value, const std::array<Choice, N>& choices, E usual) {
+    template <class E>
+    void choice(std::string_view name, E& value, E usual) {
         if (value == usual) return;
-        for (const Choice& c : choices)
-            if (c.value == static_cast<std::uint8_t>(value)) return text(name, c.name);
+        if (const std::string_view known = base::text_of(value, {}); !known.empty()) return text(name, known);
         key(name);
         out_ += std::to_string(static_cast<unsigned>(value));
     }
@@ -181,14 +175,14 @@ public:
     void time(std::string_view name, std::int64_t& ns, std::int64_t usual);
     void id(std::string_view name, base::FixedId& id);
     void flag(std::string_view name, bool& value, bool usual);
-    template <class E, std::size_t N>
-    void choice(std::string_view name, E& value, const std::array<Choice, N>& choices, E usual) {
+    template <class E>
+    void choice(std::string_view name, E& value, E usual) {
         value = usual;
         const Token* token = take(name, Kind::string);
         if (token == nullptr) return;
-        for (const Choice& c : choices)
-            if (c.name == text_of(*token)) return void(value = static_cast<E>(c.value));
-        fail(name, "an unknown value");
+        const std::optional<E> known = base::value_named<E>(text_of(*token));
+        if (!known) fail(name, "an unknown value");
+        value = *known;
     }
     void reason(std::string_view name, layout::Reason& reason);
     template <class T>

@@ -9,21 +9,12 @@
 #include "base/decimal.hpp"
 #include "base/fixed_id.hpp"
 #include "base/wide.hpp"
+#include "registry/names.hpp"
 
 namespace riskreg {
 
-std::string_view name_of(BreakKind kind) noexcept {
-    static constexpr std::array<std::string_view, 7> names = {"missing_here", "missing_at_venue", "quantity",    "price",
-                                                              "status",       "position",         "fill_missing"};
-    const auto index = static_cast<std::size_t>(kind);
-    return index < names.size() ? names[index] : "unknown";
-}
-
-std::string_view name_of(ReconcileMode mode) noexcept {
-    static constexpr std::array<std::string_view, 3> names = {"report", "adopt", "correct"};
-    const auto index = static_cast<std::size_t>(mode);
-    return index < names.size() ? names[index] : "unknown";
-}
+std::string_view name_of(BreakKind kind) noexcept { return base::text_of(kind, "unknown"); }
+std::string_view name_of(ReconcileMode mode) noexcept { return base::text_of(mode, "unknown"); }
 
 std::vector<Break> reconcile(const Reader& reader, const VenueRecords& venue) {
     return registry::compare(registry::our_records(reader), venue);

@@ -203,9 +203,10 @@ void Monitor::note_exposure(std::uint32_t row, std::uint32_t instrument) {
 void Monitor::look_at_levels(std::uint32_t row) {
     const core::RowNow now = core::read_row(state_, row);
     const std::uint64_t levels = state_.rows_risk[row].alerts.read().levels;
-    for (std::size_t limit = core::kFirstSoftLimit; limit <= core::kLastSoftLimit; ++limit) {
+    for (const core::Limit& limit : core::kLimits) {
+        if (!limit.is(core::kHasSoftLevels)) continue;
         const core::Use use = core::use_of(state_, row, now, limit);
-        const std::uint8_t level = core::level_in(levels, limit);
+        const std::uint8_t level = core::level_in(levels, limit.id);
         if (core::level_of(use, level) != level) wishes_.push_back({What::level, row, kNoSlot, false, use});
     }
 }
@@ -295,7 +296,7 @@ bool Monitor::write(core::Exclusive tables, const Wish& wish, Passed& passed) no
     if (!decision.commit) return false;
     const AlertEvent alert = decision.event.alert;
     core::perform(tables, decision);
-    passed = {wish.row, {alert.limit, alert.unit, alert.observed, alert.bound}};
+    passed = {wish.row, {static_cast<core::LimitId>(alert.limit), alert.unit, alert.observed, alert.bound}};
     return wish.what == What::level && alert.level > alert.previous;
 }
 
@@ -310,20 +311,22 @@ void Monitor::decide_mark(const Wish& wish, const core::Caller& caller, core::De
 
 void Monitor::decide_level(const Wish& wish, const core::Caller& caller, core::Decision& out) noexcept {
     core::Use use = wish.use;
-    if (!core::is_quantity_limit(use.limit)) use = core::use_of(state_, wish.row, core::read_row(state_, wish.row), use.limit);
+    if (!core::is_quantity_limit(use.limit))
+        use = core::use_of(state_, wish.row, core::read_row(state_, wish.row), core::limit_of(use.limit));
     const std::uint8_t before = core::level_in(state_.rows_risk[wish.row].alerts.newest().levels, use.limit);
     const std::uint8_t level = core::level_of(use, before);
-    core::decide_alert(state_, caller, {wish.row, use.limit, level, use.unit, use.observed, use.bound}, out);
+    core::decide_alert(state_, caller,
+                       {wish.row, static_cast<std::uint8_t>(use.limit), level, use.unit, use.observed, use.bound}, out);
 }
 
 void Monitor::tell(const Passed& passed) {
     const core::Use& use = passed.use;
     const auto percent = static_cast<std::int64_t>(base::Int128{use.observed} * 100 / use.bound);
     const std::uint64_t level =
-        (std::uint64_t{passed.row} << 16) + use.limit * 256U + static_cast<std::uint64_t>(percent / 10 % 256);
+        (std::uint64_t{passed.row} << 16) + core::index_of(use.limit) * 256U + static_cast<std::uint64_t>(percent / 10 % 256);
     host_.alarm.raise_about(level, Severity::warning,
                             core::format_scope(state_, state_.geometry.scope_of(passed.row)) + ": " +
-                                std::string(persist::kLimitFields[use.limit].name) + " at " + std::to_string(percent) +
+                                std::string(core::limit_of(use.limit).name) + " at " + std::to_string(percent) +
                                 " %: " + persist::format_amount(use.unit, use.observed) + " of " +
                                 persist::format_amount(use.unit, use.bound) + " (" + std::string(name_of(use.unit)) + ")");
 }

@@ -13,6 +13,7 @@
 #include "persist/event_json.hpp"
 #include "persist/recovery.hpp"
 #include "registry/claims.hpp"
+#include "registry/names.hpp"
 #include "registry/reader_impl.hpp"
 #include "registry/roll.hpp"
 #include "registry/row_views.hpp"
@@ -486,7 +487,7 @@ void read_snapshotter(const core::State& state, StatusView& view) {
 
 std::string state_name(const StatusView& view, const ExposureView& firm) {
     if (view.poisoned) return "poisoned";
-    if (firm.saturated) return "halted";
+    if (firm.saturated) return std::string(name_of(TradingState::halted));
     if (firm.unreconciled && firm.state < TradingState::reducing_only) return "unreconciled";
     // Trading goes on as long as the ring has room; somebody has to know that the disk does not follow.
     const bool degraded = !view.fault.empty() || view.gap_end != 0;
@@ -501,16 +502,7 @@ bool Reader::is_ready() const noexcept {
     return look.usable() && core::is_in(look.state(), SegmentState::ready);
 }
 
-std::string_view name_of(ReaderEnd end) noexcept {
-    switch (end) {
-        case ReaderEnd::none: return "none";
-        case ReaderEnd::rolled: return "rolled";
-        case ReaderEnd::poisoned: return "poisoned";
-        case ReaderEnd::destroyed: return "destroyed";
-        case ReaderEnd::replaced: return "replaced";
-    }
-    return "unknown";
-}
+std::string_view name_of(ReaderEnd end) noexcept { return base::text_of(end, "unknown"); }
 
 ReaderEnd Reader::ended() const noexcept {
     const Looking look(*impl_);

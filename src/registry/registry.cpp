@@ -360,8 +360,8 @@ Verdict Registry::set_limits(const Scope& scope, const Limits& limits, std::stri
     change.uses.clear();
     if (verdict.result != Result::ok) return verdict;
     const auto named = [&](const LimitUse& use) {
-        for (std::size_t i = 0; i < core::kLimitMembers.size(); ++i)
-            if (core::kLimitMembers[i] == use.limit) return (fields >> i & 1U) != 0;
+        for (const core::Limit& limit : core::kLimits)
+            if (limit.member == use.limit) return (fields >> core::index_of(limit.id) & 1U) != 0;
         return false;
     };
     for (const LimitUse& use : reader().uses(reader().exposure(scope)))

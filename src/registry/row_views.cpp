@@ -6,7 +6,6 @@
 
 #include "base/wide.hpp"
 #include "core/watch.hpp"
-#include "persist/limit_fields.hpp"
 
 namespace riskreg::registry {
 
@@ -43,7 +42,17 @@ std::array<std::uint32_t, core::kRowsPerOrder> covering_rows(const core::State& 
 
 using core::Severity;
 
-constexpr std::string_view kSeverities[] = {"active", "warn", "unreconciled", "reducing_only", "cancel_only", "halted"};
+/// A severity is a trading state, or the one that is none.
+std::string_view name_of(Severity severity) noexcept {
+    switch (severity) {
+        case Severity::warn: return riskreg::name_of(TradingState::warn);
+        case Severity::unreconciled: return riskreg::name_of(DenyReason::unreconciled);
+        case Severity::reducing_only: return riskreg::name_of(TradingState::reducing_only);
+        case Severity::cancel_only: return riskreg::name_of(TradingState::cancel_only);
+        case Severity::halted: return riskreg::name_of(TradingState::halted);
+        default: return riskreg::name_of(TradingState::active);
+    }
+}
 
 std::string reason_of(const core::State& state, std::uint32_t row, Severity severity, bool saturated) {
     if (severity == Severity::active) return {};
@@ -69,16 +78,16 @@ void add_effective(const core::State& state, std::uint32_t row, ExposureView& vi
         if (worst.row == core::kNoSlot || severity > worst.severity) worst = {severity, covering, saturated};
     }
     if (worst.severity == Severity::active) worst.row = row;
-    view.effective_state = kSeverities[static_cast<std::size_t>(worst.severity)];
+    view.effective_state = name_of(worst.severity);
     view.effective_scope = state.geometry.scope_of(worst.row);
     view.effective_reason = reason_of(state, worst.row, worst.severity, worst.saturated);
 }
 
-namespace {
-
 std::int64_t narrowed(Int128 value) noexcept {
     return static_cast<std::int64_t>(std::clamp<Int128>(value, base::kMinInt64, base::kMaxInt64));
 }
+
+namespace {
 
 RowCounters counters_of(const ExposureView& row) noexcept {
     RowCounters counters{};
@@ -88,43 +97,41 @@ RowCounters counters_of(const ExposureView& row) noexcept {
     return counters;
 }
 
-core::RowAmounts amounts_of(const ExposureView& row) noexcept {
-    return {row.open_buy_notional.value,
-            row.open_sell_notional.value,
-            row.bought_notional_today.value,
-            row.sold_notional_today.value,
-            row.gross_value.value,
-            row.net_value.value,
-            row.pnl.value,
-            row.peak_pnl.value};
-}
-
-/// Of the member of Limits with this number. Nothing for limits of single orders, and for what is counted for each content or
-/// each strategy × instrument.
-std::optional<Int128> use_of(const core::State& state, const ExposureView& row, std::size_t limit) noexcept {
-    switch (limit) {
-        case 2:
-        case 3: return core::worst_of_instruments(state, state.geometry.row_of(row.scope), counters_of(row), limit == 2);
-        case 5: return Int128{row.working_buy} + row.working_sell;
-        case 6: return row.working_buy;
-        case 7: return row.working_sell;
-        case 14: return row.messages_in_window;
-        case 15: return row.all_messages_in_window;
-        default: break;
-    }
-    const bool is_amount = limit == 4 || (limit >= 8 && limit <= 13);
-    return is_amount ? std::optional(core::amount_used(state, amounts_of(row), limit)) : std::nullopt;
+std::optional<Int128> widened(const std::optional<std::uint64_t>& count) noexcept {
+    return count ? std::optional<Int128>(*count) : std::nullopt;
 }
 
 }  // namespace
 
+core::Holdings<Int128> holdings_of(const ExposureView& row) noexcept {
+    core::Holdings<Int128> h;
+    h.worst_long = core::worst_long_of<Int128>(row.position.value, row.open_buy_quantity.value);
+    h.worst_short = core::worst_short_of<Int128>(row.position.value, row.open_sell_quantity.value);
+    h.working_buy = row.working_buy;
+    h.working_sell = row.working_sell;
+    h.buys = row.open_buy_notional.value;
+    h.sells = row.open_sell_notional.value;
+    h.bought = row.bought_notional_today.value;
+    h.sold = row.sold_notional_today.value;
+    h.gross = row.gross_value.value;
+    h.net = row.net_value.value;
+    h.pnl = row.pnl.value;
+    h.peak = row.peak_pnl.value;
+    h.messages = widened(row.messages_in_window);
+    h.all_messages = widened(row.all_messages_in_window);
+    return h;
+}
+
 std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row) {
     std::vector<LimitUse> uses;
-    for (std::size_t i = 0; i < persist::kLimitFields.size(); ++i) {
-        const persist::LimitField& field = persist::kLimitFields[i];
-        if (const std::optional<Int128> used = use_of(state, row, i))
-            uses.push_back({field.member, field.name, field.unit, narrowed(*used)});
-    }
+    core::Holdings<Int128> holdings = holdings_of(row);
+    holdings.worst_case = state.has_setting(kGrossWorstCase);
+    const std::uint32_t number = state.geometry.row_of(row.scope);
+    holdings.worst_long = core::worst_of_instruments(state, number, counters_of(row), true);
+    holdings.worst_short = core::worst_of_instruments(state, number, counters_of(row), false);
+    for (const core::Limit& limit : core::kLimits)
+        if (const std::optional<Int128> used = core::use_of(limit.id, holdings))
+            uses.push_back({limit.member, limit.name, limit.unit, narrowed(*used)});
     return uses;
 }
 

@@ -197,8 +197,8 @@ Verdict TradingDesk::limit(const Scope& scope, LimitValue Limits::*member, Limit
     Limits limits;
     limits.*member = value;
     LimitMask mask = 0;
-    for (std::size_t i = 0; i < core::kLimitMembers.size(); ++i)
-        if (core::kLimitMembers[i] == member) mask = 1U << i;
+    for (const core::Limit& limit : core::kLimits)
+        if (limit.member == member) mask = 1U << core::index_of(limit.id);
     return registry.set_limits(person(0), scope, limits, mask);
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/decimal.hpp"
 #include "base/fixed_id.hpp"
+#include "base/names.hpp"
 
 namespace riskctl {
 
@@ -107,24 +108,18 @@ const JsonValue& CommandReader::array(std::string_view key) const {
 }
 
 template <class Value>
-Value CommandReader::choice(std::string_view key, std::initializer_list<Value> values) const {
+Value CommandReader::choice(std::string_view key) const {
     const JsonValue& seen = require(key);
     std::vector<std::string> allowed;
-    for (const Value value : values) {
-        if (seen.is(Kind::string) && seen.text == name_of(value)) return value;
-        allowed.emplace_back(name_of(value));
+    for (const auto& [value, name] : base::names_of<Value>()) {
+        if (seen.is(Kind::string) && seen.text == name) return value;
+        allowed.emplace_back(name);
     }
     invalid(key, seen.shown(), std::move(allowed));
 }
 
-Side CommandReader::side(std::string_view key) const { return choice(key, {Side::buy, Side::sell}); }
-
-OrderType CommandReader::type(std::string_view key) const {
-    return choice(key, {OrderType::limit, OrderType::market, OrderType::stop, OrderType::stop_limit, OrderType::pegged});
-}
-
-TimeInForce CommandReader::tif(std::string_view key) const {
-    return choice(key, {TimeInForce::day, TimeInForce::ioc, TimeInForce::fok, TimeInForce::gtc, TimeInForce::gtd});
-}
+Side CommandReader::side(std::string_view key) const { return choice<Side>(key); }
+OrderType CommandReader::type(std::string_view key) const { return choice<OrderType>(key); }
+TimeInForce CommandReader::tif(std::string_view key) const { return choice<TimeInForce>(key); }
 
 }  // namespace riskctl

@@ -53,7 +53,7 @@ private:
     [[nodiscard]] const riskreg::persist::JsonValue& require(std::string_view key) const;
     [[nodiscard]] std::optional<std::int64_t> decimal(std::string_view key, int digits) const;
     template <class Value>
-    [[nodiscard]] Value choice(std::string_view key, std::initializer_list<Value> values) const;
+    [[nodiscard]] Value choice(std::string_view key) const;
 
     const riskreg::persist::JsonValue& object_;
     std::string prefix_;

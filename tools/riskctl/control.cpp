@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/descriptor.hpp"
+#include "base/names.hpp"
 #include "common/program.hpp"
 #include "registry/approval_socket.hpp"
 #include "registry/attachment.hpp"
@@ -40,10 +41,7 @@ Registry open_operator(const Common& common) {
 }
 
 TradingState state_named(const std::string& name, TradingState fallback) {
-    for (const TradingState state : {TradingState::active, TradingState::warn, TradingState::reducing_only,
-                                     TradingState::cancel_only, TradingState::halted})
-        if (name == name_of(state)) return state;
-    return fallback;
+    return base::value_named<TradingState>(name).value_or(fallback);
 }
 
 void warn_not_on_disk() {
@@ -363,8 +361,9 @@ int restrict_scope(const Common& common, const RestrictOptions& options) {
     if (!options.reason.empty()) require_reason(options.reason);
     Restriction entry;
     entry.scope = options.scope;
-    entry.buy = options.sides == "both" || options.sides == "buy";
-    entry.sell = options.sides == "both" || options.sides == "sell";
+    const base::Sides sides = base::value_named<base::Sides>(options.sides).value_or(base::Sides::none);
+    entry.buy = sides == base::Sides::both || sides == base::Sides::buy;
+    entry.sell = sides == base::Sides::both || sides == base::Sides::sell;
     entry.reason = options.reason;
     entry.from_ns = require_time("--from", options.from, entry.from_ns);
     entry.to_ns = require_time("--to", options.to, entry.to_ns);

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <optional>
 
+#include "base/names.hpp"
 #include "common/program.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
@@ -123,9 +124,7 @@ void print_rolled_json(const Common& common, const StatusView& before, const Sta
     out.begin_object().member("name", common.name).member("result", "rolled").member("day", now.day).member("seq", verdict.seq);
     out.member("ended_day", before.day).member("previous_seq", before.rolled_seq).key("previous_time");
     before.rolled_seq != 0 && before.day_begun_ns != 0 ? out.string(persist::format_time(before.day_begun_ns)) : out.null();
-    out.member("durability", verdict.durability == Durability::pending   ? "pending"
-                             : verdict.durability == Durability::durable ? "durable"
-                                                                         : "memory");
+    out.member("durability", base::text_of(verdict.durability));
     out.member("expired", expired).member("executions", t.executions).key("carried").begin_object();
     out.member("orders", t.carried_orders).member("ids", t.carried_ids).member("day_orders", t.day_orders);
     out.member("positions", t.positions).member("restrictions", t.restrictions).member("approvals", t.approvals);

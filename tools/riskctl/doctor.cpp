@@ -214,7 +214,7 @@ std::string refused_in(const ExposureView& row) {
 }
 
 std::string state_line(const Reader& reader, const ExposureView& row) {
-    std::string text = reader.name(row.scope) + " is " + std::string(row.saturated ? "halted" : name_of(row.state));
+    std::string text = reader.name(row.scope) + " is " + std::string(name_of(row.saturated ? TradingState::halted : row.state));
     if (row.unreconciled)
         text = reader.name(row.scope) + " is " +
                (row.state == TradingState::active ? "unreconciled" : std::string(name_of(row.state)) + " and unreconciled");

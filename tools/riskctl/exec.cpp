@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 
+#include "base/names.hpp"
 #include "common/program.hpp"
 #include "riskctl/command.hpp"
 #include "riskctl/line_reader.hpp"
@@ -354,7 +355,7 @@ int exec(const Common& common, const ExecOptions& options) {
     config.takeover = options.takeover;
     config.host_snapshotter = options.host_snapshotter;
     config.host_rank = HostRank::exec;
-    config.durability = options.durability == "durable" ? Durability::durable : Durability::memory;
+    config.durability = base::value_named<Durability>(options.durability).value_or(Durability::memory);
     config.durable_timeout_ns = 1'000'000LL * options.durable_timeout_ms;
     config.request_timeout_ns = config.fact_timeout_ns = 1'000'000LL * options.lock_timeout_ms;
     config.ending = &program::ending();

@@ -10,6 +10,7 @@
 #include "persist/checkpoint.hpp"
 #include "persist/journal_reader.hpp"
 #include "persist/migrate.hpp"
+#include "persist/names.hpp"
 #include "persist/recovery.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
@@ -163,9 +164,7 @@ int checkpoint_info(const std::string& path, const std::string& key_file, bool j
         }
     }
     if (!why.empty()) return print_damaged(path, why, json);
-    const char* source = head.source == persist::CheckpointSource::replica  ? "replica"
-                         : head.source == persist::CheckpointSource::memory ? "memory"
-                                                                            : "migrated";
+    const std::string source(base::text_of(head.source));
     if (json) {
         JsonWriter out;
         out.begin_object().member("file", path).member_bool("valid", true).member("registry", head.registry);

@@ -19,15 +19,13 @@ std::string amount_of(const FieldChange& change, std::int64_t value) {
     return persist::format_amount(change.field.unit, value);
 }
 
-bool is_loss(const persist::LimitField& field) noexcept {
-    return field.member == &Limits::daily_loss || field.member == &Limits::drawdown;
-}
+bool is_loss(const persist::LimitField& field) noexcept { return field.is(core::kIsLoss); }
 
 }  // namespace
 
 bool FieldChange::is_exceeded() const noexcept {
     if (!used) return false;
-    return is_loss(field) ? *used > 0 && *used >= after.value : *used > after.value;
+    return core::is_broken(field, *used, after.value);
 }
 
 std::int64_t FieldChange::headroom() const noexcept {

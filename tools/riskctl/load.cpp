@@ -6,6 +6,8 @@
 
 #include "base/wide.hpp"
 #include "common/program.hpp"
+#include "core/limits.hpp"
+#include "registry/row_views.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
@@ -132,38 +134,23 @@ Plan make_plan(const Reader& reader, const LoadFile& file) {
 
 /// One limit held against the use that includes the order.
 struct Use {
-    DenyReason reason;
-    LimitValue Limits::*limit;
+    const core::Limit& limit;
     std::int64_t observed;
-    Unit unit;
 };
-
-std::int64_t sum(std::int64_t a, std::int64_t b) {
-    bool saturated = false;
-    return base::add_saturating(a, b, saturated);
-}
 
 /// `row`: the scope's own; `quantities`: the row of one instrument that its quantity limits are held against.
 std::vector<Use> uses_of(const OrderView& order, const ExposureView& row, const ExposureView& quantities) {
+    using core::LimitId;
+    core::Holdings<base::Int128> held = registry::holdings_of(row);
+    held.worst_long = registry::holdings_of(quantities).worst_long;
+    held.worst_short = registry::holdings_of(quantities).worst_short;
     const bool buy = order.side == Side::buy;
-    const std::int64_t open = sum(row.open_buy_notional.value, row.open_sell_notional.value);
-    const std::int64_t long_worst = sum(quantities.position.value, quantities.open_buy_quantity.value);
-    const std::int64_t short_worst = sum(quantities.open_sell_quantity.value, -quantities.position.value);
-    std::vector<Use> uses = {
-        {DenyReason::max_order_quantity, &Limits::max_order_quantity, order.quantity.value, Unit::quantity},
-        {DenyReason::max_order_notional, &Limits::max_order_notional, order.reserved_notional.value, Unit::money},
-        {DenyReason::max_working_orders, &Limits::max_working_orders, std::int64_t{row.working_buy} + row.working_sell,
-         Unit::orders}};
-    if (buy) {
-        uses.push_back({DenyReason::max_working_orders, &Limits::max_working_buy, row.working_buy, Unit::orders});
-        uses.push_back({DenyReason::max_long, &Limits::max_long, long_worst, Unit::quantity});
-    } else {
-        uses.push_back({DenyReason::max_working_orders, &Limits::max_working_sell, row.working_sell, Unit::orders});
-        uses.push_back({DenyReason::max_short, &Limits::max_short, short_worst, Unit::quantity});
-    }
-    uses.push_back({DenyReason::max_open_notional, &Limits::max_open_notional, open, Unit::money});
-    uses.push_back(
-        {DenyReason::max_gross_notional, &Limits::max_gross_notional, sum(row.gross_value.value, open), Unit::money});
+    std::vector<Use> uses = {{core::limit_of(LimitId::max_order_quantity), order.quantity.value},
+                             {core::limit_of(LimitId::max_order_notional), order.reserved_notional.value}};
+    for (const LimitId limit :
+         {LimitId::max_working_orders, buy ? LimitId::max_working_buy : LimitId::max_working_sell,
+          buy ? LimitId::max_long : LimitId::max_short, LimitId::max_open_notional, LimitId::max_gross_notional})
+        uses.push_back({core::limit_of(limit), registry::narrowed(core::use_of(limit, held).value_or(0))});
     return uses;
 }
 
@@ -182,15 +169,15 @@ std::optional<Verdict> over_limit(const Reader& reader, const OrderView& order) 
     for (const auto& [scope, quantities] : scopes) {
         const ExposureView row = reader.exposure(scope);
         for (const Use& use : uses_of(order, row, reader.exposure(quantities))) {
-            const LimitValue limit = row.limits.*use.limit;
+            const LimitValue limit = row.limits.*use.limit.member;
             if (limit.kind != LimitValue::Kind::value || use.observed <= limit.value) continue;
             Verdict verdict;
-            verdict.reason = use.reason;
+            verdict.reason = use.limit.reason;
             verdict.scope = scope;
             verdict.has_numbers = true;
             verdict.observed = use.observed;
             verdict.limit = limit.value;
-            verdict.unit = use.unit;
+            verdict.unit = use.limit.unit;
             return verdict;
         }
     }

@@ -32,8 +32,6 @@ std::string digest_text(std::uint64_t digest) {
     return text;
 }
 
-constexpr std::string_view kModes[] = {"none", "async", "durable"};
-
 void write_snapshotter(JsonWriter& out, const StatusView& v) {
     const auto ms = [](std::int64_t ns) { return static_cast<std::uint64_t>(ns / 1'000'000); };
     out.key("lag").begin_object().member("journaled_events", v.journal_lag).member("journaled_ms", ms(v.journal_lag_ns));
@@ -132,7 +130,7 @@ void print_status_json(const Reader& reader, const StatusView& v, const std::str
     out.key("quarantine").begin_object().member("records", v.quarantined_records).member("events", v.quarantined_events);
     out.member("capacity", v.quarantine_capacity).end_object();
     out.member("repairs", v.repairs).member("redone", v.redone).member("gaps", v.gaps).member("backlog", v.backlog);
-    out.member("persistence", kModes[static_cast<std::size_t>(v.persistence)]).member("digest", digest);
+    out.member("persistence", base::text_of(v.persistence)).member("digest", digest);
     out.member_bool("unreconciled", v.unreconciled).member("segment", v.segment).member("size_bytes", v.size_bytes);
     out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
     out.member("day", v.day).member("rolled", v.rolled_seq).key("day_begun");
@@ -171,7 +169,7 @@ void print_status_table(const Reader& reader, const StatusView& v, const std::st
     table.add({"trading day", day_text(v)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
     table.add({"persistence",
-               std::string(kModes[static_cast<std::size_t>(v.persistence)]) +
+               std::string(base::text_of(v.persistence)) +
                    (in_memory ? "; warning: the state directory is in memory (tmpfs), nothing survives a reboot" : "")});
     add_snapshotter(table, v);
     table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " +
@@ -309,13 +307,12 @@ int order(const Common& common, const std::string& id, const std::string& accoun
 }
 
 int sessions(const Common& common) {
-    static constexpr const char* names[] = {"free", "attached", "detached", "dead", "fenced"};
     const Reader reader = Reader::open(common.name, common.state_dir);
     Table table(
         {"slot", "strategy", "status", "pid", "generation", "attached", "ended", "accepted", "denied", "facts", "state"});
     for (const SessionView& s : reader.sessions()) {
         const std::string ended = s.ended_ns == 0 ? "" : persist::format_time(s.ended_ns);
-        const char* name = names[static_cast<std::size_t>(s.status)];
+        const std::string name(layout::name_of(static_cast<layout::SessionStatus>(s.status)));
         Scope scope;
         scope.kind = ScopeKind::strategy;
         scope.strategy = reader.strategy(s.strategy);
@@ -351,7 +348,7 @@ int restricted(const Common& common) {
     const std::int64_t now = wall_clock_ns();
     Table table({"scope", "sides", "from", "to", "in force", "reason"});
     for (const RestrictionView& r : reader.restrictions()) {
-        const std::string sides = r.buy && r.sell ? "both" : r.buy ? "buy" : "sell";
+        const std::string sides(base::name_of_sides(r.buy, r.sell));
         const std::string from = r.from_ns == 0 ? "" : persist::format_time(r.from_ns);
         const std::string to = r.to_ns == Restriction{}.to_ns ? "" : persist::format_time(r.to_ns);
         const bool in_force = r.from_ns <= now && now < r.to_ns;
@@ -402,10 +399,8 @@ void request_stop(int) { stop_requested = 1; }
 
 void require_types(const std::vector<std::string>& types) {
     std::vector<std::string_view> known;
-    for (std::uint16_t number = 1; number < 256; ++number) {
-        const std::string_view name = persist::name_of(static_cast<layout::EventType>(number));
-        if (name != "unknown") known.push_back(name);
-    }
+    for (const auto& [type, name] : base::names_of<layout::EventType>())
+        if (type != layout::EventType::none) known.push_back(name);
     for (const std::string& type : types)
         if (std::find(known.begin(), known.end(), type) == known.end())
             throw Error(Errc::bad_input, "--type: seen '" + type + "', allowed: " + join(known, " "));

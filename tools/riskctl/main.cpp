@@ -7,6 +7,7 @@
 #include <new>
 
 #include "common/program.hpp"
+#include "registry/names.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle.hpp"
@@ -23,6 +24,16 @@ int exit_code(riskreg::Errc code) noexcept {
 }
 
 namespace {
+
+using riskreg::Durability, riskreg::ReconcileMode, riskreg::TradingState, riskreg::base::Sides;
+
+/// What an option takes, in the order in which --help shows it.
+template <class E>
+CLI::IsMember is_named(std::initializer_list<E> values) {
+    std::vector<std::string> names;
+    for (const E value : values) names.emplace_back(riskreg::base::text_of(value));
+    return CLI::IsMember(names);
+}
 
 struct Arguments {
     Common common;
@@ -82,7 +93,7 @@ void add_trading_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     exec_verb->add_option("FILE", a.exec.file, "commands; default: stdin");
     exec_verb->add_option("--strategy", a.exec.strategy, "strategy to attach as")->required();
     exec_verb->add_option("--durability", a.exec.durability, "what an answer waits for")
-        ->check(CLI::IsMember({"memory", "durable"}));
+        ->check(is_named({Durability::memory, Durability::durable}));
     exec_verb->add_flag("--takeover", a.exec.takeover, "fence a live session of the same strategy");
     exec_verb->add_option("--lock-timeout-ms", a.exec.lock_timeout_ms, "lock deadline, default 1000")
         ->check(CLI::Range(1U, 3600000U));
@@ -165,13 +176,13 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
     halt_verb->add_option("--scope", a.state.scope, "scope to halt")->required();
     halt_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
     halt_verb->add_option("--state", a.state.state, "default halted")
-        ->check(CLI::IsMember({"halted", "cancel_only", "reducing_only"}));
+        ->check(is_named({TradingState::halted, TradingState::cancel_only, TradingState::reducing_only}));
     CLI::App* resume_verb = add_verb(app, "resume", "step a scope down", a, chosen, [&a] { return resume(a.common, a.state); });
     resume_verb->add_option("--scope", a.state.scope, "scope to resume");
     resume_verb->add_flag("--unreconciled", a.state.unreconciled, "release the firm after a recovery");
     resume_verb->add_option("--reason", a.state.reason, "why, up to 95 bytes")->required();
     resume_verb->add_option("--state", a.state.state, "default active")
-        ->check(CLI::IsMember({"active", "warn", "reducing_only", "cancel_only"}));
+        ->check(is_named({TradingState::active, TradingState::warn, TradingState::reducing_only, TradingState::cancel_only}));
     CLI::App* clock_verb = add_verb(app, "clock", "the times of events go on from this machine's clock, forwards or backwards",
                                     a, chosen, [&a] { return set_clock(a.common, a.reason); });
     clock_verb->add_option("--reason", a.reason, "why, up to 95 bytes")->required();
@@ -189,7 +200,7 @@ void add_control_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
                                        [&a] { return restrict_scope(a.common, a.restrict); });
     restrict_verb->add_option("--scope", a.restrict.scope, "scope to restrict")->required();
     restrict_verb->add_option("--sides", a.restrict.sides, "default both; none takes the entry of these dates off")
-        ->check(CLI::IsMember({"both", "buy", "sell", "none"}));
+        ->check(is_named({Sides::both, Sides::buy, Sides::sell, Sides::none}));
     restrict_verb->add_option("--from", a.restrict.from, "UTC time or date from which it holds, default always");
     restrict_verb->add_option("--to", a.restrict.to, "UTC time or date at which it ends, default never");
     restrict_verb->add_option("--reason", a.restrict.reason, "why, up to 95 bytes");
@@ -259,7 +270,7 @@ void add_day_verbs(CLI::App& app, Arguments& a, Verb& chosen) {
                                         chosen, [&a] { return reconcile(a.common, a.reconcile); });
     reconcile_verb->add_option("FILE", a.reconcile.file, "JSON or CSV; - is stdin")->required();
     reconcile_verb->add_option("--mode", a.reconcile.mode, "report (default), adopt what we lack, or correct")
-        ->check(CLI::IsMember({"report", "adopt", "correct"}));
+        ->check(is_named({ReconcileMode::report, ReconcileMode::adopt, ReconcileMode::correct}));
     reconcile_verb->add_flag("--apply", a.reconcile.apply, "the same as --mode correct");
 }
 

@@ -12,6 +12,7 @@
 #include "base/decimal.hpp"
 #include "base/descriptor.hpp"
 #include "base/fixed_id.hpp"
+#include "base/names.hpp"
 #include "persist/strict_json.hpp"
 #include "riskreg/error.hpp"
 
@@ -85,9 +86,8 @@ Price price_of(std::string_view text, std::uint64_t line) {
 }
 
 Side side_of(std::string_view text, std::uint64_t line) {
-    if (text == "buy") return Side::buy;
-    if (text == "sell") return Side::sell;
-    if (text.empty() || text == "none") return Side::none;
+    if (const auto side = base::value_named<Side>(text)) return *side;
+    if (text.empty() || text == name_of(Side::none)) return Side::none;
     refuse(line, "side", text, "buy, sell or nothing");
 }
 

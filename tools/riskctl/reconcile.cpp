@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "common/program.hpp"
+#include "registry/names.hpp"
 #include "riskctl/day.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
@@ -131,8 +132,7 @@ ReconcileMode mode_of(const ReconcileOptions& options) {
     if (options.apply && options.mode == "adopt")
         throw Error(Errc::bad_input, "--apply: seen with --mode adopt, allowed: one of both (--apply is --mode correct)");
     if (options.apply) return ReconcileMode::correct;
-    for (const ReconcileMode mode : {ReconcileMode::report, ReconcileMode::adopt, ReconcileMode::correct})
-        if (options.mode == name_of(mode)) return mode;
+    if (const auto mode = base::value_named<ReconcileMode>(options.mode)) return *mode;
     throw Error(Errc::bad_input, "--mode: seen '" + options.mode + "', allowed: report, adopt, correct");
 }
 

@@ -39,11 +39,7 @@ private:
 
 /// The parameter that says in which window a limit is counted; null for limits without one.
 const LimitValue* window_of(const Limits& limits, const LimitField& field) {
-    const auto is = [&field](LimitValue Limits::*member) { return field.member == member; };
-    if (is(&Limits::max_same_content)) return &limits.content_window_ms;
-    const bool windowed = is(&Limits::max_messages) || is(&Limits::max_all_messages) || is(&Limits::max_same_direction) ||
-                          is(&Limits::max_rejects);
-    return windowed ? &limits.window_ms : nullptr;
+    return field.window == nullptr ? nullptr : &(limits.*field.window);
 }
 
 std::int64_t value_or(const LimitValue& limit, std::int64_t fallback) {
@@ -57,7 +53,7 @@ std::string headroom_of_cancels(const Limits& limits) {
 /// Nothing where there is no fraction to speak of: a limit of 0.
 std::optional<std::int64_t> utilisation_bps(std::int64_t used, std::int64_t limit) {
     if (limit == 0) return std::nullopt;
-    return narrowed(Int128{used} * persist::kWholeBps / limit);
+    return narrowed(Int128{used} * core::kWholeBps / limit);
 }
 
 bool has_limits(const ExposureView& row) { return !(row.limits == Limits{}); }
