@@ -634,6 +634,8 @@ std::string allowed_values(const LimitField& field) {
 
 }  // namespace
 
+std::string_view name_of(PersistenceMode mode) noexcept { return name_in(kModes, mode); }
+
 LimitValue parse_limit(const LimitField& field, std::string_view text) {
     if (text == "unlimited" && !field.is_parameter) return {LimitValue::Kind::unlimited, 0};
     if (text == "unset") return {};

@@ -74,11 +74,11 @@ void add_effective(const core::State& state, std::uint32_t row, ExposureView& vi
     view.effective_reason = reason_of(state, worst.row, worst.severity, worst.saturated);
 }
 
-namespace {
-
 std::int64_t narrowed(Int128 value) noexcept {
     return static_cast<std::int64_t>(std::clamp<Int128>(value, base::kMinInt64, base::kMaxInt64));
 }
+
+namespace {
 
 RowCounters counters_of(const ExposureView& row) noexcept {
     RowCounters counters{};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/wide.hpp"
 #include "core/state.hpp"
 #include "riskreg/registry.hpp"
 
@@ -12,6 +13,9 @@ namespace riskreg::registry {
 /// Fills `effective_state`, `effective_scope` and `effective_reason`: the most severe of the states that cover every order of the
 /// row, and among equals that of the widest scope.
 void add_effective(const core::State& state, std::uint32_t row, ExposureView& view);
+
+/// The nearest value that can be held.
+[[nodiscard]] std::int64_t narrowed(base::Int128 value) noexcept;
 
 [[nodiscard]] std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row);
 
