@@ -613,6 +613,8 @@ std::string allowed_values(const LimitField& field) {
 
 }  // namespace
 
+std::string_view name_of(PersistenceMode mode) noexcept { return base::text_of(mode); }
+
 LimitValue parse_limit(const LimitField& field, std::string_view text) {
     if (text == "unlimited" && !field.is(core::kIsParameter)) return {LimitValue::Kind::unlimited, 0};
     if (text == "unset") return {};

@@ -10,6 +10,9 @@
 
 namespace riskreg::persist {
 
+/// As in the configuration.
+[[nodiscard]] std::string_view name_of(PersistenceMode mode) noexcept;
+
 /// Parses the text of one limit value: a decimal (a whole number for counts), `unset`, or `unlimited` where the field is not
 /// a parameter. Throws Error{bad_input} naming the field.
 [[nodiscard]] LimitValue parse_limit(const LimitField& field, std::string_view text);

@@ -188,6 +188,14 @@ JsonWriter& JsonWriter::raw(std::string_view json) {
     return *this;
 }
 
+JsonWriter& JsonWriter::member_or_null(std::string_view name, std::string_view value) {
+    return value.empty() ? key(name).null() : key(name).string(value);
+}
+
+JsonWriter& JsonWriter::member_time(std::string_view name, std::int64_t ns_since_epoch) {
+    return member_or_null(name, ns_since_epoch == 0 ? std::string() : format_time(ns_since_epoch));
+}
+
 std::string format_time(std::int64_t ns_since_epoch) {
     // No calendar of the C library: it has a locale, and differs between systems.
     const std::chrono::sys_time<std::chrono::nanoseconds> time{std::chrono::nanoseconds(ns_since_epoch)};

@@ -70,6 +70,17 @@ public:
     JsonWriter& member(std::string_view name, std::string_view value) { return key(name).string(value); }
     JsonWriter& member(std::string_view name, std::uint64_t value) { return key(name).number(value); }
     JsonWriter& member_bool(std::string_view name, bool value) { return key(name).boolean(value); }
+    /// An empty text is null.
+    JsonWriter& member_or_null(std::string_view name, std::string_view value);
+    /// 0 is null: it has not happened.
+    JsonWriter& member_time(std::string_view name, std::int64_t ns_since_epoch);
+    /// An array of strings.
+    template <class List>
+    JsonWriter& member_list(std::string_view name, const List& values) {
+        key(name).begin_array();
+        for (const auto& value : values) string(value);
+        return end_array();
+    }
 
     [[nodiscard]] const std::string& text() const noexcept { return text_; }
     void clear() noexcept {

@@ -8,7 +8,7 @@
 
 #include "fuzz/fuzz.hpp"
 #include "persist/strict_json.hpp"
-#include "riskctl/verbs.hpp"
+#include "riskctl/exec.hpp"
 
 using namespace riskreg;
 

@@ -1,11 +1,13 @@
 // create, halt, resume, approve, clock, limit, verify, destroy.
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <optional>
 
 #include "base/descriptor.hpp"
@@ -14,6 +16,7 @@
 #include "registry/approval_socket.hpp"
 #include "registry/attachment.hpp"
 #include "riskctl/limit_change.hpp"
+#include "riskctl/named.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle.hpp"
@@ -21,10 +24,14 @@
 namespace riskctl {
 
 using namespace riskreg;
+using persist::JsonWriter;
+using registry::AfterHalt;
+using registry::FieldChange;
 
 namespace {
 
 constexpr std::size_t kMaxReasonBytes = 95;
+constexpr const char* kReasonHelp = "why, up to 95 bytes";
 
 void require_reason(const std::string& reason) {
     if (reason.empty() || reason.size() > kMaxReasonBytes)
@@ -53,7 +60,7 @@ std::string release_of(const Common& common, const Reader& reader, const Exposur
     if (row.effective_state == "unreconciled")
         return "compare with the venue, " + line_to_paste(common, "reconcile", "FILE") +
                ", or take it on your word: " + line_to_paste(common, "resume", "--unreconciled --reason T");
-    return line_to_paste(common, "resume", "--scope " + quoted(reader.name(row.effective_scope)) + " --reason T");
+    return line_to_paste(common, "resume", "--scope " + shell_word(reader.name(row.effective_scope)) + " --reason T");
 }
 
 /// A resume of what is not above the state asked for, or a halt to less than what is there.
@@ -62,7 +69,7 @@ std::string why_not_changed(const Common& common, const Reader& reader, const st
     const std::string own(name_of(row.state));
     if (!resumes)
         return "it is " + own + " already, by \"" + row.state_reason + "\", and a halt never lowers a state; to lower it: " +
-               line_to_paste(common, "resume", "--scope " + quoted(scope) + " --state S --reason T");
+               line_to_paste(common, "resume", "--scope " + shell_word(scope) + " --state S --reason T");
     if (row.effective_state == own) return "it is " + own + ": there is nothing to resume, and a resume never raises a state";
     if (row.effective_state == "unreconciled")
         return "what stops it is that the firm is unreconciled (" + row.effective_reason +
@@ -87,10 +94,7 @@ int report(const Common& common, const Registry& registry, const std::string& sc
            const std::string& done, Asked asked = Asked::other, const Members& more = {}) {
     if (common.json) {
         JsonWriter out;
-        out.begin_object();
-        // A refusal names its scope itself.
-        if (verdict.scope.kind == ScopeKind::none) out.member("scope", scope);
-        write_verdict(out, registry.reader(), verdict);
+        registry::write_answer(out.begin_object(), scope, verdict, registry.reader());
         if (more) more(out);
         print_line(out.end_object().text());
     }
@@ -107,8 +111,6 @@ int report(const Common& common, const Registry& registry, const std::string& sc
     return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
 }
 
-}  // namespace
-
 int create(const Common& common, const std::string& config_file, bool network_fs) {
     const SharedConfig config = parse_config(read_file(config_file));
     for (const std::string& warning : config.warnings) std::fprintf(stderr, "riskctl: warning: %s\n", warning.c_str());
@@ -121,9 +123,7 @@ int create(const Common& common, const std::string& config_file, bool network_fs
                      directory.c_str());
     const StatusView view = Reader::open(common.name, common.state_dir).status();
     if (common.json) {
-        JsonWriter out;
-        out.begin_object().member("name", common.name).member("segment", view.segment).member("size_bytes", view.size_bytes);
-        print_line(out.end_object().text());
+        print_json(registry::Created{view});
     } else {
         std::printf("created '%s': %zu instruments, %zu accounts, %zu strategies, %llu MiB in /dev/shm/%s\n",
                     common.name.c_str(), config.instruments.size(), config.accounts.size(), config.strategies.size(),
@@ -132,22 +132,10 @@ int create(const Common& common, const std::string& config_file, bool network_fs
     return kDone;
 }
 
-namespace {
-
-/// What a halt leaves to do: orders that are live at the venue.
-struct AfterHalt {
-    ExposureView row;
-    std::uint64_t live = 0, to_cancel = 0;
-    std::string list;   // the line that lists them
-};
-
 AfterHalt look_after_halt(const Common& common, const Reader& reader, const Scope& scope, const std::string& text) {
-    AfterHalt after;
-    after.row = reader.exposure(scope);
-    for (const OrderView& order : reader.list_open(scope))
-        ++after.live, after.to_cancel += on_kill_list(reader, order) ? 1U : 0U;
+    AfterHalt after = registry::look_after_halt(scope, reader);
     const std::string which = after.row.state == TradingState::halted ? "--kill-list" : "--live";
-    after.list = line_to_paste(common, "orders", which + " --scope " + quoted(text));
+    after.list = line_to_paste(common, "orders", which + " --scope " + shell_word(text));
     return after;
 }
 
@@ -165,15 +153,10 @@ std::string halt_text(const std::string& scope, const AfterHalt& after, const Ve
     return count == 0 ? text : text + "\nlist them: " + after.list;
 }
 
-void write_after_halt(JsonWriter& out, const AfterHalt& after, const Verdict& verdict) {
-    out.member("state", name_of(after.row.state)).member_bool("already", verdict.already);
-    out.member("since", persist::format_time(after.row.state_changed_ns))
-        .member("since_uid", std::uint64_t{after.row.state_uid});
-    out.member("since_reason", after.row.state_reason);
-    out.member("live", after.live).member("to_cancel", after.to_cancel).member("list", after.list);
-}
-
-}  // namespace
+struct StateOptions {
+    std::string scope, reason, state;
+    bool unreconciled = false;
+};
 
 int halt(const Common& common, const StateOptions& options) {
     require_reason(options.reason);
@@ -185,14 +168,7 @@ int halt(const Common& common, const StateOptions& options) {
     if (verdict.result != Result::ok) return report(common, registry, options.scope, verdict, {}, Asked::halt);
     const AfterHalt after = look_after_halt(common, registry.reader(), scope, options.scope);
     return report(common, registry, options.scope, verdict, halt_text(options.scope, after, verdict), Asked::halt,
-                  [&](JsonWriter& out) { write_after_halt(out, after, verdict); });
-}
-
-namespace {
-
-void write_effective(JsonWriter& out, const Reader& reader, const ExposureView& row) {
-    out.member("state", name_of(row.state)).member("effective_state", row.effective_state);
-    out.member("effective_scope", reader.name(row.effective_scope)).member("effective_reason", row.effective_reason);
+                  [&](JsonWriter& out) { registry::write(out, after, verdict); });
 }
 
 /// The scope is released, and may be stopped all the same.
@@ -206,10 +182,8 @@ int report_resume(const Common& common, const Registry& registry, const std::str
         text += "\nits orders are still stopped: " + effective_text(reader, row) +
                 "\nto release that: " + release_of(common, reader, row);
     return report(common, registry, scope, verdict, text, Asked::resume,
-                  [&](JsonWriter& out) { write_effective(out, reader, row); });
+                  [&](JsonWriter& out) { registry::write_effective(out, row, reader); });
 }
-
-}  // namespace
 
 int resume(const Common& common, const StateOptions& options) {
     require_reason(options.reason);
@@ -242,8 +216,6 @@ int set_clock(const Common& common, const std::string& reason) {
                   "the times of events go on from this machine's clock (event " + std::to_string(verdict.seq) + ")");
 }
 
-namespace {
-
 std::string why_not_approved(const std::string& reason) {
     if (reason == "not_allowed")
         return "not_allowed: you asked for it yourself, or are not among the configuration's approvers, or its scope has "
@@ -260,11 +232,9 @@ int approve_by_socket(const Common& common, std::uint64_t request, const std::st
     const bool done = answer.substr(0, space) == "ok";
     const std::string rest = answer.substr(std::min(space + 1, answer.size()));
     if (common.json) {
-        JsonWriter out;
-        out.begin_object().member("request", request).member("result", done ? "ok" : "denied");
-        if (done) out.member("seq", std::strtoull(rest.c_str(), nullptr, 10)).member_bool("verified", true);
-        else out.member("reason", rest);
-        print_line(out.end_object().text());
+        const std::optional<std::uint64_t> seq =
+            done ? std::optional<std::uint64_t>(std::strtoull(rest.c_str(), nullptr, 10)) : std::nullopt;
+        print_json(registry::ApprovedByHost{request, seq, rest});
     }
     if (done && !common.json)
         std::printf("request %llu is approved and done (event %s)\n", static_cast<unsigned long long>(request), rest.c_str());
@@ -274,20 +244,13 @@ int approve_by_socket(const Common& common, std::uint64_t request, const std::st
     return done ? kDone : kNo;
 }
 
-}  // namespace
-
 int approve(const Common& common, std::uint64_t request, const std::string& owner) {
     if (!owner.empty()) return approve_by_socket(common, request, owner);
     Registry registry = open_operator(common);
     const program::Leaving leaving("riskctl", registry, common.name);
     Verdict verdict = registry.approve(request);
     verdict.request = 0;   // the answer is about the one that was named
-    if (common.json) {
-        JsonWriter out;
-        out.begin_object().member("request", request);
-        write_verdict(out, registry.reader(), verdict);
-        print_line(out.end_object().text());
-    }
+    if (common.json) print_json(registry::Approved{request, verdict}, registry.reader());
     if (verdict.result == Result::ok) {
         if (!common.json)
             std::printf("request %llu is approved and done (event %llu)\n", static_cast<unsigned long long>(request),
@@ -304,8 +267,6 @@ int approve(const Common& common, std::uint64_t request, const std::string& owne
     return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
 }
 
-namespace {
-
 void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
     const std::size_t equals = assignment.find('=');
     const std::string name = assignment.substr(0, equals);
@@ -321,8 +282,6 @@ void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
     throw Error(Errc::bad_input, "FIELD=VALUE: seen '" + assignment + "', allowed fields: " + join(known, " "));
 }
 
-}  // namespace
-
 int limit(const Common& common, const std::string& scope_text, const std::string& reason,
           const std::vector<std::string>& assignments) {
     if (!reason.empty()) require_reason(reason);
@@ -335,16 +294,14 @@ int limit(const Common& common, const std::string& scope_text, const std::string
     LimitsChange change;
     const Verdict verdict = registry.set_limits(scope, limits, reason, fields, change);
     if (verdict.result != Result::ok) return report(common, registry, scope_text, verdict, {});
-    const std::vector<FieldChange> fields_changed = changes_of(change, fields);
+    const std::vector<FieldChange> fields_changed = registry::changes_of(change, fields);
     const int code =
         report(common, registry, scope_text, verdict,
                scope_text + ": limits changed (event " + std::to_string(verdict.seq) + ")" + text_of_changes(fields_changed),
-               Asked::other, [&](JsonWriter& out) { write_changes(out, fields_changed); });
+               Asked::other, [&](JsonWriter& out) { registry::write(out, fields_changed); });
     warn_of_exceeded(scope_text, fields_changed);
     return code;
 }
-
-namespace {
 
 std::int64_t require_time(const std::string& option, const std::string& text, std::int64_t otherwise) {
     if (text.empty()) return otherwise;
@@ -355,7 +312,9 @@ std::int64_t require_time(const std::string& option, const std::string& text, st
     return *time;
 }
 
-}  // namespace
+struct RestrictOptions {
+    std::string scope, sides = "both", from, to, reason;
+};
 
 int restrict_scope(const Common& common, const RestrictOptions& options) {
     if (!options.reason.empty()) require_reason(options.reason);
@@ -380,36 +339,25 @@ int restrict_scope(const Common& common, const RestrictOptions& options) {
     });
 }
 
+void print_audit(const AuditView& view) {
+    const auto text = [](std::uint64_t value) { return std::to_string(value); };
+    std::printf("%s: %s orders (%s live), %s executions, %s quarantined, %s rows at sequence %s, digest %s\n",
+                view.violations.empty() ? "clean" : "NOT CLEAN", text(view.orders).c_str(), text(view.live).c_str(),
+                text(view.executions).c_str(), text(view.quarantined).c_str(), text(view.rows).c_str(), text(view.seq).c_str(),
+                registry::hex_text(view.digest).c_str());
+    for (const std::string& violation : view.violations) std::printf("  %s\n", violation.c_str());
+    if (!view.complete)
+        std::printf("  writers did not pause: books, content index and times of messages were not looked at in full\n");
+}
+
 int verify(const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
-    const bool poisoned = reader.status().poisoned;
+    const StatusView status = reader.status();
     const AuditView view = reader.audit();
     const bool clean = view.violations.empty();
-    char digest[20];
-    std::snprintf(digest, sizeof digest, "%016llx", static_cast<unsigned long long>(view.digest));
-    if (common.json) {
-        JsonWriter out;
-        out.begin_object()
-            .member("name", common.name)
-            .member_bool("clean", clean && !poisoned)
-            .member_bool("complete", view.complete)
-            .member_bool("poisoned", poisoned);
-        out.member("seq", view.seq).member("orders", view.orders).member("live", view.live).member("ids", view.ids);
-        out.member("executions", view.executions).member("quarantined", view.quarantined).member("rows", view.rows);
-        out.member("digest", digest).key("violations").begin_array();
-        for (const std::string& violation : view.violations) out.string(violation);
-        print_line(out.end_array().end_object().text());
-    } else {
-        std::printf("%s: %llu orders (%llu live), %llu executions, %llu quarantined, %llu rows at sequence %llu, digest %s\n",
-                    clean ? "clean" : "NOT CLEAN", static_cast<unsigned long long>(view.orders),
-                    static_cast<unsigned long long>(view.live), static_cast<unsigned long long>(view.executions),
-                    static_cast<unsigned long long>(view.quarantined), static_cast<unsigned long long>(view.rows),
-                    static_cast<unsigned long long>(view.seq), digest);
-        for (const std::string& violation : view.violations) std::printf("  %s\n", violation.c_str());
-        if (!view.complete)
-            std::printf("  writers did not pause: books, content index and times of messages were not looked at in full\n");
-    }
-    if (poisoned) {
+    if (common.json) print_json(view, status);
+    else print_audit(view);
+    if (status.poisoned) {
         std::fprintf(stderr,
                      "riskctl: '%s' is poisoned: every call is refused; keep what is needed, then `riskctl destroy %s`\n",
                      common.name.c_str(), common.name.c_str());
@@ -417,8 +365,6 @@ int verify(const Common& common) {
     }
     return clean ? kDone : kNo;
 }
-
-namespace {
 
 /// What would be gone for ever.
 struct Loss {
@@ -493,18 +439,14 @@ std::string why_not_destroyed(const Common& common) {
 }
 
 void print_destroyed(const Common& common, const std::vector<std::string>& left) {
-    if (common.json) {
-        JsonWriter out;
-        out.begin_object().member("name", common.name).member("result", "destroyed").key("left").begin_array();
-        for (const std::string& name : left) out.string(name);
-        print_line(out.end_array().end_object().text());
-        return;
-    }
+    if (common.json) return print_json(registry::Destroyed{common.name, left});
     std::printf("destroyed '%s'\n", common.name.c_str());
     for (const std::string& name : left) std::printf("  left, for it is not a registry's: %s\n", name.c_str());
 }
 
-}  // namespace
+struct DestroyOptions {
+    bool keep_files = false, force = false, yes = false;
+};
 
 int destroy(const Common& common, const DestroyOptions& options) {
     segment::require_valid_name(common.name);
@@ -522,5 +464,99 @@ int destroy(const Common& common, const DestroyOptions& options) {
         return kNo;
     }
 }
+
+// ---- the entries ----
+
+Run add_create(CLI::App& verb, const Common& common) {
+    struct Options {
+        std::string config;
+        bool network_fs = false;
+    };
+    auto options = std::make_shared<Options>();
+    verb.add_option("--config", options->config, "configuration, JSON")->required();
+    verb.add_flag("--network-fs", options->network_fs, "although the state directory is on a network file system");
+    return [&common, options] { return create(common, options->config, options->network_fs); };
+}
+
+Run add_halt(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<StateOptions>();
+    verb.add_option("--scope", options->scope, "scope to halt")->required();
+    verb.add_option("--reason", options->reason, kReasonHelp)->required();
+    verb.add_option("--state", options->state, "default halted")
+        ->check(is_named({TradingState::halted, TradingState::cancel_only, TradingState::reducing_only}));
+    return [&common, options] { return halt(common, *options); };
+}
+
+Run add_resume(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<StateOptions>();
+    verb.add_option("--scope", options->scope, "scope to resume");
+    verb.add_flag("--unreconciled", options->unreconciled, "release the firm after a recovery");
+    verb.add_option("--reason", options->reason, kReasonHelp)->required();
+    verb.add_option("--state", options->state, "default active")
+        ->check(is_named({TradingState::active, TradingState::warn, TradingState::reducing_only, TradingState::cancel_only}));
+    return [&common, options] { return resume(common, *options); };
+}
+
+Run add_clock(CLI::App& verb, const Common& common) {
+    auto reason = std::make_shared<std::string>();
+    verb.add_option("--reason", *reason, kReasonHelp)->required();
+    return [&common, reason] { return set_clock(common, *reason); };
+}
+
+Run add_approve(CLI::App& verb, const Common& common) {
+    struct Options {
+        std::uint64_t request = 0;
+        std::string owner;
+    };
+    auto options = std::make_shared<Options>();
+    verb.add_option("REQUEST", options->request, "its number, as `resume` printed it")->required();
+    verb.add_option("--owner", options->owner,
+                    "user whose registry it is, for who has no access to it: its host is asked, and sees who you are");
+    return [&common, options] { return approve(common, options->request, options->owner); };
+}
+
+Run add_limit(CLI::App& verb, const Common& common) {
+    struct Options {
+        std::string scope, reason;
+        std::vector<std::string> assignments;
+    };
+    auto options = std::make_shared<Options>();
+    verb.add_option("--scope", options->scope, "scope to change")->required();
+    verb.add_option("--reason", options->reason, kReasonHelp);
+    verb.add_option("FIELD=VALUE", options->assignments, "a limit and its value, unlimited or unset")->required();
+    return [&common, options] { return limit(common, options->scope, options->reason, options->assignments); };
+}
+
+Run add_restrict(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<RestrictOptions>();
+    verb.add_option("--scope", options->scope, "scope to restrict")->required();
+    verb.add_option("--sides", options->sides, "default both; none takes the entry of these dates off")
+        ->check(is_named({base::Sides::both, base::Sides::buy, base::Sides::sell, base::Sides::none}));
+    verb.add_option("--from", options->from, "UTC time or date from which it holds, default always");
+    verb.add_option("--to", options->to, "UTC time or date at which it ends, default never");
+    verb.add_option("--reason", options->reason, kReasonHelp);
+    return [&common, options] { return restrict_scope(common, *options); };
+}
+
+Run add_destroy(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<DestroyOptions>();
+    verb.add_flag("--keep-files", options->keep_files, "keep the state directory's files");
+    verb.add_flag("--force", options->force,
+                  "even while processes are attached; they are then refused every call. Implies --yes");
+    verb.add_flag("--yes", options->yes, "ask nothing, whatever is in it");
+    return [&common, options] { return destroy(common, *options); };
+}
+
+}  // namespace
+
+Verb create_verb() { return {"create", "make a new registry, live in shared memory when this returns", add_create}; }
+Verb halt_verb() { return {"halt", "kill switch: raise the state of a scope", add_halt}; }
+Verb resume_verb() { return {"resume", "step a scope down", add_resume}; }
+Verb clock_verb() { return {"clock", "the times of events go on from this machine's clock, forwards or backwards", add_clock}; }
+Verb approve_verb() { return {"approve", "four eyes: the second person's word for a resume", add_approve}; }
+Verb limit_verb() { return {"limit", "change limits on the running registry", add_limit}; }
+Verb restrict_verb() { return {"restrict", "put a scope on the restricted list, or take it off", add_restrict}; }
+Verb verify_verb() { return {"verify", "full audit; exit 1 with every violation named", no_options<verify>}; }
+Verb destroy_verb() { return {"destroy", "remove the segment and the files", add_destroy}; }
 
 }  // namespace riskctl

@@ -1,11 +1,11 @@
 // roll: the end of a trading day, while strategies trade.
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
-#include <optional>
+#include <memory>
 
-#include "base/names.hpp"
 #include "common/program.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
@@ -13,41 +13,13 @@
 namespace riskctl {
 
 using namespace riskreg;
+using registry::DayTally;
+using registry::RollReport;
 
 namespace {
 
 constexpr std::size_t kMaxReasonBytes = 95;
 constexpr int kPasses = 10;   // over day orders that strategies go on sending
-
-/// What of the day that ended goes on.
-struct Tally {
-    std::uint64_t orders = 0, ids = 0, carried_orders = 0, carried_ids = 0, day_orders = 0;
-    std::uint64_t executions = 0, quarantined = 0, positions = 0, restrictions = 0, approvals = 0;
-};
-
-Tally count(const Reader& reader) {
-    Tally tally;
-    reader.orders([&](const OrderView& order) {
-        const bool live = is_live(order.base);
-        const bool carried = live || order.reserved_quantity.value != 0;
-        ++tally.orders;
-        tally.carried_orders += carried ? 1U : 0U;
-        tally.carried_ids += carried ? order.chain.size() : 0U;
-        tally.day_orders += live && order.tif == TimeInForce::day ? 1U : 0U;
-        return true;
-    });
-    reader.exposures([&](const ExposureView& row) {
-        tally.positions += row.scope.kind == ScopeKind::account_instrument && row.position.value != 0 ? 1U : 0U;
-        return true;
-    });
-    const StatusView status = reader.status();
-    tally.ids = status.ids_used;
-    tally.executions = status.executions_used;
-    tally.quarantined = status.quarantined_events;
-    tally.restrictions = reader.restrictions().size();
-    for (const ApprovalView& approval : reader.approvals()) tally.approvals += approval.approved ? 0U : 1U;
-    return tally;
-}
 
 struct DayOrder {
     AccountId account;
@@ -118,25 +90,11 @@ bool is_meant(const StatusView& now) {
     return false;
 }
 
-void print_rolled_json(const Common& common, const StatusView& before, const StatusView& now, const Verdict& verdict,
-                       const Tally& t, std::uint64_t expired) {
-    JsonWriter out;
-    out.begin_object().member("name", common.name).member("result", "rolled").member("day", now.day).member("seq", verdict.seq);
-    out.member("ended_day", before.day).member("previous_seq", before.rolled_seq).key("previous_time");
-    before.rolled_seq != 0 && before.day_begun_ns != 0 ? out.string(persist::format_time(before.day_begun_ns)) : out.null();
-    out.member("durability", base::text_of(verdict.durability));
-    out.member("expired", expired).member("executions", t.executions).key("carried").begin_object();
-    out.member("orders", t.carried_orders).member("ids", t.carried_ids).member("day_orders", t.day_orders);
-    out.member("positions", t.positions).member("restrictions", t.restrictions).member("approvals", t.approvals);
-    out.end_object().key("cleared").begin_object().member("orders", t.orders - t.carried_orders);
-    out.member("ids", t.ids - t.carried_ids).member("quarantined", t.quarantined).end_object();
-    print_line(out.end_object().text());
-}
-
-void print_rolled(const StatusView& now, const Verdict& verdict, const Tally& t, std::uint64_t expired) {
+void print_rolled(const RollReport& report) {
     const auto text = [](std::uint64_t value) { return std::to_string(value); };
-    std::printf("trading day %s has begun (event %s)\n", text(now.day).c_str(), text(verdict.seq).c_str());
-    if (expired > 0) std::printf("  expired before: %s day orders\n", text(expired).c_str());
+    const DayTally& t = report.tally;
+    std::printf("trading day %s has begun (event %s)\n", text(report.now.day).c_str(), text(report.verdict.seq).c_str());
+    if (report.expired > 0) std::printf("  expired before: %s day orders\n", text(report.expired).c_str());
     std::printf(
         "  carried: %s orders (%s ids) with their reservations and executions, %s positions, %s restrictions, "
         "%s open approvals, limits, trading states, sessions\n",
@@ -147,13 +105,9 @@ void print_rolled(const StatusView& now, const Verdict& verdict, const Tally& t,
     if (t.day_orders > 0)
         std::printf("  %s of the carried orders are day orders: they end when the venue's `expired` is reported\n",
                     text(t.day_orders).c_str());
-    if (verdict.durability == Durability::pending)
+    if (report.verdict.durability == Durability::pending)
         std::fprintf(stderr, "riskctl: not on disk yet: it holds for every process now, and not after a loss of power\n");
 }
-
-}  // namespace
-
-namespace {
 
 /// Why the day goes on, to stderr; the exit code.
 int day_goes_on(const Registry& registry, const Verdict& verdict, std::uint64_t asked) {
@@ -169,9 +123,13 @@ int day_goes_on(const Registry& registry, const Verdict& verdict, std::uint64_t 
     return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
 }
 
-}  // namespace
+struct RollOptions {
+    std::string reason;
+    std::uint64_t day = 0;  ///< this one or nothing; 0: whichever is open
+    bool expire_day = false;
+};
 
-int roll(const Common& common, const RollArguments& asked) {
+int roll(const Common& common, const RollOptions& asked) {
     if (asked.reason.size() > kMaxReasonBytes)
         throw Error(Errc::bad_input, "--reason: seen " + std::to_string(asked.reason.size()) + " bytes, allowed: at most " +
                                          std::to_string(kMaxReasonBytes));
@@ -187,16 +145,30 @@ int roll(const Common& common, const RollArguments& asked) {
     if (young && !is_meant(open)) return kNo;
     // What was answered was about this one.
     if (young && ::isatty(STDIN_FILENO) != 0) day = open.day;
-    const std::uint64_t expired = asked.expire_day ? expire_day_orders(registry, open.day) : 0;
+    RollReport report;
+    report.expired = asked.expire_day ? expire_day_orders(registry, open.day) : 0;
     // Its own: it goes on showing the day that ends, as it ended.
     const Reader ending = Reader::open(common.name, common.state_dir);
-    const StatusView before = ending.status();
-    const Verdict verdict = registry.roll(asked.reason, day);
-    if (verdict.result != Result::ok) return day_goes_on(registry, verdict, day);
-    const Tally tally = count(ending);
-    const StatusView now = registry.status();
-    common.json ? print_rolled_json(common, before, now, verdict, tally, expired) : print_rolled(now, verdict, tally, expired);
+    report.before = ending.status();
+    report.verdict = registry.roll(asked.reason, day);
+    if (report.verdict.result != Result::ok) return day_goes_on(registry, report.verdict, day);
+    report.tally = registry::tally_day(ending);
+    report.now = registry.status();
+    common.json ? print_json(report) : print_rolled(report);
     return kDone;
 }
+
+Run add_roll(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<RollOptions>();
+    verb.add_option("--reason", options->reason, "why, up to 95 bytes");
+    verb.add_option("--day", options->day, "end this day, or nothing: exit 1 when another one is open")
+        ->check(CLI::PositiveNumber);
+    verb.add_flag("--expire-day", options->expire_day, "first report every live day order as expired");
+    return [&common, options] { return roll(common, *options); };
+}
+
+}  // namespace
+
+Verb roll_verb() { return {"roll", "end the trading day while strategies trade", add_roll}; }
 
 }  // namespace riskctl

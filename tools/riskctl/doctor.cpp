@@ -4,12 +4,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 
 #include "base/descriptor.hpp"
 #include "persist/config_warnings.hpp"
@@ -25,16 +27,10 @@
 namespace riskctl {
 
 using namespace riskreg;
+using registry::Finding;
+using registry::Health;
 
 namespace {
-
-enum class Health : unsigned char { ok, note, problem };
-
-/// One finding: what was looked at, what was seen, what to do.
-struct Finding {
-    Health health;
-    std::string check, seen, remedy;
-};
 
 class Doctor {
 public:
@@ -51,19 +47,12 @@ private:
 };
 
 void Doctor::print(bool json) const {
-    static constexpr const char* names[] = {"ok", "note", "problem"};
     for (const Finding& f : findings_) {
         if (json) {
-            JsonWriter out;
-            out.begin_object()
-                .member("check", f.check)
-                .member("health", names[static_cast<std::size_t>(f.health)])
-                .member("seen", f.seen);
-            if (!f.remedy.empty()) out.member("remedy", f.remedy);
-            print_line(out.end_object().text());
+            print_json(f);
             continue;
         }
-        std::printf("%-8s %-22s %s\n", names[static_cast<std::size_t>(f.health)], f.check.c_str(), f.seen.c_str());
+        std::printf("%-8s %-22s %s\n", std::string(registry::name_of(f.health)).c_str(), f.check.c_str(), f.seen.c_str());
         if (!f.remedy.empty()) std::printf("%-31s %s\n", "", f.remedy.c_str());
     }
 }
@@ -232,15 +221,12 @@ std::string release_line(const Common& common, const Reader& reader, const Expos
     if (row.saturated) return "no resume releases that; what it counted: " + line_to_paste(common, "exposure");
     if (row.state == TradingState::active) return text;
     if (!text.empty()) text += " ; then ";
-    return text + line_to_paste(common, "resume", "--scope " + quoted(reader.name(row.scope)) + " --reason T");
+    return text + line_to_paste(common, "resume", "--scope " + shell_word(reader.name(row.scope)) + " --reason T");
 }
 
 void check_states(Doctor& doctor, const Common& common, const Reader& reader) {
-    reader.exposures([&](const ExposureView& row) {
-        if (row.state != TradingState::active || row.unreconciled || row.saturated)
-            doctor.find(Health::note, "trading state", state_line(reader, row), release_line(common, reader, row));
-        return true;
-    });
+    for (const ExposureView& row : registry::stopped_scopes(reader))
+        doctor.find(Health::note, "trading state", state_line(reader, row), release_line(common, reader, row));
 }
 
 /// Live orders that somebody has to do something about.
@@ -249,7 +235,7 @@ void check_orders(Doctor& doctor, const Common& common, const Reader& reader) {
     std::map<std::string, std::uint64_t> orphaned;
     reader.orders([&](const OrderView& order) {
         if (!is_live(order.base)) return true;
-        if (on_kill_list(reader, order)) ++to_cancel;
+        if (registry::is_on_kill_list(order, reader)) ++to_cancel;
         if ((order.flags & kOrphaned) != 0) ++orphaned[reader.name(order.strategy)];
         return true;
     });
@@ -261,7 +247,7 @@ void check_orders(Doctor& doctor, const Common& common, const Reader& reader) {
     for (const auto& [strategy, count] : orphaned)
         doctor.find(Health::note, "orphaned orders",
                     std::to_string(count) + " live orders of " + strategy + ", whose process died: nobody follows them",
-                    "list them: " + line_to_paste(common, "orders", "--live --strategy " + quoted(strategy)) +
+                    "list them: " + line_to_paste(common, "orders", "--live --strategy " + shell_word(strategy)) +
                         " ; whoever attaches as " + strategy + " has them again");
 }
 
@@ -289,12 +275,13 @@ void check_sessions(Doctor& doctor, const Common& common, const Reader& reader) 
                                                        : ", died; noticed " + age_of(session.ended_ns) + " (" +
                                                              persist::format_time(session.ended_ns) + ")";
         doctor.find(Health::note, "session", "strategy " + name + ", pid " + std::to_string(session.pid) + when,
-                    "start it again: " + line_to_paste(common, "exec", "--strategy " + quoted(name)) +
+                    "start it again: " + line_to_paste(common, "exec", "--strategy " + shell_word(name)) +
                         ", or your program; its orders count as orphaned until then");
     }
     if (!away.empty())
-        doctor.find(Health::note, "session", "not attached: " + names_text(away),
-                    "start them: " + line_to_paste(common, "exec", "--strategy " + quoted(away.front())) + ", or your program");
+        doctor.find(
+            Health::note, "session", "not attached: " + names_text(away),
+            "start them: " + line_to_paste(common, "exec", "--strategy " + shell_word(away.front())) + ", or your program");
 }
 
 /// Limits that are used up: what increases them is refused.
@@ -310,7 +297,7 @@ void check_limits(Doctor& doctor, const Common& common, const Reader& reader) {
                         scope + " " + name + ": " + amount(use.used) + " of " + amount(limit.value) +
                             " used: what increases it is refused",
                         "reduce the use, or raise it: " +
-                            line_to_paste(common, "limit", "--scope " + quoted(scope) + " --reason T " + name + "=N"));
+                            line_to_paste(common, "limit", "--scope " + shell_word(scope) + " --reason T " + name + "=N"));
         }
         return true;
     });
@@ -514,8 +501,6 @@ void check_registry(Doctor& doctor, const Common& common) {
     check_settings(doctor, reader);
 }
 
-}  // namespace
-
 int doctor(const Common& common, bool clean) {
     Doctor doctor;
     check_shm(doctor);
@@ -533,5 +518,15 @@ int doctor(const Common& common, bool clean) {
     if (code != kDone) return code;
     return doctor.healthy() ? kDone : kNo;
 }
+
+Run add_doctor(CLI::App& verb, const Common& common) {
+    auto clean = std::make_shared<bool>(false);
+    verb.add_flag("--clean", *clean, "remove what nobody uses: segments whose directory is gone, bytes of damaged ones");
+    return [&common, clean] { return doctor(common, *clean); };
+}
+
+}  // namespace
+
+Verb doctor_verb() { return {"doctor", "check the host and the registry, name the remedy", add_doctor, Subject::host}; }
 
 }  // namespace riskctl

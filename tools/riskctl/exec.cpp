@@ -1,19 +1,24 @@
 // exec: JSON Lines in, one answer a line out, through one session.
+#include "riskctl/exec.hpp"
+#include "riskctl/named.hpp"
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <memory>
 
 #include "base/names.hpp"
 #include "common/program.hpp"
 #include "riskctl/command.hpp"
 #include "riskctl/line_reader.hpp"
 #include "riskctl/output.hpp"
-#include "riskctl/verbs.hpp"
 
 namespace riskctl {
 
 using namespace riskreg;
 using persist::JsonValue;
+using persist::JsonWriter;
 using Kind = JsonValue::Kind;
 
 namespace {
@@ -56,14 +61,13 @@ private:
         EventKind kind = EventKind::none;
     };
 
+    void answer(JsonWriter& out, const Verdict& verdict) const { registry::write(out, verdict, registry_.reader()); }
+
     static void write_error(JsonWriter& out, const FieldError& error) {
         out.member("result", "error").member("reason", error.reason);
         if (!error.field.empty()) out.member("field", error.field);
         if (!error.observed.empty()) out.member("observed", error.observed);
-        if (error.allowed.empty()) return;
-        out.key("allowed").begin_array();
-        for (const std::string& value : error.allowed) out.string(value);
-        out.end_array();
+        if (!error.allowed.empty()) out.member_list("allowed", error.allowed);
     }
 
     static const auto& ops() {
@@ -139,10 +143,7 @@ private:
 
     /// Under `advise_cancel`: the own orders that this one may trade against, for the caller to cancel.
     void write_advice(JsonWriter& out, const Verdict& verdict, const OrderRequest& order) const {
-        if (!verdict.crosses_own) return;
-        out.key("advise_cancel").begin_array();
-        for (const std::string& id : registry_.reader().crossing_orders(order)) out.string(id);
-        out.end_array();
+        if (verdict.crosses_own) out.member_list("advise_cancel", registry_.reader().crossing_orders(order));
     }
 
     void run_register(const CommandReader& in, JsonWriter& out) {
@@ -152,7 +153,7 @@ private:
         order.request.id = order.id;
         out.member("id", order.id);
         const Verdict verdict = registry_.check_and_register(order.request);
-        write_verdict(out, registry_.reader(), verdict);
+        answer(out, verdict);
         write_advice(out, verdict, order.request);
     }
 
@@ -178,7 +179,7 @@ private:
         out.member("result", all ? "accepted" : "denied").key("results").begin_array();
         for (std::size_t i = 0; i < orders.size(); ++i) {
             out.begin_object().member("id", orders[i].id);
-            write_verdict(out, registry_.reader(), verdicts[i]);
+            answer(out, verdicts[i]);
             write_advice(out, verdicts[i], requests[i]);
             out.end_object();
         }
@@ -190,7 +191,7 @@ private:
         const std::string id = in.string("id");
         const AccountId account = account_of(in);
         out.member("id", id);
-        write_verdict(out, registry_.reader(), registry_.cancel_requested(account, id));
+        answer(out, registry_.cancel_requested(account, id));
     }
 
     void run_aborted(const CommandReader& in, JsonWriter& out) {
@@ -198,7 +199,7 @@ private:
         const std::string id = in.string("id");
         const AccountId account = account_of(in);
         out.member("id", id);
-        write_verdict(out, registry_.reader(), registry_.aborted(account, id));
+        answer(out, registry_.aborted(account, id));
     }
 
     void run_begin_send(const CommandReader& in, JsonWriter& out) {
@@ -206,7 +207,7 @@ private:
         const std::string id = in.string("id");
         const AccountId account = account_of(in);
         out.member("id", id);
-        write_verdict(out, registry_.reader(), registry_.begin_send(account, id));
+        answer(out, registry_.begin_send(account, id));
     }
 
     /// What the order would be at the venue once the replacement is confirmed.
@@ -242,7 +243,7 @@ private:
             in.invalid("new_id", new_id, {"1 to 39 printable ASCII characters without spaces"});
         out.member("id", id);
         const Verdict verdict = registry_.replace_requested(request);
-        write_verdict(out, registry_.reader(), verdict);
+        answer(out, verdict);
         if (verdict.crosses_own) write_advice(out, verdict, as_amended(request));
     }
 
@@ -307,7 +308,7 @@ private:
             kind_ == EventKind::replaced && verdict.result == Result::denied && verdict.reason == DenyReason::invalid_field;
         if (lacks_values) in.missing(fact.price ? "quantity" : "price");
         out.member("id", strings.id);
-        write_verdict(out, registry_.reader(), verdict);
+        answer(out, verdict);
     }
 
     void run_reference_price(const CommandReader& in, JsonWriter& out) {
@@ -316,7 +317,7 @@ private:
         const auto price = in.price("price");
         if (!price) in.missing("price");
         out.member("instrument", instrument);
-        write_verdict(out, registry_.reader(), registry_.reference_price(registry_.instrument(instrument), *price));
+        answer(out, registry_.reference_price(registry_.instrument(instrument), *price));
     }
 
     void run_find(const CommandReader& in, JsonWriter& out) {
@@ -332,7 +333,7 @@ private:
             return;
         }
         out.member("result", "ok");
-        write_order(out, registry_.reader(), order, false);
+        registry::write_without_id(out, order, registry_.reader());
         if (pending) out.member("durability", "pending");
     }
 
@@ -375,5 +376,27 @@ int exec(const Common& common, const ExecOptions& options) {
         return kCannotAttach;
     }
 }
+
+namespace {
+
+Run add_exec(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<ExecOptions>();
+    verb.add_option("FILE", options->file, "commands; default: stdin");
+    verb.add_option("--strategy", options->strategy, "strategy to attach as")->required();
+    verb.add_option("--durability", options->durability, "what an answer waits for")
+        ->check(is_named({Durability::memory, Durability::durable}));
+    verb.add_flag("--takeover", options->takeover, "fence a live session of the same strategy");
+    verb.add_option("--lock-timeout-ms", options->lock_timeout_ms, "lock deadline, default 1000")
+        ->check(CLI::Range(1U, 3600000U));
+    verb.add_flag_callback(
+        "--no-snapshotter", [options] { options->host_snapshotter = false; }, "never host the snapshotter in this process");
+    verb.add_option("--durable-timeout-ms", options->durable_timeout_ms, "deadline of durable answers, default 5000")
+        ->check(CLI::Range(1U, 3600000U));
+    return [&common, options] { return exec(common, *options); };
+}
+
+}  // namespace
+
+Verb exec_verb() { return {"exec", "attach one session and run JSON Lines commands", add_exec}; }
 
 }  // namespace riskctl

@@ -1,14 +1,15 @@
 // load: the start of the day from a file: limits, restricted list, positions, orders that are live at the venue already.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "base/wide.hpp"
 #include "common/program.hpp"
 #include "core/limits.hpp"
 #include "registry/row_views.hpp"
-#include "riskctl/day.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
@@ -16,6 +17,8 @@
 namespace riskctl {
 
 using namespace riskreg;
+using registry::LoadCounts;
+using registry::LoadReport;
 
 namespace {
 
@@ -27,16 +30,6 @@ constexpr std::int64_t kLockTimeoutNs = 10'000'000'000;   // nobody repeats what
 }
 
 std::string text_of(Quantity quantity) { return persist::format_amount(Unit::quantity, quantity.value); }
-
-struct Counts {
-    std::size_t loaded = 0, skipped = 0, refused = 0;
-};
-
-/// An order that is reserved beyond a limit.
-struct Warning {
-    std::string id;
-    Verdict verdict;   ///< reason, scope, observed, limit, as a refusal would have named them
-};
 
 // ---- what is there already ----
 
@@ -197,15 +190,13 @@ public:
         for (std::size_t i = 0; i < file_.orders.size(); ++i) load_order(file_.orders[i], plan_.orders[i]);
     }
 
-    Counts limits, restricted, positions, orders;
-    std::vector<Warning> warnings;
-    std::vector<std::pair<std::string, std::vector<FieldChange>>> limit_changes;   ///< by scope
+    LoadReport report;
     bool pending = false;   ///< something is not on disk yet
     bool poisoned = false;
 
 private:
     /// Counts the answer and says what was refused.
-    bool took(Counts& counts, const std::string& place, const Verdict& verdict) {
+    bool took(LoadCounts& counts, const std::string& place, const Verdict& verdict) {
         pending |= verdict.durability == Durability::pending;
         poisoned |= verdict.reason == DenyReason::poisoned;
         if (verdict.taken()) return ++counts.loaded, true;
@@ -217,23 +208,23 @@ private:
     void set_limits(const LimitConfig& entry) {
         const Scope scope = registry_.reader().scope(entry.scope);
         const LimitMask mask = differing(registry_.exposure(scope).limits, entry.limits);
-        if (mask == 0) return static_cast<void>(++limits.skipped);
+        if (mask == 0) return static_cast<void>(++report.limits.skipped);
         LimitsChange change;
-        took(limits, entry.scope, registry_.set_limits(scope, entry.limits, kReason, mask, change));
-        limit_changes.emplace_back(entry.scope, changes_of(change, mask));
+        took(report.limits, entry.scope, registry_.set_limits(scope, entry.limits, kReason, mask, change));
+        report.limit_changes.emplace_back(entry.scope, registry::changes_of(change, mask));
     }
 
     void restrict(const Restriction& entry) {
         const Scope scope = registry_.reader().scope(entry.scope);
         bool there = false;
         const Restriction wanted = joined(registry_.reader().restrictions(), scope, entry, registry_.reader(), there);
-        if (there) return static_cast<void>(++restricted.skipped);
-        took(restricted, entry.scope, registry_.restrict(scope, wanted));
+        if (there) return static_cast<void>(++report.restricted.skipped);
+        took(report.restricted, entry.scope, registry_.restrict(scope, wanted));
     }
 
     void load_position(const LoadPosition& entry, bool wanted) {
-        if (!wanted) return static_cast<void>(++positions.skipped);
-        took(positions, entry.place,
+        if (!wanted) return static_cast<void>(++report.positions.skipped);
+        took(report.positions, entry.place,
              registry_.load_position(entry.account, entry.strategy, entry.instrument, entry.quantity, entry.price, kReason));
     }
 
@@ -242,9 +233,9 @@ private:
         request.id = entry.id;
         if (wanted) {
             const Verdict verdict = registry_.load_order(entry.strategy, request);
-            if (!took(orders, entry.place, verdict)) return;
+            if (!took(report.orders, entry.place, verdict)) return;
         } else {
-            ++orders.skipped;
+            ++report.orders.skipped;
         }
         OrderView view;
         if (!registry_.find(request.account, entry.id, view)) return;
@@ -252,7 +243,7 @@ private:
         if (!entry.venue_id.empty() && view.venue_id.empty() && is_live(view.base))
             static_cast<void>(registry_.acked(request.account, entry.id, entry.venue_id));
         if (!wanted) return;
-        if (const auto over = over_limit(registry_.reader(), view)) warnings.push_back({entry.id, *over});
+        if (const auto over = over_limit(registry_.reader(), view)) report.warnings.push_back({entry.id, *over});
     }
 
     Registry& registry_;
@@ -260,43 +251,19 @@ private:
     const Plan& plan_;
 };
 
-void print(const Common& common, const Reader& reader, const Loader& done) {
-    const std::pair<std::string_view, const Counts*> sections[] = {
-        {"limits", &done.limits}, {"restricted", &done.restricted}, {"positions", &done.positions}, {"orders", &done.orders}};
-    for (const Warning& warning : done.warnings)
-        std::fprintf(stderr, "riskctl: warning: order '%s' is reserved although it is over a limit: %s\n", warning.id.c_str(),
-                     describe(reader, warning.verdict).c_str());
+void print(const Common& common, const Reader& reader, const LoadReport& done) {
+    for (const auto& [id, verdict] : done.warnings)
+        std::fprintf(stderr, "riskctl: warning: order '%s' is reserved although it is over a limit: %s\n", id.c_str(),
+                     describe(reader, verdict).c_str());
     for (const auto& [scope, changes] : done.limit_changes) warn_of_exceeded(scope, changes);
-    if (!common.json) {
-        for (const auto& [scope, changes] : done.limit_changes)
-            std::printf("%s:%s\n", scope.c_str(), text_of_changes(changes).c_str());
-        Table table({"section", "loaded", "as before", "refused"});
-        for (const auto& [name, counts] : sections)
-            table.add({std::string(name), std::to_string(counts->loaded), std::to_string(counts->skipped),
-                       std::to_string(counts->refused)});
-        return table.print();
-    }
-    JsonWriter out;
-    out.begin_object().member("name", common.name);
-    for (const auto& [name, counts] : sections) {
-        out.key(name).begin_object().member("loaded", std::uint64_t{counts->loaded});
-        out.member("skipped", std::uint64_t{counts->skipped}).member("refused", std::uint64_t{counts->refused}).end_object();
-    }
-    out.key("limit_changes").begin_array();
-    for (const auto& [scope, changes] : done.limit_changes) {
-        out.begin_object().member("scope", scope);
-        write_changes(out, changes);
-        out.end_object();
-    }
-    out.end_array().key("warnings").begin_array();
-    for (const Warning& warning : done.warnings) {
-        const Verdict& v = warning.verdict;
-        out.begin_object().member("id", warning.id).member("reason", name_of(v.reason)).member("scope", reader.name(v.scope));
-        out.member("observed", persist::format_amount(v.unit, v.observed))
-            .member("limit", persist::format_amount(v.unit, v.limit));
-        out.member("unit", name_of(v.unit)).end_object();
-    }
-    print_line(out.end_array().end_object().text());
+    if (common.json) return print_json(done, reader);
+    for (const auto& [scope, changes] : done.limit_changes)
+        std::printf("%s:%s\n", scope.c_str(), text_of_changes(changes).c_str());
+    Table table({"section", "loaded", "as before", "refused"});
+    for (const auto& [name, counts] : done.sections())
+        table.add(
+            {std::string(name), std::to_string(counts.loaded), std::to_string(counts.skipped), std::to_string(counts.refused)});
+    table.print();
 }
 
 LoadFile read_load_file(const std::string& path, const Reader& reader) {
@@ -307,8 +274,6 @@ LoadFile read_load_file(const std::string& path, const Reader& reader) {
         throw Error(error.code(), path + ": " + error.what());
     }
 }
-
-}  // namespace
 
 int load(const Common& common, const std::string& path) {
     ProcessConfig config;
@@ -326,13 +291,25 @@ int load(const Common& common, const std::string& path) {
     }
     Loader loader(registry, file, plan);
     loader.run();
-    print(common, registry.reader(), loader);
+    loader.report.name = common.name;
+    print(common, registry.reader(), loader.report);
     if (loader.pending)
         std::fprintf(stderr, "riskctl: not on disk yet: it holds for every process now, and not after a loss of power\n");
     if (loader.poisoned) return kDamaged;
+    const auto sections = loader.report.sections();
     const bool refused =
-        (loader.limits.refused | loader.restricted.refused | loader.positions.refused | loader.orders.refused) != 0;
+        std::any_of(sections.begin(), sections.end(), [](const auto& section) { return section.second.refused != 0; });
     return refused ? kNo : kDone;
 }
+
+Run add_load(CLI::App& verb, const Common& common) {
+    auto file = std::make_shared<std::string>();
+    verb.add_option("FILE", *file, "JSON; - is stdin")->required();
+    return [&common, file] { return load(common, *file); };
+}
+
+}  // namespace
+
+Verb load_verb() { return {"load", "positions, limits, restricted list and open orders from a file", add_load}; }
 
 }  // namespace riskctl

@@ -2,55 +2,28 @@
 #include <signal.h>
 #include <time.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <memory>
 
+#include "layout/names.hpp"
 #include "persist/event_json.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle.hpp"
+#include "segment/process.hpp"
 
 namespace riskctl {
 
 using namespace riskreg;
 using persist::format_amount;
+using registry::StatusReport;
 
 namespace {
 
 std::string text_of(std::uint64_t value) { return std::to_string(value); }
-
-std::int64_t wall_clock_ns() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
-
-std::string digest_text(std::uint64_t digest) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(digest));
-    return text;
-}
-
-void write_snapshotter(JsonWriter& out, const StatusView& v) {
-    const auto ms = [](std::int64_t ns) { return static_cast<std::uint64_t>(ns / 1'000'000); };
-    out.key("lag").begin_object().member("journaled_events", v.journal_lag).member("journaled_ms", ms(v.journal_lag_ns));
-    out.member("durable_events", v.durable_lag).member("durable_ms", ms(v.durable_lag_ns));
-    out.member("checkpointed_events", v.checkpoint_lag).member("checkpointed_ms", ms(v.checkpoint_lag_ns)).end_object();
-    out.key("snapshotter").begin_object().member("state", v.host_state).member("pid", v.host_pid).member("rank", v.host_rank);
-    out.key("waiter");
-    if (v.waiter_pid == 0) out.null();
-    else out.begin_object().member("pid", v.waiter_pid).member("rank", v.waiter_rank).end_object();
-    out.member("epoch", v.host_epoch).member("silent_ms", ms(v.host_silent_ns)).member("fault", v.fault);
-    out.member("error", v.fault_error).member("retries", v.fault_retries).key("since");
-    v.fault_since_ns == 0 ? out.null() : out.string(persist::format_time(v.fault_since_ns));
-    out.member("gap_end", v.gap_end).member("alarms", v.alarms).member("journal_bytes", v.journal_bytes);
-    out.member("verified", v.verified).member("verifier_cycles", v.verifier_cycles).member("differences", v.differences);
-    out.end_object().key("last_checkpoint").begin_object().member("seq", v.checkpointed).key("time");
-    v.checkpoint_ns == 0 ? out.null() : out.string(persist::format_time(v.checkpoint_ns));
-    out.member("written", v.checkpoints).member("error", v.checkpoint_error).end_object();
-    out.member("recovered", v.recovered_seq);
-}
 
 std::string lag_text(std::uint64_t events, std::int64_t ns) {
     return text_of(events) + " events, " + text_of(static_cast<std::uint64_t>(ns / 1'000'000)) + " ms behind";
@@ -78,73 +51,6 @@ void add_snapshotter(Table& table, const StatusView& v) {
         {"alarms", text_of(v.alarms) + " (riskreg.log), differences " + text_of(v.differences) + ", gaps " + text_of(v.gaps)});
 }
 
-/// Scopes that are in another state than active, by themselves.
-std::vector<ExposureView> stopped_scopes(const Reader& reader) {
-    std::vector<ExposureView> scopes;
-    reader.exposures([&](const ExposureView& row) {
-        if (row.state != TradingState::active || row.unreconciled || row.saturated) scopes.push_back(row);
-        return true;
-    });
-    return scopes;
-}
-
-void write_scopes(JsonWriter& out, const Reader& reader) {
-    out.key("scopes").begin_array();
-    for (const ExposureView& row : stopped_scopes(reader)) {
-        out.begin_object().member("scope", reader.name(row.scope)).member("state", name_of(row.state));
-        out.member_bool("unreconciled", row.unreconciled).member_bool("saturated", row.saturated);
-        out.member("reason", row.state_reason).key("since");
-        row.state_changed_ns == 0 ? out.null() : out.string(persist::format_time(row.state_changed_ns));
-        out.member("uid", std::uint64_t{row.state_uid}).end_object();
-    }
-    out.end_array();
-}
-
-/// What counts as durable is in memory, too.
-bool is_in_memory(const Common& common, const StatusView& v) {
-    return v.persistence != PersistenceMode::none && segment::is_in_memory(segment::resolve_state_dir(common.state_dir));
-}
-
-void print_status_json(const Reader& reader, const StatusView& v, const std::string& digest, bool in_memory) {
-    JsonWriter out;
-    out.begin_object().member("name", v.name).member("state", v.state).key("watermarks").begin_object();
-    out.member("committed", v.committed)
-        .member("applied", v.applied)
-        .member("journaled", v.journaled)
-        .member("durable", v.durable);
-    out.member("checkpointed", v.checkpointed).end_object().key("sessions").begin_object();
-    out.member("live", std::uint64_t{v.sessions_live})
-        .member("dead", std::uint64_t{v.sessions_dead})
-        .member("capacity", std::uint64_t{v.sessions_capacity});
-    out.end_object().key("orders").begin_object();
-    out.member("live", v.orders_live)
-        .member("total", v.orders_total)
-        .member("capacity", v.orders_capacity)
-        .member("ids", v.ids_used)
-        .end_object();
-    out.key("executions")
-        .begin_object()
-        .member("used", v.executions_used)
-        .member("capacity", v.executions_capacity)
-        .end_object();
-    out.key("quarantine").begin_object().member("records", v.quarantined_records).member("events", v.quarantined_events);
-    out.member("capacity", v.quarantine_capacity).end_object();
-    out.member("repairs", v.repairs).member("redone", v.redone).member("gaps", v.gaps).member("backlog", v.backlog);
-    out.member("persistence", base::text_of(v.persistence)).member("digest", digest);
-    out.member_bool("unreconciled", v.unreconciled).member("segment", v.segment).member("size_bytes", v.size_bytes);
-    out.member("created", persist::format_time(v.created_ns)).member("ring_events", v.ring_capacity);
-    out.member("day", v.day).member("rolled", v.rolled_seq).key("day_begun");
-    v.day_begun_ns != 0 ? out.string(persist::format_time(v.day_begun_ns)) : out.null();
-    out.key("rolled_uid");
-    v.rolled_seq != 0 ? out.number(v.rolled_uid) : out.null();
-    out.member_bool("draining", v.draining);
-    out.member("lock_holder", std::uint64_t{v.lock_holder_pid});
-    write_scopes(out, reader);
-    out.member_bool("state_dir_in_memory", in_memory);
-    write_snapshotter(out, v);
-    print_line(out.end_object().text());
-}
-
 std::string day_text(const StatusView& v) {
     std::string text = text_of(v.day);
     if (v.rolled_seq != 0) text += ", begun behind event " + text_of(v.rolled_seq) + " by uid " + text_of(v.rolled_uid);
@@ -160,17 +66,18 @@ std::string scope_text(const Reader& reader, const ExposureView& row) {
     return reader.name(row.scope) + " is " + state + (told ? ": " + row.state_reason : "");
 }
 
-void print_status_table(const Reader& reader, const StatusView& v, const std::string& digest, bool in_memory) {
+void print_status_table(const Reader& reader, const StatusReport& report) {
+    const StatusView& v = report.view;
     Table table({"registry", v.name});
     table.add({"state", v.state});
-    for (const ExposureView& row : stopped_scopes(reader)) table.add({"", scope_text(reader, row)});
+    for (const ExposureView& row : report.stopped) table.add({"", scope_text(reader, row)});
     table.add({"segment", v.segment + ", " + text_of(v.size_bytes >> 20) + " MiB"});
     table.add({"created", persist::format_time(v.created_ns)});
     table.add({"trading day", day_text(v)});
     table.add({"committed / applied", text_of(v.committed) + " / " + text_of(v.applied)});
     table.add({"persistence",
-               std::string(base::text_of(v.persistence)) +
-                   (in_memory ? "; warning: the state directory is in memory (tmpfs), nothing survives a reboot" : "")});
+               std::string(persist::name_of(v.persistence)) +
+                   (report.in_memory ? "; warning: the state directory is in memory (tmpfs), nothing survives a reboot" : "")});
     add_snapshotter(table, v);
     table.add({"sessions", text_of(v.sessions_live) + " live, " + text_of(v.sessions_dead) + " dead, room for " +
                                text_of(v.sessions_capacity)});
@@ -180,27 +87,31 @@ void print_status_table(const Reader& reader, const StatusView& v, const std::st
     table.add({"quarantined", text_of(v.quarantined_events) + " events, " + text_of(v.quarantined_records) + " records of " +
                                   text_of(v.quarantine_capacity)});
     table.add({"repairs", text_of(v.repairs) + " (" + text_of(v.redone) + " events redone)"});
-    table.add({"digest", digest});
+    table.add({"digest", report.digest});
     table.print();
 }
 
-}  // namespace
-
 int status(const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
-    const StatusView view = reader.status();
-    std::string digest = "unknown";
-    try {
-        digest = digest_text(reader.digest());
-    } catch (const Error& error) {
-        if (error.code() != Errc::busy) throw;
-    }
-    const bool in_memory = is_in_memory(common, view);
-    common.json ? print_status_json(reader, view, digest, in_memory) : print_status_table(reader, view, digest, in_memory);
-    return view.poisoned ? kDamaged : kDone;
+    const StatusReport report = registry::report_status(reader, common.state_dir);
+    if (common.json) print_json(report, reader);
+    else print_status_table(reader, report);
+    return report.view.poisoned ? kDamaged : kDone;
 }
 
-namespace {
+// ---- what a list is narrowed to ----
+
+/// Empty: any. A scope stands for the entities that it names.
+struct Entities {
+    std::string account, strategy, instrument, scope;
+};
+
+void add_entities(CLI::App& verb, Entities& entities) {
+    verb.add_option("--strategy", entities.strategy, "of this strategy");
+    verb.add_option("--account", entities.account, "of this account");
+    verb.add_option("--instrument", entities.instrument, "of this instrument");
+    verb.add_option("--scope", entities.scope, std::string("inside this scope: ") + kScopes);
+}
 
 template <class Handle>
 Handle require_named(Handle handle, const char* option, const std::string& text) {
@@ -235,9 +146,17 @@ Selection select(const Reader& reader, const Entities& e) {
             merged(scope.instrument, reader.instrument(e.instrument), "--instrument", e.instrument)};
 }
 
+// ---- orders ----
+
+struct OrderFilter {
+    bool live = false;
+    bool kill_list = false;
+    Entities entities;
+};
+
 bool wanted(const Reader& reader, const OrderView& order, const OrderFilter& filter, const Selection& selection) {
     if ((filter.live || filter.kill_list) && !is_live(order.base)) return false;
-    if (filter.kill_list && !on_kill_list(reader, order)) return false;
+    if (filter.kill_list && !registry::is_on_kill_list(order, reader)) return false;
     const auto fits = [](auto asked, auto seen) { return asked == decltype(asked)::none || asked == seen; };
     return fits(selection.account, order.account) && fits(selection.strategy, order.strategy) &&
            fits(selection.instrument, order.instrument);
@@ -263,22 +182,13 @@ Table order_table() {
         {"id", "account", "strategy", "instrument", "side", "type", "price", "quantity", "cum", "leaves", "status", "flags"});
 }
 
-void print_order_json(const Reader& reader, const OrderView& order) {
-    JsonWriter out;
-    out.begin_object();
-    write_order(out, reader, order);
-    print_line(out.end_object().text());
-}
-
-}  // namespace
-
 int orders(const Common& common, const OrderFilter& filter) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     const Selection selection = select(reader, filter.entities);
     Table table = order_table();
     const auto show = [&](const OrderView& order) {
         if (!wanted(reader, order, filter, selection)) return true;
-        common.json ? print_order_json(reader, order) : table.add(order_row(reader, order));
+        common.json ? print_json(order, reader) : table.add(order_row(reader, order));
         return true;
     };
     if (filter.live || filter.kill_list) {
@@ -299,100 +209,87 @@ int order(const Common& common, const std::string& id, const std::string& accoun
         std::fprintf(stderr, "riskctl: no order '%s' in account '%s'\n", id.c_str(), account.c_str());
         return kNo;
     }
-    if (common.json) return print_order_json(reader, view), kDone;
+    if (common.json) return print_json(view, reader), kDone;
     Table table = order_table();
     table.add(order_row(reader, view));
     table.print();
     return kDone;
 }
 
+// ---- sessions, restricted, approvals ----
+
+std::vector<std::string> session_row(const Reader& reader, const SessionView& s) {
+    const std::string state = effective_text(reader, registry::row_of(s, reader));
+    return {text_of(s.slot),
+            s.strategy,
+            std::string(registry::name_of(s.status)),
+            text_of(s.pid),
+            text_of(s.generation),
+            persist::format_time(s.attached_ns),
+            s.ended_ns == 0 ? "-" : persist::format_time(s.ended_ns),
+            text_of(s.accepted),
+            text_of(s.denied),
+            text_of(s.facts),
+            state.empty() ? "active" : state};
+}
+
 int sessions(const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     Table table(
         {"slot", "strategy", "status", "pid", "generation", "attached", "ended", "accepted", "denied", "facts", "state"});
-    for (const SessionView& s : reader.sessions()) {
-        const std::string ended = s.ended_ns == 0 ? "" : persist::format_time(s.ended_ns);
-        const std::string name(layout::name_of(static_cast<layout::SessionStatus>(s.status)));
-        Scope scope;
-        scope.kind = ScopeKind::strategy;
-        scope.strategy = reader.strategy(s.strategy);
-        const ExposureView row = reader.exposure(scope);
-        const std::string state = effective_text(reader, row);
-        if (!common.json) {
-            table.add({text_of(s.slot), s.strategy, name, text_of(s.pid), text_of(s.generation),
-                       persist::format_time(s.attached_ns), ended.empty() ? "-" : ended, text_of(s.accepted), text_of(s.denied),
-                       text_of(s.facts), state.empty() ? "active" : state});
-            continue;
-        }
-        JsonWriter out;
-        out.begin_object().member("slot", std::uint64_t{s.slot}).member("strategy", s.strategy).member("status", name);
-        out.member("pid", std::uint64_t{s.pid})
-            .member("uid", std::uint64_t{s.uid})
-            .member("generation", std::uint64_t{s.generation});
-        out.member("attached", persist::format_time(s.attached_ns)).key("ended");
-        ended.empty() ? out.null() : out.string(ended);
-        out.member("accepted", s.accepted)
-            .member("denied", s.denied)
-            .member("denied_unlogged", s.denied_unlogged)
-            .member("facts", s.facts);
-        out.member("effective_state", row.effective_state).member("effective_scope", reader.name(row.effective_scope));
-        out.member("effective_reason", row.effective_reason);
-        print_line(out.end_object().text());
-    }
+    for (const SessionView& session : reader.sessions())
+        common.json ? print_json(session, reader) : table.add(session_row(reader, session));
     if (!common.json) table.print();
     return kDone;
 }
 
+std::vector<std::string> restriction_row(const Reader& reader, const RestrictionView& r, std::int64_t now_ns) {
+    return {reader.name(r.scope),
+            std::string(registry::sides_of(r)),
+            r.from_ns == 0 ? "always" : persist::format_time(r.from_ns),
+            r.to_ns == Restriction{}.to_ns ? "for ever" : persist::format_time(r.to_ns),
+            registry::is_in_force(r, now_ns) ? "yes" : "no",
+            r.reason};
+}
+
 int restricted(const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
-    const std::int64_t now = wall_clock_ns();
+    const std::int64_t now_ns = segment::realtime_ns();
     Table table({"scope", "sides", "from", "to", "in force", "reason"});
-    for (const RestrictionView& r : reader.restrictions()) {
-        const std::string sides(base::name_of_sides(r.buy, r.sell));
-        const std::string from = r.from_ns == 0 ? "" : persist::format_time(r.from_ns);
-        const std::string to = r.to_ns == Restriction{}.to_ns ? "" : persist::format_time(r.to_ns);
-        const bool in_force = r.from_ns <= now && now < r.to_ns;
-        if (!common.json) {
-            table.add({reader.name(r.scope), sides, from.empty() ? "always" : from, to.empty() ? "for ever" : to,
-                       in_force ? "yes" : "no", r.reason});
-            continue;
-        }
-        JsonWriter out;
-        out.begin_object().member("scope", reader.name(r.scope)).member("sides", sides).key("from");
-        from.empty() ? out.null() : out.string(from);
-        out.key("to");
-        to.empty() ? out.null() : out.string(to);
-        print_line(out.member_bool("in_force", in_force).member("reason", r.reason).end_object().text());
-    }
+    for (const RestrictionView& entry : reader.restrictions())
+        common.json ? print_json(entry, reader, now_ns) : table.add(restriction_row(reader, entry, now_ns));
     if (!common.json && table.empty()) std::printf("nothing is restricted\n");
     if (!common.json && !table.empty()) table.print();
     return kDone;
 }
 
+std::vector<std::string> approval_row(const Reader& reader, const ApprovalView& a) {
+    return {text_of(a.request),
+            reader.name(a.scope),
+            a.unreconciled ? "release of unreconciled" : std::string(name_of(a.state)),
+            std::string(registry::status_of(a)),
+            text_of(a.uid),
+            a.reason};
+}
+
 int approvals(const Common& common) {
     const Reader reader = Reader::open(common.name, common.state_dir);
     Table table({"request", "scope", "asks for", "status", "asked by", "reason"});
-    for (const ApprovalView& a : reader.approvals()) {
-        const std::string status = a.approved ? "approved" : a.lapsed ? "lapsed" : "open";
-        if (!common.json) {
-            table.add({text_of(a.request), reader.name(a.scope),
-                       a.unreconciled ? "release of unreconciled" : std::string(name_of(a.state)), status, text_of(a.uid),
-                       a.reason});
-            continue;
-        }
-        JsonWriter out;
-        out.begin_object().member("request", a.request).member("scope", reader.name(a.scope));
-        out.member("state", name_of(a.state)).member_bool("unreconciled", a.unreconciled).member("status", status);
-        out.member("uid", std::uint64_t{a.uid}).member("reason", a.reason);
-        if (a.approved) out.member_bool("verified", a.verified);
-        print_line(out.end_object().text());
-    }
+    for (const ApprovalView& approval : reader.approvals())
+        common.json ? print_json(approval, reader) : table.add(approval_row(reader, approval));
     if (!common.json && table.empty()) std::printf("nothing waits for a second person\n");
     if (!common.json && !table.empty()) table.print();
     return kDone;
 }
 
-namespace {
+// ---- events ----
+
+struct EventOptions {
+    std::uint64_t from = 0;
+    bool follow = false;
+    std::vector<std::string> types;
+    Entities entities;
+};
 
 volatile sig_atomic_t stop_requested = 0;
 void request_stop(int) { stop_requested = 1; }
@@ -405,10 +302,6 @@ void require_types(const std::vector<std::string>& types) {
         if (std::find(known.begin(), known.end(), type) == known.end())
             throw Error(Errc::bad_input, "--type: seen '" + type + "', allowed: " + join(known, " "));
 }
-
-}  // namespace
-
-namespace {
 
 void say_lost(std::uint64_t lost) {
     if (lost > 0)
@@ -503,8 +396,6 @@ private:
     bool goes_on_ = true;
 };
 
-}  // namespace
-
 int events(const Common& common, const EventOptions& options) {
     require_types(options.types);
     ::signal(SIGINT, request_stop);
@@ -518,5 +409,47 @@ int events(const Common& common, const EventOptions& options) {
     }
     return kDone;
 }
+
+// ---- the entries ----
+
+Run add_orders(CLI::App& verb, const Common& common) {
+    auto filter = std::make_shared<OrderFilter>();
+    verb.add_flag("--live", filter->live, "live orders only");
+    verb.add_flag("--kill-list", filter->kill_list, "orders that a halt or the death of their strategy asks to cancel");
+    add_entities(verb, filter->entities);
+    return [&common, filter] { return orders(common, *filter); };
+}
+
+Run add_order(CLI::App& verb, const Common& common) {
+    struct Options {
+        std::string id, account;
+    };
+    auto options = std::make_shared<Options>();
+    verb.add_option("ID", options->id, "any id of the order's chain")->required();
+    verb.add_option("--account", options->account, "its account")->required();
+    return [&common, options] { return order(common, options->id, options->account); };
+}
+
+Run add_events(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<EventOptions>();
+    verb.add_option("--from", options->from,
+                    "first sequence number, also of events that only the journal holds; default: the oldest in memory");
+    verb.add_flag("--follow", options->follow, "go on with what comes");
+    verb.add_option("--type", options->types, "only these types, as in `event`, separated by commas")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    add_entities(verb, options->entities);
+    return [&common, options] { return events(common, *options); };
+}
+
+}  // namespace
+
+Verb status_verb() { return {"status", "state, watermarks, sessions, capacity, repairs", no_options<status>}; }
+Verb orders_verb() { return {"orders", "list orders", add_orders}; }
+Verb order_verb() { return {"order", "show one order", add_order}; }
+Verb sessions_verb() { return {"sessions", "who is attached, or died", no_options<sessions>}; }
+Verb restricted_verb() { return {"restricted", "the restricted list", no_options<restricted>}; }
+Verb approvals_verb() { return {"approvals", "resumes that wait for, or had, a second person", no_options<approvals>}; }
+Verb events_verb() { return {"events", "the log as JSON Lines", add_events}; }
 
 }  // namespace riskctl

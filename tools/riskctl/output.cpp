@@ -6,74 +6,12 @@
 #include <cstring>
 
 #include "base/descriptor.hpp"
-#include "persist/event_json.hpp"
 #include "segment/process.hpp"
 
 namespace riskctl {
 
 using namespace riskreg;
 using persist::format_amount;
-using persist::write_amount;
-
-void write_flags(JsonWriter& out, OrderFlags flags) {
-    out.key("flags").begin_array();
-    for (const std::string_view name : persist::names_of_flags(flags)) out.string(name);
-    out.end_array();
-}
-
-namespace {
-
-void write_denial(JsonWriter& out, const Reader& reader, const Verdict& v) {
-    out.member("reason", name_of(v.reason));
-    if (v.scope.kind != ScopeKind::none) out.member("scope", reader.name(v.scope));
-    if (!v.has_numbers) return;
-    write_amount(out, "observed", v.unit, v.observed);
-    write_amount(out, "limit", v.unit, v.limit);
-    out.member("unit", name_of(v.unit));
-}
-
-}  // namespace
-
-void write_verdict(JsonWriter& out, const Reader& reader, const Verdict& v) {
-    out.member("result", name_of(v.result));
-    if (v.reason != DenyReason::none) write_denial(out, reader, v);
-    const bool changed = v.result != Result::duplicate && v.result != Result::ignored_late;
-    if (v.seq != 0 && changed) out.member("seq", v.seq);
-    if (v.has_order && v.result != Result::accepted) {
-        out.member("status", name_of(v.status));
-        out.member("cum_quantity", format_amount(Unit::quantity, v.cum_quantity.value));
-        out.member("leaves_quantity", format_amount(Unit::quantity, v.leaves_quantity.value));
-    }
-    if (v.flags != 0) write_flags(out, v.flags);
-    if (v.request != 0) out.member("request", v.request).member_bool("pending", true);
-    if (v.durability == Durability::pending) out.member("durability", "pending");
-}
-
-void write_order(JsonWriter& out, const Reader& reader, const OrderView& o, bool with_id) {
-    if (with_id) out.member("id", o.id);
-    out.member("account", reader.name(o.account))
-        .member("strategy", reader.name(o.strategy))
-        .member("instrument", reader.name(o.instrument));
-    out.member("side", name_of(o.side)).member("type", name_of(o.type)).member("tif", name_of(o.tif));
-    out.key("price");
-    o.has_price || o.price.value != 0 ? out.string(format_amount(Unit::price, o.price.value)) : out.null();
-    if (o.has_stop_price) out.member("stop_price", format_amount(Unit::price, o.stop_price.value));
-    out.member("quantity", format_amount(Unit::quantity, o.quantity.value));
-    out.member("cum_quantity", format_amount(Unit::quantity, o.cum_quantity.value));
-    out.member("leaves_quantity", format_amount(Unit::quantity, o.leaves_quantity.value));
-    out.member("reserved_quantity", format_amount(Unit::quantity, o.reserved_quantity.value));
-    out.member("reserved_notional", format_amount(Unit::money, o.reserved_notional.value));
-    out.member("status", name_of(o.status));
-    write_flags(out, o.flags);
-    out.key("venue_id");
-    o.venue_id.empty() ? out.null() : out.string(o.venue_id);
-    out.member("created", persist::format_time(o.created_ns)).member("updated", persist::format_time(o.updated_ns));
-    out.member("seq", o.seq).member("version", std::uint64_t{o.version});
-    if (o.chain.size() < 2) return;
-    out.key("chain").begin_array();
-    for (const std::string& id : o.chain) out.string(id);
-    out.end_array();
-}
 
 bool print_line(const std::string& line) {
     const std::string text = line + "\n";
@@ -89,7 +27,7 @@ std::string describe(const Reader& reader, const Verdict& v) {
     return text;
 }
 
-std::string quoted(const std::string& word) {
+std::string shell_word(const std::string& word) {
     const bool plain = !word.empty() && word.find_first_not_of(
                                             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                             "._-/:=,@%+") == std::string::npos;
@@ -104,18 +42,13 @@ std::string line_to_paste(const Common& common, const std::string& program, cons
     if (!verb.empty()) text += " " + verb;
     if (!common.name.empty()) text += " " + common.name;
     if (!rest.empty()) text += " " + rest;
-    if (!common.state_dir.empty()) text += " --state-dir " + quoted(common.state_dir);
+    if (!common.state_dir.empty()) text += " --state-dir " + shell_word(common.state_dir);
     if (common.as_owner) text += " --as-owner";
     return text;
 }
 
 std::string line_to_paste(const Common& common, const std::string& verb, const std::string& rest) {
     return line_to_paste(common, "riskctl", verb, rest);
-}
-
-bool on_kill_list(const Reader& reader, const OrderView& order) {
-    if ((order.flags & kKillCancel) != 0) return true;
-    return (order.flags & kOrphaned) != 0 && reader.on_death(order.strategy) != OnDeath::leave;
 }
 
 std::string age_of(std::int64_t time_ns) {

@@ -1,28 +1,23 @@
-/// How verbs print: verdicts, orders and rows as JSON members, and tables for people.
+/// How verbs print for people: tables, lines to paste, ages. Their JSON is the library's (`registry/json.hpp`).
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "persist/config_json.hpp"
-#include "persist/strict_json.hpp"
+#include "registry/json.hpp"
 #include "riskctl/verbs.hpp"
 #include "riskreg/registry.hpp"
 
 namespace riskctl {
 
-using riskreg::persist::JsonWriter;
-
-void write_flags(JsonWriter& out, riskreg::OrderFlags flags);
-
-/// `result` and what belongs to it (interfaces.md 3).
-void write_verdict(JsonWriter& out, const riskreg::Reader& reader, const riskreg::Verdict& verdict);
-
-/// The members of interfaces.md 4, `orders`. `with_id`: without it for `find`, which has printed the id asked for.
-void write_order(JsonWriter& out, const riskreg::Reader& reader, const riskreg::OrderView& order, bool with_id = true);
-
 /// One line on stdout. False when stdout is gone.
 bool print_line(const std::string& line);
+/// One object on stdout: `registry::write` has the members.
+template <class... What>
+void print_json(const What&... what) {
+    print_line(riskreg::registry::to_json(what...));
+}
 
 /// `max_long: observed 1200, limit 1000 (quantity) on account:A1/instrument:ESH4`
 [[nodiscard]] std::string describe(const riskreg::Reader& reader, const riskreg::Verdict& verdict);
@@ -34,10 +29,7 @@ bool print_line(const std::string& line);
                                         const std::string& rest);
 
 /// "strategy:mm1", as one word of a shell.
-[[nodiscard]] std::string quoted(const std::string& word);
-
-/// Somebody should cancel it: its scope was halted, or its strategy died and the policy is not `leave`.
-[[nodiscard]] bool on_kill_list(const riskreg::Reader& reader, const riskreg::OrderView& order);
+[[nodiscard]] std::string shell_word(const std::string& word);
 
 /// "12 s ago"
 [[nodiscard]] std::string age_of(std::int64_t time_ns);

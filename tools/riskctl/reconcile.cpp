@@ -1,26 +1,25 @@
 // reconcile: what a venue says it has against what the registry has.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <memory>
 
 #include "common/program.hpp"
 #include "registry/names.hpp"
-#include "riskctl/day.hpp"
+#include "riskctl/named.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
 
 namespace riskctl {
 
 using namespace riskreg;
+using registry::ReconcileSummary;
 
 namespace {
 
 constexpr std::string_view kClean = "reconciled: clean";
 constexpr std::string_view kSecondPerson = "a second person has to approve it";
-
-struct Summary {
-    std::size_t found = 0, settled = 0, left = 0, newer = 0;
-};
 
 /// What became of `unreconciled`.
 struct Release {
@@ -29,7 +28,7 @@ struct Release {
     Verdict verdict;
 };
 
-Release release(Registry& registry, const VenueRecords& venue, const Summary& summary) {
+Release release(Registry& registry, const VenueRecords& venue, const ReconcileSummary& summary) {
     if (!registry.status().unreconciled) return {"no", {}, {}};
     if (summary.left > 0) return {"kept", "breaks are left", {}};
     // What changed after the statement was not compared, and one from before the recovery says nothing of what was lost.
@@ -51,44 +50,13 @@ Release release(Registry& registry, const VenueRecords& venue, const Summary& su
     return {"released", {}, verdict};
 }
 
-void write_subject(JsonWriter& out, const Reader& reader, const Break& what) {
-    out.member("account", reader.name(what.account)).member("instrument", reader.name(what.instrument)).key("id");
-    what.id.empty() ? out.null() : out.string(what.id);
-    if (!what.exec_id.empty()) out.member("exec_id", what.exec_id);
-    out.member("ours", what.ours).member("theirs", what.theirs);
+void print_objects(const Reader& reader, const Reconciliation& done, const ReconcileSummary& summary) {
+    for (const Settlement& settlement : done.breaks) print_json(settlement, reader);
+    for (const Break& newer : done.newer) print_json(newer, reader);
+    print_json(summary);
 }
 
-void print_json(const Common& common, const Registry& registry, const VenueRecords& venue, const Reconciliation& done,
-                const Summary& summary, const Release& released, std::string_view mode) {
-    const Reader& reader = registry.reader();
-    for (const Settlement& settlement : done.breaks) {
-        JsonWriter out;
-        write_subject(out.begin_object().member("break", name_of(settlement.what.kind)), reader, settlement.what);
-        out.member_bool("settled", settlement.settled);
-        if (!settlement.deed.empty()) write_verdict(out.member("deed", settlement.deed), reader, settlement.verdict);
-        if (!settlement.note.empty()) out.member("note", settlement.note);
-        print_line(out.end_object().text());
-    }
-    for (const Break& newer : done.newer) {
-        JsonWriter out;
-        write_subject(out.begin_object().member("newer", name_of(newer.kind)), reader, newer);
-        print_line(out.end_object().text());
-    }
-    JsonWriter out;
-    out.begin_object().member("name", common.name).member("mode", mode).member("time", persist::format_time(venue.time_ns));
-    for (const auto& [key, size] : {std::pair{"orders", venue.orders ? venue.orders->size() : 0},
-                                    std::pair{"positions", venue.positions ? venue.positions->size() : 0},
-                                    std::pair{"fills", venue.fills ? venue.fills->size() : 0}})
-        out.member(key, std::uint64_t{size});
-    out.member("breaks", std::uint64_t{summary.found}).member("settled", std::uint64_t{summary.settled});
-    out.member("left", std::uint64_t{summary.left}).member("newer", std::uint64_t{summary.newer});
-    out.member_bool("clean", summary.left == 0).member("unreconciled", released.outcome);
-    if (released.verdict.request != 0) out.member("request", released.verdict.request);
-    print_line(out.end_object().text());
-}
-
-void print_table(const Registry& registry, const Reconciliation& done, const Summary& summary) {
-    const Reader& reader = registry.reader();
+void print_table(const Reader& reader, const Reconciliation& done, const ReconcileSummary& summary) {
     Table table({"break", "account", "instrument", "id", "exec id", "ours", "theirs", "outcome"});
     const auto add = [&](const Break& what, std::string outcome) {
         table.add({std::string(name_of(what.kind)), reader.name(what.account), reader.name(what.instrument), what.id,
@@ -119,14 +87,11 @@ void print_release(const Common& common, const Release& released) {
         std::fprintf(stderr, "riskctl: the firm stays unreconciled%s\n", why.c_str());
 }
 
-Summary sum_up(const Reconciliation& done) {
-    Summary summary;
-    summary.found = done.breaks.size();
-    summary.left = done.left.size();
-    summary.newer = done.newer.size();
-    for (const Settlement& settlement : done.breaks) summary.settled += settlement.settled ? 1 : 0;
-    return summary;
-}
+struct ReconcileOptions {
+    std::string file;
+    std::string mode = "report";
+    bool apply = false;   ///< the same as mode `correct`
+};
 
 ReconcileMode mode_of(const ReconcileOptions& options) {
     if (options.apply && options.mode == "adopt")
@@ -150,8 +115,6 @@ bool is_poisoned(const Reconciliation& done) {
                        [](const Settlement& settlement) { return settlement.verdict.reason == DenyReason::poisoned; });
 }
 
-}  // namespace
-
 int reconcile(const Common& common, const ReconcileOptions& options) {
     const ReconcileMode mode = mode_of(options);
     ProcessConfig config;
@@ -164,13 +127,27 @@ int reconcile(const Common& common, const ReconcileOptions& options) {
     if (venue.time_ns / 1'000'000'000 > std::time(nullptr))
         std::fprintf(stderr, "riskctl: warning: the file's time is ahead of this host's clock: nothing counts as newer\n");
     const Reconciliation done = apply(registry, venue, mode);
-    const Summary summary = sum_up(done);
+    ReconcileSummary summary = registry::sum_up(common.name, mode, venue, done);
     const Release released = release(registry, venue, summary);
-    if (common.json) print_json(common, registry, venue, done, summary, released, name_of(mode));
-    else print_table(registry, done, summary);
+    summary.unreconciled = released.outcome;
+    summary.request = released.verdict.request;
+    common.json ? print_objects(registry.reader(), done, summary) : print_table(registry.reader(), done, summary);
     print_release(common, released);
     if (is_poisoned(done)) return kDamaged;
     return done.left.empty() && released.outcome != "refused" ? kDone : kNo;
 }
+
+Run add_reconcile(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<ReconcileOptions>();
+    verb.add_option("FILE", options->file, "JSON or CSV; - is stdin")->required();
+    verb.add_option("--mode", options->mode, "report (default), adopt what we lack, or correct")
+        ->check(is_named({ReconcileMode::report, ReconcileMode::adopt, ReconcileMode::correct}));
+    verb.add_flag("--apply", options->apply, "the same as --mode correct");
+    return [&common, options] { return reconcile(common, *options); };
+}
+
+}  // namespace
+
+Verb reconcile_verb() { return {"reconcile", "compare with what a venue says; exit 1 while something differs", add_reconcile}; }
 
 }  // namespace riskctl

@@ -4,11 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <array>
 #include <atomic>
 #include <cstdio>
 #include <ctime>
 #include <functional>
+#include <memory>
 
 #include "common/program.hpp"
 #include "riskctl/order_flow.hpp"
@@ -19,12 +21,25 @@
 namespace riskctl {
 
 using namespace riskreg;
+using persist::JsonWriter;
 
 namespace {
 
 constexpr std::size_t kResults = 9;
 constexpr std::size_t kReasons = 2048;
 constexpr std::int64_t kPauseNs = 2'000'000;
+
+struct ReplayOptions {
+    std::string file;
+    std::uint32_t processes = 1;
+    std::string instrument;
+    std::string format = "riskreg";
+    std::uint32_t lock_timeout_ms = 1000;
+    bool host_snapshotter = true;
+    bool no_wait = false;
+    bool into_live = false;
+    std::uint32_t stall_timeout_ms = 30000;
+};
 
 /// What the processes tell the parent, in shared memory.
 struct Progress {
@@ -365,8 +380,6 @@ Job make_job(const Common& common, const ReplayOptions& options, const std::vect
     return job;
 }
 
-}  // namespace
-
 int replay(const Common& common, const ReplayOptions& options) {
     const std::vector<FlowRow> rows = options.format == "lobster" ? read_lobster(options.file) : read_order_flow(options.file);
     const Job job = make_job(common, options, rows);
@@ -395,5 +408,27 @@ int replay(const Common& common, const ReplayOptions& options) {
                      static_cast<unsigned long long>(undelivered));
     return undelivered != 0 ? std::max<int>(code, kNo) : code;
 }
+
+Run add_replay(CLI::App& verb, const Common& common) {
+    auto options = std::make_shared<ReplayOptions>();
+    verb.add_option("FILE", options->file, "order flow, plain or gzip")->required();
+    verb.add_option("--processes", options->processes, "attached processes, default 1")->check(CLI::Range(1U, 4096U));
+    verb.add_option("--instrument", options->instrument, "default: the registry's first");
+    verb.add_option("--format", options->format, "riskreg or lobster")->check(CLI::IsMember({"riskreg", "lobster"}));
+    verb.add_flag("--no-wait", options->no_wait, "do not wait where the journal, or the lock, does not follow");
+    verb.add_flag("--into-live", options->into_live, "although there are orders, positions or other sessions");
+    verb.add_option("--stall-timeout-ms", options->stall_timeout_ms,
+                    "how long to wait for a journal that does not move, default 30000")
+        ->check(CLI::Range(1U, 3600000U));
+    verb.add_flag_callback(
+        "--no-snapshotter", [options] { options->host_snapshotter = false; }, "never host the snapshotter in these processes");
+    verb.add_option("--lock-timeout-ms", options->lock_timeout_ms, "lock deadline, default 1000")
+        ->check(CLI::Range(1U, 3600000U));
+    return [&common, options] { return replay(common, *options); };
+}
+
+}  // namespace
+
+Verb replay_verb() { return {"replay", "drive a recorded order flow through attached processes", add_replay}; }
 
 }  // namespace riskctl
