@@ -23,9 +23,12 @@ constexpr const char* kOrders =
 class Desk {
 public:
     Desk() {
-        cli_.create("r",
-                    es_config(R"({"scope":"firm","max_long":"100","max_messages":50,"max_open_notional":"unlimited"})",
-                              R"(,"four_eyes":true,"restricted":[{"scope":"strategy:s2","sides":"sell","reason":"test"}])"));
+        std::string config =
+            es_config(R"({"scope":"firm","max_long":"100","max_messages":50,"max_open_notional":"unlimited"})",
+                      R"(,"four_eyes":true,"restricted":[{"scope":"strategy:s2","sides":"sell","reason":"test"}])");
+        const std::string_view without_journal = R"("mode":"none")";
+        config.replace(config.find(without_journal), without_journal.size(), R"("mode":"async")");
+        cli_.create("r", config);
         REQUIRE(cli_.run("exec r --strategy s1", kOrders).code == 0);
         REQUIRE(cli_.run("halt r --scope strategy:s2 --reason 'say \"no\"'").code == 0);
         REQUIRE(cli_.run("resume r --scope strategy:s2 --reason again").code == 0);
