@@ -280,10 +280,12 @@ bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t no
 
 namespace {
 
-bool deny_order_by(const State& state, const RowsNow& now, LimitId id, std::int64_t observed, Decision& out) noexcept {
-    const Limit& limit = limit_of(id);
+/// Made once for each of the two, so that no field is chosen at run time.
+template <LimitId id>
+inline bool deny_order_by(const State& state, const RowsNow& now, std::int64_t observed, Decision& out) noexcept {
+    constexpr const Limit& limit = limit_of(id);
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        const std::int64_t bound = bound_of(limit, *now.control[k], kNoRiskLimits);
+        const std::int64_t bound = now.control[k]->*limit.kept.amount;
         if (exceeds(observed, bound)) [[unlikely]]
             return deny(state, limit.reason, {now.rows[k], observed, bound, limit.unit}, out), true;
     }
@@ -301,8 +303,8 @@ bool deny_single_order(const State& state, const RowsNow& now, const Growth& gro
     }
     if (!breaks) [[likely]]
         return false;
-    return deny_order_by(state, now, LimitId::max_order_quantity, growth.order_quantity, out) ||
-           deny_order_by(state, now, LimitId::max_order_notional, growth.order_notional, out);
+    return deny_order_by<LimitId::max_order_quantity>(state, now, growth.order_quantity, out) ||
+           deny_order_by<LimitId::max_order_notional>(state, now, growth.order_notional, out);
 }
 
 namespace {
@@ -375,8 +377,6 @@ namespace {
 bool passes_as_reducing(const RowsNow& now, std::size_t k, const Growth& growth) noexcept {
     return is_reducing(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
 }
-
-using RowBreaches = std::array<unsigned, kRowsPerOrder>;
 
 /// What the limits on values of one row are held against.
 struct RowWorth {
@@ -493,58 +493,86 @@ unsigned value_breaches(const State& state, const RowsNow& now, std::size_t k, c
     return bits;
 }
 
+/// What growing an order would break, row by row, and what that rests on.
+struct Breaches {
+    const State& state;
+    const RowsNow& now;
+    const Growth& growth;
+    const BatchOverlay* overlay;
+    const Unmarked* unmarked;
+    std::array<unsigned, kRowsPerOrder> broken;
+};
+
 /// Row k after the order has grown: what a refusal shows.
-Holdings<Int128> holdings_after(const State& state, const RowsNow& now, std::size_t k, const Growth& growth,
-                                const BatchOverlay* overlay, const Unmarked* unmarked) noexcept {
-    const bool buy = growth.side == Side::buy;
-    Holdings<Int128> h = holdings_of<Int128>(*now.counters[k], RowValue{}, RowDay{}, false);
-    if (!has_value_limits(now, k)) {
-        (buy ? h.buys : h.sells) += growth.notional;
-    } else {
-        const RowValue value = value_now(state, now, k, unmarked);
-        const RowWorth row = worth_now(worth_of(state, now, k, growth, overlay, value), k, unmarked);
-        h = grown(holdings_of<Int128>(row.counters, value, row.day, state.has_setting(kGrossWorstCase)), row, growth);
-        h.pnl = pnl_of(value);
-        h.peak = value.peak;
-    }
-    (buy ? h.working_buy : h.working_sell) += growth.orders;
-    h.worst_long = h.worst_short = worst_case(*now.counters[kQuantityRow[k]], growth.side, growth.quantity);
+inline Holdings<Int128> counters_after(const Breaches& b, std::size_t k) noexcept {
+    const bool buy = b.growth.side == Side::buy;
+    const RowCounters& q = *b.now.counters[kQuantityRow[k]];
+    Holdings<Int128> h = holdings_of<Int128>(*b.now.counters[k], RowValue{}, RowDay{}, false);
+    h.buys += buy ? b.growth.notional : 0;
+    h.sells += buy ? 0 : b.growth.notional;
+    h.working_buy += buy ? b.growth.orders : 0;
+    h.working_sell += buy ? 0 : b.growth.orders;
+    h.worst_long = worst_case(q, Side::buy, buy ? b.growth.quantity : 0);
+    h.worst_short = worst_case(q, Side::sell, buy ? 0 : b.growth.quantity);
+    return h;
+}
+[[gnu::noinline]] Holdings<Int128> values_after(const Breaches& b, std::size_t k) noexcept {
+    const RowValue value = value_now(b.state, b.now, k, b.unmarked);
+    const RowWorth row = worth_now(worth_of(b.state, b.now, k, b.growth, b.overlay, value), k, b.unmarked);
+    const Holdings<Int128> before = holdings_of<Int128>(row.counters, value, row.day, b.state.has_setting(kGrossWorstCase));
+    Holdings<Int128> h = grown(before, row, b.growth);
+    h.pnl = pnl_of(value);
+    h.peak = value.peak;
     return h;
 }
 
-void deny_by(const State& state, const RowsNow& now, std::size_t k, LimitId id, const Growth& growth,
-             const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
-    const Limit& limit = limit_of(id);
-    const bool unpriced = growth.is_unpriced(k) && state.has_setting(kGrossWorstCase);
-    if (id == LimitId::max_gross_notional && unpriced) return deny(state, DenyReason::reference_price_unknown, out);
-    const Int128 used = *use_of(id, holdings_after(state, now, k, growth, overlay, unmarked));
-    const RowRiskLimits& risk = limit.kind == 0 ? kNoRiskLimits : state.rows_risk[now.rows[k]].limits.newest();
-    deny(state, limit.reason, {now.rows[k], clamp(used), bound_of(limit, *now.control[k], risk), limit.unit}, out);
+/// Made for each limit, so that only what its formula reads is put together: refusals are written under the lock, too.
+template <LimitId id>
+bool deny_by(const Breaches& b, std::size_t k, Decision& out) noexcept {
+    constexpr const Limit& limit = limit_of(id);
+    constexpr bool of_values = limit.kind == kHasValueLimits;
+    const bool unpriced = id == LimitId::max_gross_notional && b.growth.is_unpriced(k) && b.state.has_setting(kGrossWorstCase);
+    if (unpriced) return deny(b.state, DenyReason::reference_price_unknown, out), true;
+    const Int128 used = *use_of(id, of_values ? values_after(b, k) : counters_after(b, k));
+    const RowRiskLimits& risk = of_values ? b.state.rows_risk[b.now.rows[k]].limits.newest() : kNoRiskLimits;
+    deny(b.state, limit.reason, {b.now.rows[k], clamp(used), bound_of(limit, *b.now.control[k], risk), limit.unit}, out);
+    return true;
 }
 
-/// In the order of their reasons.
-constexpr std::array kExposureLimits = {
-    LimitId::max_long,         LimitId::max_short,  LimitId::max_open_notional,   LimitId::max_gross_notional,
-    LimitId::max_net_notional, LimitId::cash_limit, LimitId::max_traded_notional, LimitId::daily_loss,
-    LimitId::drawdown};
+template <LimitId id>
+bool breaks(const Breaches& b, std::size_t k) noexcept {
+    return (b.broken[k] & bit_of(id)) != 0;
+}
+
+/// The first row that breaks this limit of exposure. The net number says by itself whether the order reduces it.
+template <LimitId id>
+bool deny_first(const Breaches& b, Decision& out) noexcept {
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
+        if (breaks<id>(b, k) && (id == LimitId::max_net_notional || !passes_as_reducing(b.now, k, b.growth)))
+            return deny_by<id>(b, k, out);
+    return false;
+}
+
+/// Limits of one reason, so row by row.
+bool deny_working(const Breaches& b, Decision& out) noexcept {
+    using enum LimitId;
+    constexpr unsigned counts = bit_of(max_working_orders) | bit_of(max_working_buy) | bit_of(max_working_sell);
+    for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
+        if ((b.broken[k] & counts) == 0) continue;
+        if (breaks<max_working_orders>(b, k)) return deny_by<max_working_orders>(b, k, out);
+        return breaks<max_working_buy>(b, k) ? deny_by<max_working_buy>(b, k, out) : deny_by<max_working_sell>(b, k, out);
+    }
+    return false;
+}
 
 /// The first broken check, reason by reason and in each reason scope by scope.
-bool deny_first_breach(const State& state, const RowsNow& now, const RowBreaches& broken, const Growth& growth,
-                       const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
-    const bool buy = growth.side == Side::buy;
-    unsigned any = 0;
-    for (const unsigned bits : broken) any |= bits;
-    const auto breaks = [&](std::size_t k, LimitId id) { return (broken[k] & bit_of(id)) != 0; };
-    const auto refuse = [&](std::size_t k, LimitId id) {
-        return deny_by(state, now, k, id, growth, overlay, unmarked, out), true;
-    };
-    for (std::size_t k = 0; k < kRowsPerOrder; ++k)
-        for (const LimitId id : {LimitId::max_working_orders, working_limit(buy)})
-            if (breaks(k, id)) return refuse(k, id);
-    for (const LimitId id : kExposureLimits)
-        for (std::size_t k = 0; k < kRowsPerOrder && (any & bit_of(id)) != 0; ++k)
-            // The net number says by itself whether the order reduces it.
-            if (breaks(k, id) && (id == LimitId::max_net_notional || !passes_as_reducing(now, k, growth))) return refuse(k, id);
+bool deny_first_breach(const Breaches& b, Decision& out) noexcept {
+    using enum LimitId;
+    if (deny_working(b, out) || deny_first<max_long>(b, out) || deny_first<max_short>(b, out)) return true;
+    if (deny_first<max_open_notional>(b, out) || deny_first<max_gross_notional>(b, out)) return true;
+    if (deny_first<max_net_notional>(b, out) || deny_first<cash_limit>(b, out)) return true;
+    if (deny_first<max_traded_notional>(b, out) || deny_first<daily_loss>(b, out) || deny_first<drawdown>(b, out)) return true;
+    const auto& [state, now, growth, overlay, unmarked, broken] = b;
     for (std::size_t k = 0; k < kRowsPerOrder; ++k)
         if ((broken[k] & kMarkUnknown) != 0 && !passes_as_reducing(now, k, growth))
             return deny(state, DenyReason::reference_price_stale, {now.rows[k], 0, 0, Unit::none}, out), true;
@@ -567,12 +595,12 @@ namespace {
 
 bool deny_by_rows(const State& state, const RowsNow& now, const Growth& growth, bool breaks, bool value_breaks,
                   const BatchOverlay* overlay, const Unmarked* unmarked, Decision& out) noexcept {
-    RowBreaches broken{};
+    Breaches found{state, now, growth, overlay, unmarked, {}};
     for (std::size_t k = 0; k < kRowsPerOrder; ++k) {
-        if (breaks) broken[k] |= breaches(now, k, growth);
-        if (value_breaks) broken[k] |= value_breaches(state, now, k, growth, overlay, unmarked);
+        if (breaks) found.broken[k] |= breaches(now, k, growth);
+        if (value_breaks) found.broken[k] |= value_breaches(state, now, k, growth, overlay, unmarked);
     }
-    return deny_first_breach(state, now, broken, growth, overlay, unmarked, out);
+    return deny_first_breach(found, out);
 }
 
 /// Nobody looks after marks: what limits rest on is worked out here.
