@@ -24,6 +24,7 @@
 #include "support/child.hpp"
 #include "support/day_trader.hpp"
 #include "support/operations.hpp"
+#include "support/sanitized.hpp"
 #include "support/temp_registry.hpp"
 
 #ifdef RISKREG_CRASH_POINTS
@@ -469,6 +470,7 @@ void be_busy(const TempRegistry& place, Board& board, int number) {
 
 TEST_CASE("with busy writers at most 256 events are caught up with under the lock, and no fact and no cancel is refused",
           "[roll][inv-8][inv-10][inv-12]") {
+    if (skipped_for_threads_of_children()) return;
     SharedConfig config = config_of_a_day(1U << 16);
     config.capacity.ring_events = 1U << 16;
     const TempRegistry place(config);
@@ -702,6 +704,7 @@ TEST_CASE("a reader of its own keeps the day that it looks at, when its process 
 }
 
 TEST_CASE("in a forked child its calls count like those of any other process", "[roll]") {
+    if (skipped_for_threads_of_children()) return;
     const TempRegistry place(config_of_a_day(256));
     // This thread has been in a call before it forks.
     Trader trader(place, "s1");
