@@ -171,7 +171,7 @@ TEST_CASE("what waited for the end of the day is accepted on the next one", "[ro
     CHECK(trader.registry().status().day == 2);
 }
 
-TEST_CASE("new risk waits for the way into the next day no longer than its own deadline; what takes risk back waits for it",
+TEST_CASE("new risk waits for the way into the next day no longer than its own deadline, and what takes risk back waits for it",
           "[roll][inv-10]") {
     const TempRegistry place(config_of_a_day());
     struct Answers {
