@@ -46,15 +46,15 @@ IoError error_of(Fault lack) noexcept {
 }  // namespace
 
 void HostHealth::show(Fault fault, IoError error) noexcept {
-    store_relaxed(words_.fault, static_cast<std::uint64_t>(fault));
     store_relaxed(words_.fault_errno, static_cast<std::uint64_t>(error.number));
+    store_relaxed(words_.fault, static_cast<std::uint64_t>(fault));
 }
 void HostHealth::begin_now() noexcept {
     store_relaxed(words_.fault_since_ns, static_cast<std::uint64_t>(segment::realtime_ns()));
 }
 void HostHealth::degrade() noexcept { store_relaxed(words_.state, static_cast<std::uint64_t>(HostState::degraded)); }
 
-void HostHealth::failed(Fault fault, IoError error, const std::string& why, const std::string& next) {
+void HostHealth::failed(Fault fault, IoError error, const std::string& why, bool new_file) {
     const bool news = load_relaxed(words_.fault) != static_cast<std::uint64_t>(fault) ||
                       load_relaxed(words_.fault_errno) != static_cast<std::uint64_t>(error.number);
     if (load_relaxed(words_.fault) == 0) begin_now();
@@ -62,6 +62,8 @@ void HostHealth::failed(Fault fault, IoError error, const std::string& why, cons
     store_relaxed(words_.retries, load_relaxed(words_.retries) + 1);
     degrade();
     if (!news) return;
+    const std::string next = (new_file ? "; a new file will begin behind event " : "; tried again, durable is ") +
+                             std::to_string(host_.synced.load());
     host_.alarm.raise(Severity::critical, std::string(name_of(fault)) + ": " + (why.empty() ? error.text() : why) + next +
                                               ". Memory holds everything; what increases risk is refused when " +
                                               std::to_string(host_.state.geometry.ring_events / 4 * 3) + " events wait");
@@ -95,7 +97,7 @@ void HostHealth::gap_ends() {
     host_.alarm.raise(Severity::warning, "the gap in the journal is closed: two checkpoints above it are on disk");
 }
 
-void HostHealth::lacks(Fault lack) {
+void HostHealth::lacks(Fault lack) noexcept {
     const auto shown = static_cast<Fault>(load_relaxed(words_.fault));
     if (lack == shown && lack != Fault::none) return store_relaxed(words_.retries, load_relaxed(words_.retries) + 1);
     if (lack == shown || (shown != Fault::none && !is_lack(shown))) return;
@@ -108,8 +110,8 @@ void HostHealth::lacks(Fault lack) {
     show(lack, error_of(lack));
 }
 
-void HostHealth::lack_begins(Fault lack) {
-    host_.alarm.raise(Severity::critical, std::string(what_lacks(lack)));
+void HostHealth::lack_begins(Fault lack) noexcept {
+    host_.alarm.raise(Severity::critical, what_lacks(lack));
     begin_now();
     store_relaxed(words_.retries, 1);
     degrade();

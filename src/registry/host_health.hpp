@@ -12,8 +12,9 @@ class HostHealth {
 public:
     explicit HostHealth(Host& host) noexcept : host_(host), words_(*host.state.host) {}
 
-    /// An attempt failed. `why`: instead of the error's own text; `next`: what happens now. Alarms when it is another fault than before.
-    void failed(layout::Fault fault, persist::IoError error, const std::string& why, const std::string& next);
+    /// An attempt failed. `why`: instead of the error's own text. Alarms when it is another fault than before; a repeated one needs no
+    /// memory.
+    void failed(layout::Fault fault, persist::IoError error, const std::string& why, bool new_file);
     /// Everything written is on disk. A gap, or something that lacks, goes on being shown.
     void healed();
 
@@ -22,11 +23,11 @@ public:
     void gap_ends();
 
     /// A thread or memory lacks beside the journal, or (`none`) does not any more. A fault of the disk stands before it, and is
-    /// followed by it.
-    void lacks(layout::Fault lack);
+    /// followed by it. Needs no memory itself.
+    void lacks(layout::Fault lack) noexcept;
 
 private:
-    void lack_begins(layout::Fault lack);
+    void lack_begins(layout::Fault lack) noexcept;
     void show(layout::Fault fault, persist::IoError error) noexcept;
     void begin_now() noexcept;
     void degrade() noexcept;

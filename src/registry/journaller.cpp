@@ -325,9 +325,9 @@ void Journaller::rest() noexcept {
 
 void Journaller::begin_gap(Fault fault, const std::string& why) {
     if (host_.gap == Gap::copy_wanted) return;
-    health_.gap_begins(fault, why);
     writer_.close();
     unsynced_ = 0;
+    health_.gap_begins(fault, why);
     host_.gap = Gap::copy_wanted;
 }
 
@@ -375,9 +375,7 @@ bool Journaller::mark_gap() {
 // ---- failures -----------------------------------------------------------------------------------
 
 void Journaller::failed(Fault fault, IoError error, bool abandon_file, const std::string& why) {
-    const std::string next =
-        (abandon_file ? "; a new file will begin behind event " : "; tried again, durable is ") + show(host_.synced);
-    health_.failed(fault, error, why, next);
+    health_.failed(fault, error, why, abandon_file);
     if (abandon_file) {
         writer_.close();
         unsynced_ = 0;

@@ -134,6 +134,7 @@ namespace {
 
 std::vector<Verdict> register_all(Day& day, Attempt& attempt, std::span<const OrderRequest> requests, bool all_or_none) {
     if (!day.in_attached_process()) return {requests.size(), refusal(Refused::denied, DenyReason::not_attached)};
+    if (requests.empty()) return {};
     if (requests.size() > core::BatchOverlay::kMaxOrders)
         return {requests.size(), refusal(Refused::denied, DenyReason::capacity)};
     const core::Caller who = day.now(attempt);
@@ -425,9 +426,11 @@ Verdict Registry::load_order(StrategyId strategy, const OrderRequest& order) noe
 Verdict Registry::begin_send(AccountId account, std::string_view id) const noexcept {
     return days_->call([&](Day& day, Attempt& attempt) noexcept {
         if (!day.in_attached_process()) return refusal(Refused::denied, DenyReason::not_attached);
-        if (is_rolled(day.state)) attempt.why = Again::day_ended;
-        const bool ready = core::is_in(day.state, SegmentState::ready);
-        if (!ready) return refusal(Refused::denied, is_rolled(day.state) ? DenyReason::lock_timeout : DenyReason::poisoned);
+        if (!core::is_in(day.state, SegmentState::ready)) {
+            const bool rolled = is_rolled(day.state);
+            if (rolled) attempt.why = Again::day_ended;
+            return refusal(Refused::denied, rolled ? DenyReason::lock_timeout : DenyReason::poisoned);
+        }
         if (!day.is_current_session()) return refusal(Refused::denied, DenyReason::fenced);
         return core::decide_begin_send(day.state, day.caller, static_cast<std::uint16_t>(account), id);
     });

@@ -237,9 +237,10 @@ bool Snapshotter::try_take_over(bool& after_death) {
 /// kernel keeps a process's file locks until that has ended.
 void Snapshotter::say_who_is_in_the_way() {
     const std::int64_t now = segment::monotonic_ns();
-    // Another may have had the place in between.
-    if (now - unfenced_last_ns_ > 3 * kFenceNs) unfenced_since_ns_ = now;
-    unfenced_last_ns_ = now;
+    const std::uint64_t epoch = load_acquire(state_.host->epoch);
+    // Somebody has hosted in between: another matter.
+    if (unfenced_since_ns_ == 0 || epoch != unfenced_epoch_) unfenced_since_ns_ = now;
+    unfenced_epoch_ = epoch;
     if (state_.header->rolled_seq != 0 && load_acquire(state_.host->epoch) == 0)
         return alarm_.raise(Severity::warning,
                             "the host of the day before does not come to an end: this day is not journaled yet");

@@ -71,7 +71,8 @@ private:
     std::int64_t ask_again_ns_ = 0;  // not before: it had the place, or would have had, and could not host
     std::uint64_t said_epoch_ = 0;  // of the host that was spoken of
     std::int64_t not_before_ns_ = 0;  // it hosted and could not: others first
-    std::int64_t unfenced_since_ns_ = 0, unfenced_last_ns_ = 0;  // the place was free, and the directory was not
+    std::int64_t unfenced_since_ns_ = 0;  // the place was free, and the directory was not
+    std::uint64_t unfenced_epoch_ = 0;  // of the host before, then
     std::uint64_t stop_seq_ = 0;  // committed when we were told to leave
     std::int64_t leave_by_ns_ = 0;
     std::atomic<bool> stopping_{false};
