@@ -5,8 +5,6 @@
 #include "riskreg/error.hpp"
 
 using namespace riskreg;
-using persist::kLimitFields;
-using persist::LimitField;
 
 namespace {
 
@@ -236,7 +234,7 @@ TEST_CASE("a time is UTC to the nanosecond, a date its midnight, and nothing els
 }
 
 TEST_CASE("every limit takes its smallest and greatest value, and is written as it was read", "[config]") {
-    for (const LimitField& field : kLimitFields)
+    for (const core::Limit& field : core::kLimits)
         for (const std::int64_t value : {field.least, field.least + 1, field.most}) {
             const std::string text = persist::format_amount(field.unit, value);
             INFO(field.name << " " << text);
@@ -251,7 +249,7 @@ TEST_CASE("every limit takes its smallest and greatest value, and is written as 
 }
 
 TEST_CASE("the parameters of limits cannot be unlimited, every other limit can", "[config]") {
-    for (const LimitField& field : kLimitFields) {
+    for (const core::Limit& field : core::kLimits) {
         INFO(field.name);
         CHECK(persist::parse_limit(field, "unset") == LimitValue{});
         const std::string member = "\"" + std::string(field.name) + "\":\"unlimited\"";
@@ -263,7 +261,7 @@ TEST_CASE("the parameters of limits cannot be unlimited, every other limit can",
             CHECK(refusal(with_limit(member)).empty());
         }
     }
-    CHECK(kLimitFields.size() == 22);
+    CHECK(core::kLimits.size() == 22);
 }
 
 TEST_CASE("a limit that is wrong is refused by the path of its field and what is allowed", "[config]") {

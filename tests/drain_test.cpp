@@ -187,7 +187,7 @@ TEST_CASE("new risk waits for the way into the next day no longer than its own d
         REQUIRE(trader.registry().check_and_register(trader.order("stays", 1, Side::buy)).accepted());
         const OrderRequest late = trader.order("late", 1, Side::buy);
         said->step = 1;
-        while (said->step != 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        wait_until([&] { return said->step == 2; });
         said->risk = trader.registry().check_and_register(late);
         said->step = 3;
         said->cancel = trader.registry().cancel_requested(trader.account(), "stays");

@@ -97,6 +97,8 @@ TEST_CASE("every enumerator has its own name, which is what the header calls it"
     check_names<ReaderEnd, 16>();
     check_names<BreakKind, 16>();
     check_names<ReconcileMode, 16>();
+    check_names<RecoverOutcome, 16>();
+    check_names<registry::Health, 16>();
 }
 
 TEST_CASE("every flag of an order has its own name, which is what the header calls it", "[base]") {

@@ -122,11 +122,10 @@ struct VenueReport {
     [[nodiscard]] static VenueReport correct(AccountId account, std::string_view id, std::string_view exec_id,
                                              std::string_view new_exec_id, Price price, Quantity quantity,
                                              bool reopened = false) noexcept {
-        VenueReport report = bust(account, id, exec_id, reopened);
+        VenueReport report = filled(account, id, exec_id, price, quantity);
         report.kind = EventKind::correct;
         report.new_exec_id = new_exec_id;
-        report.price = price;
-        report.quantity = quantity;
+        report.reopened = reopened;
         return report;
     }
 };

@@ -15,6 +15,12 @@ inline constexpr std::int64_t kMinInt64 = std::numeric_limits<std::int64_t>::min
 
 [[nodiscard]] constexpr bool fits_int64(Int128 value) noexcept { return value >= kMinInt64 && value <= kMaxInt64; }
 
+/// The nearest representable value.
+[[nodiscard]] constexpr std::int64_t narrowed(Int128 value) noexcept {
+    if (value > kMaxInt64) return kMaxInt64;
+    return value < kMinInt64 ? kMinInt64 : static_cast<std::int64_t>(value);
+}
+
 /// a + b, or the nearest representable value; `saturated` is set (never cleared) when that happened.
 [[nodiscard]] constexpr std::int64_t add_saturating(std::int64_t a, std::int64_t b, bool& saturated) noexcept {
     std::int64_t sum = 0;

@@ -628,7 +628,7 @@ const Event& write_event(Exclusive tables, Event& event, std::uint64_t offset) n
     event.header.checksum = checksum_of(event, seq);
     copy_event_in(slot, event);
     if ((event.header.flags & kClockAhead) != 0) [[unlikely]]
-        store_relaxed(state.status->clocks_ahead, load_relaxed(state.status->clocks_ahead) + 1);
+        count_up(state.status->clocks_ahead);
     store_release(slot.header.seq, seq);
     CRASH_POINT("event written");
     return slot;

@@ -35,25 +35,24 @@ inline constexpr std::uint64_t kMaxRedo = 64;
 
 /// How far `applied` is behind `committed`.
 enum class Behind : std::uint8_t { nothing, some, impossible };
-enum class Fits : std::uint8_t { no, yes, any };
 
 /// The table of repairs: a row fits when all three of it do, and exactly one row fits everything that can be seen.
+/// What is empty fits everything.
 struct RepairRow {
-    Fits magic;               // of the header
-    std::optional<Behind> behind;  // none: any
-    Fits whole;               // the slots of the events in between
+    std::optional<bool> magic;     // of the header: whole
+    std::optional<Behind> behind;
+    std::optional<bool> whole;     // the slots of the events in between
     RepairCase found;
 };
 inline constexpr std::array<RepairRow, 5> kRepairTable = {{
-    {Fits::no, std::nullopt, Fits::any, RepairCase::r3_damaged},
-    {Fits::yes, Behind::nothing, Fits::any, RepairCase::r1_nothing_to_do},
-    {Fits::yes, Behind::some, Fits::yes, RepairCase::r2_redone},
-    {Fits::yes, Behind::some, Fits::no, RepairCase::r3_damaged},
-    {Fits::yes, Behind::impossible, Fits::any, RepairCase::r3_damaged},
+    {false, {}, {}, RepairCase::r3_damaged},
+    {true, Behind::nothing, {}, RepairCase::r1_nothing_to_do},
+    {true, Behind::some, true, RepairCase::r2_redone},
+    {true, Behind::some, false, RepairCase::r3_damaged},
+    {true, Behind::impossible, {}, RepairCase::r3_damaged},
 }};
 [[nodiscard]] constexpr bool fits(const RepairRow& row, bool magic, Behind behind, bool whole) noexcept {
-    const auto is = [](Fits wanted, bool seen) { return wanted == Fits::any || seen == (wanted == Fits::yes); };
-    return is(row.magic, magic) && row.behind.value_or(behind) == behind && is(row.whole, whole);
+    return row.magic.value_or(magic) == magic && row.behind.value_or(behind) == behind && row.whole.value_or(whole) == whole;
 }
 [[nodiscard]] constexpr RepairCase repair_case(bool magic, Behind behind, bool whole) noexcept {
     for (const RepairRow& row : kRepairTable)

@@ -16,11 +16,6 @@ constexpr RowCounters kNoCounters{};
 constexpr RowControl kNoControl = control_of(Limits{});
 constexpr RowRiskLimits kNoRiskLimits = risk_limits_of(Limits{});
 
-constexpr std::int64_t clamp(Int128 value) noexcept {
-    if (value > base::kMaxInt64) return base::kMaxInt64;
-    return value < base::kMinInt64 ? base::kMinInt64 : static_cast<std::int64_t>(value);
-}
-
 constexpr bool exceeds(Int128 observed, std::int64_t limit) noexcept { return limit != kUnlimited && observed > limit; }
 constexpr bool exceeds(std::int64_t observed, std::int64_t limit) noexcept {
     return observed > limit;   // never kUnlimited, the largest there is
@@ -85,7 +80,7 @@ bool deny_collar(const State& state, const PricedOrder& order, std::int64_t refe
     const auto outside = [&](std::int64_t price, bool above, bool below) {
         const bool too_high = above && price > high;
         if (!too_high && !(below && price < low)) return false;
-        const Compared compared{kNoSlot, price, clamp(too_high ? high : low), Unit::price};
+        const Compared compared{kNoSlot, price, base::narrowed(too_high ? high : low), Unit::price};
         return deny(state, DenyReason::price_collar, compared, out), true;
     };
     const bool two_sided = i.collar_two_sided != 0;
@@ -468,8 +463,8 @@ bool has_value_limits(const RowsNow& now, std::size_t k) noexcept {
 RowValue value_now(const State& state, const RowsNow& now, std::size_t k, const Unmarked* unmarked) noexcept {
     RowValue value = state.rows_risk[now.rows[k]].value.newest();
     if (unmarked == nullptr) return value;
-    value.gross_value = clamp(value.gross_value + unmarked->gross[k]);
-    value.net_value = clamp(value.net_value + unmarked->net[k]);
+    value.gross_value = base::narrowed(value.gross_value + unmarked->gross[k]);
+    value.net_value = base::narrowed(value.net_value + unmarked->net[k]);
     return value;
 }
 
@@ -535,7 +530,8 @@ bool deny_by(const Breaches& b, std::size_t k, Decision& out) noexcept {
     if (unpriced) return deny(b.state, DenyReason::reference_price_unknown, out), true;
     const Int128 used = *use_of(id, of_values ? values_after(b, k) : counters_after(b, k));
     const RowRiskLimits& risk = of_values ? b.state.rows_risk[b.now.rows[k]].limits.newest() : kNoRiskLimits;
-    deny(b.state, limit.reason, {b.now.rows[k], clamp(used), bound_of(limit, *b.now.control[k], risk), limit.unit}, out);
+    deny(b.state, limit.reason, {b.now.rows[k], base::narrowed(used), bound_of(limit, *b.now.control[k], risk), limit.unit},
+         out);
     return true;
 }
 
@@ -649,7 +645,7 @@ bool deny_short_sale(const State& state, const RowsNow& now, std::uint32_t instr
     if (side != Side::sell) return false;
     const Int128 worst = worst_case(*now.counters[kAccountInstrumentRow], side, quantity);
     if (worst <= 0) return false;
-    const Compared compared{now.rows[kAccountInstrumentRow], clamp(worst), 0, Unit::quantity};
+    const Compared compared{now.rows[kAccountInstrumentRow], base::narrowed(worst), 0, Unit::quantity};
     return deny(state, DenyReason::short_not_allowed, compared, out), true;
 }
 

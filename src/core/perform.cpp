@@ -146,7 +146,7 @@ void judge_mark(const State& state, std::uint32_t row, const MarkedEvent& event,
         const std::int64_t bound = bound_of(limit, RowControl{}, limits);
         const Int128 used = *use_of(id, after);
         if (!is_broken(limit, used, bound)) continue;
-        out.raise(row, to, limit.reason, static_cast<std::int64_t>(std::min<Int128>(used, base::kMaxInt64)), bound, limit.unit);
+        out.raise(row, to, limit.reason, base::narrowed(used), bound, limit.unit);
     }
 }
 

@@ -10,9 +10,7 @@ using base::Int128;
 namespace {
 
 /// A use below zero is none.
-std::int64_t observed_of(Int128 value) noexcept {
-    return static_cast<std::int64_t>(std::clamp<Int128>(value, 0, base::kMaxInt64));
-}
+std::int64_t observed_of(Int128 value) noexcept { return base::narrowed(std::max<Int128>(value, 0)); }
 
 Int128 worst_quantity(const RowCounters& c, bool is_long) noexcept {
     return is_long ? worst_long_of<Int128>(c.position, c.open_buy_quantity)

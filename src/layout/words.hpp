@@ -44,6 +44,8 @@ inline void store_relaxed(std::uint64_t& word, std::uint64_t value) noexcept {
 inline void store_release(std::uint64_t& word, std::uint64_t value) noexcept {
     __atomic_store_n(&word, value, __ATOMIC_RELEASE);
 }
+/// For counts with one writer at a time.
+inline void count_up(std::uint64_t& word) noexcept { store_relaxed(word, load_relaxed(word) + 1); }
 /// For marks that only grow, whoever else moves them.
 inline void raise_to(std::uint64_t& mark, std::uint64_t value) noexcept {
     std::uint64_t seen = load_relaxed(mark);

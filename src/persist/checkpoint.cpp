@@ -31,12 +31,6 @@ constexpr std::size_t kMaxLine = 8192;                 // of a record; the two h
 constexpr std::size_t kMaxHeadLine = (64U << 20) + 64;
 constexpr std::string_view kConfiguration = "\"configuration\":";
 
-std::string hex(std::uint64_t value) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-    return text;
-}
-
 // ---- writing ------------------------------------------------------------------------------------
 
 /// Text in, chunks on disk out, with the digest on the way.
@@ -102,7 +96,7 @@ bool is_used(const State& state, std::uint32_t session) noexcept {
 void write_head(std::string& out, const State& state, const CheckpointOptions& options) {
     JsonWriter json;
     json.begin_object().member("format", kFormat).member("version", std::uint64_t{kCheckpointVersion});
-    json.member("registry", options.registry).member("epoch", hex(options.epoch)).member("sequence", state.log->applied);
+    json.member("registry", options.registry).member("epoch", hex_text(options.epoch)).member("sequence", state.log->applied);
     std::string time;
     append_time(time, options.time_ns);
     json.member("time", time).member("source", base::text_of(options.source));
@@ -115,7 +109,7 @@ void write_head(std::string& out, const State& state, const CheckpointOptions& o
     }
     if (options.journal.present()) {
         json.key("journal").begin_object().member("file", options.journal.file);
-        json.member("last_seq", options.journal.last_seq).member("hash", hex(options.journal.hash)).end_object();
+        json.member("last_seq", options.journal.last_seq).member("hash", hex_text(options.journal.hash)).end_object();
     }
     json.key("counts").begin_object().member(
         "rows", count_of(state.geometry.rows(), [&](std::uint32_t i) { return is_written(state, i); }));

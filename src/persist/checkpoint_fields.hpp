@@ -89,10 +89,10 @@ void order_fields(Io& io, std::uint32_t slot, layout::OrderIdentity& identity, l
     io.end_record();
 }
 
-/// Members of kLimitFields from `first` on, by their names: the same table as the configuration's.
+/// Members of core::kLimits from `first` on, by their names: the same table as the configuration's.
 inline void limit_fields(RecordWriter& io, Limits& limits, std::size_t first, std::size_t end) {
     for (std::size_t i = first; i < end; ++i) {
-        const LimitField& field = kLimitFields[i];
+        const core::Limit& field = core::kLimits[i];
         const LimitValue& value = limits.*field.member;
         if (value.kind == LimitValue::Kind::unset) continue;
         io.text(field.name, value.kind == LimitValue::Kind::unlimited ? "unlimited" : format_amount(field.unit, value.value));
@@ -100,7 +100,7 @@ inline void limit_fields(RecordWriter& io, Limits& limits, std::size_t first, st
 }
 inline void limit_fields(RecordReader& io, Limits& limits, std::size_t first, std::size_t end) {
     for (std::size_t i = first; i < end; ++i) {
-        const LimitField& field = kLimitFields[i];
+        const core::Limit& field = core::kLimits[i];
         std::string_view text;
         if (io.read_text(field.name, text)) limits.*field.member = parse_limit(field, text);
     }
@@ -123,11 +123,11 @@ inline void limit_fields(RecordReader& io, layout::RowControl& control) {
 }
 inline void limit_fields(RecordWriter& io, layout::RowRiskLimits& risk) {
     Limits limits = core::limits_of(core::control_of(Limits{}), risk);
-    limit_fields(io, limits, core::kFirstRiskLimit, kLimitFields.size());
+    limit_fields(io, limits, core::kFirstRiskLimit, core::kLimits.size());
 }
 inline void limit_fields(RecordReader& io, layout::RowRiskLimits& risk) {
     Limits limits;
-    limit_fields(io, limits, core::kFirstRiskLimit, kLimitFields.size());
+    limit_fields(io, limits, core::kFirstRiskLimit, core::kLimits.size());
     const std::uint64_t seq = risk.seq;
     risk = core::risk_limits_of(limits);
     risk.seq = seq;

@@ -239,7 +239,7 @@ StrategyConfig read_strategy(const JsonValue& value, const std::string& path) {
 }
 
 /// Text of a limit in the configuration: decimals are strings, counts are numbers, what is no parameter may be "unlimited".
-std::string limit_text(const ObjectReader& in, const persist::LimitField& field, const JsonValue& value) {
+std::string limit_text(const ObjectReader& in, const core::Limit& field, const JsonValue& value) {
     const bool is_count = persist::is_count(field.unit);
     const bool unlimited = !field.is(core::kIsParameter) && value.is(Kind::string) && value.text == "unlimited";
     if (unlimited || value.is(is_count ? Kind::number : Kind::string)) return value.text;
@@ -252,7 +252,7 @@ LimitConfig read_limit(const JsonValue& value, const std::string& path) {
     ObjectReader in(value, path);
     LimitConfig out;
     out.scope = in.text("scope", in.require("scope"));
-    for (const persist::LimitField& field : persist::kLimitFields) {
+    for (const core::Limit& field : core::kLimits) {
         const JsonValue* limit = in.take(field.name);
         if (limit == nullptr) continue;
         const std::string text = limit_text(in, field, *limit);
@@ -516,7 +516,7 @@ void write_strategy(JsonWriter& out, const StrategyConfig& s) {
 
 void write_limits(JsonWriter& out, const LimitConfig& limit) {
     out.begin_object().member("scope", limit.scope);
-    for (const persist::LimitField& field : persist::kLimitFields) persist::write_limit(out, field, limit.limits.*field.member);
+    for (const core::Limit& field : core::kLimits) persist::write_limit(out, field, limit.limits.*field.member);
     out.end_object();
 }
 
@@ -603,7 +603,7 @@ namespace riskreg::persist {
 
 namespace {
 
-std::string allowed_values(const LimitField& field) {
+std::string allowed_values(const core::Limit& field) {
     std::string text = is_count(field.unit) ? "a whole number" : "a decimal";
     if (field.most == core::kMostAmount) text += ", 0 or more";
     else text += " from " + format_amount(field.unit, field.least) + " to " + format_amount(field.unit, field.most);
@@ -615,7 +615,7 @@ std::string allowed_values(const LimitField& field) {
 
 std::string_view name_of(PersistenceMode mode) noexcept { return base::text_of(mode); }
 
-LimitValue parse_limit(const LimitField& field, std::string_view text) {
+LimitValue parse_limit(const core::Limit& field, std::string_view text) {
     if (text == "unlimited" && !field.is(core::kIsParameter)) return {LimitValue::Kind::unlimited, 0};
     if (text == "unset") return {};
     const auto [value, error] = base::parse_decimal(text, digits_of(field.unit));
@@ -625,7 +625,7 @@ LimitValue parse_limit(const LimitField& field, std::string_view text) {
     return {LimitValue::Kind::value, value};
 }
 
-bool write_limit(JsonWriter& out, const LimitField& field, const LimitValue& value) {
+bool write_limit(JsonWriter& out, const core::Limit& field, const LimitValue& value) {
     if (value.kind == LimitValue::Kind::unset) return false;
     out.key(field.name);
     if (value.kind == LimitValue::Kind::unlimited) return out.string("unlimited"), true;

@@ -15,10 +15,10 @@ namespace riskreg::persist {
 
 /// Parses the text of one limit value: a decimal (a whole number for counts), `unset`, or `unlimited` where the field is not
 /// a parameter. Throws Error{bad_input} naming the field.
-[[nodiscard]] LimitValue parse_limit(const LimitField& field, std::string_view text);
+[[nodiscard]] LimitValue parse_limit(const core::Limit& field, std::string_view text);
 
 /// The member `"max_long":"12.5"`, `"max_working_orders":500`, `"cash_limit":"unlimited"`; nothing for an unset limit (returns false).
-bool write_limit(JsonWriter& out, const LimitField& field, const LimitValue& value);
+bool write_limit(JsonWriter& out, const core::Limit& field, const LimitValue& value);
 
 /// Amount in a unit, shortest decimal form.
 [[nodiscard]] std::string format_amount(Unit unit, std::int64_t value);

@@ -6,13 +6,13 @@ namespace riskreg::persist {
 
 namespace {
 
-bool bounds_money(const LimitField& field) noexcept { return field.unit == Unit::money && !field.is(core::kIsLoss); }
-bool rests_on_marks(const LimitField& field) noexcept { return field.is(core::kRestsOnMarks); }
+bool bounds_money(const core::Limit& field) noexcept { return field.unit == Unit::money && !field.is(core::kIsLoss); }
+bool rests_on_marks(const core::Limit& field) noexcept { return field.is(core::kRestsOnMarks); }
 
 /// The first scope and limit of a kind that has a value; empty when none has.
-std::string first_set(const SharedConfig& config, bool (*is_meant)(const LimitField&) noexcept) {
+std::string first_set(const SharedConfig& config, bool (*is_meant)(const core::Limit&) noexcept) {
     for (const LimitConfig& entry : config.limits)
-        for (const LimitField& field : kLimitFields)
+        for (const core::Limit& field : core::kLimits)
             if (is_meant(field) && (entry.limits.*field.member).kind == LimitValue::Kind::value)
                 return std::string(field.name) + " of " + entry.scope;
     return {};

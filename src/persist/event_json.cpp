@@ -136,7 +136,7 @@ void write_state(JsonWriter& out, const core::State& state, const StateEvent& e)
 /// What the fields that changed were until then; null: unset.
 void write_before(JsonWriter& out, const Limits& before, const Limits& after) {
     out.key("before").begin_object();
-    for (const LimitField& field : kLimitFields)
+    for (const core::Limit& field : core::kLimits)
         if (before.*field.member != after.*field.member && !write_limit(out, field, before.*field.member))
             out.key(field.name).null();
     out.end_object();
@@ -146,7 +146,7 @@ void write_before(JsonWriter& out, const Limits& before, const Limits& after) {
 void write_limits(JsonWriter& out, const core::State& state, const LimitsEvent& e) {
     write_scope(out, state, e.row);
     const Limits limits = core::limits_of(e.after, core::risk_limits_of(Limits{}));
-    for (std::size_t i = 0; i < core::kFirstRiskLimit; ++i) write_limit(out, kLimitFields[i], limits.*kLimitFields[i].member);
+    for (std::size_t i = 0; i < core::kFirstRiskLimit; ++i) write_limit(out, core::kLimits[i], limits.*core::kLimits[i].member);
     out.member("reason", text_of(e.reason)).member("uid", std::uint64_t{e.uid});
     write_before(out, core::limits_of(e.before, core::risk_limits_of(Limits{})), limits);
 }
@@ -154,8 +154,8 @@ void write_limits(JsonWriter& out, const core::State& state, const LimitsEvent& 
 void write_risk_limits(JsonWriter& out, const core::State& state, const RiskLimitsEvent& e) {
     write_scope(out, state, e.row);
     const Limits limits = core::limits_of(core::control_of(Limits{}), e.after);
-    for (std::size_t i = core::kFirstRiskLimit; i < kLimitFields.size(); ++i)
-        write_limit(out, kLimitFields[i], limits.*kLimitFields[i].member);
+    for (std::size_t i = core::kFirstRiskLimit; i < core::kLimits.size(); ++i)
+        write_limit(out, core::kLimits[i], limits.*core::kLimits[i].member);
     out.member("uid", std::uint64_t{e.uid});
     write_before(out, core::limits_of(core::control_of(Limits{}), e.before), limits);
 }
@@ -195,7 +195,7 @@ void write_alert(JsonWriter& out, const core::State& state, const AlertEvent& e)
     constexpr std::uint64_t percents[] = {0, 70, 80, 90};
     const auto percent = [&](std::uint8_t level) { return level < std::size(percents) ? percents[level] : 0; };
     write_scope(out, state, e.row);
-    if (e.limit < kLimitFields.size()) out.member("limit_name", kLimitFields[e.limit].name);
+    if (e.limit < core::kLimits.size()) out.member("limit_name", core::kLimits[e.limit].name);
     out.member("level", percent(e.level)).member("previous_level", percent(e.previous));
     write_amount(out, "observed", e.unit, e.observed);
     write_amount(out, "limit", e.unit, e.bound);

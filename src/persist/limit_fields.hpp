@@ -5,10 +5,6 @@
 
 namespace riskreg::persist {
 
-/// A limit as a field of a text; in the order of Limits.
-using LimitField = core::Limit;
-inline constexpr const auto& kLimitFields = core::kLimits;
-
 /// Fractional digits of an amount as text. Basis points are written as the fraction that they are: 1500 is "0.15".
 [[nodiscard]] constexpr int digits_of(Unit unit) noexcept {
     switch (unit) {

@@ -196,6 +196,12 @@ JsonWriter& JsonWriter::member_time(std::string_view name, std::int64_t ns_since
     return member_or_null(name, ns_since_epoch == 0 ? std::string() : format_time(ns_since_epoch));
 }
 
+std::string hex_text(std::uint64_t value) {
+    char text[20];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+    return text;
+}
+
 std::string format_time(std::int64_t ns_since_epoch) {
     // No calendar of the C library: it has a locale, and differs between systems.
     const std::chrono::sys_time<std::chrono::nanoseconds> time{std::chrono::nanoseconds(ns_since_epoch)};

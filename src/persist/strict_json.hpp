@@ -99,6 +99,9 @@ private:
 /// `2026-11-22T08:15:30.123456789Z`
 [[nodiscard]] std::string format_time(std::int64_t ns_since_epoch);
 
+/// 16 digits: digests, epochs, hashes of blocks.
+[[nodiscard]] std::string hex_text(std::uint64_t value);
+
 /// The reverse: UTC, of the years 1970 to 2261, with at most nine digits of a second, or a date alone, which is its midnight.
 /// Nothing when it is not one.
 [[nodiscard]] std::optional<std::int64_t> parse_time(std::string_view text) noexcept;

@@ -99,7 +99,7 @@ std::string adopt(core::State& state, LifecycleLock& lock) {
     CRASH_POINT("mutexes made");
     const core::RepairCase repaired = core::repair(state);
     if (repaired == core::RepairCase::r3_damaged) return poisoned("the log or the header is damaged (R3)");
-    if (repaired == core::RepairCase::r2_redone) store_relaxed(state.status->repairs, load_relaxed(state.status->repairs) + 1);
+    if (repaired == core::RepairCase::r2_redone) count_up(state.status->repairs);
     const core::AuditReport report = core::audit(state);
     if (!report.clean()) return poisoned("the audit found: " + report.violations.front());
     state.wakes->waiters = state.wakes->asleep = 0;

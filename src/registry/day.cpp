@@ -50,11 +50,11 @@ void Day::refuse(core::Exclusive tables, EventType request, const core::NewOrder
     if (decision.verdict.reason == DenyReason::poisoned) return segment::poison(state);
     if (caller.session == kNoSlot) return;
     SessionSlot& slot = state.sessions[caller.session];
-    count(slot.denied);
+    count_up(slot.denied);
     const Verdict& v = decision.verdict;
     const std::uint32_t row = state.geometry.row_of(v.scope);
     const bool admits = core::refusal_is_logged(v.reason) && gate.admit(v.reason, row, who.steady_ns);
-    if (!core::perform_refusal(tables, who, request, order, decision, admits)) count(slot.denied_unlogged);
+    if (!core::perform_refusal(tables, who, request, order, decision, admits)) count_up(slot.denied_unlogged);
 }
 
 void Day::register_each(core::Exclusive tables, const core::Caller& who, Batch& batch) noexcept {
@@ -79,7 +79,7 @@ void Day::register_together(core::Exclusive tables, const core::Caller& who, Bat
         core::apply(state, batch.decisions[i].event);
         batch.answers[i] = batch.decisions[i].verdict;
         batch.answers[i].seq = batch.decisions[i].event.header.seq;
-        if (session) count(state.sessions[caller.session].accepted);
+        if (session) count_up(state.sessions[caller.session].accepted);
     }
 }
 

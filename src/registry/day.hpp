@@ -24,7 +24,6 @@ namespace riskreg::registry {
 
 class Days;
 
-inline void count(std::uint64_t& word) noexcept { layout::store_relaxed(word, layout::load_relaxed(word) + 1); }
 [[nodiscard]] inline bool is_rolled(const core::State& state) noexcept {
     return core::is_in(state, layout::SegmentState::rolled);
 }
@@ -129,7 +128,7 @@ struct Day {
         core::decide_register(state, who, order, nullptr, decision);
         if (decision.commit) [[likely]] {
             core::perform(tables, decision);
-            if (session) count(state.sessions[caller.session].accepted);
+            if (session) layout::count_up(state.sessions[caller.session].accepted);
         } else if (decision.verdict.reason != DenyReason::draining) {
             refuse(tables, layout::EventType::registered, order, who, decision);
         }

@@ -32,20 +32,15 @@ public:
     Keeper& operator=(const Keeper&) = delete;
     void stop() noexcept {
         if (!thread_.joinable()) return;
-        tell_to_stop();
+        tell(stopping_);
         thread_.join();
     }
     /// The next day has begun: not at the next look, now.
-    void hurry() noexcept {
-        const std::lock_guard guard(mutex_);
-        hurried_ = true;
-        changed_.notify_all();
-    }
+    void hurry() noexcept { tell(hurried_); }
     /// False: it has not ended by then, and goes on using what it looks after.
     [[nodiscard]] bool stop(std::int64_t by_ns) noexcept {
+        tell(stopping_);
         std::unique_lock guard(mutex_);
-        stopping_ = true;
-        changed_.notify_all();
         const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(by_ns)};
         return changed_.wait_until(guard, deadline, [this] { return ended_; });
     }
@@ -64,9 +59,9 @@ private:
         ended_ = true;
         changed_.notify_all();
     }
-    void tell_to_stop() noexcept {
+    void tell(bool& what) noexcept {
         const std::lock_guard guard(mutex_);
-        stopping_ = true;
+        what = true;
         changed_.notify_all();
     }
     Days& days_;
@@ -147,8 +142,7 @@ Day& Days::today() noexcept {
     return now();
 }
 
-void Days::add(std::unique_ptr<Day> day) {
-    ended_.reserve(ended_.size() + 1);
+void Days::add(std::unique_ptr<Day> day) noexcept {
     shown_.newest.store(&day->attachment, std::memory_order_release);
     newest_.store(day.get(), std::memory_order_release);
     held_.swap(day);
@@ -165,7 +159,7 @@ Day* Days::follow(const Day& day) noexcept {
         Day& before = *held_;
         std::optional<segment::Mapping> mapped;
         mapped.swap(ahead_);
-        ended_.reserve(ended_.size() + 1);
+        ended_.reserve(ended_.size() + 1);  // for `add`
         std::unique_ptr<Day> next = next_day(before, std::move(mapped));
         // Its bytes stay for the calls and readers that are in it; its name may go. Before a call sees the next day.
         before.attachment.mapping.stop_using();

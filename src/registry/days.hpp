@@ -67,7 +67,8 @@ private:
 
     // From day to day.
     [[nodiscard]] std::unique_ptr<Day> first_day(const std::string& name, const ProcessConfig& config);
-    void add(std::unique_ptr<Day> day);
+    /// The day before, if there is one, has its place among `ended_` reserved.
+    void add(std::unique_ptr<Day> day) noexcept;
     [[nodiscard]] bool leave_day(Day& day, std::int64_t by_ns) noexcept;
 
     // Beside the calls.

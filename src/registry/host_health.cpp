@@ -59,7 +59,7 @@ void HostHealth::failed(Fault fault, IoError error, const std::string& why, bool
                       load_relaxed(words_.fault_errno) != static_cast<std::uint64_t>(error.number);
     if (load_relaxed(words_.fault) == 0) begin_now();
     show(fault, error);
-    store_relaxed(words_.retries, load_relaxed(words_.retries) + 1);
+    count_up(words_.retries);
     degrade();
     if (!news) return;
     const std::string next = (new_file ? "; a new file will begin behind event " : "; tried again, durable is ") +
@@ -80,7 +80,7 @@ void HostHealth::healed() {
 }
 
 void HostHealth::gap_begins(Fault fault, const std::string& why) {
-    store_relaxed(words_.gaps, load_relaxed(words_.gaps) + 1);
+    count_up(words_.gaps);
     store_relaxed(words_.gap_end, std::max<std::uint64_t>(load_relaxed(words_.gap_end), 1));
     host_.alarm.raise(Severity::critical, "gap in the journal: " + why + ". durable stays at " +
                                               std::to_string(load_relaxed(host_.state.marks->durable)) +
@@ -99,7 +99,7 @@ void HostHealth::gap_ends() {
 
 void HostHealth::lacks(Fault lack) noexcept {
     const auto shown = static_cast<Fault>(load_relaxed(words_.fault));
-    if (lack == shown && lack != Fault::none) return store_relaxed(words_.retries, load_relaxed(words_.retries) + 1);
+    if (lack == shown && lack != Fault::none) return count_up(words_.retries);
     if (lack == shown || (shown != Fault::none && !is_lack(shown))) return;
     if (lack != Fault::none) {
         lack_begins(lack);

@@ -1,4 +1,6 @@
 #include "registry/json.hpp"
+#include "persist/names.hpp"
+#include "registry/names.hpp"
 
 #include "persist/config_json.hpp"
 #include "persist/event_json.hpp"
@@ -7,6 +9,7 @@ namespace riskreg::registry {
 
 using persist::format_amount;
 using persist::format_time;
+using persist::hex_text;
 using persist::write_amount;
 
 namespace {
@@ -163,14 +166,14 @@ void write(JsonWriter& out, const ExposureView& r, const Reader& reader) {
         out.member("state_reason", r.state_reason)
             .member("state_changed", format_time(r.state_changed_ns))
             .member("state_uid", std::uint64_t{r.state_uid});
-    for (const persist::LimitField& field : persist::kLimitFields) persist::write_limit(out, field, r.limits.*field.member);
+    for (const core::Limit& field : core::kLimits) persist::write_limit(out, field, r.limits.*field.member);
     write_utilisation(out, r, reader);
 }
 
 void write(JsonWriter& out, const std::vector<FieldChange>& changes) {
     out.key("changes").begin_array();
     for (const FieldChange& change : changes) {
-        const persist::LimitField& field = change.field;
+        const core::Limit& field = change.field;
         out.begin_object().member("limit", field.name).member("unit", name_of(field.unit));
         out.member("before", text_of(field, change.before)).member("after", text_of(field, change.after));
         if (change.used) write_amount(out, "used", field.unit, *change.used);
@@ -207,7 +210,7 @@ void write(JsonWriter& out, const ApprovalView& a, const Reader& reader) {
 }
 
 void write(JsonWriter& out, const Finding& finding) {
-    out.member("check", finding.check).member("health", name_of(finding.health)).member("seen", finding.seen);
+    out.member("check", finding.check).member("health", base::text_of(finding.health)).member("seen", finding.seen);
     if (!finding.remedy.empty()) out.member("remedy", finding.remedy);
 }
 
@@ -377,7 +380,7 @@ void write(JsonWriter& out, const CheckpointInfo& info) {
     if (!info.problem.empty()) return write_invalid(out, info.path, info.problem);
     const persist::CheckpointHead& head = info.head;
     out.member("file", info.path).member_bool("valid", true).member("registry", head.registry);
-    out.member("sequence", head.seq).member("time", format_time(head.time_ns)).member("source", name_of(head.source));
+    out.member("sequence", head.seq).member("time", format_time(head.time_ns)).member("source", base::text_of(head.source));
     out.member_bool("clean", head.clean).member("epoch", hex_text(head.epoch)).member("host_epoch", head.host_epoch);
     out.member("orders", head.orders).member("executions", head.executions).member("quarantined", head.quarantined);
     out.member("rows", head.rows).member("sessions", head.sessions).member("bytes", head.bytes);
@@ -416,7 +419,10 @@ void write(JsonWriter& out, const persist::Migration& done, std::string_view out
 }
 
 void write(JsonWriter& out, const RecoverView& v, const StatusView& status) {
-    out.member("name", status.name).member("result", name_of(v.outcome)).member("state", status.state).member("seq", v.seq);
+    out.member("name", status.name)
+        .member("result", base::text_of(v.outcome))
+        .member("state", status.state)
+        .member("seq", v.seq);
     out.member("checkpoint", v.checkpoint).member("checkpoint_seq", v.checkpoint_seq);
     out.member_bool("checkpoint_clean", v.checkpoint_clean).member("events", v.events).member("end", v.end_seq);
     out.member("bytes", v.bytes).key("ignored").begin_array();

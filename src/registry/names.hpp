@@ -1,7 +1,8 @@
-/// The names of the closed sets of the public registry headers; how lists work: base/names.hpp.
+/// The names of the closed sets of the registry layer and its public headers; how lists work: base/names.hpp.
 #pragma once
 
 #include "base/names.hpp"
+#include "registry/reports.hpp"
 #include "riskreg/reconcile.hpp"
 #include "riskreg/registry.hpp"
 
@@ -24,6 +25,19 @@ struct NamesOf<BreakKind> {
                                                                  {status, "status"},
                                                                  {position, "position"},
                                                                  {fill_missing, "fill_missing"}});
+};
+
+template <>
+struct NamesOf<RecoverOutcome> {
+    using enum RecoverOutcome;
+    static constexpr auto list =
+        std::to_array<Name<RecoverOutcome>>({{running, "running"}, {adopted, "adopted"}, {rebuilt, "rebuilt"}});
+};
+
+template <>
+struct NamesOf<registry::Health> {
+    using enum registry::Health;
+    static constexpr auto list = std::to_array<Name<registry::Health>>({{ok, "ok"}, {note, "note"}, {problem, "problem"}});
 };
 
 template <>

@@ -17,7 +17,6 @@ namespace {
 using registry::Again;
 using registry::Attempt;
 using registry::Batch;
-using registry::count;
 using registry::Day;
 using registry::Days;
 using registry::is_rolled;
@@ -196,7 +195,7 @@ Verdict Registry::report(const VenueReport& fact) noexcept {
             core::decide_fact(day.state, who, fact, decision);
             if (decision.commit) {
                 core::perform(tables, decision);
-                if (day.session) count(day.state.sessions[who.session].facts);
+                if (day.session) count_up(day.state.sessions[who.session].facts);
             } else if (decision.verdict.reason == DenyReason::poisoned) {
                 segment::poison(day.state);
                 return refusal(Refused::not_booked, DenyReason::poisoned);

@@ -184,7 +184,7 @@ void Replicator::follow_and_verify() {
 }
 
 void Replicator::differs(const std::string& what) {
-    store_relaxed(live_.marks->differences, load_relaxed(live_.marks->differences) + 1);
+    count_up(live_.marks->differences);
     host_.alarm.raise(Severity::critical, "the tables differ from what the journal says: " + what);
     switch (audit()) {
         case Audit::impossible: return host_.alarm.raise(Severity::critical, "no consistent copy for an audit could be made");

@@ -10,20 +10,13 @@
 #include "core/limits.hpp"
 #include "layout/names.hpp"
 #include "persist/config_json.hpp"
-#include "persist/names.hpp"
 #include "registry/row_views.hpp"
 #include "segment/lifecycle.hpp"
 
 namespace riskreg::registry {
 
 using base::Int128;
-using persist::LimitField;
-
-std::string hex_text(std::uint64_t value) {
-    char text[20];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-    return text;
-}
+using persist::hex_text;
 
 std::string_view name_of(SessionStatus status) noexcept { return layout::name_of(static_cast<layout::SessionStatus>(status)); }
 
@@ -31,26 +24,6 @@ std::string_view sides_of(const RestrictionView& entry) noexcept { return base::
 
 std::string_view status_of(const ApprovalView& approval) noexcept {
     return approval.approved ? "approved" : approval.lapsed ? "lapsed" : "open";
-}
-
-std::string_view name_of(persist::CheckpointSource source) noexcept { return base::text_of(source); }
-
-std::string_view name_of(RecoverOutcome outcome) noexcept {
-    switch (outcome) {
-        case RecoverOutcome::running: return "running";
-        case RecoverOutcome::adopted: return "adopted";
-        case RecoverOutcome::rebuilt: break;
-    }
-    return "rebuilt";
-}
-
-std::string_view name_of(Health health) noexcept {
-    switch (health) {
-        case Health::ok: return "ok";
-        case Health::note: return "note";
-        case Health::problem: break;
-    }
-    return "problem";
 }
 
 // ---- scopes and orders ----
@@ -81,11 +54,11 @@ bool is_on_kill_list(const OrderView& order, const Reader& reader) {
 }
 
 Money open_notional(const ExposureView& row) noexcept {
-    return Money{narrowed(Int128{row.open_buy_notional.value} + row.open_sell_notional.value)};
+    return Money{base::narrowed(Int128{row.open_buy_notional.value} + row.open_sell_notional.value)};
 }
 
 Money traded_today(const ExposureView& row) noexcept {
-    return Money{narrowed(Int128{row.bought_notional_today.value} + row.sold_notional_today.value)};
+    return Money{base::narrowed(Int128{row.bought_notional_today.value} + row.sold_notional_today.value)};
 }
 
 // ---- limits ----
@@ -97,11 +70,11 @@ std::int64_t value_or(const LimitValue& limit, std::int64_t fallback) noexcept {
 }
 
 /// In which window a limit is counted.
-std::optional<std::int64_t> window_of(const Limits& limits, const LimitField& field) noexcept {
+std::optional<std::int64_t> window_of(const Limits& limits, const core::Limit& field) noexcept {
     return field.window == nullptr ? std::nullopt : std::optional(value_or(limits.*field.window, kDefaultWindowMs));
 }
 
-std::optional<std::int64_t> use_of(const std::vector<LimitUse>& uses, const LimitField& field) noexcept {
+std::optional<std::int64_t> use_of(const std::vector<LimitUse>& uses, const core::Limit& field) noexcept {
     for (const LimitUse& use : uses)
         if (use.limit == field.member) return use.used;
     return std::nullopt;
@@ -109,17 +82,17 @@ std::optional<std::int64_t> use_of(const std::vector<LimitUse>& uses, const Limi
 
 }  // namespace
 
-std::int64_t LimitLine::headroom() const noexcept { return narrowed(Int128{value.value} - *used); }
+std::int64_t LimitLine::headroom() const noexcept { return base::narrowed(Int128{value.value} - *used); }
 
 std::optional<std::int64_t> LimitLine::utilisation_bps() const noexcept {
     if (value.value == 0) return std::nullopt;
-    return narrowed(Int128{*used} * core::kWholeBps / value.value);
+    return base::narrowed(Int128{*used} * core::kWholeBps / value.value);
 }
 
 std::vector<LimitLine> limit_lines(const ExposureView& row, const Reader& reader) {
     const std::vector<LimitUse> uses = reader.uses(row);
     std::vector<LimitLine> lines;
-    for (const LimitField& field : persist::kLimitFields) {
+    for (const core::Limit& field : core::kLimits) {
         const LimitValue& value = row.limits.*field.member;
         if (value.kind == LimitValue::Kind::unset) continue;
         lines.push_back({field, value, use_of(uses, field), window_of(row.limits, field), std::nullopt});
@@ -133,19 +106,19 @@ bool FieldChange::is_loss() const noexcept { return field.is(core::kIsLoss); }
 
 bool FieldChange::is_exceeded() const noexcept { return used && core::is_broken(field, *used, after.value); }
 
-std::int64_t FieldChange::headroom() const noexcept { return narrowed(Int128{after.value} - *used); }
+std::int64_t FieldChange::headroom() const noexcept { return base::narrowed(Int128{after.value} - *used); }
 
 std::vector<FieldChange> changes_of(const LimitsChange& change, LimitMask fields) {
     std::vector<FieldChange> changes;
-    for (std::size_t i = 0; i < persist::kLimitFields.size(); ++i) {
-        const LimitField& field = persist::kLimitFields[i];
+    for (std::size_t i = 0; i < core::kLimits.size(); ++i) {
+        const core::Limit& field = core::kLimits[i];
         if ((fields >> i & 1U) != 0)
             changes.push_back({field, change.before.*field.member, change.after.*field.member, use_of(change.uses, field)});
     }
     return changes;
 }
 
-std::string text_of(const LimitField& field, const LimitValue& value) {
+std::string text_of(const core::Limit& field, const LimitValue& value) {
     if (value.kind == LimitValue::Kind::unset) return "unset";
     if (value.kind == LimitValue::Kind::unlimited) return "unlimited";
     return persist::format_amount(field.unit, value.value);

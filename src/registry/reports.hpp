@@ -18,13 +18,9 @@
 
 namespace riskreg::registry {
 
-/// 16 digits: digests, epochs, hashes of blocks.
-[[nodiscard]] std::string hex_text(std::uint64_t value);
 [[nodiscard]] std::string_view name_of(SessionStatus status) noexcept;
 [[nodiscard]] std::string_view sides_of(const RestrictionView& entry) noexcept;  ///< both, buy, sell
 [[nodiscard]] std::string_view status_of(const ApprovalView& approval) noexcept;  ///< approved, lapsed, open
-[[nodiscard]] std::string_view name_of(persist::CheckpointSource source) noexcept;
-[[nodiscard]] std::string_view name_of(RecoverOutcome outcome) noexcept;
 
 // ---- scopes and orders ----
 
@@ -43,7 +39,7 @@ namespace riskreg::registry {
 
 /// One limit of a row that is set, and how much of it is used now.
 struct LimitLine {
-    const persist::LimitField& field;
+    const core::Limit& field;
     LimitValue value;
     std::optional<std::int64_t> used;  ///< nothing for limits of single orders, and for what is counted for each content
     std::optional<std::int64_t> window_ms;  ///< of limits that are counted in one
@@ -59,7 +55,7 @@ struct LimitLine {
 
 /// One limit that a deed named, before and after, and how much of it is used.
 struct FieldChange {
-    const persist::LimitField& field;
+    const core::Limit& field;
     LimitValue before, after;
     std::optional<std::int64_t> used;
 
@@ -70,7 +66,7 @@ struct FieldChange {
 };
 [[nodiscard]] std::vector<FieldChange> changes_of(const LimitsChange& change, LimitMask fields);
 /// A decimal, `unlimited` or `unset`.
-[[nodiscard]] std::string text_of(const persist::LimitField& field, const LimitValue& value);
+[[nodiscard]] std::string text_of(const core::Limit& field, const LimitValue& value);
 
 // ---- the registry as a whole ----
 
@@ -84,7 +80,6 @@ struct StatusReport {
 
 /// One finding of `doctor`: what was looked at, what was seen, what to do.
 enum class Health : std::uint8_t { ok, note, problem };
-[[nodiscard]] std::string_view name_of(Health health) noexcept;
 struct Finding {
     Health health{};
     std::string check, seen, remedy;

@@ -83,10 +83,6 @@ void add_effective(const core::State& state, std::uint32_t row, ExposureView& vi
     view.effective_reason = reason_of(state, worst.row, worst.severity, worst.saturated);
 }
 
-std::int64_t narrowed(Int128 value) noexcept {
-    return static_cast<std::int64_t>(std::clamp<Int128>(value, base::kMinInt64, base::kMaxInt64));
-}
-
 namespace {
 
 RowCounters counters_of(const ExposureView& row) noexcept {
@@ -131,7 +127,7 @@ std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row)
     holdings.worst_short = core::worst_of_instruments(state, number, counters_of(row), false);
     for (const core::Limit& limit : core::kLimits)
         if (const std::optional<Int128> used = core::use_of(limit.id, holdings))
-            uses.push_back({limit.member, limit.name, limit.unit, narrowed(*used)});
+            uses.push_back({limit.member, limit.name, limit.unit, base::narrowed(*used)});
     return uses;
 }
 

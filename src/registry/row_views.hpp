@@ -16,8 +16,6 @@ void add_effective(const core::State& state, std::uint32_t row, ExposureView& vi
 
 /// What limits of the row are held against, for core::use_of: quantities of the row alone, gross by the standard method.
 [[nodiscard]] core::Holdings<base::Int128> holdings_of(const ExposureView& row) noexcept;
-/// The nearest number of 64 bits.
-[[nodiscard]] std::int64_t narrowed(base::Int128 value) noexcept;
 
 /// Of every limit with a use to speak of; of scopes that span instruments the greatest quantity, gross by the method configured.
 [[nodiscard]] std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row);

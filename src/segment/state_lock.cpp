@@ -10,8 +10,6 @@ using layout::SegmentState;
 
 namespace {
 
-void count(std::uint64_t& word) noexcept { layout::store_relaxed(word, layout::load_relaxed(word) + 1); }
-
 bool is_ready(const core::State& state) noexcept { return is_in(state, SegmentState::ready); }
 
 /// Why nobody gets in.
@@ -25,7 +23,7 @@ bool make_whole(core::State& state, RobustMutex& mutex, LockResult result) noexc
     CRASH_POINT("repair begins");
     if (core::repair(state) == core::RepairCase::r3_damaged) return false;
     if (result == LockResult::owner_died) {
-        count(state.status->repairs);
+        layout::count_up(state.status->repairs);
         mutex.make_consistent();
     }
     CRASH_POINT("repair done");

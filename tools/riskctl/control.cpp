@@ -271,8 +271,8 @@ void assign(Limits& limits, LimitMask& fields, const std::string& assignment) {
     const std::size_t equals = assignment.find('=');
     const std::string name = assignment.substr(0, equals);
     std::vector<std::string_view> known;
-    for (std::size_t i = 0; i < persist::kLimitFields.size(); ++i) {
-        const persist::LimitField& field = persist::kLimitFields[i];
+    for (std::size_t i = 0; i < core::kLimits.size(); ++i) {
+        const core::Limit& field = core::kLimits[i];
         known.push_back(field.name);
         if (field.name != name || equals == std::string::npos) continue;
         limits.*field.member = persist::parse_limit(field, assignment.substr(equals + 1));
@@ -344,7 +344,7 @@ void print_audit(const AuditView& view) {
     std::printf("%s: %s orders (%s live), %s executions, %s quarantined, %s rows at sequence %s, digest %s\n",
                 view.violations.empty() ? "clean" : "NOT CLEAN", text(view.orders).c_str(), text(view.live).c_str(),
                 text(view.executions).c_str(), text(view.quarantined).c_str(), text(view.rows).c_str(), text(view.seq).c_str(),
-                registry::hex_text(view.digest).c_str());
+                persist::hex_text(view.digest).c_str());
     for (const std::string& violation : view.violations) std::printf("  %s\n", violation.c_str());
     if (!view.complete)
         std::printf("  writers did not pause: books, content index and times of messages were not looked at in full\n");

@@ -16,6 +16,7 @@
 #include "base/descriptor.hpp"
 #include "persist/config_warnings.hpp"
 #include "registry/admission.hpp"
+#include "registry/names.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle.hpp"
@@ -52,7 +53,7 @@ void Doctor::print(bool json) const {
             print_json(f);
             continue;
         }
-        std::printf("%-8s %-22s %s\n", std::string(registry::name_of(f.health)).c_str(), f.check.c_str(), f.seen.c_str());
+        std::printf("%-8s %-22s %s\n", std::string(base::text_of(f.health)).c_str(), f.check.c_str(), f.seen.c_str());
         if (!f.remedy.empty()) std::printf("%-31s %s\n", "", f.remedy.c_str());
     }
 }

@@ -6,14 +6,15 @@
 
 #include "common/program.hpp"
 #include "persist/migrate.hpp"
+#include "persist/names.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 
 namespace riskctl {
 
 using namespace riskreg;
+using persist::hex_text;
 using registry::CheckpointInfo;
-using registry::hex_text;
 using registry::JournalInfo;
 
 namespace {
@@ -94,7 +95,7 @@ void print_checkpoint(const CheckpointInfo& info) {
     Table table({"checkpoint", info.path});
     table.add({"registry", head.registry});
     table.add({"sequence", text_of(head.seq)});
-    table.add({"written", persist::format_time(head.time_ns) + ", from the " + std::string(registry::name_of(head.source)) +
+    table.add({"written", persist::format_time(head.time_ns) + ", from the " + std::string(base::text_of(head.source)) +
                               (head.clean ? ", clean shutdown" : "")});
     table.add({"orders", text_of(head.orders)});
     table.add({"executions", text_of(head.executions)});

@@ -36,8 +36,8 @@ std::string text_of(Quantity quantity) { return persist::format_amount(Unit::qua
 /// Whether each limit of the file holds already; the mask names those that do not.
 LimitMask differing(const Limits& now, const Limits& wanted) {
     LimitMask mask = 0;
-    for (std::size_t i = 0; i < persist::kLimitFields.size(); ++i) {
-        const auto member = persist::kLimitFields[i].member;
+    for (std::size_t i = 0; i < core::kLimits.size(); ++i) {
+        const auto member = core::kLimits[i].member;
         const bool given = (wanted.*member).kind != LimitValue::Kind::unset;
         if (given && !(now.*member == wanted.*member)) mask |= 1U << i;
     }
@@ -143,7 +143,7 @@ std::vector<Use> uses_of(const OrderView& order, const ExposureView& row, const 
     for (const LimitId limit :
          {LimitId::max_working_orders, buy ? LimitId::max_working_buy : LimitId::max_working_sell,
           buy ? LimitId::max_long : LimitId::max_short, LimitId::max_open_notional, LimitId::max_gross_notional})
-        uses.push_back({core::limit_of(limit), registry::narrowed(core::use_of(limit, held).value_or(0))});
+        uses.push_back({core::limit_of(limit), base::narrowed(core::use_of(limit, held).value_or(0))});
     return uses;
 }
 
