@@ -621,17 +621,28 @@ const Event& write_event(Exclusive tables, Event& event, std::uint64_t offset) n
     State& state = tables.state();
     const std::uint64_t seq = load_relaxed(state.log->committed) + 1 + offset;
     Event& slot = state.ring_slot(seq);
-    // A lapped reader of the slot's old event must be able to tell: its sequence goes first.
-    store_relaxed(slot.header.seq, kBeingWritten);
-    fence_release();
-    event.header.seq = seq;
-    event.header.checksum = checksum_of(event, seq);
-    copy_event_in(slot, event);
+    const std::uint64_t checksum = checksum_of(event, seq);
+    if (&event == &slot) {
+        store_relaxed(slot.header.checksum, checksum);
+    } else {
+        // A lapped reader of the slot's old event must be able to tell: its sequence goes first.
+        store_relaxed(slot.header.seq, kBeingWritten);
+        fence_release();
+        event.header.seq = seq;
+        event.header.checksum = checksum;
+        copy_event_in(slot, event);
+    }
     if ((event.header.flags & kClockAhead) != 0) [[unlikely]]
         count_up(state.status->clocks_ahead);
     store_release(slot.header.seq, seq);
     CRASH_POINT("event written");
     return slot;
+}
+
+void add_flags(Event& event, std::uint32_t flags) noexcept {
+    static_assert(offsetof(EventHeader, flags) % 8 == 0);
+    std::uint64_t& word = event.words[offsetof(EventHeader, flags) / 8];
+    store_relaxed(word, load_relaxed(word) | flags);
 }
 
 void commit(Exclusive tables, std::uint64_t seq) noexcept {
@@ -674,10 +685,10 @@ void execute(Exclusive tables, Event& event) noexcept {
 
 void execute_all(Exclusive tables, Event& event, std::span<Event> more) noexcept {
     if (more.empty()) return execute(tables, event);
-    event.header.flags |= kBatchMember;
+    add_flags(event, kBatchMember);
     write_event(tables, event, 0);
     for (std::size_t i = 0; i < more.size(); ++i) {
-        more[i].header.flags |= i + 1 == more.size() ? kBatchEnd : kBatchMember;
+        add_flags(more[i], i + 1 == more.size() ? kBatchEnd : kBatchMember);
         write_event(tables, more[i], i + 1);
     }
     commit(tables, more.back().header.seq);

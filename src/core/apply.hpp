@@ -10,9 +10,12 @@
 
 namespace riskreg::core {
 
-/// Writes `event` into the ring as number committed + 1 + offset, sequence and checksum included, without
-/// committing it. Offsets other than 0 are the members of a batch.
+/// Completes `event` in the ring as number committed + 1 + offset, sequence and checksum included, without committing it: copied,
+/// unless it was built there (core::Decision). Offsets other than 0 are the members of a batch.
 const layout::Event& write_event(Exclusive tables, layout::Event& event, std::uint64_t offset = 0) noexcept;
+
+/// Before it is written; a slot of the ring has readers, so as a whole word.
+void add_flags(layout::Event& event, std::uint32_t flags) noexcept;
 
 /// The commit point: one store of `committed`. Ends with the fence that keeps apply's stores below it.
 void commit(Exclusive tables, std::uint64_t seq) noexcept;
@@ -39,9 +42,9 @@ enum class Behind : std::uint8_t { nothing, some, impossible };
 /// The table of repairs: a row fits when all three of it do, and exactly one row fits everything that can be seen.
 /// What is empty fits everything.
 struct RepairRow {
-    std::optional<bool> magic;     // of the header: whole
+    std::optional<bool> magic;  // of the header: whole
     std::optional<Behind> behind;
-    std::optional<bool> whole;     // the slots of the events in between
+    std::optional<bool> whole;  // the slots of the events in between
     RepairCase found;
 };
 inline constexpr std::array<RepairRow, 5> kRepairTable = {{

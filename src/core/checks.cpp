@@ -709,7 +709,7 @@ void write_denied(const State& state, const Caller& caller, EventType request, c
     event.order_type = order.type;
     event.tif = order.tif;
     event.metered = out.metered;
-    out.event.denied = event;
+    out.write(event);
 }
 
 }  // namespace riskreg::core

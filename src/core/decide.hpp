@@ -5,11 +5,13 @@
 /// decide_amend.cpp      requests about an order: replace, cancel, abort
 /// decide_event.cpp      facts from the venue: the tables of semantics.md 13 and 14
 /// decide_control.cpp    trading states, limits, sessions, reference owners
+/// decide_consequences.cpp   what these bring about: breakers, loss limits, a mark that breaches a limit
 #pragma once
 
 #include <memory>
 
 #include "base/wide.hpp"
+#include "core/exclusive.hpp"
 #include "core/index.hpp"
 #include "core/limits.hpp"
 #include "core/state.hpp"
@@ -29,13 +31,35 @@ struct Caller {
     bool verified = false;   ///< `uid` is what the kernel told us of somebody else
 };
 
-/// What was decided. `commit`: `event` is to be appended and applied; its sequence, checksum and time are set then.
-struct Decision {
-    layout::Event event{};
+/// What was decided. `commit`: `event` is to be appended and applied; its sequence and checksum are set then.
+///
+/// With the right to change the tables the event is built where it will be read, in the ring's next slot; without it in memory of
+/// its own, which costs a copy more. It is written once nothing can refuse it any more: by then what stood in the slot is gone.
+class Decision {
+public:
+    Decision() noexcept : event(*std::construct_at(&own_)) {}
+    explicit Decision(Exclusive tables) noexcept : event(tables.state().next_slot()) {}
+    Decision(const Decision&) = delete;
+    Decision& operator=(const Decision&) = delete;
+
+    /// The event becomes `typed`. Whoever reads the slot's old event can tell: its sequence goes first.
+    template <layout::Record T>
+    void write(const T& typed) noexcept {
+        layout::store_relaxed(event.header.seq, layout::kBeingWritten);
+        layout::fence_release();
+        event.become(typed);
+    }
+
+    layout::Event& event;
     Verdict verdict{};
     bool commit = false;
-    layout::Metered metered{};          ///< of a refusal that counts as a message (checks 9 to 11)
-    std::uint32_t instrument = kNoSlot; ///< of the order that a refusal is about
+    layout::Metered metered{};  ///< of a refusal that counts as a message (checks 9 to 11)
+    std::uint32_t instrument = kNoSlot;  ///< of the order that a refusal is about
+
+private:
+    union {
+        layout::Event own_;
+    };
 };
 
 /// Further events that belong to one decision and are committed with it by one store.
@@ -194,6 +218,17 @@ void decide_reference_owner(const State& state, const Caller& caller, std::uint3
     if (number < 400 || reason == DenyReason::rate_limit) return false;
     return reason != DenyReason::unknown_order && reason != DenyReason::batch_member_denied;
 }
+
+/// Whether `event` can bring about more; most cannot, and need no look at six rows for that.
+[[nodiscard]] bool may_have_consequences(const layout::Event& event) noexcept;
+/// The state changes that `event` brings about when it is committed: at most one for each row, the most severe.
+void decide_consequences(const State& state, const layout::Event& event, FollowUps& more) noexcept;
+
+/// The state change of a row that has reached a loss limit and whose state does not say so: the limit was lowered below the
+/// present loss, or the scope was resumed in it. Denied `not_allowed` when there is none.
+void decide_loss(const State& state, const Caller& caller, std::uint32_t row, Decision& out) noexcept;
+/// The order that finds a loss first is refused, and sets the state: later ones meet that.
+void decide_found_loss(const State& state, const Caller& caller, const Decision& refused, FollowUps& more) noexcept;
 
 /// Fills the `denied` event of a refusal.
 void write_denied(const State& state, const Caller& caller, layout::EventType request, const NewOrder& order,

@@ -202,8 +202,7 @@ void decide_replace(const State& state, const Caller& caller, const ReplaceReque
     out.metered = {};
     EventHeader header = header_of(state, EventType::replace_requested, caller);
     header.alias_slot = takes_slot ? alias : kNoSlot;
-    write_life(state, life, header, out);
-    if (takes_slot) out.event.life.id = base::make_id(request.new_id);
+    write_life(state, life, header, takes_slot ? base::make_id(request.new_id) : base::FixedId{}, out);
 }
 
 void decide_cancel(const State& state, const Caller& caller, std::uint32_t account, std::string_view id,
@@ -217,7 +216,7 @@ void decide_cancel(const State& state, const Caller& caller, std::uint32_t accou
     life.metered = metered_as_relief(state, rows);
     life.changed = !life.has(kPendingCancel) || life.metered.all_messages != 0;
     life.set(kPendingCancel);
-    write_life(state, life, header_of(state, EventType::cancel_requested, caller), out);
+    write_life(state, life, header_of(state, EventType::cancel_requested, caller), {}, out);
 }
 
 void decide_abort(const State& state, const Caller& caller, std::uint32_t account, std::string_view id,
@@ -229,7 +228,7 @@ void decide_abort(const State& state, const Caller& caller, std::uint32_t accoun
     if (life.now->base != OrderBase::pending_new) return deny_order(state, life, DenyReason::not_allowed, out);
     life.end(OrderBase::aborted);
     set_reservation(life, factor_of(state, life.identity->instrument));
-    write_life(state, life, header_of(state, EventType::aborted, caller), out);
+    write_life(state, life, header_of(state, EventType::aborted, caller), {}, out);
 }
 
 }  // namespace riskreg::core

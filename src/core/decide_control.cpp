@@ -21,8 +21,16 @@ Reason reason_of(std::string_view text) noexcept {
     return reason;
 }
 
-void accept(Decision& out) noexcept {
-    out.event.header.result = Result::ok;
+EventHeader& header_in(EventHeader& event) noexcept { return event; }
+template <class T>
+EventHeader& header_in(T& event) noexcept {
+    return event.header;
+}
+
+template <Record T>
+void accept(T& event, Decision& out) noexcept {
+    header_in(event).result = Result::ok;
+    out.write(event);
     out.verdict.result = Result::ok;
     out.commit = true;
 }
@@ -38,9 +46,9 @@ bool may_change(const State& state, const StateRequest& request) noexcept {
     return request.resume == (request.state < now.state);
 }
 
-void write_state(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
+StateEvent state_event(const State& state, const Caller& caller, const StateRequest& request) noexcept {
     const RowControl& now = state.rows[request.row].control.newest();
-    StateEvent& event = out.event.state;
+    StateEvent event{};
     event.header = header_of(state, request.unreconciled ? EventType::reconciled : EventType::state_changed, caller);
     event.row = request.row;
     event.uid = caller.uid;
@@ -48,8 +56,7 @@ void write_state(const State& state, const Caller& caller, const StateRequest& r
     event.state = request.unreconciled ? now.state : request.state;
     event.clear_flags = request.unreconciled ? kUnreconciled : 0;
     event.reason = reason_of(request.reason);
-    accept(out);
-    out.verdict.already = !request.resume && event.state == event.previous && event.state != TradingState::active;
+    return event;
 }
 
 StateRequest asked_for(const ApprovalRecord& record) noexcept {
@@ -84,7 +91,7 @@ std::uint32_t free_approval(const State& state) noexcept {
 void request_approval(const State& state, const Caller& caller, const StateRequest& request, Decision& out) noexcept {
     const std::uint32_t slot = free_approval(state);
     if (slot == kNoSlot) return deny(state, DenyReason::capacity, {kNoSlot, kApprovals, kApprovals, Unit::slots}, out);
-    ApprovalEvent& event = out.event.approval;
+    ApprovalEvent event{};
     event.header = header_of(state, EventType::resume_requested, caller);
     event.slot = slot;
     event.after.row = request.row;
@@ -93,7 +100,7 @@ void request_approval(const State& state, const Caller& caller, const StateReque
     event.after.unreconciled = request.unreconciled ? 1 : 0;
     event.after.status = ApprovalStatus::open;
     event.after.reason = reason_of(request.reason);
-    accept(out);
+    accept(event, out);
 }
 
 }  // namespace
@@ -103,7 +110,9 @@ void decide_state(const State& state, const Caller& caller, const StateRequest& 
     if (!may_change(state, request)) return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
     const bool steps_down = request.resume || request.unreconciled;
     if (steps_down && state.has_setting(kFourEyes)) return request_approval(state, caller, request, out);
-    write_state(state, caller, request, out);
+    StateEvent event = state_event(state, caller, request);
+    accept(event, out);
+    out.verdict.already = !request.resume && event.state == event.previous && event.state != TradingState::active;
 }
 
 void decide_approve(const State& state, const Caller& caller, std::uint64_t request, Decision& out) noexcept {
@@ -113,18 +122,17 @@ void decide_approve(const State& state, const Caller& caller, std::uint64_t requ
         const Compared about{record.row, 0, 0, Unit::none};
         if (record.uid == caller.uid) return deny(state, DenyReason::not_allowed, about, out);
         if (is_obsolete(state, record)) return deny(state, DenyReason::not_allowed, about, out);
-        const StateRequest asked = asked_for(record);
-        write_state(state, caller, asked, out);
-        out.event.state.approves = i + 1;
-        out.event.state.asked_by = record.uid;
-        out.event.state.verified = caller.verified ? 1 : 0;
-        return;
+        StateEvent event = state_event(state, caller, asked_for(record));
+        event.approves = i + 1;
+        event.asked_by = record.uid;
+        event.verified = caller.verified ? 1 : 0;
+        return accept(event, out);
     }
     deny(state, DenyReason::invalid_field, out);
 }
 
 void decide_recovered(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept {
-    StateEvent& event = out.event.state;
+    StateEvent event{};
     // Another boot, perhaps: its steady time compares with nothing before, so neither does what the label gained.
     const auto last_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns));
     const std::int64_t time_ns = is_first(state) ? caller.now_ns : std::max(caller.now_ns, last_ns);
@@ -133,21 +141,21 @@ void decide_recovered(const State& state, const Caller& caller, std::string_view
     event.previous = event.state = state.rows[event.row].control.newest().state;
     event.set_flags = kUnreconciled;
     event.reason = reason_of(reason);
-    accept(out);
+    accept(event, out);
 }
 
 void decide_clock(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept {
-    ClockEvent& event = out.event.clock;
+    ClockEvent event{};
     event.header = header_of(EventType::clock_set, {caller.now_ns, steady_time(state, caller), 0}, caller);
     event.before_ns = static_cast<std::int64_t>(load_relaxed(state.log->last_time_ns));
     event.uid = caller.uid;
     event.reason = reason_of(reason);
-    accept(out);
+    accept(event, out);
 }
 
 void decide_journal_gap(const State& state, const Caller& caller, Decision& out) noexcept {
-    out.event.header = header_of(state, EventType::journal_gap, caller);
-    accept(out);
+    EventHeader event = header_of(state, EventType::journal_gap, caller);
+    accept(event, out);
 }
 
 namespace {
@@ -216,14 +224,14 @@ void decide_limits(const State& state, const Caller& caller, const LimitsRequest
             return deny(state, DenyReason::capacity, {request.row, rings + 1, rings, Unit::slots}, out);
         }
     }
-    LimitsEvent& event = out.event.limits;
+    LimitsEvent event{};
     event.header = header_of(state, EventType::limits_changed, caller);
     event.row = request.row;
     event.uid = caller.uid;
     event.after = control_of(limits);
     event.before = control_of(before);
     event.reason = reason_of(request.reason);
-    accept(out);
+    accept(event, out);
 }
 
 void decide_restriction(const State& state, const Caller& caller, const RestrictionRequest& request, Decision& out) noexcept {
@@ -245,7 +253,7 @@ void decide_restriction(const State& state, const Caller& caller, const Restrict
         const std::int64_t size = state.geometry.restrictions;
         return deny(state, DenyReason::capacity, {kNoSlot, size + 1, size, Unit::slots}, out);
     }
-    RestrictionEvent& event = out.event.restriction;
+    RestrictionEvent event{};
     event.header = header_of(state, EventType::restricted_changed, caller);
     event.slot = slot;
     event.uid = caller.uid;
@@ -255,7 +263,7 @@ void decide_restriction(const State& state, const Caller& caller, const Restrict
     event.after.sides = request.sides;
     event.after.reason = reason_of(request.reason);
     event.row_restricted = request.sides != 0 || others ? 1 : 0;
-    accept(out);
+    accept(event, out);
     out.verdict.already = request.sides != 0 && state.restrictions[slot].state.newest().sides == request.sides;
 }
 
@@ -267,7 +275,7 @@ void decide_position(const State& state, const Caller& caller, const PositionReq
     if (request.quantity == 0) return deny(state, DenyReason::invalid_quantity, out);
     if (request.quantity == base::kMinInt64) return deny(state, DenyReason::arithmetic_overflow, out);
     if (!is_sound(state.instrument_records[request.instrument])) return deny(state, DenyReason::poisoned, out);
-    PositionEvent& event = out.event.position;
+    PositionEvent event{};
     event.header = header_of(state, EventType::position_loaded, caller);
     event.header.account = request.account;
     event.header.strategy = request.strategy;
@@ -281,7 +289,7 @@ void decide_position(const State& state, const Caller& caller, const PositionReq
     event.start_value = signed_notional(request.price, request.quantity, factor_of(state, request.instrument));
     event.uid = caller.uid;
     event.text = base::make_id(request.text);
-    accept(out);
+    accept(event, out);
 }
 
 void decide_mark(const State& state, const Caller& caller, std::uint32_t row, std::int64_t mark, Decision& out) noexcept {
@@ -294,7 +302,7 @@ void decide_mark(const State& state, const Caller& caller, std::uint32_t row, st
     if (!is_sound(state.instrument_records[static_cast<std::uint32_t>(scope.instrument)]))
         return deny(state, DenyReason::poisoned, out);
     const Worth delta = mark_delta(state, static_cast<std::uint32_t>(scope.instrument), row, mark);
-    MarkedEvent& event = out.event.marked;
+    MarkedEvent event{};
     event.header = header_of(state, EventType::marked, caller);
     event.header.instrument = static_cast<std::uint32_t>(scope.instrument);
     event.header.account = static_cast<std::uint16_t>(scope.account);
@@ -306,7 +314,7 @@ void decide_mark(const State& state, const Caller& caller, std::uint32_t row, st
     event.mark = mark;
     event.gross = delta.gross;
     event.net = delta.net;
-    accept(out);
+    accept(event, out);
 }
 
 void decide_alert(const State& state, const Caller& caller, const AlertRequest& request, Decision& out) noexcept {
@@ -316,7 +324,7 @@ void decide_alert(const State& state, const Caller& caller, const AlertRequest& 
     const unsigned shift = 2U * request.limit;
     const auto previous = static_cast<std::uint8_t>(levels >> shift & 3U);
     if (previous == request.level) return deny(state, DenyReason::not_allowed, {request.row, 0, 0, Unit::none}, out);
-    AlertEvent& event = out.event.alert;
+    AlertEvent event{};
     event.header = header_of(state, EventType::alert, caller);
     event.row = request.row;
     event.limit = request.limit;
@@ -326,7 +334,7 @@ void decide_alert(const State& state, const Caller& caller, const AlertRequest& 
     event.observed = request.observed;
     event.bound = request.bound;
     event.levels_after = (levels & ~(3ULL << shift)) | static_cast<std::uint64_t>(request.level) << shift;
-    accept(out);
+    accept(event, out);
 }
 
 Verdict decide_begin_send(const State& state, const Caller& caller, std::uint32_t account, std::string_view id) noexcept {
@@ -372,7 +380,7 @@ void decide_session(const State& state, const SessionRequest& request, Decision&
     caller.strategy = request.strategy;
     caller.now_ns = request.now_ns;
     caller.steady_ns = request.steady_ns;
-    SessionEvent& event = out.event.session;
+    SessionEvent event{};
     event.header = header_of(state, request.type, caller);
     event.header.strategy = request.strategy;
     event.pid = request.pid;
@@ -390,7 +398,7 @@ void decide_session(const State& state, const SessionRequest& request, Decision&
         event.reason = reason_of("the strategy's process died without detaching");
         event.row = event.previous == TradingState::halted ? kNoSlot : row;
     }
-    accept(out);
+    accept(event, out);
 }
 
 void check_reference_price(const State& state, std::uint32_t instrument, Price price, Decision& out) noexcept {
@@ -405,9 +413,9 @@ void decide_reference_owner(const State& state, const Caller& caller, std::uint3
                                                                       session_word(owner.generation, SessionStatus::attached);
     const bool other = owned && (owner.session != caller.session || owner.generation != caller.generation);
     if (other) return deny(state, DenyReason::not_owner, out);
-    out.event.reference_owner.header = header_of(state, EventType::reference_owner, caller);
-    out.event.reference_owner.header.instrument = instrument;
-    accept(out);
+    EventHeader event = header_of(state, EventType::reference_owner, caller);
+    event.instrument = instrument;
+    accept(event, out);
 }
 
 }  // namespace riskreg::core

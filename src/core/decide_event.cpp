@@ -417,8 +417,7 @@ void finish(Fact& fact, Life& life, Decision& out) noexcept {
         fact.header.flags |= kFirmReducing;
         life.after.firm_previous = firm_state(fact.state);
     }
-    write_life(fact.state, life, fact.header, out);
-    out.event.life.id = fact.id;
+    write_life(fact.state, life, fact.header, fact.id, out);
 }
 
 bool moves_money(EventKind kind) noexcept {
@@ -476,7 +475,7 @@ void quarantine(const State& state, const Caller& caller, const OrderEvent& inpu
         event.values = value_delta(state, event.header.instrument, rows, counters_of(state, rows),
                                    {input.side, event.delta.position, 0, event.price, nullptr});
     }
-    out.event.quarantine = event;
+    out.write(event);
     out.commit = true;
 }
 
@@ -516,11 +515,13 @@ void decide_fact(const State& state, const Caller& caller, const OrderEvent& inp
         case Taken::missing_values:
             deny(state, DenyReason::invalid_field, out);
             return report(state, begin_life(state, head), out.verdict);
-        case Taken::quarantine:
+        case Taken::quarantine: {
             quarantine(state, caller, input, out);
+            const OrderFlags remarks = out.verdict.flags;
             report(state, begin_life(state, head), out.verdict);
-            out.verdict.flags = static_cast<OrderFlags>(out.verdict.flags | out.event.quarantine.header.answer_flags);
+            out.verdict.flags = static_cast<OrderFlags>(out.verdict.flags | remarks);
             return;
+        }
     }
 }
 

@@ -201,7 +201,7 @@ void value_order(const State& state, const RowsNow& now, const NewOrder& order, 
 
 /// Every check has passed at this sequence: only now is there an event to commit (INV-6).
 void accept(const State& state, const Caller& caller, const NewOrder& order, std::uint64_t slot, const Terms& terms,
-            Decision& out) noexcept {
+            std::uint32_t is_loaded, Decision& out) noexcept {
     RegisterEvent event{};
     event.header = header_of(state, EventType::registered, caller);
     event.header.working_delta = 1;
@@ -221,13 +221,13 @@ void accept(const State& state, const Caller& caller, const NewOrder& order, std
     event.order_type = order.type;
     event.tif = order.tif;
     event.identity_flags = (order.has_price ? kHasPrice : 0U) | (order.has_stop_price ? kHasStopPrice : 0U) |
-                           (terms.indexes_content ? kContentIndexed : 0U);
+                           (terms.indexes_content ? kContentIndexed : 0U) | is_loaded;
     event.metered = terms.metered;
     event.content_previous = terms.content_previous;
     event.values = terms.values;
     event.sets_mark = terms.mark ? 1 : 0;
     event.mark = terms.mark.value_or(0);
-    out.event.become(event);
+    out.write(event);
     Verdict& v = out.verdict;
     v.result = Result::accepted;
     v.has_order = true;
@@ -300,7 +300,7 @@ void decide_register(const State& state, const Caller& caller, const NewOrder& o
     if (deny_tables(state, now, order, batched, out) || (books && deny_book_room(state, now, order, key, batched, out)))
         [[unlikely]]
         return;
-    accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, out);
+    accept(state, caller, order, load_relaxed(state.log->next_order) + batched, terms, 0, out);
 }
 
 void decide_load_order(const State& state, const Caller& caller, const NewOrder& order, Decision& out) noexcept {
@@ -332,9 +332,8 @@ void decide_load_order(const State& state, const Caller& caller, const NewOrder&
     if (deny_overflow(state, now, growth, out) || deny_order_slots(state, 1, Room::all, out) ||
         (books && deny_book_room(state, now, order, key, 0, out)))
         return;
-    accept(state, caller, order, load_relaxed(state.log->next_order), terms, out);
     // The venue has it: nothing has to be acknowledged.
-    out.event.registered.identity_flags |= kLoaded;
+    accept(state, caller, order, load_relaxed(state.log->next_order), terms, kLoaded, out);
     out.verdict.status = OrderStatus::new_;
     const bool orphaned = state.strategies[caller.strategy].state.newest().status == SessionStatus::dead;
     out.verdict.flags = orphaned ? OrderFlags{kOrphaned} : OrderFlags{0};

@@ -129,7 +129,7 @@ std::uint32_t roll_flags(const State& state, const Life& life) noexcept {
 
 }  // namespace
 
-void write_life(const State& state, const Life& life, EventHeader header, Decision& out) noexcept {
+void write_life(const State& state, const Life& life, EventHeader header, const base::FixedId& id, Decision& out) noexcept {
     const OrderState& now = *life.now;
     const OrderDraft& after = life.after;
     header.flags |= roll_flags(state, life);
@@ -153,7 +153,8 @@ void write_life(const State& state, const Life& life, EventHeader header, Decisi
     event.delta.open_quantity = after.reserved_quantity - now.reserved_quantity;
     event.delta.open_notional = after.reserved_notional - now.reserved_notional;
     event.delta.traded_notional = life.traded_notional;
-    out.event.become(event);
+    event.id = id;
+    out.write(event);
     out.verdict.result = life.result;
     out.commit = true;
 }

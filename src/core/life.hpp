@@ -96,8 +96,10 @@ bool set_reservation(Life& life, const base::NotionalFactor& factor) noexcept;
 /// How the life changes the values of its rows; zero where nothing of it does.
 [[nodiscard]] layout::ValueDelta values_of(const State& state, const Life& life) noexcept;
 
-/// The event of a life: after-values, row deltas, answer. `event.header` is the caller's, made by header_of.
-void write_life(const State& state, const Life& life, layout::EventHeader header, Decision& out) noexcept;
+/// The event of a life: after-values, row deltas, answer. `event.header` is the caller's, made by header_of; `id` is the new or the
+/// execution's one, or none.
+void write_life(const State& state, const Life& life, layout::EventHeader header, const base::FixedId& id,
+                Decision& out) noexcept;
 
 /// Status, quantities and flags of the order as it stands in `life`.
 void report(const State& state, const Life& life, Verdict& verdict) noexcept;

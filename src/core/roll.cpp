@@ -18,13 +18,14 @@ using namespace layout;
 
 void decide_rolled(const State& state, const Caller& caller, std::string_view reason, Decision& out) noexcept {
     if (log_is_tight(state)) return deny(state, DenyReason::journal_backlog, out);
-    RolledEvent& event = out.event.rolled;
+    RolledEvent event{};
     event.header = header_of(state, EventType::rolled, caller);
     event.header.result = Result::ok;
     event.day = state.header->day + 1;
     event.uid = caller.uid;
     event.reason.size = static_cast<std::uint8_t>(std::min(reason.size(), sizeof event.reason.text));
     std::memcpy(event.reason.text, reason.data(), event.reason.size);
+    out.write(event);
     out.verdict.result = Result::ok;
     out.commit = true;
 }

@@ -30,6 +30,8 @@ struct State {
     bool keeps_derived = true;
 
     [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept { return ring[seq & (geometry.ring_events - 1U)]; }
+    /// Of the event that is committed next.
+    [[nodiscard]] layout::Event& next_slot() const noexcept { return ring_slot(layout::load_relaxed(log->committed) + 1); }
     [[nodiscard]] std::uint16_t external_strategy() const noexcept {
         return static_cast<std::uint16_t>(geometry.strategies - 1U);
     }

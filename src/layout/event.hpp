@@ -398,11 +398,12 @@ union alignas(64) Event {
 
     Event() noexcept : words{} {}
 
-    /// Becomes `typed`, word by word from registers: it is read again at once.
-    template <HasWords T>
+    /// Becomes `typed`, word by word, and from registers where it has words: it is read again at once. What is nothing but a header
+    /// is a short event, too.
+    template <Record T>
     void become(const T& typed) noexcept {
-        const auto from = words_of(typed);
-        copy_in<sizeof(T) / 8>(words, from.data());
+        copy_words_in(reinterpret_cast<T&>(words), typed);
+        for (std::size_t at = sizeof(T) / 8; at < kShortWords; ++at) store_relaxed(words[at], 0);
     }
 };
 RISKREG_UNION(Event, 512, 64, words, header, registered, life, denied, quarantine, state, position, marked, limits, risk_limits,

@@ -71,7 +71,7 @@ void Day::register_together(core::Exclusive tables, const core::Caller& who, Bat
     }
     for (std::size_t i = 0; i < batch.orders.size(); ++i) {
         layout::Event& event = batch.decisions[i].event;
-        event.header.flags |= i + 1 == batch.orders.size() ? kBatchEnd : kBatchMember;
+        core::add_flags(event, i + 1 == batch.orders.size() ? kBatchEnd : kBatchMember);
         core::write_event(tables, event, i);
     }
     core::commit(tables, batch.decisions.back().event.header.seq);

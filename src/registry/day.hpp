@@ -124,7 +124,7 @@ struct Day {
 
     [[gnu::always_inline]] Verdict register_locked(core::Exclusive tables, const core::Caller& who,
                                                    const core::NewOrder& order) noexcept {
-        core::Decision decision;
+        core::Decision decision(tables);
         core::decide_register(state, who, order, nullptr, decision);
         if (decision.commit) [[likely]] {
             core::perform(tables, decision);
@@ -150,7 +150,7 @@ struct Day {
                            AccountId account, Decide decide) noexcept {
         const core::Caller who = now(attempt);
         return settle(locked(attempt, timeout_ns, Refused::denied, [&](core::Exclusive tables) {
-            core::Decision decision;
+            core::Decision decision(tables);
             decide(who, decision);
             if (decision.commit) {
                 core::perform(tables, decision);

@@ -191,7 +191,7 @@ Verdict Registry::report(const VenueReport& fact) noexcept {
         if (!day.in_attached_process()) return refusal(Refused::not_booked, DenyReason::not_attached);
         const core::Caller who = day.now(attempt);
         return day.settle(day.locked(attempt, day.config.fact_timeout_ns, Refused::not_booked, [&](core::Exclusive tables) {
-            core::Decision decision;
+            core::Decision decision(tables);
             core::decide_fact(day.state, who, fact, decision);
             if (decision.commit) {
                 core::perform(tables, decision);
@@ -251,7 +251,7 @@ Verdict set_reference_price(Day& day, Attempt& attempt, InstrumentId instrument,
     const core::Caller who = day.now(attempt);
     // Under the lock: a writer that was stopped, fenced and replaced must never meet its successor in the cell.
     const Verdict verdict = day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&](core::Exclusive tables) {
-        core::Decision decision;
+        core::Decision decision(tables);
         ReferenceCell& cell = day.state.references[index];
         const ReferenceOwner& owner = cell.owner.newest();
         const bool ours = owner.session == who.session && owner.generation == who.generation;
@@ -337,7 +337,7 @@ Verdict change_limits(Days& days, const Scope& scope, core::LimitsRequest reques
         const ReasonOr reason(request.reason, who.uid);
         const core::LimitsRequest asked{day.state.geometry.row_of(scope), request.limits, request.fields, reason.text()};
         return day.settle(day.locked(attempt, day.config.request_timeout_ns, Refused::denied, [&](core::Exclusive tables) {
-            core::Decision decision;
+            core::Decision decision(tables);
             core::FollowUps more;
             if (change != nullptr) change->before = limits_in(day.state, asked.row);
             core::decide_limits(day.state, who, asked, decision, more);

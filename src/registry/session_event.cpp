@@ -6,7 +6,7 @@
 namespace riskreg::registry {
 
 void commit_session(core::Exclusive tables, core::SessionRequest request) noexcept {
-    core::Decision decision;
+    core::Decision decision(tables);
     const segment::ClockTimes times = segment::event_clock();
     request.now_ns = times.now_ns;
     request.steady_ns = times.steady_ns;
