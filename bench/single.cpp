@@ -11,6 +11,7 @@
 #include "core/genesis.hpp"
 #include "core/order_view.hpp"
 #include "core/perform.hpp"
+#include "core/scopes.hpp"
 #include "persist/checkpoint_fields.hpp"
 #include "persist/digest.hpp"
 #include "persist/event_json.hpp"

@@ -9,6 +9,7 @@
 #include "core/audit.hpp"
 #include "core/copy.hpp"
 #include "core/genesis.hpp"
+#include "core/scopes.hpp"
 #include "persist/event_json.hpp"
 #include "registry/denial_gate.hpp"
 #include "support/cli.hpp"

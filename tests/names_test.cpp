@@ -93,6 +93,8 @@ TEST_CASE("every enumerator has its own name, which is what the header calls it"
     check_names<layout::ApprovalStatus, 16>();
     check_names<layout::SessionStatus, 16>();
     check_names<layout::EventType, 256>();
+    check_names<layout::HostState, 16>();
+    check_names<layout::Fault, 16>();
     check_names<persist::CheckpointSource, 16>();
     check_names<ReaderEnd, 16>();
     check_names<BreakKind, 16>();

@@ -42,6 +42,15 @@ inline constexpr std::size_t kMaxIdBytes = 39;
 
 enum class Side : std::uint8_t { none = 0, buy = 1, sell = 2 };
 enum class OrderType : std::uint8_t { none = 0, limit = 1, market = 2, stop = 3, stop_limit = 4, pegged = 5 };
+inline constexpr OrderType kLastOrderType = OrderType::pegged;
+/// What an order of a type says of prices: a limit price that it must or may have, a stop price that it must have or must not.
+[[nodiscard]] constexpr bool needs_price(OrderType type) noexcept {
+    return type == OrderType::limit || type == OrderType::stop_limit;
+}
+[[nodiscard]] constexpr bool may_have_price(OrderType type) noexcept { return type != OrderType::stop; }
+[[nodiscard]] constexpr bool needs_stop_price(OrderType type) noexcept {
+    return type == OrderType::stop || type == OrderType::stop_limit;
+}
 enum class TimeInForce : std::uint8_t { none = 0, day = 1, ioc = 2, fok = 3, gtc = 4, gtd = 5 };
 
 /// Base state of an order. `pending_new … suspended` are live, the rest terminal.

@@ -10,6 +10,7 @@
 #include "core/genesis.hpp"
 #include "core/index.hpp"
 #include "core/order_view.hpp"
+#include "core/scopes.hpp"
 
 namespace riskreg::core {
 

@@ -192,9 +192,9 @@ BookKey limit_key(const State& state, std::uint32_t instrument, Side side, std::
 
 BookKeys keys_of(const State& state, const BookedOrder& order) noexcept {
     BookKeys keys;
-    const bool stop = order.type == OrderType::stop || order.type == OrderType::stop_limit;
+    const bool stop = needs_stop_price(order.type);
     if (!is_live(order.base) || (stop && order.cum_quantity <= 0)) return keys;
-    const bool by_limit = order.type == OrderType::limit || order.type == OrderType::stop_limit;
+    const bool by_limit = needs_price(order.type);
     if (!by_limit) {
         keys.keys[keys.size++] = order.side == Side::buy ? kAnyBuy : kAnySell;
         return keys;
@@ -207,7 +207,7 @@ BookKeys keys_of(const State& state, const BookedOrder& order) noexcept {
 }
 
 bool incoming_key(const State& state, const PricedOrder& order, BookKey& key) noexcept {
-    if (order.type == OrderType::stop || order.type == OrderType::stop_limit) return false;
+    if (needs_stop_price(order.type)) return false;
     key = order.type == OrderType::limit ? limit_key(state, order.instrument, order.side, order.price)
           : order.side == Side::buy      ? kAnyBuy
                                          : kAnySell;

@@ -38,10 +38,6 @@ Int128 worst_case(const RowCounters& counters, Side side, std::int64_t quantity)
 
 bool on_grid(std::int64_t price, std::int64_t tick) noexcept { return price % tick == 0; }
 
-bool price_required(OrderType type) noexcept { return type == OrderType::limit || type == OrderType::stop_limit; }
-bool price_allowed(OrderType type) noexcept { return type != OrderType::stop; }
-bool stop_required(OrderType type) noexcept { return type == OrderType::stop || type == OrderType::stop_limit; }
-
 bool deny_quantity(const State& state, const PricedOrder& order, Decision& out) noexcept {
     const InstrumentRecord& i = state.instrument_records[order.instrument];
     const auto refuse = [&](std::int64_t limit) {
@@ -62,10 +58,10 @@ bool deny_price(const State& state, const PricedOrder& order, Prices prices, Dec
     const auto refuse = [&](std::int64_t seen) {
         return deny(state, DenyReason::invalid_price, {kNoSlot, seen, tick, Unit::price}, out), true;
     };
-    if (order.has_price != price_required(order.type) && (price_required(order.type) || !price_allowed(order.type)))
+    if (order.has_price != needs_price(order.type) && (needs_price(order.type) || !may_have_price(order.type)))
         return deny(state, DenyReason::invalid_price, out), true;
-    if (order.has_stop_price != stop_required(order.type)) return deny(state, DenyReason::invalid_price, out), true;
-    if (price_required(order.type) && !is_legal(order.price)) return refuse(order.price);
+    if (order.has_stop_price != needs_stop_price(order.type)) return deny(state, DenyReason::invalid_price, out), true;
+    if (needs_price(order.type) && !is_legal(order.price)) return refuse(order.price);
     return order.has_stop_price && !is_legal(order.stop_price) && refuse(order.stop_price);
 }
 
@@ -85,7 +81,7 @@ bool deny_collar(const State& state, const PricedOrder& order, std::int64_t refe
     };
     const bool two_sided = i.collar_two_sided != 0;
     if (order.has_stop_price && outside(order.stop_price, true, true)) return true;
-    return price_required(order.type) &&
+    return needs_price(order.type) &&
            outside(order.price, two_sided || order.side == Side::buy, two_sided || order.side == Side::sell);
 }
 
@@ -99,7 +95,7 @@ bool is_bounded_by_limit(const State& state, Side side, std::int64_t limit, cons
 /// The price that an order of this type reserves at (semantics.md 3); nullopt on overflow.
 std::optional<std::int64_t> reserve_price(const State& state, const PricedOrder& order, const Reference& reference) noexcept {
     const InstrumentRecord& i = state.instrument_records[order.instrument];
-    if (price_required(order.type)) return limit_reserve_price(state, order.side, order.price, reference);
+    if (needs_price(order.type)) return limit_reserve_price(state, order.side, order.price, reference);
     std::int64_t basis = reference.price;
     if (order.type == OrderType::stop && base::magnitude(order.stop_price) > base::magnitude(basis)) basis = order.stop_price;
     return base::with_slippage(basis, i.market_slippage_bps);
@@ -241,7 +237,7 @@ bool deny_reference(const State& state, const PricedOrder& order, std::int64_t n
     if (!reference.fresh) {
         const bool collared = i.collar_bps != 0 || i.collar_ticks != 0;
         // What cannot be judged is refused (INV-12): the exception must be configured.
-        const bool may_do_without = price_required(order.type) && !collared && state.has_setting(kAllowLimitWithoutReference);
+        const bool may_do_without = needs_price(order.type) && !collared && state.has_setting(kAllowLimitWithoutReference);
         if (!may_do_without) {
             const DenyReason reason = reference.known ? DenyReason::reference_price_stale : DenyReason::reference_price_unknown;
             return deny(state, reason, out), true;
@@ -249,7 +245,7 @@ bool deny_reference(const State& state, const PricedOrder& order, std::int64_t n
     } else if (deny_collar(state, order, reference.price, out)) {
         return true;
     }
-    const bool by_limit = price_required(order.type);
+    const bool by_limit = needs_price(order.type);
     // It was given once, and nothing says how high: by its limit alone this one would reserve too little.
     if (by_limit && reference.known && !reference.has_price && !is_bounded_by_limit(state, order.side, order.price, reference))
         return deny(state, DenyReason::reference_price_stale, out), true;
@@ -265,7 +261,7 @@ bool deny_reference(const State& state, const PricedOrder& order, std::int64_t n
 bool deny_unpriced(const State& state, const PricedOrder& order, std::int64_t now_ns, std::int64_t& reserved_price,
                    Decision& out) noexcept {
     const Reference reference = reference_of(state, order.instrument, now_ns);
-    const bool needs_reference = !price_required(order.type) && !order.has_stop_price;
+    const bool needs_reference = !needs_price(order.type) && !order.has_stop_price;
     if (needs_reference && !reference.has_price) return deny(state, DenyReason::reference_price_unknown, out), true;
     const auto price = reserve_price(state, order, reference);
     if (!price) return deny(state, DenyReason::arithmetic_overflow, out), true;

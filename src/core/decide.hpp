@@ -36,8 +36,12 @@ struct Caller {
 /// With the right to change the tables the event is built where it will be read, in the ring's next slot; without it in memory of
 /// its own, which costs a copy more. It is written once nothing can refuse it any more: by then what stood in the slot is gone.
 class Decision {
+    union {
+        layout::Event own_;
+    };
+
 public:
-    Decision() noexcept : event(*std::construct_at(&own_)) {}
+    Decision() noexcept : own_(), event(own_) {}
     explicit Decision(Exclusive tables) noexcept : event(tables.state().next_slot()) {}
     Decision(const Decision&) = delete;
     Decision& operator=(const Decision&) = delete;
@@ -55,11 +59,6 @@ public:
     bool commit = false;
     layout::Metered metered{};  ///< of a refusal that counts as a message (checks 9 to 11)
     std::uint32_t instrument = kNoSlot;  ///< of the order that a refusal is about
-
-private:
-    union {
-        layout::Event own_;
-    };
 };
 
 /// Further events that belong to one decision and are committed with it by one store.

@@ -48,7 +48,7 @@ Target target_of(const Life& life, const ReplaceRequest& request) noexcept {
     target.reserved_price = now.reserved_price;
     target.has_price = request.price.has_value() || (life.identity->flags & kHasPrice) != 0;
     // A price on a market or pegged order is accepted and ignored for risk (semantics.md 3).
-    const bool by_limit = life.identity->type == OrderType::limit || life.identity->type == OrderType::stop_limit;
+    const bool by_limit = needs_price(life.identity->type);
     target.price_changes = by_limit && target.price != now.price;
     const bool buy = life.identity->side == Side::buy;
     const bool less_aggressive = buy ? target.price <= now.price : target.price >= now.price;
@@ -77,7 +77,7 @@ bool deny_amend(const State& state, const Caller& caller, const ReplaceRequest& 
     }
     const bool had_stop = (life.identity->flags & kHasStopPrice) != 0;
     const bool stop_differs = request.stop_price && (!had_stop || request.stop_price->value != life.identity->stop_price);
-    const bool price_unknown_to_type = request.price && life.identity->type == OrderType::stop;
+    const bool price_unknown_to_type = request.price && !may_have_price(life.identity->type);
     if (stop_differs || price_unknown_to_type) return refuse(DenyReason::field_not_amendable);
     if (now.base == OrderBase::pending_new && !state.has_setting(kAmendBeforeAck)) return refuse(DenyReason::not_acknowledged);
     return false;
@@ -126,8 +126,8 @@ bool deny_message(const State& state, const RowsNow& rows, Life& life, const Tar
     out.metered = life.metered;
     const OrderIdentity& i = *life.identity;
     // A stop that was filled in part has triggered: it is what it then became.
-    const bool stop = i.type == OrderType::stop || i.type == OrderType::stop_limit;
-    const bool by_limit = i.type == OrderType::limit || i.type == OrderType::stop_limit;
+    const bool stop = needs_stop_price(i.type);
+    const bool by_limit = needs_price(i.type);
     if (stop && life.now->cum_quantity <= 0) return false;
     const PricedOrder order{
         i.instrument,   i.side, by_limit ? OrderType::limit : OrderType::market, target.has_price, false, target.price, 0,

@@ -107,7 +107,7 @@ void on_cancel_rejected(Fact& fact, Life& life) noexcept {
 std::int64_t replaced_reserve_price(const Fact& fact, const Life& life, std::int64_t price) noexcept {
     const OrderType type = life.identity->type;
     if (life.has(kPendingReplace) && price == life.now->pending_price) return life.now->pending_reserved_price;
-    const bool by_limit = type == OrderType::limit || type == OrderType::stop_limit;
+    const bool by_limit = needs_price(type);
     if (price == life.now->price || !by_limit) return life.now->reserved_price;
     const Reference reference = reference_of(fact.state, life.identity->instrument, fact.caller.steady_ns);
     return limit_reserve_price(fact.state, life.identity->side, price, reference).value_or(base::kMaxInt64);

@@ -158,7 +158,7 @@ bool deny_tables(const State& state, const RowsNow& now, const NewOrder& order, 
 
 bool deny_enumerations(const State& state, const NewOrder& order, Decision& out) noexcept {
     const bool legal = (order.side == Side::buy || order.side == Side::sell) && order.type >= OrderType::limit &&
-                       order.type <= OrderType::pegged && order.tif >= TimeInForce::day && order.tif <= TimeInForce::gtd;
+                       order.type <= kLastOrderType && order.tif >= TimeInForce::day && order.tif <= TimeInForce::gtd;
     return !legal && (deny(state, DenyReason::invalid_field, out), true);
 }
 

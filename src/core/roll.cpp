@@ -313,21 +313,8 @@ struct DayRoll::Work {
             if (row < before.geometry.rows()) roll_row(row);
         };
         for (const std::uint32_t row : rows_of(before.geometry, h.account, h.strategy, h.instrument)) roll(row);
-        switch (h.type) {
-            case EventType::recovered:
-            case EventType::state_changed:
-            case EventType::reconciled: return roll(event.state.row);
-            case EventType::limits_changed: return roll(event.limits.row);
-            case EventType::risk_limits_changed: return roll(event.risk_limits.row);
-            case EventType::marked: return roll(event.marked.row), roll(event.marked.total_row);
-            case EventType::restricted_changed: return roll(event.restriction.after.row);
-            case EventType::alert: return roll(event.alert.row);
-            case EventType::session_attached:
-            case EventType::session_detached:
-            case EventType::session_dead:
-            case EventType::session_fenced: return roll(event.session.row);
-            default: return;
-        }
+        roll(row_of(event));
+        if (h.type == EventType::marked) roll(event.marked.total_row);
     }
     void follow_others(const Event& event) noexcept {
         const EventHeader& h = event.header;

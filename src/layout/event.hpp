@@ -5,6 +5,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "layout/records.hpp"
 
@@ -365,15 +367,94 @@ struct ReferenceOwnerEvent {
 };
 RISKREG_FIELDS(ReferenceOwnerEvent, 256, 8, header, reserved_tail);
 
-/// How many words an event of this type uses.
-[[nodiscard]] constexpr std::uint8_t words_in(EventType type) noexcept {
-    switch (type) {
-        case EventType::quarantined: return sizeof(QuarantineEvent) / 8;
-        case EventType::limits_changed: return sizeof(LimitsEvent) / 8;
-        case EventType::risk_limits_changed: return sizeof(RiskLimitsEvent) / 8;
-        default: return is_life(type) ? sizeof(LifeEvent) / 8 : kShortWords;
-    }
+/// What there is to say of a type of event, once.
+struct EventTraits {
+    EventType type;
+    std::string_view name;
+    std::uint8_t words;         // of 8 bytes
+    std::size_t row = 0;        // where it keeps the row that it is about; 0: its orders' six rows, or none
+    bool is_control = false;    // always in the alarm log: what a person, a death or a roll has changed
+};
+
+namespace detail {
+template <class T>
+constexpr EventTraits traits(EventType type, std::string_view name, std::size_t row = 0, bool is_control = false) {
+    return {type, name, sizeof(T) / 8, row, is_control};
 }
+inline constexpr bool kControl = true;
+}  // namespace detail
+
+/// Every type, in the order of the numbers.
+inline constexpr auto kEventTraits = [] {
+    using enum EventType;
+    using namespace detail;
+    return std::to_array<EventTraits>({
+        traits<EventHeader>(none, "none"),
+        traits<RegisterEvent>(registered, "registered"),
+        traits<LifeEvent>(acked, "acked"),
+        traits<LifeEvent>(filled, "filled"),
+        traits<LifeEvent>(cancel_requested, "cancel_requested"),
+        traits<LifeEvent>(canceled, "canceled"),
+        traits<LifeEvent>(cancel_rejected, "cancel_rejected"),
+        traits<LifeEvent>(replace_requested, "replace_requested"),
+        traits<LifeEvent>(replaced, "replaced"),
+        traits<LifeEvent>(replace_rejected, "replace_rejected"),
+        traits<LifeEvent>(rejected, "rejected"),
+        traits<LifeEvent>(expired, "expired"),
+        traits<LifeEvent>(done_for_day, "done_for_day"),
+        traits<LifeEvent>(aborted, "aborted"),
+        traits<LifeEvent>(suspended, "suspended"),
+        traits<LifeEvent>(resumed, "resumed"),
+        traits<LifeEvent>(bust, "bust"),
+        traits<LifeEvent>(correct, "correct"),
+        traits<LifeEvent>(timed_out, "timed_out"),
+        traits<DeniedEvent>(denied, "denied"),
+        traits<QuarantineEvent>(quarantined, "quarantined"),
+        traits<PositionEvent>(position_loaded, "position_loaded"),
+        traits<StateEvent>(state_changed, "state_changed", offsetof(StateEvent, row), kControl),
+        traits<LimitsEvent>(limits_changed, "limits_changed", offsetof(LimitsEvent, row), kControl),
+        traits<StateEvent>(reconciled, "reconciled", offsetof(StateEvent, row), kControl),
+        traits<StateEvent>(recovered, "recovered", offsetof(StateEvent, row), kControl),
+        traits<MarkedEvent>(marked, "marked", offsetof(MarkedEvent, row)),
+        traits<RestrictionEvent>(restricted_changed, "restricted_changed", offsetof(RestrictionEvent, after.row), kControl),
+        traits<ApprovalEvent>(resume_requested, "resume_requested", offsetof(ApprovalEvent, after.row)),
+        traits<RiskLimitsEvent>(risk_limits_changed, "risk_limits_changed", offsetof(RiskLimitsEvent, row), kControl),
+        traits<AlertEvent>(alert, "alert", offsetof(AlertEvent, row)),
+        traits<RolledEvent>(rolled, "rolled", 0, kControl),
+        traits<SessionEvent>(session_attached, "session_attached", offsetof(SessionEvent, row)),
+        traits<SessionEvent>(session_detached, "session_detached", offsetof(SessionEvent, row)),
+        traits<SessionEvent>(session_dead, "session_dead", offsetof(SessionEvent, row), kControl),
+        traits<SessionEvent>(session_fenced, "session_fenced", offsetof(SessionEvent, row), kControl),
+        traits<ReferenceOwnerEvent>(reference_owner, "reference_owner"),
+        traits<ClockEvent>(clock_set, "clock_set", 0, kControl),
+        traits<EventHeader>(journal_gap, "journal_gap", 0, kControl),
+    });
+}();
+
+namespace detail {
+inline constexpr std::size_t kEventNumbers = 64;
+inline constexpr std::array<EventTraits, kEventNumbers> kTraitsByNumber = [] {
+    std::array<EventTraits, kEventNumbers> all{};
+    for (EventTraits& unused : all) unused.words = kShortWords;
+    for (const EventTraits& traits : kEventTraits) {
+        EventTraits& own = all[static_cast<std::size_t>(traits.type)];
+        own = traits;
+        // The shorter ones are filled up.
+        own.words = std::max<std::uint8_t>(traits.words, kShortWords);
+    }
+    return all;
+}();
+static_assert(static_cast<std::size_t>(kEventTraits.back().type) + 1 < kEventNumbers);
+}  // namespace detail
+
+/// Of any number, as it may stand in damaged memory: what is no type has no name and no row.
+[[nodiscard]] constexpr const EventTraits& traits_of(EventType type) noexcept {
+    const auto number = static_cast<std::size_t>(type);
+    return detail::kTraitsByNumber[number < detail::kEventNumbers ? number : detail::kEventNumbers - 1];
+}
+
+/// How many words an event of this type uses.
+[[nodiscard]] constexpr std::uint8_t words_in(EventType type) noexcept { return traits_of(type).words; }
 
 /// Any event, as words. Every typed event begins with its header. Words behind those in use are zero, but for a ring's slot.
 union alignas(64) Event {
@@ -408,6 +489,13 @@ union alignas(64) Event {
 };
 RISKREG_UNION(Event, 512, 64, words, header, registered, life, denied, quarantine, state, position, marked, limits, risk_limits,
               restriction, approval, alert, rolled, clock, session, reference_owner);
+
+/// The row that an event of a scope is about; kNoSlot for all others, and for those of sessions that change no state.
+[[nodiscard]] inline std::uint32_t row_of(const Event& event) noexcept {
+    const std::size_t at = traits_of(event.header.type).row;
+    if (at == 0) return kNoSlot;
+    return static_cast<std::uint32_t>(event.words[at / 8] >> 8 * (at % 8));
+}
 
 /// Words of an event in a slot that another process may be writing: within bounds, whatever stands there.
 [[nodiscard]] inline std::size_t words_at(const Event& slot) noexcept {

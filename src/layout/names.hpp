@@ -3,6 +3,7 @@
 
 #include "base/names.hpp"
 #include "layout/event.hpp"
+#include "layout/segment.hpp"
 
 namespace riskreg::base {
 
@@ -27,25 +28,36 @@ struct NamesOf<layout::SessionStatus> {
         {{attached, "attached"}, {detached, "detached"}, {dead, "dead"}, {fenced, "fenced"}});
 };
 
-// clang-format off
 template <>
 struct NamesOf<layout::EventType> {
-    using enum layout::EventType;
-    static constexpr auto list = std::to_array<Name<layout::EventType>>({
-        {none, "none"}, {registered, "registered"}, {acked, "acked"}, {filled, "filled"},
-        {cancel_requested, "cancel_requested"}, {canceled, "canceled"}, {cancel_rejected, "cancel_rejected"},
-        {replace_requested, "replace_requested"}, {replaced, "replaced"}, {replace_rejected, "replace_rejected"},
-        {rejected, "rejected"}, {expired, "expired"}, {done_for_day, "done_for_day"}, {aborted, "aborted"},
-        {suspended, "suspended"}, {resumed, "resumed"}, {bust, "bust"}, {correct, "correct"}, {timed_out, "timed_out"},
-        {denied, "denied"}, {quarantined, "quarantined"}, {position_loaded, "position_loaded"},
-        {state_changed, "state_changed"}, {limits_changed, "limits_changed"}, {reconciled, "reconciled"},
-        {recovered, "recovered"}, {marked, "marked"}, {restricted_changed, "restricted_changed"},
-        {resume_requested, "resume_requested"}, {risk_limits_changed, "risk_limits_changed"}, {alert, "alert"},
-        {rolled, "rolled"}, {session_attached, "session_attached"}, {session_detached, "session_detached"},
-        {session_dead, "session_dead"}, {session_fenced, "session_fenced"}, {reference_owner, "reference_owner"},
-        {clock_set, "clock_set"}, {journal_gap, "journal_gap"}});
+    static constexpr auto list = [] {
+        std::array<Name<layout::EventType>, layout::kEventTraits.size()> names{};
+        for (std::size_t i = 0; i < names.size(); ++i) names[i] = {layout::kEventTraits[i].type, layout::kEventTraits[i].name};
+        return names;
+    }();
 };
-// clang-format on
+
+template <>
+struct NamesOf<layout::HostState> {
+    using enum layout::HostState;
+    static constexpr auto list = std::to_array<Name<layout::HostState>>(
+        {{none, "none"}, {starting, "starting"}, {running, "running"}, {degraded, "degraded"}, {left, "left"}});
+};
+
+template <>
+struct NamesOf<layout::Fault> {
+    using enum layout::Fault;
+    static constexpr auto list = std::to_array<Name<layout::Fault>>({{journal_create, "journal_create"},
+                                                                     {journal_write, "journal_write"},
+                                                                     {journal_sync, "journal_sync"},
+                                                                     {checkpoint, "checkpoint"},
+                                                                     {directory, "directory"},
+                                                                     {overrun, "overrun"},
+                                                                     {damaged, "damaged"},
+                                                                     {key, "key"},
+                                                                     {no_threads, "no_threads"},
+                                                                     {no_memory, "no_memory"}});
+};
 
 }  // namespace riskreg::base
 

@@ -7,9 +7,9 @@
 
 #include "base/crash_point.hpp"
 #include "base/stop.hpp"
-#include "core/genesis.hpp"
 #include "core/index.hpp"
 #include "core/order_view.hpp"
+#include "core/scopes.hpp"
 #include "persist/checkpoint_fields.hpp"
 #include "persist/names.hpp"
 #include "persist/strict_json.hpp"

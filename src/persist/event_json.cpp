@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/decide.hpp"
-#include "core/genesis.hpp"
+#include "core/scopes.hpp"
 #include "persist/config_json.hpp"
 
 namespace riskreg::persist {

@@ -9,7 +9,6 @@
 #include "base/stop.hpp"
 #include "core/audit.hpp"
 #include "core/check_event.hpp"
-#include "core/genesis.hpp"
 #include "core/roll.hpp"
 #include "persist/config_json.hpp"
 #include "riskreg/error.hpp"

@@ -9,7 +9,6 @@
 #include <mutex>
 #include <thread>
 
-#include "core/genesis.hpp"
 #include "persist/event_json.hpp"
 #include "registry/log_file.hpp"
 #include "segment/process.hpp"
@@ -308,31 +307,12 @@ void Alarm::reopen() noexcept {
 
 namespace {
 
-bool is_control(EventType type) noexcept {
-    switch (type) {
-        case EventType::state_changed:
-        case EventType::limits_changed:
-        case EventType::risk_limits_changed:
-        case EventType::restricted_changed:
-        case EventType::reconciled:
-        case EventType::recovered:
-        case EventType::rolled:
-        case EventType::session_dead:
-        case EventType::session_fenced:
-        case EventType::clock_set:
-        case EventType::journal_gap: return true;
-        default: return false;
-    }
-}
-
-/// Events of one type about one scope, or of one account.
+/// Events of one type about one scope, one session, or one account.
 std::uint64_t kind_of(const Event& event) noexcept {
     const EventHeader& h = event.header;
-    std::uint64_t of = h.account;
-    if (h.type == EventType::state_changed || h.type == EventType::reconciled) of = event.state.row;
-    if (h.type == EventType::limits_changed) of = event.limits.row;
-    if (h.type == EventType::risk_limits_changed) of = event.risk_limits.row;
-    if (h.type == EventType::session_dead || h.type == EventType::session_fenced) of = h.session;
+    const bool of_session = h.type >= EventType::session_attached && h.type <= EventType::session_fenced;
+    const std::uint32_t row = of_session ? h.session : row_of(event);
+    const std::uint64_t of = row != kNoSlot ? row : h.account;
     return base::mix((std::uint64_t{static_cast<std::uint16_t>(h.type)} << 48) +
                      (std::uint64_t{static_cast<std::uint8_t>(h.result)} << 40) + of);
 }
@@ -342,9 +322,10 @@ std::uint64_t kind_of(const Event& event) noexcept {
 void Alarm::look_at(const Event& event) noexcept {
     const EventHeader& h = event.header;
     const bool odd = h.result == Result::anomaly || h.type == EventType::quarantined || (h.flags & kFirmReducing) != 0;
-    if (!odd && !is_control(h.type)) return;
+    const bool control = layout::traits_of(h.type).is_control;
+    if (!odd && !control) return;
     try {
-        if (show_orders_ || is_control(h.type))
+        if (show_orders_ || control)
             return raise_kind(Severity::warning, persist::event_to_json(state_, event), kind_of(event));
         std::string text = "event " + std::to_string(h.seq) + " " + std::string(persist::name_of(h.type)) + ": ";
         text += h.result == Result::anomaly ? "anomaly" : "quarantined";

@@ -10,17 +10,9 @@
 #include "persist/file.hpp"
 #include "registry/alarm.hpp"
 #include "registry/attachment.hpp"
+#include "registry/gap.hpp"
 
 namespace riskreg::registry {
-
-/// How a gap in the journal is closed: the ring overran it, or its files are damaged or gone.
-enum class Gap : std::uint8_t {
-    none,
-    copy_wanted,   ///< replicator: copy the live tables, write checkpoint 1
-    copied,        ///< journaller: begin a file behind `base_seq`, mark the gap in the log
-    following,     ///< replicator: checkpoint 2, through the new file
-    closed,        ///< journaller: `durable` moves again
-};
 
 /// The journal is kept; what the host needs beside it is not there.
 [[nodiscard]] constexpr bool is_lack(layout::Fault fault) noexcept {
@@ -48,7 +40,7 @@ struct Host {
     std::atomic<std::uint64_t> synced{0};  ///< end of the journal on disk; `durable` but for gaps
     std::atomic<std::uint64_t> file_number{0};
     std::atomic<bool> journal_lost{false};  ///< the replicator could not read it back
-    std::atomic<Gap> gap{Gap::none};
+    GapMachine gap{};
     std::atomic<std::uint64_t> base_seq{0};
     std::atomic<bool> no_memory{false};  ///< the replicator could not have what it needs; it tries again
 

@@ -70,7 +70,7 @@ void HostHealth::failed(Fault fault, IoError error, const std::string& why, bool
 }
 
 void HostHealth::healed() {
-    if (host_.gap != Gap::none || load_relaxed(words_.fault) == 0 || is_lack(static_cast<Fault>(load_relaxed(words_.fault))))
+    if (host_.gap.is_open() || load_relaxed(words_.fault) == 0 || is_lack(static_cast<Fault>(load_relaxed(words_.fault))))
         return;
     host_.alarm.raise(Severity::warning,
                       "the journal is healthy again after " + std::to_string(load_relaxed(words_.retries)) + " attempts");
@@ -105,7 +105,7 @@ void HostHealth::lacks(Fault lack) noexcept {
         lack_begins(lack);
     } else {
         host_.alarm.raise(Severity::warning, "the host has all the threads and the memory that it needs again");
-        if (host_.gap == Gap::none) store_relaxed(words_.state, static_cast<std::uint64_t>(HostState::running));
+        if (!host_.gap.is_open()) store_relaxed(words_.state, static_cast<std::uint64_t>(HostState::running));
     }
     show(lack, error_of(lack));
 }

@@ -53,8 +53,7 @@ bool Journaller::run() {
     }
     if (started_ && !host_.is_destroyed()) drain();
     const auto fault = static_cast<Fault>(load_relaxed(state_.host->fault));
-    const bool clean =
-        writer_.is_open() && unsynced_ == 0 && host_.gap == Gap::none && (fault == Fault::none || is_lack(fault));
+    const bool clean = writer_.is_open() && unsynced_ == 0 && !host_.gap.is_open() && (fault == Fault::none || is_lack(fault));
     writer_.leave();
     return clean;
 }
@@ -159,14 +158,14 @@ void Journaller::drain() {
 
 /// Nobody is known to come who would; the next host of the day, or of the next one, closes it otherwise.
 bool Journaller::has_to_close_gap() const noexcept {
-    return host_.gap != Gap::none && !host_.handed_over && core::is_in(state_, SegmentState::ready);
+    return host_.gap.is_open() && !host_.handed_over && core::is_in(state_, SegmentState::ready);
 }
 
 /// Everything that writing needs is there; otherwise this round was spent on getting it.
 bool Journaller::ready() {
     if (!open_directory()) return false;
     if (host_.journal_lost.exchange(false)) begin_gap(Fault::damaged, "its files cannot be read back");
-    if (host_.gap != Gap::none && !handle_gap()) return false;
+    if (host_.gap.is_open() && !handle_gap()) return false;
     return writer_.is_open() || begin_file();
 }
 
@@ -277,7 +276,7 @@ bool Journaller::sync() {
 }
 
 void Journaller::publish(std::uint64_t synced) noexcept {
-    if (host_.gap != Gap::none) return;
+    if (host_.gap.is_open()) return;
     if (synced <= load_relaxed(state_.marks->durable)) return;
     store_release(state_.marks->durable, synced);
     CRASH_POINT("durable moved");
@@ -324,23 +323,20 @@ void Journaller::rest() noexcept {
 // ---- gaps ---------------------------------------------------------------------------------------
 
 void Journaller::begin_gap(Fault fault, const std::string& why) {
-    if (host_.gap == Gap::copy_wanted) return;
+    if (!after(host_.gap.at(), GapStep::journal_breaks)) return;
     writer_.close();
     unsynced_ = 0;
     health_.gap_begins(fault, why);
-    host_.gap = Gap::copy_wanted;
+    host_.gap.take(GapStep::journal_breaks);
 }
 
 /// True when the journaller may write.
 bool Journaller::handle_gap() {
-    switch (host_.gap.load()) {
-        case Gap::copy_wanted: return wait_in_peace(2 * kMs), false;
-        case Gap::copied: return begin_behind_gap();
-        case Gap::closed: end_gap(); break;
-        case Gap::following:
-        case Gap::none: break;
-    }
-    return true;
+    const GapState& now = host_.gap.now();
+    if (now.state == Gap::copied) return begin_behind_gap();
+    if (now.state == Gap::closed) end_gap();
+    if (!now.journal_goes_on) wait_in_peace(2 * kMs);
+    return now.journal_goes_on;
 }
 
 /// A file of its own behind the copy that the first checkpoint is made from; then the log says so.
@@ -351,12 +347,12 @@ bool Journaller::begin_behind_gap() {
         host_.synced = chain_.base_seq;
     }
     if (!writer_.is_open() && !begin_file()) return false;
-    if (mark_gap()) host_.gap = Gap::following;
+    if (mark_gap()) host_.gap.take(GapStep::file_is_begun);
     return true;
 }
 
 void Journaller::end_gap() {
-    host_.gap = Gap::none;
+    host_.gap.take(GapStep::durable_moves);
     health_.gap_ends();
     healed();
     publish(host_.synced);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/genesis.hpp"
 #include "core/perform.hpp"
+#include "core/scopes.hpp"
 #include "persist/config_json.hpp"
 #include "persist/limit_fields.hpp"
 #include "registry/caller.hpp"
@@ -27,17 +27,6 @@ constexpr std::int64_t kNever = 0x7FFFFFFFFFFFFFFF;
 /// Number of updates of a reference price, without reading it.
 std::uint64_t updates_of(const ReferenceCell& cell) noexcept {
     return std::max(load_relaxed(cell.price.copy[0].seq), load_relaxed(cell.price.copy[1].seq));
-}
-
-/// The row that an event names beside those of its account, strategy and instrument.
-std::uint32_t named_row(const Event& event) noexcept {
-    switch (event.header.type) {
-        case EventType::state_changed:
-        case EventType::reconciled: return event.state.row;
-        case EventType::limits_changed: return event.limits.row;
-        case EventType::risk_limits_changed: return event.risk_limits.row;
-        default: return kNoSlot;
-    }
 }
 
 /// Events that change nothing we look at; our own alerts among them.
@@ -168,7 +157,7 @@ bool Monitor::take_event(std::uint64_t seq) {
     const EventHeader& h = event.header;
     if (is_without_effect(h.type)) return true;
     for (const std::uint32_t row : core::rows_of(state_.geometry, h.account, h.strategy, h.instrument)) row_changed(row);
-    row_changed(named_row(event));
+    row_changed(row_of(event));
     return true;
 }
 

@@ -6,9 +6,9 @@
 #include "core/book.hpp"
 #include "core/copy.hpp"
 #include "core/decide.hpp"
-#include "core/genesis.hpp"
 #include "core/meter.hpp"
 #include "core/order_view.hpp"
+#include "core/scopes.hpp"
 #include "core/value.hpp"
 #include "persist/event_json.hpp"
 #include "persist/recovery.hpp"
@@ -416,15 +416,7 @@ void read_log(const core::State& state, StatusView& view) {
     view.quarantined_events = load_relaxed(state.status->quarantined_events);
 }
 
-constexpr std::string_view kHostStates[] = {"none", "starting", "running", "degraded", "left"};
-constexpr std::string_view kFaults[] = {"",        "journal_create", "journal_write", "journal_sync", "checkpoint", "directory",
-                                        "overrun", "damaged",        "key",           "no_threads",   "no_memory"};
 constexpr std::int64_t kStoppedNs = 1'000'000'000;
-
-template <std::size_t N>
-std::string name_in(const std::string_view (&names)[N], std::uint64_t index) {
-    return index < N ? std::string(names[index]) : "unknown";
-}
 
 std::string error_text(std::uint64_t number) {
     return number == 0 ? std::string() : persist::IoError{static_cast<int>(number)}.text();
@@ -446,7 +438,7 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     const HostWords& host = *state.host;
     const bool held = segment::RobustMutex::holder_hint(segment::host_mutex_memory(state)) != 0 &&
                       !segment::RobustMutex::owner_died_hint(segment::host_mutex_memory(state));
-    view.host_state = name_in(kHostStates, load_relaxed(host.state));
+    view.host_state = base::text_of(static_cast<HostState>(load_relaxed(host.state)), "unknown");
     view.host_pid = load_relaxed(host.pid);
     view.host_epoch = load_relaxed(host.epoch);
     const auto beat = static_cast<std::int64_t>(load_relaxed(state.marks->heartbeat_ns));
@@ -458,7 +450,8 @@ void read_snapshotter(const core::State& state, StatusView& view) {
     view.waiter_pid = waiter.pid;
     if (waiter.pid != 0) view.waiter_rank = name_of(waiter.rank);
     if (held && view.host_silent_ns > kStoppedNs) view.host_state = "stopped";
-    view.fault = name_in(kFaults, load_relaxed(host.fault));
+    const auto fault = static_cast<Fault>(load_relaxed(host.fault));
+    view.fault = fault == Fault::none ? std::string_view{} : base::text_of(fault, "unknown");
     view.fault_error = error_text(load_relaxed(host.fault_errno));
     view.fault_since_ns = view.fault.empty() ? 0 : static_cast<std::int64_t>(load_relaxed(host.fault_since_ns));
     view.fault_retries = load_relaxed(host.retries);
@@ -613,22 +606,6 @@ std::uint64_t Reader::oldest_event() const noexcept {
 }
 
 namespace {
-
-/// The row that an event of a scope is about; kNoSlot for events of orders and sessions.
-std::uint32_t row_of(const Event& event) noexcept {
-    switch (event.header.type) {
-        case EventType::state_changed:
-        case EventType::recovered:
-        case EventType::reconciled: return event.state.row;
-        case EventType::limits_changed: return event.limits.row;
-        case EventType::risk_limits_changed: return event.risk_limits.row;
-        case EventType::restricted_changed: return event.restriction.after.row;
-        case EventType::resume_requested: return event.approval.after.row;
-        case EventType::marked: return event.marked.row;
-        case EventType::alert: return event.alert.row;
-        default: return kNoSlot;
-    }
-}
 
 bool wants(const EventFilter& filter, const core::State& state, const Event& event) {
     const EventHeader& h = event.header;

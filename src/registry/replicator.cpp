@@ -74,7 +74,7 @@ void Replicator::round() {
     try {
         // Before the key is known, nothing of the files can be told.
         if (!host_.key_known && live_.has_journal()) return answer_requests();
-        if (host_.gap != Gap::none) return close_gap();
+        if (host_.gap.is_open()) return close_gap();
         answer_requests();
         if (!live_.has_journal()) return;
         write_when_due();
@@ -160,7 +160,7 @@ void Replicator::distrust(const std::string& why) {
     drop_replica();
     follow_failures_ = 0;
     // The file that was begun behind a gap may be damaged too; then memory is copied again, and a later file begun.
-    if (host_.gap != Gap::none && host_.gap != Gap::following) {
+    if (!host_.gap.now().journal_goes_on) {
         host_.alarm.raise(Severity::critical, "checkpoint in a gap: " + why);
         return segment::sleep_ns(backoff_.next_ns());
     }
@@ -252,8 +252,7 @@ void Replicator::mark_checkpoint(std::int64_t time_ns) noexcept {
 
 /// Files are removed by a host only: another one may be reading them to build its replica.
 void Replicator::trim(bool clean) {
-    // While a gap is being closed, what was before it stays: it may be all that is good.
-    if (host_.gap == Gap::copy_wanted || (host_.drained && !clean)) return;
+    if (!host_.gap.now().files_may_go || (host_.drained && !clean)) return;
     if (!host_.drained) return retention_.trim();
     if (!host_.attachment.lock.try_host()) return;
     retention_.trim();
@@ -321,7 +320,7 @@ void Replicator::write_when_due() {
 }
 
 void Replicator::write_final() {
-    if (!host_.final_checkpoint || host_.gap != Gap::none || !live_.has_journal() || host_.is_destroyed()) return;
+    if (!host_.final_checkpoint || host_.gap.is_open() || !live_.has_journal() || host_.is_destroyed()) return;
     try {
         if (checkpoint_now(true)) return;
         if (!must_end()) return host_.alarm.raise(Severity::critical, "the final checkpoint could not be written");
@@ -338,7 +337,7 @@ void Replicator::write_final() {
 
 void Replicator::close_gap() {
     if (segment::monotonic_ns() < next_attempt_ns_) return;
-    if (host_.gap == Gap::copy_wanted) {
+    if (host_.gap.at() == Gap::copy_wanted) {
         drop_replica();
         auto copy = core::copy_consistent(live_);
         if (!copy) return host_.alarm.raise(Severity::warning, "gap: writers outran every attempt to copy the tables");
@@ -354,14 +353,12 @@ void Replicator::close_gap() {
         host_.no_memory = false;
         use_replica(std::move(*copy), {});
         host_.base_seq = replica_->state.log->applied;
-        Gap wanted = Gap::copy_wanted;
-        static_cast<void>(host_.gap.compare_exchange_strong(wanted, Gap::copied));
+        host_.gap.take(GapStep::tables_are_copied);
         return;
     }
-    if (host_.gap != Gap::following || host_.synced <= host_.base_seq || !follow()) return;
+    if (host_.gap.at() != Gap::following || host_.synced <= host_.base_seq || !follow()) return;
     if (!write(replica_->state, CheckpointSource::replica, false)) return;
-    Gap following = Gap::following;
-    static_cast<void>(host_.gap.compare_exchange_strong(following, Gap::closed));
+    host_.gap.take(GapStep::journal_was_read);
 }
 
 }  // namespace riskreg::registry

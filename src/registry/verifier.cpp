@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/genesis.hpp"
+#include "core/scopes.hpp"
 
 namespace riskreg::registry {
 

@@ -1,4 +1,5 @@
 #include "support/history.hpp"
+#include "core/scopes.hpp"
 
 #include <stdexcept>
 

@@ -134,7 +134,7 @@ private:
         r.type = in.type("type");
         r.tif = in.tif("tif");
         r.price = in.price("price");
-        if (!r.price && (r.type == OrderType::limit || r.type == OrderType::stop_limit)) in.missing("price");
+        if (!r.price && needs_price(r.type)) in.missing("price");
         r.stop_price = in.price("stop_price");
         const auto quantity = in.quantity("quantity");
         if (!quantity) in.missing("quantity");

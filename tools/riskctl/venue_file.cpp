@@ -389,8 +389,8 @@ LoadOrder read_load_order(const Entry& entry, const Reader& reader, const Instru
     request.side = raw.side("side");
     request.type = raw.type("type");
     request.tif = raw.tif("tif");
-    const bool limited = request.type == OrderType::limit || request.type == OrderType::stop_limit;
-    const bool stops = request.type == OrderType::stop || request.type == OrderType::stop_limit;
+    const bool limited = needs_price(request.type);
+    const bool stops = needs_stop_price(request.type);
     request.price = raw.price("price");
     if (limited && !request.price) raw.missing("price");
     request.stop_price = raw.price("stop_price");
