@@ -213,6 +213,26 @@ TEST_CASE("new risk waits for the way into the next day no longer than its own d
     require_clean(operating.reader());
 }
 
+TEST_CASE("an order may be sent whenever its day ends, and is looked for on the day that holds it", "[roll][inv-10]") {
+    const TempRegistry place(config_of_a_day());
+    Trader trader(place, "s1");
+    REQUIRE(trader.send("stays").accepted());
+    Registry operating = place.attach();
+    REQUIRE(operating.roll("eod").result == Result::ok);
+    CHECK(trader.registry().begin_send(trader.account(), "stays").accepted());
+    // And while one day after the other ends between its looks.
+    std::atomic<bool> done{false};
+    std::uint64_t asked = 0, refused = 0;
+    std::thread asking([&] {
+        for (; !done; ++asked) refused += trader.registry().begin_send(trader.account(), "stays").accepted() ? 0 : 1;
+    });
+    for (int day = 0; day < 25; ++day) CHECK(operating.roll("eod").result == Result::ok);
+    done = true;
+    asking.join();
+    CHECK(asked > 0);
+    CHECK(refused == 0);
+}
+
 TEST_CASE("facts let a roller go first for a few milliseconds and are booked all the same", "[roll][inv-8][inv-10]") {
     const TempRegistry place(config_of_a_day());
     Trader trader(place, "s1");

@@ -778,6 +778,30 @@ TEST_CASE("an order that is over a limit is reserved all the same, with a warnin
                                "(quantity) on account:A1/instrument:ESH4"));
 }
 
+TEST_CASE("under the worst-case method a load warns by that method, which counts working orders once", "[load][cli]") {
+    const auto warnings = [](const std::string& limit) {
+        std::string config = kConfig;
+        config.insert(config.find(R"("self_match")"), R"("gross_method":"worst_case",)");
+        config.insert(config.find(R"({"scope":"account:A1/instrument:ESH4")"),
+                      R"({"scope":"account:A1","max_gross_notional":")" + limit + R"("},)");
+        const Desk desk(config);
+        const CliResult result =
+            desk.load(R"({"positions":[{"account":"A1","instrument":"NQH4","strategy":"s1","quantity":"5","price":"100"}],)"
+                      R"("orders":[{"id":"W-1","account":"A1","strategy":"s1","instrument":"NQH4","side":"buy","type":"limit",)"
+                      R"("tif":"gtc","price":"100","quantity":"10"}]})");
+        INFO(result.err);
+        REQUIRE(result.code == 0);
+        const JsonValue* found = result.lines().at(0).find("warnings");
+        std::vector<std::string> observed;
+        if (found != nullptr)
+            for (const JsonValue& one : found->items)
+                observed.push_back(text_of(one, "reason") + " " + text_of(one, "observed"));
+        return observed;
+    };
+    CHECK(warnings("1500").empty());
+    CHECK(warnings("1499") == std::vector<std::string>{"max_gross_notional 1500"});
+}
+
 TEST_CASE("a load that was cut off goes on where it ended", "[load][cli]") {
     const Desk desk;
     REQUIRE(desk.load(R"({"positions":[{"account":"A1","instrument":"ESH4","quantity":"5","price":"4800"}]})").code == 0);

@@ -97,12 +97,13 @@ std::optional<Int128> widened(const std::optional<std::uint64_t>& count) noexcep
     return count ? std::optional<Int128>(*count) : std::nullopt;
 }
 
-}  // namespace
-
-core::Holdings<Int128> holdings_of(const ExposureView& row) noexcept {
+/// What limits of the row are held against.
+core::Holdings<Int128> holdings_of(const core::State& state, const ExposureView& row) noexcept {
     core::Holdings<Int128> h;
-    h.worst_long = core::worst_long_of<Int128>(row.position.value, row.open_buy_quantity.value);
-    h.worst_short = core::worst_short_of<Int128>(row.position.value, row.open_sell_quantity.value);
+    const std::uint32_t number = state.geometry.row_of(row.scope);
+    h.worst_case = state.has_setting(kGrossWorstCase);
+    h.worst_long = core::worst_of_instruments(state, number, counters_of(row), true);
+    h.worst_short = core::worst_of_instruments(state, number, counters_of(row), false);
     h.working_buy = row.working_buy;
     h.working_sell = row.working_sell;
     h.buys = row.open_buy_notional.value;
@@ -118,13 +119,11 @@ core::Holdings<Int128> holdings_of(const ExposureView& row) noexcept {
     return h;
 }
 
+}  // namespace
+
 std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row) {
     std::vector<LimitUse> uses;
-    core::Holdings<Int128> holdings = holdings_of(row);
-    holdings.worst_case = state.has_setting(kGrossWorstCase);
-    const std::uint32_t number = state.geometry.row_of(row.scope);
-    holdings.worst_long = core::worst_of_instruments(state, number, counters_of(row), true);
-    holdings.worst_short = core::worst_of_instruments(state, number, counters_of(row), false);
+    const core::Holdings<Int128> holdings = holdings_of(state, row);
     for (const core::Limit& limit : core::kLimits)
         if (const std::optional<Int128> used = core::use_of(limit.id, holdings))
             uses.push_back({limit.member, limit.name, limit.unit, base::narrowed(*used)});

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/limits.hpp"
 #include "core/state.hpp"
 #include "riskreg/registry.hpp"
 
@@ -13,9 +12,6 @@ namespace riskreg::registry {
 /// Fills `effective_state`, `effective_scope` and `effective_reason`: the most severe of the states that cover every order of the
 /// row, and among equals that of the widest scope.
 void add_effective(const core::State& state, std::uint32_t row, ExposureView& view);
-
-/// What limits of the row are held against, for core::use_of: quantities of the row alone, gross by the standard method.
-[[nodiscard]] core::Holdings<base::Int128> holdings_of(const ExposureView& row) noexcept;
 
 /// Of every limit with a use to speak of; of scopes that span instruments the greatest quantity, gross by the method configured.
 [[nodiscard]] std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row);

@@ -6,10 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "base/wide.hpp"
 #include "common/program.hpp"
 #include "core/limits.hpp"
-#include "registry/row_views.hpp"
+#include "core/watch.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
@@ -132,18 +131,20 @@ struct Use {
 };
 
 /// `row`: the scope's own; `quantities`: the row of one instrument that its quantity limits are held against.
-std::vector<Use> uses_of(const OrderView& order, const ExposureView& row, const ExposureView& quantities) {
+std::vector<Use> uses_of(const Reader& reader, const OrderView& order, const ExposureView& row,
+                         const ExposureView& quantities) {
     using core::LimitId;
-    core::Holdings<base::Int128> held = registry::holdings_of(row);
-    held.worst_long = registry::holdings_of(quantities).worst_long;
-    held.worst_short = registry::holdings_of(quantities).worst_short;
     const bool buy = order.side == Side::buy;
     std::vector<Use> uses = {{core::limit_of(LimitId::max_order_quantity), order.quantity.value},
                              {core::limit_of(LimitId::max_order_notional), order.reserved_notional.value}};
-    for (const LimitId limit :
+    const std::vector<LimitUse> of_row = reader.uses(row), of_quantities = reader.uses(quantities);
+    for (const LimitId id :
          {LimitId::max_working_orders, buy ? LimitId::max_working_buy : LimitId::max_working_sell,
-          buy ? LimitId::max_long : LimitId::max_short, LimitId::max_open_notional, LimitId::max_gross_notional})
-        uses.push_back({core::limit_of(limit), base::narrowed(core::use_of(limit, held).value_or(0))});
+          buy ? LimitId::max_long : LimitId::max_short, LimitId::max_open_notional, LimitId::max_gross_notional}) {
+        const core::Limit& limit = core::limit_of(id);
+        for (const LimitUse& use : core::is_quantity_limit(id) ? of_quantities : of_row)
+            if (use.limit == limit.member) uses.push_back({limit, use.used});
+    }
     return uses;
 }
 
@@ -161,7 +162,7 @@ std::optional<Verdict> over_limit(const Reader& reader, const OrderView& order) 
         {strategy_row, strategy_row}};
     for (const auto& [scope, quantities] : scopes) {
         const ExposureView row = reader.exposure(scope);
-        for (const Use& use : uses_of(order, row, reader.exposure(quantities))) {
+        for (const Use& use : uses_of(reader, order, row, reader.exposure(quantities))) {
             const LimitValue limit = row.limits.*use.limit.member;
             if (limit.kind != LimitValue::Kind::value || use.observed <= limit.value) continue;
             Verdict verdict;
