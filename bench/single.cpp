@@ -45,7 +45,7 @@ struct Tables {
         return core::prepare(state, caller, request_for(id, i));
     }
     void add() {
-        core::Decision decision;
+        core::Decision decision(core::Exclusive::alone(state));
         core::decide_register(state, caller, order(next++), nullptr, decision);
         if (!decision.commit) throw std::runtime_error("an order was refused");
         core::perform(core::Exclusive::alone(state), decision);
@@ -130,7 +130,7 @@ BENCHMARK(prepare);
 void decide_register(benchmark::State& bench) {
     const core::NewOrder order = tables().order(1'000'000'000);
     for (auto _ : bench) {
-        core::Decision decision;
+        core::Decision decision(core::Exclusive::alone(tables().state));
         core::decide_register(tables().state, tables().caller, order, nullptr, decision);
         if (!decision.commit) bench.SkipWithError("refused");
         benchmark::DoNotOptimize(decision);
@@ -142,7 +142,7 @@ void decide_refusal(benchmark::State& bench) {
     const std::string id = order_id(1'000'000'000);
     const core::NewOrder order = core::prepare(tables().state, tables().caller, refused_request(id, 0));
     for (auto _ : bench) {
-        core::Decision decision;
+        core::Decision decision(core::Exclusive::alone(tables().state));
         core::decide_register(tables().state, tables().caller, order, nullptr, decision);
         if (decision.commit) bench.SkipWithError("accepted");
         benchmark::DoNotOptimize(decision);
@@ -157,7 +157,7 @@ void decide_and_perform(benchmark::State& bench) {
     for (std::int64_t i = 0; i < kCalls; ++i) orders.push_back(fresh.order(fresh.next++));
     std::size_t i = 0;
     for (auto _ : bench) {
-        core::Decision decision;
+        core::Decision decision(core::Exclusive::alone(fresh.state));
         core::decide_register(fresh.state, fresh.caller, orders[i++], nullptr, decision);
         if (!decision.commit) bench.SkipWithError("refused");
         core::perform(core::Exclusive::alone(fresh.state), decision);
@@ -171,7 +171,7 @@ layout::Event some_event() {
     return decision.event;
 }
 
-/// Into the ring, checksum included, not committed.
+/// One that was built elsewhere into the ring, checksum included, not committed.
 void write_event(benchmark::State& bench) {
     layout::Event event = some_event();
     for (auto _ : bench) benchmark::DoNotOptimize(&core::write_event(core::Exclusive::alone(tables().state), event));

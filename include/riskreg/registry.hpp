@@ -298,6 +298,9 @@ public:
     /// How much of each limit of a row is used, in the order of Limits; nothing for limits of single orders, and for what is
     /// counted for each content or each strategy × instrument. The formulas are those of the checks.
     [[nodiscard]] std::vector<LimitUse> uses(const ExposureView& row) const;
+    /// The same with the limits of quantities held against `of_instrument`, a row of one instrument, as an order of that meets them.
+    /// Constant time, where the other is linear in the instruments for scopes that span them.
+    [[nodiscard]] std::vector<LimitUse> uses(const ExposureView& row, const ExposureView& of_instrument) const;
     /// Every row of the configured entities, in checking order of scopes.
     void exposures(const std::function<bool(const ExposureView&)>& visit) const;
     [[nodiscard]] StatusView status() const;

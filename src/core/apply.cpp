@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/crash_point.hpp"
+#include "base/enforce.hpp"
 #include "base/wide.hpp"
 #include "core/book.hpp"
 #include "core/content.hpp"
@@ -623,8 +624,11 @@ const Event& write_event(Exclusive tables, Event& event, std::uint64_t offset) n
     Event& slot = state.ring_slot(seq);
     const std::uint64_t checksum = checksum_of(event, seq);
     if (&event == &slot) {
+        CRASH_POINT("event built");
         store_relaxed(slot.header.checksum, checksum);
     } else {
+        // Built in a slot that is not the next one: something was committed between, and is gone now.
+        ENFORCE(!state.is_ring_slot(event));
         // A lapped reader of the slot's old event must be able to tell: its sequence goes first.
         store_relaxed(slot.header.seq, kBeingWritten);
         fence_release();

@@ -14,7 +14,7 @@ namespace riskreg::core {
 /// unless it was built there (core::Decision). Offsets other than 0 are the members of a batch.
 const layout::Event& write_event(Exclusive tables, layout::Event& event, std::uint64_t offset = 0) noexcept;
 
-/// Before it is written; a slot of the ring has readers, so as a whole word.
+/// Before write_event completes it; a slot of the ring has readers, so as a whole word.
 void add_flags(layout::Event& event, std::uint32_t flags) noexcept;
 
 /// The commit point: one store of `committed`. Ends with the fence that keeps apply's stores below it.

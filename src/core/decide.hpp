@@ -1,5 +1,5 @@
 /// decide: const state in, decision out. Every business rule of semantics.md is behind these functions;
-/// none of them writes, waits, allocates or reads a clock.
+/// none of them changes the state, waits, allocates or reads a clock. What they write is the decision's event.
 ///
 /// decide_register.cpp   new orders: the list of checks, in the order of the reasons
 /// decide_amend.cpp      requests about an order: replace, cancel, abort

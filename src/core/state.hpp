@@ -30,6 +30,9 @@ struct State {
     bool keeps_derived = true;
 
     [[nodiscard]] layout::Event& ring_slot(std::uint64_t seq) const noexcept { return ring[seq & (geometry.ring_events - 1U)]; }
+    [[nodiscard]] bool is_ring_slot(const layout::Event& event) const noexcept {
+        return &event >= ring && &event < ring + geometry.ring_events;
+    }
     /// Of the event that is committed next.
     [[nodiscard]] layout::Event& next_slot() const noexcept { return ring_slot(layout::load_relaxed(log->committed) + 1); }
     [[nodiscard]] std::uint16_t external_strategy() const noexcept {

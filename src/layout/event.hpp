@@ -490,6 +490,13 @@ union alignas(64) Event {
 RISKREG_UNION(Event, 512, 64, words, header, registered, life, denied, quarantine, state, position, marked, limits, risk_limits,
               restriction, approval, alert, rolled, clock, session, reference_owner);
 
+/// As many words of an event say which row it is about.
+inline constexpr std::size_t kRowWords = [] {
+    std::size_t last = sizeof(EventHeader) / 8;
+    for (const EventTraits& traits : kEventTraits) last = std::max(last, traits.row / 8 + 1);
+    return last;
+}();
+
 /// The row that an event of a scope is about; kNoSlot for all others, and for those of sessions that change no state.
 [[nodiscard]] inline std::uint32_t row_of(const Event& event) noexcept {
     const std::size_t at = traits_of(event.header.type).row;

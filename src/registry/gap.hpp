@@ -33,7 +33,7 @@ enum class GapTurn : std::uint8_t { nobody, journaller, replicator };
 struct GapState {
     Gap state;
     GapTurn turn;  // whose step is the next one
-    bool journal_goes_on;  // what is committed is written to a file, and may be read back from it
+    bool journal_goes_on;  // what is committed is written to a file, and may be read back from it; `copied` begins that file
     bool files_may_go;  // otherwise what lies before the gap may be all that is good
 };
 inline constexpr std::array<GapState, 5> kGapStates = {{

@@ -333,8 +333,7 @@ void Journaller::begin_gap(Fault fault, const std::string& why) {
 /// True when the journaller may write.
 bool Journaller::handle_gap() {
     const GapState& now = host_.gap.now();
-    if (now.state == Gap::copied) return begin_behind_gap();
-    if (now.state == Gap::closed) end_gap();
+    if (now.turn == GapTurn::journaller) return now.state == Gap::copied ? begin_behind_gap() : (end_gap(), true);
     if (!now.journal_goes_on) wait_in_peace(2 * kMs);
     return now.journal_goes_on;
 }

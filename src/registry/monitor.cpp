@@ -147,7 +147,7 @@ bool Monitor::gather() {
 
 /// False when writers have lapped us: then every row may have changed.
 bool Monitor::take_event(std::uint64_t seq) {
-    constexpr std::size_t kWords = sizeof(EventHeader) / 8 + 1;  // and the row that some events name
+    constexpr std::size_t kWords = kRowWords;  // the header, and the row that some events name
     const Event& slot = state_.ring_slot(seq);
     Event event{};
     const bool there = load_acquire(slot.header.seq) == seq;
@@ -275,7 +275,7 @@ bool Monitor::write_chunk(std::size_t begin, std::size_t end) {
 bool Monitor::write(core::Exclusive tables, const Wish& wish, Passed& passed) noexcept {
     core::Caller caller = caller_now();
     caller.uid = segment::real_user_id();
-    core::Decision decision;
+    core::Decision decision(tables);
     switch (wish.what) {
         case What::mark: decide_mark(wish, caller, decision); break;
         case What::loss: core::decide_loss(state_, caller, wish.row, decision); break;

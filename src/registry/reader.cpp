@@ -270,6 +270,12 @@ std::vector<LimitUse> Reader::uses(const ExposureView& row) const {
     return registry::uses_of(look.state(), row);
 }
 
+std::vector<LimitUse> Reader::uses(const ExposureView& row, const ExposureView& of_instrument) const {
+    const Looking look(*impl_);
+    if (of_instrument.scope.instrument == InstrumentId::none) throw Error(Errc::bad_input, "no scope of an instrument");
+    return registry::uses_of(look.state(), row, of_instrument);
+}
+
 void Reader::exposures(const std::function<bool(const ExposureView&)>& visit) const {
     const Looking look(*impl_);
     for (std::uint32_t row = 0; row < look.state().geometry.rows(); ++row)

@@ -336,8 +336,9 @@ void Replicator::write_final() {
 // ---- gaps ---------------------------------------------------------------------------------------
 
 void Replicator::close_gap() {
-    if (segment::monotonic_ns() < next_attempt_ns_) return;
-    if (host_.gap.at() == Gap::copy_wanted) {
+    const GapState& now = host_.gap.now();
+    if (now.turn != GapTurn::replicator || segment::monotonic_ns() < next_attempt_ns_) return;
+    if (now.state == Gap::copy_wanted) {
         drop_replica();
         auto copy = core::copy_consistent(live_);
         if (!copy) return host_.alarm.raise(Severity::warning, "gap: writers outran every attempt to copy the tables");
@@ -356,7 +357,7 @@ void Replicator::close_gap() {
         host_.gap.take(GapStep::tables_are_copied);
         return;
     }
-    if (host_.gap.at() != Gap::following || host_.synced <= host_.base_seq || !follow()) return;
+    if (host_.synced <= host_.base_seq || !follow()) return;
     if (!write(replica_->state, CheckpointSource::replica, false)) return;
     host_.gap.take(GapStep::journal_was_read);
 }

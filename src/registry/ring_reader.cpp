@@ -1,5 +1,6 @@
 #include "registry/ring_reader.hpp"
 
+#include "core/apply.hpp"
 #include "core/copy.hpp"
 
 namespace riskreg::registry {
@@ -15,8 +16,14 @@ bool read_ring(const core::State& state, std::uint64_t from, std::uint64_t to, s
 }
 
 Fault why_unreadable(const core::State& state, std::uint64_t seq) noexcept {
+    const auto is_lapped = [&state](std::uint64_t at) {
+        const std::uint64_t there = load_acquire(state.ring_slot(at).header.seq);
+        // What comes next is built in the slots right behind the last event.
+        const bool next = at + state.geometry.ring_events <= load_acquire(state.log->committed) + core::kMaxRedo;
+        return there > at || (there == kBeingWritten && next);
+    };
     for (std::uint64_t at = seq; at < seq + kBlockEvents && at <= load_acquire(state.log->committed); ++at)
-        if (load_acquire(state.ring_slot(at).header.seq) > at) return Fault::overrun;
+        if (is_lapped(at)) return Fault::overrun;
     return Fault::damaged;
 }
 

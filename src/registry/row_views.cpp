@@ -97,13 +97,10 @@ std::optional<Int128> widened(const std::optional<std::uint64_t>& count) noexcep
     return count ? std::optional<Int128>(*count) : std::nullopt;
 }
 
-/// What limits of the row are held against.
+/// What limits of the row are held against, but for the greatest quantity of one instrument.
 core::Holdings<Int128> holdings_of(const core::State& state, const ExposureView& row) noexcept {
     core::Holdings<Int128> h;
-    const std::uint32_t number = state.geometry.row_of(row.scope);
     h.worst_case = state.has_setting(kGrossWorstCase);
-    h.worst_long = core::worst_of_instruments(state, number, counters_of(row), true);
-    h.worst_short = core::worst_of_instruments(state, number, counters_of(row), false);
     h.working_buy = row.working_buy;
     h.working_sell = row.working_sell;
     h.buys = row.open_buy_notional.value;
@@ -119,15 +116,29 @@ core::Holdings<Int128> holdings_of(const core::State& state, const ExposureView&
     return h;
 }
 
-}  // namespace
-
-std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row) {
+std::vector<LimitUse> uses_of(const core::Holdings<Int128>& holdings) {
     std::vector<LimitUse> uses;
-    const core::Holdings<Int128> holdings = holdings_of(state, row);
     for (const core::Limit& limit : core::kLimits)
         if (const std::optional<Int128> used = core::use_of(limit.id, holdings))
             uses.push_back({limit.member, limit.name, limit.unit, base::narrowed(*used)});
     return uses;
+}
+
+}  // namespace
+
+std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row) {
+    const std::uint32_t number = state.geometry.row_of(row.scope);
+    core::Holdings<Int128> holdings = holdings_of(state, row);
+    holdings.worst_long = core::worst_of_instruments(state, number, counters_of(row), true);
+    holdings.worst_short = core::worst_of_instruments(state, number, counters_of(row), false);
+    return uses_of(holdings);
+}
+
+std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row, const ExposureView& of_instrument) {
+    core::Holdings<Int128> holdings = holdings_of(state, row);
+    holdings.worst_long = core::worst_long_of<Int128>(of_instrument.position.value, of_instrument.open_buy_quantity.value);
+    holdings.worst_short = core::worst_short_of<Int128>(of_instrument.position.value, of_instrument.open_sell_quantity.value);
+    return uses_of(holdings);
 }
 
 }  // namespace riskreg::registry

@@ -25,6 +25,10 @@ PlainRegistry::PlainRegistry(const SharedConfig& config)
 
 PlainRegistry::PlainRegistry(core::PrivateState tables) : memory_(std::move(tables)) { state().header->magic = layout::kMagic; }
 
+core::Decision PlainRegistry::undecided() {
+    return copies_events_ ? core::Decision() : core::Decision(core::Exclusive::alone(state()));
+}
+
 Verdict PlainRegistry::execute(core::Decision& decision) {
     if (!decision.commit) return decision.verdict;
     core::perform(core::Exclusive::alone(state()), decision);
@@ -47,7 +51,7 @@ Verdict PlainRegistry::attach(std::uint32_t session, StrategyId strategy, std::i
     request.generation = static_cast<std::uint32_t>(state().log->next_generation);
     request.now_ns = now_ns;
     request.steady_ns = steady_ns;
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_session(state(), request, decision);
     return execute(decision);
 }
@@ -61,7 +65,7 @@ Verdict PlainRegistry::end_session(std::uint32_t session, layout::EventType how,
     request.generation = record.generation;
     request.now_ns = now_ns;
     request.steady_ns = steady_ns;
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_session(state(), request, decision);
     return execute(decision);
 }
@@ -83,7 +87,7 @@ core::Caller PlainRegistry::operator_at(std::int64_t now_ns) noexcept {
 }
 
 Verdict PlainRegistry::register_order(const core::Caller& caller, const OrderRequest& request) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     const core::NewOrder order = core::prepare(state(), caller, request);
     core::decide_register(state(), caller, order, nullptr, decision);
     if (!decision.commit) return refuse(caller, layout::EventType::registered, order, decision);
@@ -133,52 +137,52 @@ core::NewOrder PlainRegistry::named(const ReplaceRequest& request) const {
 }
 
 Verdict PlainRegistry::replace(const core::Caller& caller, const ReplaceRequest& request) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_replace(state(), caller, request, decision);
     if (!decision.commit) return refuse(caller, layout::EventType::replace_requested, named(request), decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::cancel(const core::Caller& caller, AccountId account, std::string_view id) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_cancel(state(), caller, static_cast<std::uint32_t>(account), id, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::abort(const core::Caller& caller, AccountId account, std::string_view id) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_abort(state(), caller, static_cast<std::uint32_t>(account), id, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::fact(const core::Caller& caller, const OrderEvent& fact) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_fact(state(), caller, fact, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::halt(const core::Caller& caller, const Scope& scope, TradingState to) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_state(state(), caller, {.row = state().geometry.row_of(scope), .state = to, .reason = kReason}, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::resume(const core::Caller& caller, const Scope& scope, TradingState to) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_state(state(), caller, {.row = state().geometry.row_of(scope), .state = to, .resume = true, .reason = kReason},
                        decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::release_unreconciled(const core::Caller& caller) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_state(state(), caller,
                        {.row = state().geometry.firm_row(), .resume = true, .unreconciled = true, .reason = kReason}, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope, const Limits& limits, LimitMask fields) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::FollowUps more;
     core::decide_limits(state(), caller, {state().geometry.row_of(scope), limits, fields, kReason}, decision, more);
     if (!decision.commit) return decision.verdict;
@@ -188,7 +192,7 @@ Verdict PlainRegistry::set_limits(const core::Caller& caller, const Scope& scope
 }
 
 Verdict PlainRegistry::approve(const core::Caller& caller, std::uint64_t request) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_approve(state(), caller, request, decision);
     return execute(decision);
 }
@@ -201,7 +205,7 @@ Verdict PlainRegistry::restrict(const core::Caller& caller, const Scope& scope, 
     request.from_ns = entry.from_ns;
     request.to_ns = entry.to_ns;
     request.reason = entry.reason.empty() ? kReason : std::string_view(entry.reason);
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_restriction(state(), caller, request, decision);
     return execute(decision);
 }
@@ -215,7 +219,7 @@ Verdict PlainRegistry::load_position(const core::Caller& caller, AccountId accou
     request.quantity = quantity.value;
     request.price = price.value;
     request.text = kReason;
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_position(state(), caller, request, decision);
     return execute(decision);
 }
@@ -223,25 +227,25 @@ Verdict PlainRegistry::load_position(const core::Caller& caller, AccountId accou
 Verdict PlainRegistry::load_order(const core::Caller& caller, StrategyId strategy, const OrderRequest& request) {
     core::Caller owner = caller;
     owner.strategy = static_cast<std::uint16_t>(strategy);
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_load_order(state(), owner, core::prepare(state(), owner, request), decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::marked(const core::Caller& caller, const Scope& scope, Price price) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_mark(state(), caller, state().geometry.row_of(scope), price.value, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::alert(const core::Caller& caller, const core::AlertRequest& request) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_alert(state(), caller, request, decision);
     return execute(decision);
 }
 
 Verdict PlainRegistry::set_clock(const core::Caller& caller) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_clock(state(), caller, "test", decision);
     return execute(decision);
 }
@@ -256,7 +260,7 @@ void PlainRegistry::set_reference(InstrumentId instrument, Price price, std::int
 }
 
 Verdict PlainRegistry::own_reference(const core::Caller& caller, InstrumentId instrument) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_reference_owner(state(), caller, static_cast<std::uint32_t>(instrument), decision);
     return execute(decision);
 }
@@ -270,7 +274,7 @@ Verdict PlainRegistry::begin_send(const core::Caller& caller, AccountId account,
 }
 
 void PlainRegistry::recovered(const core::Caller& caller) {
-    core::Decision decision;
+    core::Decision decision = undecided();
     core::decide_recovered(state(), caller, kReason, decision);
     core::execute(core::Exclusive::alone(state()), decision.event);
 }

@@ -26,6 +26,9 @@ public:
     [[nodiscard]] core::State& state() noexcept { return memory_.state; }
     [[nodiscard]] const core::State& state() const noexcept { return memory_.state; }
 
+    /// From now on events are built elsewhere and copied into the ring; otherwise they are built there, as calls do.
+    void copy_events() noexcept { copies_events_ = true; }
+
     /// Attaches slot `session` as `strategy`, with a new generation.
     Verdict attach(std::uint32_t session, StrategyId strategy, std::int64_t now_ns) {
         return attach(session, strategy, now_ns, now_ns);
@@ -84,12 +87,14 @@ public:
     void make_unreconciled();
 
 private:
+    [[nodiscard]] core::Decision undecided();
     Verdict execute(core::Decision& decision);
     [[nodiscard]] core::NewOrder named(const ReplaceRequest& request) const;
     Verdict refuse(const core::Caller& caller, layout::EventType request, const core::NewOrder& order,
                    core::Decision& decision);
 
     core::PrivateState memory_;
+    bool copies_events_ = false;
 };
 
 }  // namespace riskreg::test

@@ -8,7 +8,6 @@
 
 #include "common/program.hpp"
 #include "core/limits.hpp"
-#include "core/watch.hpp"
 #include "riskctl/limit_change.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/venue_file.hpp"
@@ -137,12 +136,12 @@ std::vector<Use> uses_of(const Reader& reader, const OrderView& order, const Exp
     const bool buy = order.side == Side::buy;
     std::vector<Use> uses = {{core::limit_of(LimitId::max_order_quantity), order.quantity.value},
                              {core::limit_of(LimitId::max_order_notional), order.reserved_notional.value}};
-    const std::vector<LimitUse> of_row = reader.uses(row), of_quantities = reader.uses(quantities);
+    const std::vector<LimitUse> now = reader.uses(row, quantities);
     for (const LimitId id :
          {LimitId::max_working_orders, buy ? LimitId::max_working_buy : LimitId::max_working_sell,
           buy ? LimitId::max_long : LimitId::max_short, LimitId::max_open_notional, LimitId::max_gross_notional}) {
         const core::Limit& limit = core::limit_of(id);
-        for (const LimitUse& use : core::is_quantity_limit(id) ? of_quantities : of_row)
+        for (const LimitUse& use : now)
             if (use.limit == limit.member) uses.push_back({limit, use.used});
     }
     return uses;
