@@ -24,6 +24,16 @@ void append_records(std::string& text) {
     (append_record<Record>(text), ...);
 }
 
+/// Members of the event's union that are not there yet.
+template <auto... Member>
+void append_new_events(std::string& text, MemberList<Member...>) {
+    const auto append = [&text]<class T>(T Event::*) {
+        if constexpr (Described<T>)
+            if (text.find('\n' + std::string(Fields<T>::name) + " size") == std::string::npos) append_record<T>(text);
+    };
+    (append(Member), ...);
+}
+
 }  // namespace
 
 std::string describe_layout() {
@@ -39,6 +49,7 @@ std::string describe_layout() {
     append_records<EventHeader, RowDelta, ValueDelta, RegisterEvent, OrderAfter, LifeEvent, DeniedEvent, QuarantineEvent,
                    PositionEvent, MarkedEvent, StateEvent, LimitsEvent, RiskLimitsEvent, RestrictionEvent, ApprovalEvent,
                    AlertEvent, RolledEvent, ClockEvent, SessionEvent, ReferenceOwnerEvent, Event>(text);
+    append_new_events(text, Fields<Event>::Members{});
     append_records<Geometry, Offsets, Header, LogWords, StatusWords, Watermarks, Wakes, HostWords, Control>(text);
     return text;
 }

@@ -46,17 +46,11 @@ struct NamesOf<layout::HostState> {
 
 template <>
 struct NamesOf<layout::Fault> {
-    using enum layout::Fault;
-    static constexpr auto list = std::to_array<Name<layout::Fault>>({{journal_create, "journal_create"},
-                                                                     {journal_write, "journal_write"},
-                                                                     {journal_sync, "journal_sync"},
-                                                                     {checkpoint, "checkpoint"},
-                                                                     {directory, "directory"},
-                                                                     {overrun, "overrun"},
-                                                                     {damaged, "damaged"},
-                                                                     {key, "key"},
-                                                                     {no_threads, "no_threads"},
-                                                                     {no_memory, "no_memory"}});
+    static constexpr auto list = [] {
+        std::array<Name<layout::Fault>, layout::kFaults.size()> names{};
+        for (std::size_t i = 0; i < names.size(); ++i) names[i] = {layout::kFaults[i].fault, layout::kFaults[i].name};
+        return names;
+    }();
 };
 
 }  // namespace riskreg::base

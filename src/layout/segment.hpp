@@ -1,6 +1,9 @@
 /// The segment as a whole: header, control words, geometry. README.md beside this file draws the map.
 #pragma once
 
+#include <array>
+#include <string_view>
+
 #include "layout/event.hpp"
 #include "layout/tables.hpp"
 
@@ -217,6 +220,24 @@ enum class Fault : std::uint64_t {
     no_threads = 9,
     no_memory = 10
 };
+/// Each with its name, and with what an alarm says of it.
+struct FaultText {
+    Fault fault;
+    std::string_view name;
+    std::string_view says;
+};
+inline constexpr std::array<FaultText, 10> kFaults = {{
+    {Fault::journal_create, "journal_create", "a journal file cannot be made"},
+    {Fault::journal_write, "journal_write", "the journal cannot be written"},
+    {Fault::journal_sync, "journal_sync", "the journal cannot be synced"},
+    {Fault::checkpoint, "checkpoint", "a checkpoint cannot be written"},
+    {Fault::directory, "directory", "the state directory cannot be used"},
+    {Fault::overrun, "overrun", "the ring overran the journal"},
+    {Fault::damaged, "damaged", "the journal is damaged"},
+    {Fault::key, "key", "the key cannot be had, and what is not signed is not written"},
+    {Fault::no_threads, "no_threads", "no thread can be made"},
+    {Fault::no_memory, "no_memory", "there is no memory"},
+}};
 
 /// The host of the snapshotter and its health; one writer, the host. Only the last line is of others, too: who ranks higher
 /// says there that it waits for the place, and the host leaves it in order while it sees that one alive and awake.

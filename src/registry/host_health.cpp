@@ -10,20 +10,9 @@ using persist::IoKind;
 
 namespace {
 
-std::string_view name_of(Fault fault) noexcept {
-    switch (fault) {
-        case Fault::none: return "none";
-        case Fault::journal_create: return "a journal file cannot be made";
-        case Fault::journal_write: return "the journal cannot be written";
-        case Fault::journal_sync: return "the journal cannot be synced";
-        case Fault::checkpoint: return "a checkpoint cannot be written";
-        case Fault::directory: return "the state directory cannot be used";
-        case Fault::overrun: return "the ring overran the journal";
-        case Fault::damaged: return "the journal is damaged";
-        case Fault::key: return "the key cannot be had, and what is not signed is not written";
-        case Fault::no_threads: return "no thread can be made";
-        case Fault::no_memory: return "there is no memory";
-    }
+std::string_view saying(Fault fault) noexcept {
+    for (const FaultText& text : kFaults)
+        if (text.fault == fault) return text.says;
     return "unknown";
 }
 
@@ -64,7 +53,7 @@ void HostHealth::failed(Fault fault, IoError error, const std::string& why, bool
     if (!news) return;
     const std::string next = (new_file ? "; a new file will begin behind event " : "; tried again, durable is ") +
                              std::to_string(host_.synced.load());
-    host_.alarm.raise(Severity::critical, std::string(name_of(fault)) + ": " + (why.empty() ? error.text() : why) + next +
+    host_.alarm.raise(Severity::critical, std::string(saying(fault)) + ": " + (why.empty() ? error.text() : why) + next +
                                               ". Memory holds everything; what increases risk is refused when " +
                                               std::to_string(host_.state.geometry.ring_events / 4 * 3) + " events wait");
 }
