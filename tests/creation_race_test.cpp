@@ -275,7 +275,7 @@ void leave_behind(const TempRegistry& place) {
     Child owner([&] {
         Desk desk(place);
         desk.attach("s1");
-        base::arm_crash_point(3);   // committed, nothing applied
+        base::arm_crash_point(4);   // committed, nothing applied
         desk.place_order("O-1");
     });
     REQUIRE(owner.wait().was_killed());

@@ -791,7 +791,8 @@ TEST_CASE("under the worst-case method a load warns by that method, which counts
                       R"("tif":"gtc","price":"100","quantity":"10"}]})");
         INFO(result.err);
         REQUIRE(result.code == 0);
-        const JsonValue* found = result.lines().at(0).find("warnings");
+        const JsonValue answer = result.lines().at(0);
+        const JsonValue* found = answer.find("warnings");
         std::vector<std::string> observed;
         if (found != nullptr)
             for (const JsonValue& one : found->items)
