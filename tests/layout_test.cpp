@@ -1,7 +1,7 @@
 // The bytes that other builds and other days meet: compared with a file that is changed on purpose only.
 //
 // After a deliberate change: raise kLayoutVersion, then write the new golden file with
-//     RISKREG_WRITE_GOLDEN=1 ctest --preset dev --tests-regex "layout v5"
+//     RISKREG_WRITE_GOLDEN=1 ctest --preset dev --tests-regex "layout is unchanged"
 
 #include <catch2/catch.hpp>
 
@@ -49,7 +49,7 @@ std::string first_difference(const std::string& golden, const std::string& now) 
 
 }  // namespace
 
-TEST_CASE("layout v5 is unchanged on purpose: red here means bump layout_version", "[layout][golden]") {
+TEST_CASE("the layout is unchanged on purpose: red here means bump layout_version", "[layout][golden]") {
     const std::string now = layout::describe_layout();
     if (may_write_golden()) {
         std::ofstream(golden_path(), std::ios::binary) << now;

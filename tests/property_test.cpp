@@ -561,10 +561,11 @@ private:
             if (random_.percent(2)) c.limits.window_ms = {LimitValue::Kind::unlimited, 0};
             return;
         }
+        const std::vector<LimitValue Limits::*>& members = model::limit_members();
+        const auto last = static_cast<std::int64_t>(members.size()) - 1;
         c.fields = 0;
-        for (std::int64_t n = random_.between(0, 5); n >= 0; --n) c.fields |= 1U << random_.between(0, 21);
-        if (random_.percent(10))
-            c.limits.*model::limit_members()[static_cast<std::size_t>(random_.between(0, 21))] = limit_of(-1);
+        for (std::int64_t n = random_.between(0, 5); n >= 0; --n) c.fields |= 1U << random_.between(0, last);
+        if (random_.percent(10)) c.limits.*members[static_cast<std::size_t>(random_.between(0, last))] = limit_of(-1);
     }
 
     static std::int64_t in_64(const model::Big& value) {

@@ -50,7 +50,7 @@ struct Limits {
 
 /// A set of the members of Limits: bit i is the i-th.
 using LimitMask = std::uint32_t;
-inline constexpr LimitMask kAllLimits = (1U << 22) - 1;
+inline constexpr LimitMask kAllLimits = ~LimitMask{0} >> (32 - sizeof(Limits) / sizeof(LimitValue));
 inline constexpr std::uint32_t kDefaultWindowMs = 1000;
 inline constexpr std::uint32_t kDefaultCancelHeadroomBps = 1500;
 

@@ -127,7 +127,7 @@ inline constexpr auto kLimits = [] {
         for (std::size_t other = 0; other < i; ++other)
             if (kLimits[other].member == kLimits[i].member || kLimits[other].name == kLimits[i].name) return false;
     }
-    return sizeof(Limits) == kLimits.size() * sizeof(LimitValue) && kAllLimits == (1U << kLimits.size()) - 1;
+    return sizeof(Limits) == kLimits.size() * sizeof(LimitValue);
 }
 static_assert(is_whole_table());
 static_assert(set_bit(LimitId::max_order_quantity) == layout::kSetMaxOrderQuantity &&

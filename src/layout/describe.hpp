@@ -1,4 +1,4 @@
-/// The layout as text: what the golden file tests/golden/layout_v5.txt is compared with.
+/// The layout as text: what the golden file tests/golden/layout_v*.txt is compared with.
 #pragma once
 
 #include <string>

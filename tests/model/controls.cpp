@@ -37,8 +37,8 @@ Scope total_of(const Scope& scope) {
 
 }  // namespace
 
-const std::array<LimitValue Limits::*, 22>& limit_members() {
-    static const std::array<LimitValue Limits::*, 22> members = {
+const std::vector<LimitValue Limits::*>& limit_members() {
+    static const std::vector<LimitValue Limits::*> members = {
         &Limits::max_order_quantity, &Limits::max_order_notional, &Limits::max_long,        &Limits::max_short,
         &Limits::max_open_notional,  &Limits::max_working_orders, &Limits::max_working_buy, &Limits::max_working_sell,
         &Limits::max_gross_notional, &Limits::max_net_notional,   &Limits::cash_limit,      &Limits::max_traded_notional,
@@ -122,7 +122,7 @@ void Model::count_message(const Scopes& scopes, bool up) {
 
 /// What a refusal leaves behind: a message that counts, and the state of a scope that was found to have lost too much.
 Verdict Model::refused(const Caller& caller, const Scopes& scopes, Verdict verdict, bool up) {
-    const bool checks_9_to_11 = verdict.reason >= DenyReason::duplicate_content && verdict.reason <= DenyReason::drawdown;
+    const bool checks_9_to_11 = verdict.reason >= DenyReason::duplicate_content && verdict.reason < DenyReason::capacity;
     if (checks_9_to_11 && up && has_message_budget(scopes)) {
         happened(caller.at());
         count_message(scopes, true);

@@ -139,8 +139,8 @@ struct RestrictedSides {
 };
 using RestrictedList = std::map<std::tuple<RowKey, std::int64_t, std::int64_t>, RestrictedSides>;
 
-/// The 22 members of Limits in their order.
-[[nodiscard]] const std::array<LimitValue Limits::*, 22>& limit_members();
+/// The members of Limits in their order.
+[[nodiscard]] const std::vector<LimitValue Limits::*>& limit_members();
 
 class Model {
 public:

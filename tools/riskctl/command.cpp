@@ -23,7 +23,7 @@ void CommandReader::invalid(std::string_view key, std::string observed, std::vec
     throw FieldError{"invalid_field", prefix_ + std::string(key), std::move(observed), std::move(allowed)};
 }
 
-void CommandReader::allow_only(std::initializer_list<std::string_view> known) const {
+void CommandReader::allow_only(std::span<const std::string_view> known) const {
     for (const auto& [key, value] : object_.members)
         if (std::find(known.begin(), known.end(), key) == known.end())
             throw FieldError{"unknown_field", prefix_ + key, value.shown(), {known.begin(), known.end()}};

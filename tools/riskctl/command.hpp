@@ -3,6 +3,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,8 @@ public:
     explicit CommandReader(const riskreg::persist::JsonValue& object, std::string prefix = {});
 
     /// Refuses every member that is not in `known`.
-    void allow_only(std::initializer_list<std::string_view> known) const;
+    void allow_only(std::span<const std::string_view> known) const;
+    void allow_only(std::initializer_list<std::string_view> known) const { allow_only(std::span(known.begin(), known.size())); }
 
     [[nodiscard]] bool has(std::string_view key) const noexcept;
     [[nodiscard]] std::string string(std::string_view key) const;               ///< required

@@ -121,6 +121,8 @@ private:
         return only_account_;
     }
 
+    static constexpr std::string_view kRegisterKeys[] = {"op",   "id",  "account", "instrument", "side",
+                                                         "type", "tif", "price",   "quantity",   "stop_price"};
     struct ParsedOrder {
         std::string id;
         OrderRequest request;
@@ -147,7 +149,7 @@ private:
     }
 
     void run_register(const CommandReader& in, JsonWriter& out) {
-        in.allow_only({"op", "id", "account", "instrument", "side", "type", "tif", "price", "quantity", "stop_price"});
+        in.allow_only(kRegisterKeys);
         ParsedOrder order;
         read_order(in, order);
         order.request.id = order.id;
@@ -169,7 +171,7 @@ private:
             const std::string prefix = "orders[" + std::to_string(i) + "]";
             if (!array.items[i].is(Kind::object)) in.invalid(prefix, array.items[i].shown(), {"an object"});
             const CommandReader member(array.items[i], prefix + ".");
-            member.allow_only({"id", "account", "instrument", "side", "type", "tif", "price", "quantity", "stop_price"});
+            member.allow_only(std::span(kRegisterKeys).subspan(1));   // without "op"
             read_order(member, orders[i]);
             orders[i].request.id = orders[i].id;
             requests.push_back(orders[i].request);
