@@ -121,6 +121,35 @@ TEST_CASE("the verifier names the record and the first field in which the tables
     require_named(Tables::newest(s.approvals[63].state).row, "approval 63: ApprovalRecord.row");
 }
 
+TEST_CASE("the verifier waits for a writer who has committed and is not through with what is written once", "[registry][inv-12]") {
+    Tables t;
+    core::State& s = t.state();
+    const std::optional<core::PrivateState> replica = core::copy_consistent(s);
+    REQUIRE(replica);
+    const auto look = [&] {
+        registry::Verifier verifier(s, replica->state);
+        std::string found;
+        static_cast<void>(verifier.step(verifier.size(), [&](const std::string& what) { found += what; }));
+        return found;
+    };
+    // As it is between the commit of its event and its slot: the journal, and so the replica, may have it already.
+    const std::uint64_t applied = s.log->applied;
+    const auto require_waits = [&](auto& identity, std::uint64_t seq, const char* words) {
+        const auto whole = identity;
+        identity = {};
+        s.log->applied = seq - 1;
+        CHECK(look() == "");
+        s.log->applied = applied;
+        CHECK(look() == words);
+        identity = whole;
+        REQUIRE(look() == "");
+    };
+    layout::OrderIdentity& order = s.orders[kB].identity;
+    require_waits(order, order.created_seq, "order slot 1: OrderIdentity.id");
+    layout::ExecutionIdentity& execution = s.executions[1].identity;
+    require_waits(execution, execution.seq, "execution slot 1: ExecutionIdentity.id");
+}
+
 TEST_CASE("the audit names an order whose slot, id, state or reservation does not fit", "[core][audit][inv-4][inv-12]") {
     Tables t;
     core::State& s = t.state();

@@ -724,6 +724,8 @@ RepairCase repair(State& state) noexcept {
     const bool whole = magic && behind == Behind::some && are_whole(state, applied, committed);
     const RepairCase found = repair_case(magic, behind, whole);
     if (found != RepairCase::r2_redone) return found;
+    // For readers what the dead owner wrote comes before what is written here, as `commit` has it among the living.
+    fence_release();
     for (std::uint64_t seq = applied + 1; seq <= committed; ++seq) apply(state, state.ring_slot(seq));
     store_relaxed(state.status->redone, load_relaxed(state.status->redone) + (committed - applied));
     return found;

@@ -30,7 +30,10 @@ private:
 bool is_left(const core::State& state) noexcept {
     if (!core::is_in(state, SegmentState::rolled)) return false;
     const void* host = segment::host_mutex_memory(state);
-    return segment::RobustMutex::holder_hint(host) == 0 || segment::RobustMutex::owner_died_hint(host);
+    const bool left = segment::RobustMutex::holder_hint(host) == 0 || segment::RobustMutex::owner_died_hint(host);
+    // A hint is a relaxed load: without this the next one, of `durable`, may be the earlier of the two.
+    fence_acquire();
+    return left;
 }
 
 void wake_journaller(Wakes& wakes) noexcept {

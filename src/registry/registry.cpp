@@ -260,6 +260,8 @@ Verdict set_reference_price(Day& day, Attempt& attempt, InstrumentId instrument,
         if (decision.verdict.result != Result::ok) return decision.verdict;
         if (!ours) core::decide_reference_owner(day.state, who, index, decision);
         if (decision.commit) core::perform(tables, decision);
+        // Nothing was committed: for readers the price of another thread before this one is then ordered by nothing else.
+        fence_release();
         if (decision.verdict.result == Result::ok)
             cell.price.store(cell.price.newest().seq + 1, {0, price.value, who.steady_ns, who.now_ns, who.generation});
         return decision.verdict;

@@ -19,13 +19,6 @@ std::string place_of_difference(const T& live, const T& replica) {
     return field.empty() ? std::string() : std::string(Fields<T>::name).append(".").append(field);
 }
 
-template <Record T>
-std::string compare_words(const T& live, const T& replica) {
-    T seen;
-    copy_words_out(seen, live);
-    return place_of_difference(seen, replica);
-}
-
 }  // namespace
 
 template <class T>
@@ -41,6 +34,19 @@ Verifier::Compared Verifier::compare(const Versioned<T>& live, const Versioned<T
         if (seen.seq > replicated) return {Outcome::later, {}};
     }
     std::string where = place_of_difference(seen, expected);
+    return {where.empty() ? Outcome::equal : Outcome::different, std::move(where)};
+}
+
+/// What is written once, by event `seq`: it may be on disk, and in the replica, before its writer is through with it here.
+template <class T>
+Verifier::Compared Verifier::compare_words(const T& live, const T& replica, std::uint64_t seq) const {
+    T seen;
+    copy_words_out(seen, live);
+    std::string where = place_of_difference(seen, replica);
+    if (where.empty()) return {};
+    if (load_acquire(live_.log->applied) < seq) return {Outcome::later, {}};
+    copy_words_out(seen, live);
+    where = place_of_difference(seen, replica);
     return {where.empty() ? Outcome::equal : Outcome::different, std::move(where)};
 }
 
@@ -66,14 +72,16 @@ Verifier::Compared Verifier::compare_slot(std::uint32_t index) const {
 Verifier::Compared Verifier::compare_order(std::uint32_t slot) const {
     const OrderSlot& live = live_.orders[slot];
     const OrderSlot& replica = replica_.orders[slot];
-    std::string where = compare_words(live.identity, replica.identity);
-    if (where.empty() && load_acquire(live.venue.seq) == replica.venue.seq) where = compare_words(live.venue, replica.venue);
-    return where.empty() ? compare_slot<&State::orders>(slot) : Compared{Outcome::different, std::move(where)};
+    Compared once = compare_words(live.identity, replica.identity, replica.identity.created_seq);
+    if (once.outcome == Outcome::equal && load_acquire(live.venue.seq) == replica.venue.seq)
+        once = compare_words(live.venue, replica.venue, replica.venue.seq);
+    return once.outcome == Outcome::equal ? compare_slot<&State::orders>(slot) : once;
 }
 
 Verifier::Compared Verifier::compare_execution(std::uint32_t slot) const {
-    std::string where = compare_words(live_.executions[slot].identity, replica_.executions[slot].identity);
-    return where.empty() ? compare_slot<&State::executions>(slot) : Compared{Outcome::different, std::move(where)};
+    const ExecutionIdentity& replica = replica_.executions[slot].identity;
+    Compared once = compare_words(live_.executions[slot].identity, replica, replica.seq);
+    return once.outcome == Outcome::equal ? compare_slot<&State::executions>(slot) : once;
 }
 
 const Verifier::Part Verifier::kParts[] = {

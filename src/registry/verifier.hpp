@@ -37,6 +37,8 @@ private:
 
     template <class T>
     [[nodiscard]] Compared compare(const layout::Versioned<T>& live, const layout::Versioned<T>& replica) const;
+    template <class T>
+    [[nodiscard]] Compared compare_words(const T& live, const T& replica, std::uint64_t seq) const;
     /// Visits pairs of records and keeps the worst of what it finds.
     [[nodiscard]] auto into(Compared& worst) const;
     [[nodiscard]] Compared compare_row(std::uint32_t row) const;

@@ -1,8 +1,5 @@
 #include "segment/event_clock.hpp"
 
-#include <string>
-
-#include "base/descriptor.hpp"
 #include "base/wide.hpp"
 #include "segment/process.hpp"
 
@@ -15,25 +12,41 @@ namespace riskreg::segment {
 
 namespace {
 
+// The counter, whether it runs at one speed in every state of the processor and is the same on all of them, and how many ticks a
+// look takes that is not interrupted: one that took longer tells nothing.
 #if defined(__x86_64__)
 std::uint64_t ticks() noexcept { return __rdtsc(); }
-
-/// It runs at one speed, in every state of the processor, and is the same on all of them: the kernel trusts it.
 bool has_steady_ticks() noexcept {
     unsigned a = 0, b = 0, c = 0, d = 0;
     const bool invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1U << 8) != 0;
-    std::string source;
-    return invariant && base::read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource", source) &&
-           source == "tsc\n";
+    return invariant && keeps_time_by_counter();
 }
+constexpr std::uint64_t at_once_ticks() noexcept { return 10'000; }
+#elif defined(__aarch64__)
+/// Of the generic timer. A tick is long, so two readings are often equal; and a reading may be as early as the instructions before it,
+/// which to the clock of a thread is no more than a few nanoseconds.
+std::uint64_t ticks() noexcept {
+    std::uint64_t now = 0;
+    asm volatile("mrs %0, cntvct_el0" : "=r"(now));
+    return now;
+}
+std::uint64_t ticks_per_second() noexcept {
+    std::uint64_t frequency = 0;
+    asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
+    return frequency;
+}
+/// So the architecture says; what the kernel knows of this processor's errors it shows by what it uses itself.
+bool has_steady_ticks() noexcept { return keeps_time_by_counter(); }
+/// Five microseconds, and a tick for the one that a short look may meet.
+std::uint64_t at_once_ticks() noexcept { return ticks_per_second() / 200'000 + 1; }
 #else
 std::uint64_t ticks() noexcept { return 0; }
 bool has_steady_ticks() noexcept { return false; }
+constexpr std::uint64_t at_once_ticks() noexcept { return 0; }
 #endif
 
 constexpr std::int64_t kLookNs = 1'000'000;           // how long one look lasts
 constexpr std::int64_t kLongestNs = 10'000'000'000;   // between two looks that are to tell the counter's speed
-constexpr std::uint64_t kAtOnceTicks = 10'000;        // a look that took longer was interrupted, and tells nothing
 
 /// What one thread saw at its last look.
 class EventClock {
@@ -58,7 +71,7 @@ private:
         const std::int64_t now_ns = boottime_ns();
         const std::uint64_t took = ticks() - before;
         offset_ns_ = realtime_ns() - now_ns;
-        if (steady && took < kAtOnceTicks) learn(now_ns, before + took / 2);
+        if (steady && took < at_once_ticks()) learn(now_ns, before + took / 2);
         return now_ns;
     }
 

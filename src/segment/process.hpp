@@ -48,6 +48,9 @@ void wake_all(const std::uint32_t& word) noexcept;
 /// knows that it runs in the process that attached.
 [[nodiscard]] std::uint64_t fork_epoch() noexcept;
 
+/// The system itself keeps time by the processor's counter.
+[[nodiscard]] bool keeps_time_by_counter() noexcept;
+
 /// Blocks every signal in the calling thread for its lifetime; threads started meanwhile inherit that.
 class SignalsBlocked {
 public:

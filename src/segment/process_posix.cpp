@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/descriptor.hpp"
@@ -154,6 +155,20 @@ std::uint64_t time_namespace() noexcept {
 }
 
 std::uint64_t fork_epoch() noexcept { return base::fork_epoch(); }
+
+bool keeps_time_by_counter() noexcept {
+#if defined(__aarch64__)
+    constexpr std::string_view counter = "arch_sys_counter\n";
+#else
+    constexpr std::string_view counter = "tsc\n";
+#endif
+    try {
+        std::string source;
+        return base::read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource", source) && source == counter;
+    } catch (...) {
+        return false;
+    }
+}
 
 static_assert(sizeof(sigset_t) <= 128);
 

@@ -33,8 +33,8 @@ bool make_whole(core::State& state, RobustMutex& mutex, LockResult result) noexc
 }  // namespace
 
 void poison(core::State& state) noexcept {
-    const auto poisoned = static_cast<std::uint64_t>(SegmentState::poisoned);
-    if (layout::load_relaxed(state.header->state) < poisoned) layout::store_release(state.header->state, poisoned);
+    // In one piece: the verifier poisons without the lock, and its day may end in between.
+    layout::raise_to(state.header->state, static_cast<std::uint64_t>(SegmentState::poisoned));
 }
 
 StateLock::StateLock(core::State& state, std::int64_t timeout_ns, std::uint32_t session) noexcept
