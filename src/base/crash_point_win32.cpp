@@ -4,6 +4,8 @@
 
 #include <windows.h>
 
+#include <wchar.h>
+
 #include <atomic>
 
 namespace riskreg::base {
@@ -11,7 +13,15 @@ namespace riskreg::base {
 namespace {
 std::atomic<std::uint64_t> passed{0};
 std::atomic<std::uint64_t> armed{0};
-constexpr UINT kKilled = 9;   // as the tests take it: nothing of this process runs any more
+constexpr UINT kKilled = 9;
+
+/// For tests that start programs and cannot arm them: RISKREG_CRASH_AT says at which pass this process dies.
+[[maybe_unused]] const bool armed_by_environment = [] {
+    wchar_t number[24]{};
+    if (::GetEnvironmentVariableW(L"RISKREG_CRASH_AT", number, 24) == 0) return false;
+    armed = ::wcstoull(number, nullptr, 10);
+    return true;
+}();
 }  // namespace
 
 std::uint64_t arm_crash_point(std::uint64_t nth) noexcept {

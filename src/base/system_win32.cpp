@@ -275,12 +275,13 @@ bool facts_at(const std::string& path, FileFacts& out) noexcept {
 
 namespace {
 
-constexpr DWORD kLocksAt = 0x40000000;
+constexpr DWORD kLocksAt = 0x40000000;   // times 2^32
 constexpr int kTries = 20;   // of a millisecond: somebody may have looked just then
 
 OVERLAPPED place_of(unsigned byte) noexcept {
     OVERLAPPED place{};
-    place.Offset = kLocksAt + byte;
+    place.Offset = byte;
+    place.OffsetHigh = kLocksAt;
     return place;
 }
 

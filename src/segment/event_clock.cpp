@@ -1,8 +1,5 @@
 #include "segment/event_clock.hpp"
 
-#include <string>
-
-#include "base/descriptor.hpp"
 #include "base/wide.hpp"
 #include "segment/process.hpp"
 
@@ -22,9 +19,7 @@ std::uint64_t ticks() noexcept { return __rdtsc(); }
 bool has_steady_ticks() noexcept {
     unsigned a = 0, b = 0, c = 0, d = 0;
     const bool invariant = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1U << 8) != 0;
-    std::string source;
-    return invariant && base::read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource", source) &&
-           source == "tsc\n";
+    return invariant && keeps_time_by_counter();
 }
 #else
 std::uint64_t ticks() noexcept { return 0; }
