@@ -91,11 +91,11 @@ Descriptor open_path(const std::string& path, int flags, unsigned, Kept kept) no
 
 bool list_directory(const std::string& path, std::vector<std::string>& names) {
     WIN32_FIND_DATAW found{};
-    HANDLE search = ::FindFirstFileExW((win32::path_of(path) + L"\\*").c_str(), FindExInfoBasic, &found, FindExSearchNameMatch,
-                                       nullptr, 0);
+    HANDLE search =
+        ::FindFirstFileExW((win32::path_of(path) + L"\\*").c_str(), FindExInfoBasic, &found, FindExSearchNameMatch, nullptr, 0);
     if (search == INVALID_HANDLE_VALUE) {
         errno = win32::errno_of(::GetLastError());
-        return ::GetLastError() == ERROR_FILE_NOT_FOUND;   // the root of an empty volume
+        return ::GetLastError() == ERROR_FILE_NOT_FOUND;  // the root of an empty volume
     }
     do {
         const std::wstring_view name = found.cFileName;

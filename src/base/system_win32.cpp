@@ -199,7 +199,8 @@ constexpr DWORD kReads = FILE_READ_DATA | GENERIC_READ | GENERIC_ALL;
 void look_at_entry(const ACCESS_ALLOWED_ACE& entry, PSID owner, Access& access) {
     if (entry.Header.AceType != ACCESS_ALLOWED_ACE_TYPE || (entry.Header.AceFlags & INHERIT_ONLY_ACE) != 0) return;
     PSID sid = const_cast<DWORD*>(&entry.SidStart);
-    if (::EqualSid(sid, owner) || equals(sid, user_sid()) || equals(sid, system_sid()) || equals(sid, administrators_sid())) return;
+    if (::EqualSid(sid, owner) || equals(sid, user_sid()) || equals(sid, system_sid()) || equals(sid, administrators_sid()))
+        return;
     if ((entry.Mask & kWrites) != 0) access.others_write = name_of(sid);
     if ((entry.Mask & kReplaces) != 0) access.others_replace = name_of(sid);
     access.others_read |= (entry.Mask & kReads) != 0;
@@ -212,8 +213,8 @@ Access access_of(void* handle) {
     PSID owner = nullptr;
     ACL* list = nullptr;
     PSECURITY_DESCRIPTOR descriptor = nullptr;
-    if (::GetSecurityInfo(handle, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, &owner, nullptr, &list,
-                          nullptr, &descriptor) != ERROR_SUCCESS)
+    if (::GetSecurityInfo(handle, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, &owner, nullptr,
+                          &list, nullptr, &descriptor) != ERROR_SUCCESS)
         return access;
     access.known = owner != nullptr;
     access.owner = number_of(owner);
@@ -235,7 +236,7 @@ Access access_of(void* handle) {
 
 namespace {
 
-constexpr std::int64_t kEpoch = 116'444'736'000'000'000;   // 1970 in units of 100 ns since 1601
+constexpr std::int64_t kEpoch = 116'444'736'000'000'000;  // 1970 in units of 100 ns since 1601
 
 }  // namespace
 
@@ -258,9 +259,9 @@ bool facts_of(void* handle, FileFacts& out) noexcept {
 
 bool facts_at(const std::string& path, FileFacts& out) noexcept {
     try {
-        HANDLE handle = ::CreateFileW(path_of(path).c_str(), FILE_READ_ATTRIBUTES,
-                                      FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING,
-                                      FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
+        HANDLE handle =
+            ::CreateFileW(path_of(path).c_str(), FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                          nullptr, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
         if (handle == INVALID_HANDLE_VALUE) return false;
         const bool known = facts_of(handle, out);
         const DWORD error = ::GetLastError();
@@ -275,8 +276,8 @@ bool facts_at(const std::string& path, FileFacts& out) noexcept {
 
 namespace {
 
-constexpr DWORD kLocksAt = 0x40000000;   // times 2^32
-constexpr int kTries = 20;   // of a millisecond: somebody may have looked just then
+constexpr DWORD kLocksAt = 0x40000000;  // times 2^32
+constexpr int kTries = 20;  // of a millisecond: somebody may have looked just then
 
 OVERLAPPED place_of(unsigned byte) noexcept {
     OVERLAPPED place{};
@@ -362,7 +363,7 @@ DWORD milliseconds(std::int64_t ns) noexcept {
 }  // namespace
 
 bool wait_for(void* object, std::int64_t ns) noexcept {
-    constexpr std::int64_t kLong = 50'000'000;   // a tick of the system's timer does not matter any more
+    constexpr std::int64_t kLong = 50'000'000;  // a tick of the system's timer does not matter any more
     if (ns <= 0) return object != nullptr && ::WaitForSingleObject(object, 0) == WAIT_OBJECT_0;
     static thread_local Timer timer;
     LARGE_INTEGER due{};

@@ -24,7 +24,9 @@ namespace riskreg::base::win32 {
 [[nodiscard]] int errno_of(unsigned long error) noexcept;
 
 /// A descriptor (base/descriptor.hpp) is a handle: of its bits only 32 count, by the rules for programs of both sizes.
-[[nodiscard]] inline void* handle_of(int descriptor) noexcept { return reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)); }
+[[nodiscard]] inline void* handle_of(int descriptor) noexcept {
+    return reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor));
+}
 
 /// SECURITY_ATTRIBUTES of something that its owner alone may use, and the system: owner, and a list that inherits nothing. nullptr: not
 /// to be had, and then the default of the process counts. Made once.
@@ -40,12 +42,12 @@ namespace riskreg::base::win32 {
 /// Whose a file or directory is, and who else may change it.
 struct Access {
     bool known = false;
-    std::uint32_t owner = 0;      ///< number_of
+    std::uint32_t owner = 0;  ///< number_of
     std::string owner_name;
-    bool owner_is_system = false; ///< the system, or the administrators
-    std::string others_write;     ///< who else may write or delete; empty: nobody
-    std::string others_replace;   ///< who else may take something out of it, or change its rights
-    bool others_read = false;     ///< somebody else may at least read
+    bool owner_is_system = false;  ///< the system, or the administrators
+    std::string others_write;  ///< who else may write or delete; empty: nobody
+    std::string others_replace;  ///< who else may take something out of it, or change its rights
+    bool others_read = false;  ///< somebody else may at least read
 };
 [[nodiscard]] Access access_of(void* handle);
 
@@ -56,7 +58,7 @@ struct FileFacts {
     std::uint64_t size = 0;
     std::uint32_t attributes = 0;
     std::int64_t written_ns = 0;  ///< since the Unix epoch
-    bool linked = false;          ///< some name leads to it
+    bool linked = false;  ///< some name leads to it
 };
 /// False: GetLastError says why.
 [[nodiscard]] bool facts_of(void* handle, FileFacts& out) noexcept;

@@ -9,7 +9,7 @@ namespace riskreg::persist {
 
 namespace {
 
-constexpr std::uint32_t kPolynomial = 0x82F63B78U;   // Castagnoli's, lowest bit first
+constexpr std::uint32_t kPolynomial = 0x82F63B78U;  // Castagnoli's, lowest bit first
 
 constexpr std::array<std::uint32_t, 256> make_table() {
     std::array<std::uint32_t, 256> table{};

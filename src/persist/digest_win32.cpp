@@ -62,9 +62,7 @@ struct StreamDigest::Impl {
     Hash hash;
 };
 
-StreamDigest::StreamDigest(const Key& key) : impl_(std::make_unique<Impl>(key)) {
-    require(impl_->hash.is_ready());
-}
+StreamDigest::StreamDigest(const Key& key) : impl_(std::make_unique<Impl>(key)) { require(impl_->hash.is_ready()); }
 
 StreamDigest::~StreamDigest() = default;
 
@@ -97,8 +95,7 @@ struct Signer::Impl {
     Hash hash;
 };
 
-Signer::Signer(const Key& key)
-    : impl_(key.present() ? std::make_unique<Impl>(key) : nullptr), key_file_(key.file) {
+Signer::Signer(const Key& key) : impl_(key.present() ? std::make_unique<Impl>(key) : nullptr), key_file_(key.file) {
     require(!key.present() || impl_->hash.is_ready());
 }
 Signer::Signer(Signer&&) noexcept = default;

@@ -47,8 +47,7 @@ bool patiently(Call call) noexcept {
 /// Never a link, a directory or a device.
 IoError open_in(const std::string& directory, const std::string& name, DWORD access, DWORD disposition, File& out) noexcept {
     try {
-        auto* const rights =
-            static_cast<SECURITY_ATTRIBUTES*>(disposition == CREATE_NEW ? base::win32::owner_only() : nullptr);
+        auto* const rights = static_cast<SECURITY_ATTRIBUTES*>(disposition == CREATE_NEW ? base::win32::owner_only() : nullptr);
         const std::wstring path = base::win32::path_of(directory + "/" + name);
         HANDLE handle = ::CreateFileW(path.c_str(), access, kShared, rights, disposition,
                                       FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
@@ -158,13 +157,14 @@ bool File::is_locked_by_others() const noexcept {
     return base::win32::is_byte_held_by_others(handle_of(descriptor_), 0, Held::nothing);
 }
 
-void File::drop_cache() const noexcept {}   // nothing of the kind for a handle that is open
+void File::drop_cache() const noexcept {}  // nothing of the kind for a handle that is open
 
 IoError Directory::open(const std::string& path, Directory& out) noexcept {
     try {
         // Not to be moved away or removed as long as it is open: its files are reached by its path.
-        HANDLE handle = ::CreateFileW(base::win32::path_of(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr,
-                                      OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
+        HANDLE handle =
+            ::CreateFileW(base::win32::path_of(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, nullptr,
+                          OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr);
         if (handle == INVALID_HANDLE_VALUE) return last_error();
         File file(static_cast<int>(reinterpret_cast<std::intptr_t>(handle)));
         FileFacts facts;

@@ -17,7 +17,8 @@ namespace {
 
 bool has_name(const base::Descriptor& file, const std::string& path, std::uint64_t& size) noexcept {
     FileFacts opened, named;
-    if (!file.is_open() || !base::win32::facts_of(handle_of(file.get()), opened) || !base::win32::facts_at(path, named)) return false;
+    if (!file.is_open() || !base::win32::facts_of(handle_of(file.get()), opened) || !base::win32::facts_at(path, named))
+        return false;
     size = opened.size;
     return opened.file == named.file && opened.volume == named.volume;
 }
@@ -25,7 +26,8 @@ bool has_name(const base::Descriptor& file, const std::string& path, std::uint64
 bool write_all(HANDLE file, std::string_view text, std::size_t& done) noexcept {
     for (done = 0; done < text.size();) {
         DWORD wrote = 0;
-        if (!::WriteFile(file, text.data() + done, static_cast<DWORD>(text.size() - done), &wrote, nullptr) || wrote == 0) return false;
+        if (!::WriteFile(file, text.data() + done, static_cast<DWORD>(text.size() - done), &wrote, nullptr) || wrote == 0)
+            return false;
         done += wrote;
     }
     return true;
@@ -50,7 +52,8 @@ bool LogFile::be_open() {
 void LogFile::rotate() {
     file_.close();
     for (unsigned age = older_; age > 0; --age)
-        ::MoveFileExW(base::win32::path_of(path(age - 1)).c_str(), base::win32::path_of(path(age)).c_str(), MOVEFILE_REPLACE_EXISTING);
+        ::MoveFileExW(base::win32::path_of(path(age - 1)).c_str(), base::win32::path_of(path(age)).c_str(),
+                      MOVEFILE_REPLACE_EXISTING);
 }
 
 bool LogFile::append(std::string_view line) noexcept {
@@ -67,7 +70,7 @@ bool LogFile::append(std::string_view line) noexcept {
         if (!write_all(handle_of(file_.get()), line, done)) return torn_ = done != 0, false;
         return torn_ = false, true;
     } catch (...) {
-        return false;   // no memory for a path
+        return false;  // no memory for a path
     }
 }
 

@@ -95,14 +95,14 @@ void LifecycleLock::write_record(Stage stage, const MemoryPlace& place, std::uin
     const LockRecord now = record();
     // An adoption finds it as it was nearly always, and would wait for the disk for nothing.
     if (now.marked && now.stage == stage && now.place == place && now.epoch == epoch) return;
-    write_content(descriptor_, directory_ + "/LOCK",
-                  {identity().token, 0, static_cast<std::uint64_t>(stage), place, epoch, 0});
+    write_content(descriptor_, directory_ + "/LOCK", {identity().token, 0, static_cast<std::uint64_t>(stage), place, epoch, 0});
 }
 
 LockRecord LifecycleLock::record() const {
     LockContent content{};
     const std::int64_t got = read_lock(descriptor_, &content, sizeof content);
-    if (got != static_cast<std::int64_t>(sizeof content) || content.magic != kLockMagic || content.check != content.sum()) return {};
+    if (got != static_cast<std::int64_t>(sizeof content) || content.magic != kLockMagic || content.check != content.sum())
+        return {};
     return {true, static_cast<Stage>(content.stage), content.place, content.epoch};
 }
 

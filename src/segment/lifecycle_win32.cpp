@@ -42,8 +42,9 @@ int descriptor_of(HANDLE handle) noexcept {
 }
 
 base::Descriptor open_directory(const std::string& path) noexcept {
-    return base::Descriptor(descriptor_of(::CreateFileW(base::win32::path_of(path).c_str(), GENERIC_READ, kShared, nullptr, OPEN_EXISTING,
-                                                        FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr)));
+    return base::Descriptor(
+        descriptor_of(::CreateFileW(base::win32::path_of(path).c_str(), GENERIC_READ, kShared, nullptr, OPEN_EXISTING,
+                                    FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, nullptr)));
 }
 
 /// A registry serves the processes of one user. Somebody else, an administrator included, would make files that its owner cannot open.
@@ -56,15 +57,16 @@ void require_owner(const base::win32::Access& access, const std::string& path, c
 
 void require_closed(const std::string& others, const std::string& path) {
     if (others.empty()) return;
-    throw Error(Errc::foreign, path + " may be written by " + others +
-                                   ": a stranger could put files into the registry. Check what is in it, then take that right away "
-                                   "with icacls");
+    throw Error(Errc::foreign,
+                path + " may be written by " + others +
+                    ": a stranger could put files into the registry. Check what is in it, then take that right away "
+                    "with icacls");
 }
 
 /// Who owns what the registry's directory lies in could put another directory in its place.
 void require_safe_state_dir(const std::string& state_dir) {
     const base::Descriptor directory = open_directory(state_dir);
-    if (!directory.is_open()) return;   // opening what is in it will say why
+    if (!directory.is_open()) return;  // opening what is in it will say why
     const base::win32::Access access = base::win32::access_of(handle_of(directory.get()));
     if (access.known && access.owner != user_id() && !access.owner_is_system)
         throw Error(Errc::foreign, "the state directory " + state_dir + " belongs to " + access.owner_name +
@@ -80,7 +82,8 @@ void make_directory(const std::string& path) {
 }
 
 void make_directories(const std::string& state_dir, const std::string& directory) {
-    const std::filesystem::path above = std::filesystem::absolute(std::filesystem::path(base::win32::wide(state_dir))).parent_path();
+    const std::filesystem::path above =
+        std::filesystem::absolute(std::filesystem::path(base::win32::wide(state_dir))).parent_path();
     std::error_code error;
     std::filesystem::create_directories(above, error);
     if (error) fail("cannot create what the state directory " + state_dir + " lies in", error.value());
@@ -146,8 +149,9 @@ base::Descriptor open_lock(const std::string& state_dir, const std::string& name
     if (!lock.is_open() && ::GetLastError() == ERROR_WRITE_PROTECT) lock = open_lock_file(path, false, GENERIC_READ);
     if (const DWORD error = ::GetLastError(); !lock.is_open()) {
         if (base::win32::errno_of(error) != ENOENT) fail_by_system("cannot open " + path, error);
-        throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": " + directory + " has no LOCK file; create it with " +
-                                       "`riskctl create " + name + " --config FILE`, or name the right --state-dir");
+        throw Error(Errc::missing, "no registry '" + name + "' in " + state_dir + ": " + directory +
+                                       " has no LOCK file; create it with " + "`riskctl create " + name +
+                                       " --config FILE`, or name the right --state-dir");
     }
     FileFacts facts;
     if (!base::win32::facts_of(handle_of(lock.get()), facts)) fail_by_system("cannot look at " + path, ::GetLastError());
@@ -199,7 +203,8 @@ LifecycleLock::LifecycleLock(const std::string& state_dir, const std::string& na
 bool LifecycleLock::set_lock(int type, int byte) noexcept {
     unsigned char& kept = held_[static_cast<std::size_t>(byte)];
     auto now = static_cast<Held>(kept);
-    const bool granted = base::win32::lock_byte(handle_of(descriptor_.get()), static_cast<unsigned>(byte), now, static_cast<Held>(type));
+    const bool granted =
+        base::win32::lock_byte(handle_of(descriptor_.get()), static_cast<unsigned>(byte), now, static_cast<Held>(type));
     kept = static_cast<unsigned char>(now);
     return granted;
 }
@@ -208,8 +213,9 @@ bool LifecycleLock::ask(int type) {
     if (set_lock(type)) return true;
     const DWORD error = ::GetLastError();
     if (error == ERROR_LOCK_VIOLATION || error == ERROR_IO_PENDING || error == ERROR_ACCESS_DENIED) return false;
-    throw Error(Errc::system, "cannot lock " + directory_ + "/LOCK: " + base::win32::error_text(error) +
-                                  ": the file system of the state directory must give file locks; use a local one with --state-dir");
+    throw Error(Errc::system,
+                "cannot lock " + directory_ + "/LOCK: " + base::win32::error_text(error) +
+                    ": the file system of the state directory must give file locks; use a local one with --state-dir");
 }
 
 bool LifecycleLock::try_exclusive() { return ask(static_cast<int>(Held::alone)); }
@@ -235,10 +241,11 @@ LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) {
 bool LifecycleLock::is_current() const noexcept {
     try {
         FileFacts named, held;
-        return base::win32::facts_at(directory_ + "/LOCK", named) && base::win32::facts_of(handle_of(descriptor_.get()), held) &&
-               named.file == held.file && named.volume == held.volume;
+        return base::win32::facts_at(directory_ + "/LOCK", named) &&
+               base::win32::facts_of(handle_of(descriptor_.get()), held) && named.file == held.file &&
+               named.volume == held.volume;
     } catch (...) {
-        return true;   // no memory for the path: not known
+        return true;  // no memory for the path: not known
     }
 }
 
@@ -279,7 +286,7 @@ std::string process_text(std::uint32_t pid) {
     return "pid " + number + " (" + program + ")";
 }
 
-std::string holders_of(const std::string&) { return {}; }   // who has a file open is not told to everybody here
+std::string holders_of(const std::string&) { return {}; }  // who has a file open is not told to everybody here
 
 namespace {
 
@@ -310,7 +317,8 @@ bool is_in_memory(const std::string& path) noexcept {
 }
 
 void become_owner(const std::string&, const std::string&) {
-    throw Error(Errc::not_supported, "--as-owner: no process takes another user's rights on Windows: run it as that user (runas)");
+    throw Error(Errc::not_supported,
+                "--as-owner: no process takes another user's rights on Windows: run it as that user (runas)");
 }
 
 }  // namespace riskreg::segment

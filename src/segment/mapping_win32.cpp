@@ -25,7 +25,7 @@ using base::win32::Held;
 
 namespace {
 
-constexpr const char* kGone = ".gone-";   // removed, and still mapped by somebody
+constexpr const char* kGone = ".gone-";  // removed, and still mapped by somebody
 constexpr DWORD kShared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
 std::string path_of(const std::string& segment) { return segment_folder() + "/" + segment; }
@@ -44,7 +44,8 @@ Error why_not(const std::string& segment, DWORD error) {
             return {Errc::missing, "no segment " + segment + ": the host was restarted or it was destroyed"};
         case ERROR_FILE_EXISTS: return {Errc::busy, "segment " + segment + " exists already"};
         case ERROR_ACCESS_DENIED:
-            return {Errc::permission, "no permission for " + path_of(segment) + ": it belongs to another user, or is being removed"};
+            return {Errc::permission,
+                    "no permission for " + path_of(segment) + ": it belongs to another user, or is being removed"};
         case ERROR_DISK_FULL:
         case ERROR_HANDLE_DISK_FULL:
             return {Errc::no_space, "segment " + segment + ": the disk of " + segment_folder() + " is full"};
@@ -94,7 +95,8 @@ std::string make_folder() {
     const std::string folder = local + "\\riskreg\\segments";
     ::CreateDirectoryW(base::win32::path_of(folder).c_str(), rights);
     // Pages of a file of another machine are nobody's memory.
-    if (is_on_network(folder)) throw Error(Errc::bad_input, "%LOCALAPPDATA% (" + local + ") is on a network drive: it must be a local one");
+    if (is_on_network(folder))
+        throw Error(Errc::bad_input, "%LOCALAPPDATA% (" + local + ") is on a network drive: it must be a local one");
     return folder;
 }
 
@@ -151,9 +153,9 @@ Mapping Mapping::create(const std::string& segment, std::size_t size_bytes) {
     impl->name = segment;
     auto* const rights = static_cast<SECURITY_ATTRIBUTES*>(base::win32::owner_only());
     // Temporary: its pages are to stay in memory as long as there is room.
-    impl->file = base::Descriptor(descriptor_of(::CreateFileW(base::win32::path_of(path_of(segment)).c_str(),
-                                                              GENERIC_READ | GENERIC_WRITE, kShared, rights, CREATE_NEW,
-                                                              FILE_ATTRIBUTE_TEMPORARY, nullptr)));
+    impl->file = base::Descriptor(
+        descriptor_of(::CreateFileW(base::win32::path_of(path_of(segment)).c_str(), GENERIC_READ | GENERIC_WRITE, kShared,
+                                    rights, CREATE_NEW, FILE_ATTRIBUTE_TEMPORARY, nullptr)));
     if (!impl->file.is_open()) throw why_not(segment, ::GetLastError());
     // From its first moment on, so that nobody takes it for one whose creator died.
     static_cast<void>(base::win32::lock_byte(impl->handle(), 0, impl->use, Held::alone));
@@ -174,8 +176,8 @@ Mapping Mapping::open(const std::string& segment, Access access) {
     auto impl = std::make_unique<Impl>();
     impl->name = segment;
     impl->file = base::Descriptor(descriptor_of(::CreateFileW(base::win32::path_of(path_of(segment)).c_str(),
-                                                              looks ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE, kShared, nullptr,
-                                                              OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr)));
+                                                              looks ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE, kShared,
+                                                              nullptr, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr)));
     if (!impl->file.is_open()) throw why_not(segment, ::GetLastError());
     FileFacts facts;
     if (!base::win32::facts_of(impl->handle(), facts)) throw why_not(segment, ::GetLastError());
@@ -211,7 +213,9 @@ bool Mapping::rename(const std::string& segment) noexcept {
 
 bool Mapping::try_use_alone() noexcept { return base::win32::lock_byte(impl_->handle(), 0, impl_->use, Held::alone); }
 bool Mapping::try_use() noexcept { return base::win32::lock_byte(impl_->handle(), 0, impl_->use, Held::shared); }
-void Mapping::stop_using() noexcept { static_cast<void>(base::win32::lock_byte(impl_->handle(), 0, impl_->use, Held::nothing)); }
+void Mapping::stop_using() noexcept {
+    static_cast<void>(base::win32::lock_byte(impl_->handle(), 0, impl_->use, Held::nothing));
+}
 bool Mapping::is_used_by_others() const noexcept { return base::win32::is_byte_held_by_others(impl_->handle(), 0, impl_->use); }
 
 bool Mapping::advise(bool huge_pages, bool lock_memory) noexcept {
@@ -260,8 +264,8 @@ bool remove_segment(const std::string& segment) noexcept {
 
 bool remove_unused_segment(const std::string& segment) noexcept {
     base::Descriptor file = base::Descriptor(
-        descriptor_of(::CreateFileW(base::win32::path_of(path_of(segment)).c_str(), GENERIC_READ | GENERIC_WRITE, kShared, nullptr,
-                                    OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr)));
+        descriptor_of(::CreateFileW(base::win32::path_of(path_of(segment)).c_str(), GENERIC_READ | GENERIC_WRITE, kShared,
+                                    nullptr, OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT, nullptr)));
     if (!file.is_open()) return ::GetLastError() == ERROR_FILE_NOT_FOUND;
     Held use = Held::nothing;
     if (!base::win32::lock_byte(handle_of(file.get()), 0, use, Held::alone)) return false;
@@ -280,8 +284,8 @@ struct Event {
 struct Mapped {
     const std::byte* base;
     std::size_t size;
-    std::uint64_t name;          // hash of the segment's
-    std::vector<Event> events;   // of the few words that are waited for
+    std::uint64_t name;  // hash of the segment's
+    std::vector<Event> events;  // of the few words that are waited for
 };
 
 struct AllMapped {
@@ -290,7 +294,7 @@ struct AllMapped {
 };
 
 AllMapped& mapped() noexcept {
-    static auto* const all = new AllMapped;   // a mapping may go after the statics have ended
+    static auto* const all = new AllMapped;  // a mapping may go after the statics have ended
     return *all;
 }
 

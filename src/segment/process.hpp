@@ -70,7 +70,7 @@ public:
     SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 
 private:
-    alignas(8) unsigned char before_[128];   // sigset_t
+    alignas(8) unsigned char before_[128];  // sigset_t
 };
 
 /// While it lives a write beyond the process's limit on the size of files (`ulimit -f`) is an error to the calling thread, and not

@@ -77,7 +77,8 @@ void wake_all(const std::uint32_t& word) noexcept {
 
 std::uint64_t random_bits() {
     std::uint64_t bits = 0;
-    const NTSTATUS status = ::BCryptGenRandom(nullptr, reinterpret_cast<UCHAR*>(&bits), sizeof bits, BCRYPT_USE_SYSTEM_PREFERRED_RNG);
+    const NTSTATUS status =
+        ::BCryptGenRandom(nullptr, reinterpret_cast<UCHAR*>(&bits), sizeof bits, BCRYPT_USE_SYSTEM_PREFERRED_RNG);
     if (status < 0) throw Error(Errc::system, "BCryptGenRandom failed: status " + std::to_string(status));
     return bits;
 }
@@ -127,7 +128,8 @@ std::array<std::uint8_t, 16> read_or_draw(HKEY key) {
         std::copy_n(reinterpret_cast<const std::uint8_t*>(&bits), 8, id.begin() + static_cast<std::ptrdiff_t>(i));
     }
     if (::RegSetValueExW(key, kBootValue, 0, REG_BINARY, id.data(), static_cast<DWORD>(id.size())) != ERROR_SUCCESS)
-        throw Error(Errc::system, "cannot keep the identity of this boot in the registry of Windows (HKCU\\Software\\riskreg-boot)");
+        throw Error(Errc::system,
+                    "cannot keep the identity of this boot in the registry of Windows (HKCU\\Software\\riskreg-boot)");
     return id;
 }
 
@@ -156,8 +158,8 @@ std::array<std::uint8_t, 16> draw_boot_id() {
     const LSTATUS opened = ::RegCreateKeyExW(HKEY_CURRENT_USER, kBootKey, 0, nullptr, REG_OPTION_VOLATILE,
                                              KEY_QUERY_VALUE | KEY_SET_VALUE, nullptr, &key, nullptr);
     if (opened != ERROR_SUCCESS)
-        throw Error(Errc::system, "cannot open HKCU\\Software\\riskreg-boot: " +
-                                      base::win32::error_text(static_cast<unsigned long>(opened)));
+        throw Error(Errc::system,
+                    "cannot open HKCU\\Software\\riskreg-boot: " + base::win32::error_text(static_cast<unsigned long>(opened)));
     try {
         const std::array<std::uint8_t, 16> id = read_or_draw(key);
         ::RegCloseKey(key);
@@ -190,7 +192,9 @@ bool keeps_time_by_counter() noexcept { return true; }   // of an invariant one;
 SignalsBlocked::SignalsBlocked() noexcept { static_cast<void>(before_); }
 SignalsBlocked::~SignalsBlocked() = default;
 
-FileLimitIsAnError::FileLimitIsAnError() noexcept : was_pending_(false) { static_cast<void>(before_), static_cast<void>(was_pending_); }
+FileLimitIsAnError::FileLimitIsAnError() noexcept : was_pending_(false) {
+    static_cast<void>(before_), static_cast<void>(was_pending_);
+}
 FileLimitIsAnError::~FileLimitIsAnError() = default;
 
 void enter_critical_section() noexcept { ++critical_depth; }

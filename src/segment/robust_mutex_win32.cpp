@@ -109,7 +109,7 @@ private:
 };
 
 KnownOwners& known_owners() noexcept {
-    static auto* const known = new KnownOwners;   // a thread may ask after the statics have ended
+    static auto* const known = new KnownOwners;  // a thread may ask after the statics have ended
     return *known;
 }
 

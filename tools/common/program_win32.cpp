@@ -108,7 +108,8 @@ char** arguments(int& count, char** given) {
 void end_on_signals(const char* name) {
     ending_name = name;
     HANDLE self = nullptr;
-    if (::DuplicateHandle(::GetCurrentProcess(), ::GetCurrentThread(), ::GetCurrentProcess(), &self, 0, FALSE, DUPLICATE_SAME_ACCESS))
+    if (::DuplicateHandle(::GetCurrentProcess(), ::GetCurrentThread(), ::GetCurrentProcess(), &self, 0, FALSE,
+                          DUPLICATE_SAME_ACCESS))
         main_thread = self;
     ::SetConsoleCtrlHandler(on_control, TRUE);
 }
@@ -144,7 +145,8 @@ int finish(const char* name, int code) noexcept {
     const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
     if (left_behind && code == 0) code = kOutputLost;
     if (!lost) return code;
-    std::fprintf(stderr, "%s: output not written in full: %s\n", name, errno != 0 ? std::strerror(errno) : "an earlier write failed");
+    std::fprintf(stderr, "%s: output not written in full: %s\n", name,
+                 errno != 0 ? std::strerror(errno) : "an earlier write failed");
     return code == 0 || code == 1 ? kOutputLost : code;
 }
 

@@ -23,9 +23,7 @@ constexpr std::int64_t kSampleInterval = 20 * kMillisecond;
 /// The state directory and the registry in it, both gone again at the end unless they are kept.
 class Workplace {
 public:
-    explicit Workplace(bool keep) : keep_(keep) {
-        state_dir_ = make_private_directory();
-    }
+    explicit Workplace(bool keep) : keep_(keep) { state_dir_ = make_private_directory(); }
     ~Workplace() {
         if (keep_) return;
         try {
@@ -58,7 +56,10 @@ private:
 class Director {
 public:
     Director(const Options& options, const std::string& state_dir)
-        : options_(options), state_dir_(state_dir), board_(*new (memory_.address()) Board), reader_(Reader::open(kRegistryName, state_dir)) {}
+        : options_(options),
+          state_dir_(state_dir),
+          board_(*new(memory_.address()) Board),
+          reader_(Reader::open(kRegistryName, state_dir)) {}
     ~Director() { children_.kill_all(); }
     Director(const Director&) = delete;
     Director& operator=(const Director&) = delete;
@@ -89,7 +90,8 @@ private:
 };
 
 ProcessId Director::start_strategy(std::size_t index, bool take_over) {
-    return children_.start("strategy " + strategy_name(index), {memory_.word(), state_dir_, std::to_string(index), take_over ? "1" : "0"},
+    return children_.start("strategy " + strategy_name(index),
+                           {memory_.word(), state_dir_, std::to_string(index), take_over ? "1" : "0"},
                            [this, index, take_over] { return run_strategy(board_, state_dir_, index, take_over); });
 }
 

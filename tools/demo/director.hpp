@@ -67,8 +67,8 @@ void reboot_and_check(const Board& board, const std::string& state_dir, Findings
 
 /// Kills the victim inside its critical section if it can be caught there; then shows that the rest went on, and has
 /// an operator and a new incarnation take over. `restart` starts that incarnation.
-KillReport kill_one(Board& board, Children& children, const riskreg::Reader& reader, const std::string& state_dir, ProcessId victim,
-                    const std::function<ProcessId()>& restart);
+KillReport kill_one(Board& board, Children& children, const riskreg::Reader& reader, const std::string& state_dir,
+                    ProcessId victim, const std::function<ProcessId()>& restart);
 
 /// The body of a child that was started with these words (`Children::start`).
 int run_child(const std::vector<std::string>& words);

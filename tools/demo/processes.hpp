@@ -54,8 +54,8 @@ private:
     struct Child {
         ProcessId pid;
         std::string what;
-        std::uint32_t thread = 0;      // Windows
-        void* handle = nullptr;        // Windows
+        std::uint32_t thread = 0;  // Windows
+        void* handle = nullptr;  // Windows
     };
     void reap(ProcessId child);
 

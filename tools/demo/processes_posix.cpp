@@ -49,7 +49,8 @@ std::string program_folder() {
 
 std::string make_private_directory() {
     std::string pattern = (std::filesystem::temp_directory_path() / "riskreg-demo-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw riskreg::Error(riskreg::Errc::system, "cannot make a directory like " + pattern);
+    if (::mkdtemp(pattern.data()) == nullptr)
+        throw riskreg::Error(riskreg::Errc::system, "cannot make a directory like " + pattern);
     return pattern;
 }
 

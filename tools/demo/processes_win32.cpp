@@ -61,7 +61,8 @@ PROCESS_INFORMATION create_process(const std::string& program, const std::vector
     SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
     HANDLE null = INVALID_HANDLE_VALUE;
     if (silent) {
-        null = ::CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, nullptr);
+        null = ::CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited,
+                             OPEN_EXISTING, 0, nullptr);
         how.dwFlags = STARTF_USESTDHANDLES;
         how.hStdInput = how.hStdOutput = how.hStdError = null;
     }

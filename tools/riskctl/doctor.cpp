@@ -83,7 +83,8 @@ std::string age_text(std::int64_t seconds) {
 std::string describe_segment(const std::string& name) {
     const std::optional<FileOnHost> file = file_on_host(segment::segment_folder() + "/" + name);
     if (!file) return name;
-    return name + " (" + mebibytes(file->bytes) + ", " + age_text(segment::realtime_ns() / 1'000'000'000 - file->changed_s) + ")";
+    return name + " (" + mebibytes(file->bytes) + ", " + age_text(segment::realtime_ns() / 1'000'000'000 - file->changed_s) +
+           ")";
 }
 
 /// True when the segment's own directory holds a LOCK of another token, or is not there at all.

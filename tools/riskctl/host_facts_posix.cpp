@@ -53,10 +53,11 @@ std::vector<Finding> memory_findings() {
     const std::string size = limit.rlim_cur == RLIM_INFINITY ? "unlimited" : mebibytes(limit.rlim_cur);
     const std::string huge = first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
     const bool on = huge.find("[never]") == std::string::npos && !huge.empty();
-    return {Finding{Health::ok, "locked memory", size + " allowed (needed only with lock_memory; raise it with `ulimit -l`)", ""},
-            Finding{on ? Health::ok : Health::note, "huge pages",
-                    huge.empty() ? "not known to this kernel" : "shmem_enabled: " + huge,
-                    on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"}};
+    return {
+        Finding{Health::ok, "locked memory", size + " allowed (needed only with lock_memory; raise it with `ulimit -l`)", ""},
+        Finding{
+            on ? Health::ok : Health::note, "huge pages", huge.empty() ? "not known to this kernel" : "shmem_enabled: " + huge,
+            on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"}};
 }
 
 std::string why_still(std::uint32_t pid) {

@@ -30,7 +30,8 @@ std::optional<FileOnHost> file_on_host(const std::string& path) {
 
 std::vector<Finding> segment_folder_findings() {
     const std::optional<Room> room = room_at(segment::segment_folder());
-    if (!room) return {Finding{Health::problem, "segments", segment::segment_folder() + " is not there", "look at %LOCALAPPDATA%"}};
+    if (!room)
+        return {Finding{Health::problem, "segments", segment::segment_folder() + " is not there", "look at %LOCALAPPDATA%"}};
     const bool small = room->free_bytes < (256ULL << 20);
     return {Finding{small ? Health::note : Health::ok, "segments",
                     segment::segment_folder() + ", " + mebibytes(room->free_bytes) + " free of " + mebibytes(room->total_bytes),
@@ -42,13 +43,15 @@ std::vector<Finding> memory_findings() {
     ::GetProcessWorkingSetSize(::GetCurrentProcess(), &least, &most);
     return {Finding{Health::ok, "locked memory",
                     "a process begins with " + mebibytes(most) + " (needed only with lock_memory, which asks for more)", ""},
-            Finding{Health::ok, "huge pages", "not for memory that outlives its processes: huge_pages does nothing on Windows", ""}};
+            Finding{Health::ok, "huge pages", "not for memory that outlives its processes: huge_pages does nothing on Windows",
+                    ""}};
 }
 
 /// Of a stopped process Windows tells nothing without a look at each of its threads.
 std::string why_still(std::uint32_t pid) {
     HANDLE process = ::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, pid);
-    if (process == nullptr) return "it cannot be seen from here (thread, or process of another user, " + std::to_string(pid) + ")";
+    if (process == nullptr)
+        return "it cannot be seen from here (thread, or process of another user, " + std::to_string(pid) + ")";
     const bool ended = ::WaitForSingleObject(process, 0) == WAIT_OBJECT_0;
     ::CloseHandle(process);
     return ended ? "it has ended" : "it lives: suspended by a debugger or by resmon, or it waits for a disk or a processor";

@@ -20,7 +20,7 @@ public:
     [[nodiscard]] std::size_t read(char* bytes, std::size_t most);
 
 private:
-    riskreg::base::Descriptor file_;   // closed: stdin
+    riskreg::base::Descriptor file_;  // closed: stdin
     int descriptor_;
 };
 

@@ -17,9 +17,7 @@ namespace {
 
 bool is_stdin(const std::string& path) { return path.empty() || path == "-"; }
 
-int standard_input() noexcept {
-    return static_cast<int>(reinterpret_cast<std::intptr_t>(::GetStdHandle(STD_INPUT_HANDLE)));
-}
+int standard_input() noexcept { return static_cast<int>(reinterpret_cast<std::intptr_t>(::GetStdHandle(STD_INPUT_HANDLE))); }
 
 }  // namespace
 
@@ -42,7 +40,8 @@ std::size_t Input::read(char* bytes, std::size_t most) {
             case ERROR_HANDLE_EOF: return 0;
             case ERROR_OPERATION_ABORTED: continue;
             default:
-                throw riskreg::Error(riskreg::Errc::bad_input, "cannot read the commands: " + riskreg::base::win32::error_text(error));
+                throw riskreg::Error(riskreg::Errc::bad_input,
+                                     "cannot read the commands: " + riskreg::base::win32::error_text(error));
         }
     }
 }

@@ -406,7 +406,7 @@ Run add_replay(CLI::App& verb, const Common& common) {
     verb.add_option("--processes", options->processes, "attached processes, default 1")->check(CLI::Range(1U, 4096U));
     verb.add_option("--instrument", options->instrument, "default: the registry's first");
     verb.add_option("--format", options->format, "riskreg or lobster")->check(CLI::IsMember({"riskreg", "lobster"}));
-    verb.add_option("--share", options->share)->group("");   // hidden: what replay itself starts
+    verb.add_option("--share", options->share)->group("");  // hidden: what replay itself starts
     verb.add_flag("--no-wait", options->no_wait, "do not wait where the journal, or the lock, does not follow");
     verb.add_flag("--into-live", options->into_live, "although there are orders, positions or other sessions");
     verb.add_option("--stall-timeout-ms", options->stall_timeout_ms,

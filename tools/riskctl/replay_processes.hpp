@@ -12,7 +12,8 @@ class ShareProcesses {
 public:
     /// Starts up to `count`. Each plays `play(index)` and ends with what that returns. Where processes do not fork, it is this program
     /// with the words of its own command line and `--share INDEX,<word of the memory>` that does.
-    ShareProcesses(std::uint32_t count, const riskreg::program::SharedMemory& memory, const std::function<int(std::uint32_t)>& play);
+    ShareProcesses(std::uint32_t count, const riskreg::program::SharedMemory& memory,
+                   const std::function<int(std::uint32_t)>& play);
     ~ShareProcesses();
     ShareProcesses(const ShareProcesses&) = delete;
     ShareProcesses& operator=(const ShareProcesses&) = delete;

@@ -25,8 +25,8 @@ ShareProcesses::ShareProcesses(std::uint32_t count, const SharedMemory& memory, 
         STARTUPINFOW how{};
         how.cb = sizeof how;
         PROCESS_INFORMATION made{};
-        if (!::CreateProcessW(riskreg::base::win32::path_of(riskreg::base::win32::program_path()).c_str(), line.data(), nullptr, nullptr,
-                              TRUE, 0, nullptr, nullptr, &how, &made))
+        if (!::CreateProcessW(riskreg::base::win32::path_of(riskreg::base::win32::program_path()).c_str(), line.data(), nullptr,
+                              nullptr, TRUE, 0, nullptr, nullptr, &how, &made))
             break;
         ::CloseHandle(made.hThread);
         handles_->running.push_back(made.hProcess);

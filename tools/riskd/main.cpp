@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "common/program.hpp"
-#include "riskreg/registry.hpp"
 #include "riskd/service.hpp"
+#include "riskreg/registry.hpp"
 #include "segment/lifecycle.hpp"
 #include "segment/process.hpp"
 
@@ -88,7 +88,8 @@ int run(int argc, char** argv) {
                    "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
     app.add_flag("--foreground,!--no-foreground", foreground, "stay in the foreground (the only way it runs)");
     if (program::can_be_service())
-        app.add_flag("--service", service, "as a service of Windows: started, told to end and asked how it is by the service manager");
+        app.add_flag("--service", service,
+                     "as a service of Windows: started, told to end and asked how it is by the service manager");
     app.add_flag("--as-owner", as_owner, "as root: with the rights of the registry's owner");
     app.add_flag("--quiet", quiet, "alarms to riskreg.log only, not to stderr");
     app.add_flag("--log-orders", config.log_orders, "order ids, prices and quantities in clear in the alarm log");
@@ -105,7 +106,8 @@ int run(int argc, char** argv) {
     config.host_rank = HostRank::riskd;
     config.final_checkpoint = true;
     config.log_to_stderr = !quiet;
-    return service ? program::run_as_service("riskd", [&] { return host_or_say(name, config, false); }) : host_or_say(name, config, as_owner);
+    return service ? program::run_as_service("riskd", [&] { return host_or_say(name, config, false); })
+                   : host_or_say(name, config, as_owner);
 }
 
 }  // namespace

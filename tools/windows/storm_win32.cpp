@@ -31,7 +31,7 @@ constexpr std::int64_t kStuckNs = 20'000'000'000;
 struct Stage {
     alignas(64) std::array<unsigned char, 64> mutex;
     alignas(64) std::uint64_t first, second, third;
-    std::uint64_t inside;   // id of the thread that is, 0: nobody
+    std::uint64_t inside;  // id of the thread that is, 0: nobody
     alignas(64) std::uint64_t acquired, owner_died, torn, broken, stolen, timed_out;
     std::int64_t longest_wait_ns;
 };
@@ -116,8 +116,8 @@ private:
         STARTUPINFOW how{};
         how.cb = sizeof how;
         PROCESS_INFORMATION made{};
-        if (!::CreateProcessW(base::win32::path_of(base::win32::program_path()).c_str(), line.data(), nullptr, nullptr, TRUE, 0, nullptr,
-                              nullptr, &how, &made))
+        if (!::CreateProcessW(base::win32::path_of(base::win32::program_path()).c_str(), line.data(), nullptr, nullptr, TRUE, 0,
+                              nullptr, nullptr, &how, &made))
             return {};
         ::CloseHandle(made.hThread);
         return {made.hProcess, made.dwThreadId};
@@ -151,11 +151,12 @@ private:
     }
     void report(double seconds, bool goes_on) const {
         const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
-        std::printf("%llu kills, %zu processes, %.1f s: %llu acquisitions, %llu dead owners, %llu broken, %llu torn, %llu stolen, "
-                    "%llu time-outs, longest wait %.1f ms, afterwards %s\n",
-                    number(kills_), children_.size(), seconds, number(get(stage_.acquired)), number(get(stage_.owner_died)),
-                    number(get(stage_.broken)), number(get(stage_.torn)), number(get(stage_.stolen)), number(get(stage_.timed_out)),
-                    static_cast<double>(stage_.longest_wait_ns) / 1e6, goes_on ? "it goes on" : "everybody is stuck");
+        std::printf(
+            "%llu kills, %zu processes, %.1f s: %llu acquisitions, %llu dead owners, %llu broken, %llu torn, %llu stolen, "
+            "%llu time-outs, longest wait %.1f ms, afterwards %s\n",
+            number(kills_), children_.size(), seconds, number(get(stage_.acquired)), number(get(stage_.owner_died)),
+            number(get(stage_.broken)), number(get(stage_.torn)), number(get(stage_.stolen)), number(get(stage_.timed_out)),
+            static_cast<double>(stage_.longest_wait_ns) / 1e6, goes_on ? "it goes on" : "everybody is stuck");
     }
 
     program::SharedMemory memory_{sizeof(Stage)};
@@ -182,8 +183,8 @@ int cost() {
         round = static_cast<double>(segment::monotonic_ns() - before) / kPairs;
     }
     std::sort(rounds.begin(), rounds.end());
-    std::printf("lock and unlock, nobody else: %.1f ns at best, %.1f ns median of %zu\n", rounds.front(), rounds[rounds.size() / 2],
-                rounds.size());
+    std::printf("lock and unlock, nobody else: %.1f ns at best, %.1f ns median of %zu\n", rounds.front(),
+                rounds[rounds.size() / 2], rounds.size());
     return 0;
 }
 
