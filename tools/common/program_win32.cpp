@@ -76,7 +76,9 @@ BOOL WINAPI on_control(DWORD control) {
 
 /// Lines end in \n, text is UTF-8, and colours work where a console shows them.
 void prepare_streams() noexcept {
-    for (FILE* stream : {stdin, stdout, stderr}) ::_setmode(::_fileno(stream), _O_BINARY);
+    for (FILE* stream : {stdin, stdout, stderr})
+        // What a person types ends in \r\n, and is read as the C library gives it.
+        if (stream != stdin || ::_isatty(::_fileno(stdin)) == 0) ::_setmode(::_fileno(stream), _O_BINARY);
     ::SetConsoleOutputCP(CP_UTF8);
     ::SetConsoleCP(CP_UTF8);
     for (const DWORD which : {STD_OUTPUT_HANDLE, STD_ERROR_HANDLE}) {
