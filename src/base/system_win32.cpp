@@ -300,8 +300,6 @@ bool take_in_time(HANDLE handle, unsigned byte, bool alone) noexcept {
     for (int attempt = 0; !take(handle, byte, alone); ++attempt) {
         const DWORD error = ::GetLastError();
         if (attempt == kTries || (error != ERROR_LOCK_VIOLATION && error != ERROR_IO_PENDING)) return false;
-        // Use alone that somebody else has for good is asked for in rounds by those who wait for it.
-        if (alone && attempt == 2) return false;
         ::Sleep(1);
     }
     return true;
@@ -309,7 +307,7 @@ bool take_in_time(HANDLE handle, unsigned byte, bool alone) noexcept {
 
 }  // namespace
 
-bool lock_byte(void* handle, unsigned byte, Held& now, Held wanted) noexcept {
+bool lock_byte(void* handle, unsigned byte, Held& now, Held wanted, bool patient) noexcept {
     if (now == wanted) return true;
     if (wanted == Held::nothing) {
         give_back(handle, byte);
@@ -321,7 +319,8 @@ bool lock_byte(void* handle, unsigned byte, Held& now, Held wanted) noexcept {
     if (now == Held::alone) {
         if (!take(handle, byte, false)) return false;
         give_back(handle, byte);
-    } else if (!take_in_time(handle, byte, wanted == Held::alone)) {
+    } else if (const bool alone = wanted == Held::alone;
+               !(patient ? take_in_time(handle, byte, alone) : take(handle, byte, alone))) {
         return false;
     }
     now = wanted;

@@ -67,9 +67,9 @@ struct FileFacts {
 
 /// Locks of one byte, far behind the end of every file: a locked byte of Windows cannot be read by others. One handle has a byte
 /// shared or alone, or not at all; asking for what it has already is granted, and use alone becomes shared use without a gap. The other
-/// way round it cannot become: then false.
+/// way round it cannot become: then false. `patient`: asks again for some milliseconds, for somebody may only have looked.
 enum class Held : std::uint8_t { nothing, shared, alone };
-[[nodiscard]] bool lock_byte(void* handle, unsigned byte, Held& now, Held wanted) noexcept;
+[[nodiscard]] bool lock_byte(void* handle, unsigned byte, Held& now, Held wanted, bool patient = true) noexcept;
 /// Another handle has the byte. Takes it for a moment to see, so that whoever asks at that moment is refused: who asks for good tries
 /// again. Only for a handle that does not have it shared itself.
 [[nodiscard]] bool is_byte_held_by_others(void* handle, unsigned byte, Held now) noexcept;

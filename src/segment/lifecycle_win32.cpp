@@ -203,8 +203,10 @@ LifecycleLock::LifecycleLock(const std::string& state_dir, const std::string& na
 bool LifecycleLock::set_lock(int type, int byte) noexcept {
     unsigned char& kept = held_[static_cast<std::size_t>(byte)];
     auto now = static_cast<Held>(kept);
+    // Whoever wants it alone asks in rounds, or once and takes a no.
+    const auto wanted = static_cast<Held>(type);
     const bool granted =
-        base::win32::lock_byte(handle_of(descriptor_.get()), static_cast<unsigned>(byte), now, static_cast<Held>(type));
+        base::win32::lock_byte(handle_of(descriptor_.get()), static_cast<unsigned>(byte), now, wanted, wanted == Held::shared);
     kept = static_cast<unsigned char>(now);
     return granted;
 }

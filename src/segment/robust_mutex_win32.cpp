@@ -49,9 +49,12 @@ std::uint64_t name_of(std::uint32_t id, HANDLE thread) noexcept {
     return (birth & 0x7FFF'FFFFULL) << 32 | id;
 }
 
+thread_local constinit std::uint64_t known_name = 0;
+
 std::uint64_t own_name() noexcept {
-    static thread_local const std::uint64_t name = name_of(::GetCurrentThreadId(), ::GetCurrentThread());
-    return name;
+    if (known_name == 0) [[unlikely]]
+        known_name = name_of(::GetCurrentThreadId(), ::GetCurrentThread());
+    return known_name;
 }
 
 enum class Life : std::uint8_t { lives, ended };
