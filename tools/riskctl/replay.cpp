@@ -391,6 +391,10 @@ int replay(const Common& common, const ReplayOptions& options) {
     ShareProcesses processes(options.processes, memory, [&](std::uint32_t index) { return play_share(job, index, progress); });
     const std::uint32_t started = processes.started();
     int code = wait_for(processes, progress, rows.size());
+    if (started < options.processes) {
+        std::fprintf(stderr, "riskctl: process %u could not be started: the rows of its orders are missing\n", started);
+        code = kNo;
+    }
     report(common, options, progress, static_cast<double>(segment::monotonic_ns() - start) / 1e9);
     const std::uint64_t undelivered = progress.undelivered.load();
     if (undelivered != 0)
