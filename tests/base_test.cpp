@@ -1,6 +1,3 @@
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <array>
 #include <boost/multiprecision/cpp_int.hpp>
 #include <catch2/catch.hpp>
@@ -11,6 +8,7 @@
 #include "base/fixed_id.hpp"
 #include "base/wide.hpp"
 #include "core/value.hpp"
+#include "support/guarded_page.hpp"
 
 using namespace riskreg::base;
 using Big = boost::multiprecision::cpp_int;
@@ -105,13 +103,11 @@ TEST_CASE("sums beyond 64 bits stay at the end of the range and say so", "[base]
 
 TEST_CASE("an id is read from its own bytes only, whole, and with its verdict, at every length", "[base]") {
     // The page behind the text may not be read: the id ends where the memory ends.
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    void* memory = ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(memory != MAP_FAILED);
-    REQUIRE(::mprotect(static_cast<char*>(memory) + page, page, PROT_NONE) == 0);
+    const riskreg::test::GuardedPage page;
+    REQUIRE(page.end() != nullptr);
     std::mt19937_64 random(3);
     for (std::size_t size = 0; size <= 48; ++size) {
-        char* text = static_cast<char*>(memory) + page - size;
+        char* text = page.end() - size;
         for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('!' + random() % 94);
         const ParsedId parsed = parse_id({text, size});
         CHECK(parsed.valid == (size >= 1 && size <= 39));
@@ -129,7 +125,6 @@ TEST_CASE("an id is read from its own bytes only, whole, and with its verdict, a
             text[i] = kept;
         }
     }
-    ::munmap(memory, 2 * page);
 }
 
 TEST_CASE("the result of a day is exact, also where sums of its parts leave 64 bits on the way", "[base]") {

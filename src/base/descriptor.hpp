@@ -51,7 +51,11 @@ private:
 /// `epoch` is the fork_epoch() of when it was released: in a child of then nothing happens.
 void close_released(int descriptor, std::uint64_t epoch) noexcept;
 
-/// As open and openat with these flags; close-on-exec is added. `directory` is a descriptor or AT_FDCWD.
+/// For libraries that take a number of the C runtime and close it themselves; -1: errno says why.
+[[nodiscard]] int release_to_runtime(Descriptor descriptor) noexcept;
+
+/// As open and openat with these flags; close-on-exec is added. `directory` is a descriptor or AT_FDCWD. On Windows there are open_path,
+/// the directory by its path, and what stands behind it; a descriptor is a handle there.
 [[nodiscard]] Descriptor open_path(const std::string& path, int flags, unsigned mode = 0,
                                    Kept kept = Kept::by_this_process) noexcept;
 [[nodiscard]] Descriptor open_at(int directory, const std::string& path, int flags, unsigned mode = 0) noexcept;

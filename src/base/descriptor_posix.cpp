@@ -187,6 +187,8 @@ int Descriptor::release() noexcept {
     return open;
 }
 
+int release_to_runtime(Descriptor descriptor) noexcept { return descriptor.release(); }
+
 void close_released(int descriptor, std::uint64_t epoch) noexcept {
     if (descriptor < 0 || epoch != fork_epoch()) return;
     {

@@ -294,18 +294,20 @@ std::string seen(const std::string& path) {
 
 std::string own_segment(const LifecycleLock& lock, const std::string& name) {
     const auto days = segment::segments_of(segment::user_id(), lock.identity().token[0], name);
-    return days.empty() ? std::string() : "/dev/shm/" + text_of(days.front());
+    return days.empty() ? std::string() : segment::segment_folder() + "/" + text_of(days.front());
 }
 
 std::string stray_path(const LifecycleLock& lock, const std::string& name) {
     const std::string segment = find_stray(lock, name, epoch_of(look_at_disk(lock))).segment;
-    return segment.empty() ? segment : "/dev/shm/" + segment;
+    return segment.empty() ? segment : segment::segment_folder() + "/" + segment;
 }
 
 }  // namespace
 
 std::string sentence_of(const Row& row, const LifecycleLock& lock, const std::string& name) {
     std::string text = row.says;
+    // The table speaks of where segments lie on Linux.
+    replace_all(text, "/dev/shm", segment::segment_folder());
     const auto fill = [&](const char* what, auto with) {
         if (text.find(what) != std::string::npos) replace_all(text, what, with());
     };

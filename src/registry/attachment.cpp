@@ -224,8 +224,8 @@ Mapping set_aside_and_rebuild(Attaching& at, const std::string& segment, const s
     try {
         return rebuild(at);
     } catch (const Error& error) {
-        throw Error(error.code(), "registry '" + at.name + "' is poisoned (" + why + "; its bytes are kept in /dev/shm/" +
-                                      kept + "), and rebuilding it failed: " + error.what());
+        throw Error(error.code(), "registry '" + at.name + "' is poisoned (" + why + "; its bytes are kept in " +
+                                      segment::segment_folder() + "/" + kept + "), and rebuilding it failed: " + error.what());
     }
 }
 

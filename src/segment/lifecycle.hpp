@@ -53,7 +53,7 @@ struct LockRecord {
 [[nodiscard]] bool is_in_memory(const std::string& path) noexcept;
 
 /// --as-owner: takes groups, gid, effective and saved uid of the owner of `<state_dir>/<name>`, or of the state directory where that is
-/// not there yet. The real uid stays: it is the person. Throws Error{bad_input} unless root calls.
+/// not there yet. The real uid stays: it is the person. Throws Error{bad_input} unless root calls, Error{not_supported} on Windows.
 void become_owner(const std::string& state_dir, const std::string& name);
 
 /// Throws Error{bad_input}: the name of a registry is [A-Za-z0-9._-]{1,64}, and not "." or "..".
@@ -62,10 +62,11 @@ void require_valid_name(const std::string& name);
 /// other systems, and differs by more than case from those in `state_dir`. Throws Error{bad_input}.
 void require_new_name(const std::string& state_dir, const std::string& name);
 
-/// `configured`, or $RISKREG_STATE_DIR, or $XDG_STATE_HOME/riskreg, or ~/.local/state/riskreg.
+/// `configured`, or $RISKREG_STATE_DIR, or $XDG_STATE_HOME/riskreg, or ~/.local/state/riskreg; on Windows, instead of the last two,
+/// %LOCALAPPDATA%\riskreg\state.
 [[nodiscard]] std::string resolve_state_dir(const std::string& configured);
 
-/// One open LOCK file. OFD lock on byte 0: shared for life by every attached process, exclusive to create, adopt
+/// One open LOCK file. OFD lock (Windows: LockFileEx) on byte 0: shared for life by every attached process, exclusive to create, adopt
 /// or destroy. The kernel drops it with the process, in any namespace. The file is never unlinked.
 class LifecycleLock {
 public:
@@ -87,7 +88,8 @@ public:
     [[nodiscard]] Granted wait_any(std::int64_t deadline_ns);
     void release() noexcept;
 
-    /// Somebody else holds the lock, shared or exclusive. Takes nothing.
+    /// Somebody else holds the lock, shared or exclusive. Takes nothing; on Windows exclusive for a moment, and what this object holds
+    /// shared itself counts as somebody else's there.
     [[nodiscard]] bool is_held_by_others() const noexcept;
 
     /// Byte 1: who journals. It fences hosts that are attached to an orphaned segment of the same directory.
@@ -118,6 +120,8 @@ private:
     [[nodiscard]] bool ask(int type);
     std::string directory_;
     base::Descriptor descriptor_;
+    /// What it has of each byte, for systems whose locks do not turn into one another by themselves.
+    std::array<unsigned char, 3> held_{};
 };
 
 /// A name that this program writes into a registry's directory. LOCK is one, and stays.

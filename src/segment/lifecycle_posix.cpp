@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -22,39 +21,20 @@
 #include <utility>
 
 #include "base/descriptor.hpp"
-#include "base/fixed_id.hpp"
 #include "riskreg/error.hpp"
+#include "segment/lock_file.hpp"
 #include "segment/process.hpp"
 
 namespace riskreg::segment {
 
-namespace {
-
-[[noreturn]] void fail(const std::string& doing, int error) {
+void fail(const std::string& doing, int error) {
     const Errc code = error == ENOENT ? Errc::missing : error == EACCES || error == EPERM ? Errc::permission : Errc::system;
     throw Error(code, doing + ": " + std::strerror(error));
 }
 
-constexpr std::uint64_t kLockMagic = 0x314B434F4C525352ULL;   // "RSRLOCK1"
+void fail_by_errno(const std::string& doing) { fail(doing, errno); }
 
-/// The content of LOCK: the token, and what is known of the memory. One sector, written whole.
-struct LockContent {
-    std::array<std::uint64_t, 2> token;
-    std::uint64_t magic;
-    std::uint64_t stage;
-    MemoryPlace place;
-    std::uint64_t epoch;
-    std::uint64_t check;   // over all that stands before
-
-    [[nodiscard]] std::uint64_t sum() const noexcept {
-        std::array<std::uint64_t, 9> words{};
-        std::memcpy(words.data(), this, sizeof words);
-        std::uint64_t sum = 0;
-        for (const std::uint64_t word : words) sum = base::mix(sum + word);
-        return sum;
-    }
-};
-static_assert(sizeof(LockContent) == 80 && sizeof(MemoryPlace) == 32);
+namespace {
 
 std::string user_name(uid_t uid) {
     char space[4096];
@@ -188,50 +168,6 @@ base::Descriptor open_lock(const std::string& state_dir, const std::string& name
 
 }  // namespace
 
-void require_valid_name(const std::string& name) {
-    const auto legal = [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-    };
-    const bool valid =
-        !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), legal) && name != "." && name != "..";
-    if (!valid)
-        throw Error(Errc::bad_input,
-                    "name: '" + name + "' is not the name of a registry: allowed are 1 to 64 of A-Z a-z 0-9 . _ -");
-}
-
-namespace {
-
-std::string lower(std::string text) {
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
-/// CON, PRN, AUX, NUL, COM1 … LPT9 are devices of other systems, in any case.
-bool is_device(const std::string& name) {
-    const std::string small = lower(name);
-    if (small == "con" || small == "prn" || small == "aux" || small == "nul") return true;
-    const bool numbered = small.size() == 4 && small[3] >= '1' && small[3] <= '9';
-    return numbered && (small.starts_with("com") || small.starts_with("lpt"));
-}
-
-}  // namespace
-
-void require_new_name(const std::string& state_dir, const std::string& name) {
-    require_valid_name(name);
-    const auto plain = [](char c) { return c != '.' && c != '_' && c != '-'; };
-    const std::string begin = "name: '" + name + "' cannot be that of a new registry: ";
-    if (!plain(name.front()) || !plain(name.back()))
-        throw Error(Errc::bad_input, begin + "it must begin and end with a letter or a digit");
-    if (is_device(name))
-        throw Error(Errc::bad_input, begin + "con, prn, aux, nul, com1 to com9 and lpt1 to lpt9 are devices on other systems");
-    std::vector<std::string> there;
-    static_cast<void>(base::list_directory(state_dir, there));
-    for (const std::string& other : there)
-        if (other != name && lower(other) == lower(name))
-            throw Error(Errc::bad_input, begin + state_dir + " has '" + other + "', which differs in case only");
-}
-
 std::string resolve_state_dir(const std::string& configured) {
     const auto variable = [](const char* name) {
         const char* value = std::getenv(name);
@@ -291,62 +227,24 @@ LifecycleLock::Granted LifecycleLock::wait_any(std::int64_t deadline_ns) {
     }
 }
 
-namespace {
-
-void write_content(int descriptor, const std::string& path, LockContent content) {
-    content.magic = kLockMagic;
-    content.check = content.sum();
-    if (::pwrite(descriptor, &content, sizeof content, 0) != static_cast<ssize_t>(sizeof content))
-        fail("cannot write " + path, errno);
-    if (::fsync(descriptor) != 0) fail("cannot sync " + path, errno);
+LockFacts facts_of_lock(const base::Descriptor& lock, const std::string& path) {
+    struct stat status {};
+    if (::fstat(lock.get(), &status) != 0) fail("cannot stat " + path, errno);
+    return {status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size)};
 }
 
-std::array<std::uint64_t, 2> draw_token() {
-    std::array<std::uint64_t, 2> token{};
-    if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) fail("getrandom", errno);
-    token[0] |= 1;  // 0 says that there is none
-    return token;
+std::int64_t read_lock(const base::Descriptor& lock, void* bytes, std::size_t size) noexcept {
+    ssize_t got = -1;
+    for (int attempt = 0; attempt < 100 && got < 0; ++attempt) {
+        got = ::pread(lock.get(), bytes, size, 0);
+        if (got < 0 && errno != EINTR) break;
+    }
+    return got;
 }
 
-}  // namespace
-
-void LifecycleLock::ensure_token() {
-    const LockRecord now = record();
-    struct stat info {};
-    const bool short_one = ::fstat(descriptor_.get(), &info) == 0 && info.st_size > 0 &&
-                           info.st_size < static_cast<off_t>(sizeof(LockContent::token));
-    if (short_one)
-        throw Error(Errc::foreign, directory_ +
-                                       "/LOCK is too short for one of a registry, and is left as it is: if it is nobody's, "
-                                       "remove it");
-    LockContent content{identity().token, 0, static_cast<std::uint64_t>(now.stage), now.place, now.epoch, 0};
-    if (content.token[0] != 0 && now.marked) return;
-    if (content.token[0] == 0) content.token = draw_token();
-    write_content(descriptor_.get(), directory_ + "/LOCK", content);
-}
-
-void LifecycleLock::replace_token(std::uint64_t first, std::uint64_t second) {
-    write_content(descriptor_.get(), directory_ + "/LOCK", {{first, second}, 0, 0, {}, 0, 0});
-}
-
-void LifecycleLock::replace_token() {
-    const std::array<std::uint64_t, 2> token = draw_token();
-    replace_token(token[0], token[1]);
-}
-
-void LifecycleLock::write_record(Stage stage, const MemoryPlace& place, std::uint64_t epoch) {
-    const LockRecord now = record();
-    // An adoption finds it as it was nearly always, and would wait for the disk for nothing.
-    if (now.marked && now.stage == stage && now.place == place && now.epoch == epoch) return;
-    write_content(descriptor_.get(), directory_ + "/LOCK",
-                  {identity().token, 0, static_cast<std::uint64_t>(stage), place, epoch, 0});
-}
-
-LockRecord LifecycleLock::record() const {
-    LockContent content{};
-    const ssize_t got = ::pread(descriptor_.get(), &content, sizeof content, 0);
-    if (got != static_cast<ssize_t>(sizeof content) || content.magic != kLockMagic || content.check != content.sum()) return {};
-    return {true, static_cast<Stage>(content.stage), content.place, content.epoch};
+void write_lock(const base::Descriptor& lock, const std::string& path, const void* bytes, std::size_t size) {
+    if (::pwrite(lock.get(), bytes, size, 0) != static_cast<ssize_t>(size)) fail("cannot write " + path, errno);
+    if (::fsync(lock.get()) != 0) fail("cannot sync " + path, errno);
 }
 
 bool LifecycleLock::is_current() const noexcept {
@@ -356,34 +254,9 @@ bool LifecycleLock::is_current() const noexcept {
            named.st_ino == held.st_ino && named.st_dev == held.st_dev;
 }
 
-LockIdentity LifecycleLock::identity() const {
-    struct stat status {};
-    if (::fstat(descriptor_.get(), &status) != 0) fail("cannot stat " + directory_ + "/LOCK", errno);
-    LockIdentity id{status.st_dev, status.st_ino, {}};
-    // A short read is a LOCK whose first creator was killed: no token yet, and so no segment of it either.
-    ssize_t size = -1;
-    for (int attempt = 0; attempt < 100 && size < 0; ++attempt) {
-        size = ::pread(descriptor_.get(), id.token.data(), sizeof id.token, 0);
-        // An error is no answer: taken for "no token", it would make a living segment look like a stranger's.
-        if (size < 0 && errno != EINTR) break;
-    }
-    if (size < 0) fail("cannot read " + directory_ + "/LOCK", errno);
-    if (size != static_cast<ssize_t>(sizeof id.token)) id.token = {};
-    return id;
-}
-
 std::uint64_t LifecycleLock::directory_inode() const noexcept {
     struct stat info {};
     return ::stat(directory_.c_str(), &info) == 0 ? info.st_ino : 0;
-}
-
-bool is_own_file(const std::string& name) noexcept {
-    const auto is = [&](std::string_view prefix, std::string_view suffix) {
-        return name.size() > prefix.size() + suffix.size() && name.starts_with(prefix) && name.ends_with(suffix);
-    };
-    return name == "LOCK" || name == "riskreg.log" || is("riskreg.", ".log") || is("journal-", ".log") ||
-           is("checkpoint-", ".json") || is(".tmp-", "") || is(".lost-", "") ||
-           (is(".v", ".json") && name.find("-checkpoint-") != std::string::npos);  // kept by a migration
 }
 
 std::vector<std::string> remove_registry_files(const std::string& directory) {

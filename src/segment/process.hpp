@@ -17,7 +17,8 @@ void pause_cpu() noexcept;
 /// Lets another thread run.
 void yield_cpu() noexcept;
 
-/// Sleeps while `word` has this value, at most `timeout_ns`; may return at any time. Across processes.
+/// Sleeps while `word`, of a mapped segment, has this value, at most `timeout_ns`; may return at any time. Across processes. On Windows
+/// a wake-up may be missed where two wake at once, so that every wait is to be a short one.
 void wait_while(const std::uint32_t& word, std::uint32_t value, std::int64_t timeout_ns) noexcept;
 void wake_all(const std::uint32_t& word) noexcept;
 
@@ -25,18 +26,20 @@ void wake_all(const std::uint32_t& word) noexcept;
 [[nodiscard]] std::uint64_t random_bits();
 
 [[nodiscard]] std::uint32_t process_id() noexcept;
+/// The numbers of users are uids; on Windows hashes of SIDs.
 [[nodiscard]] std::uint32_t user_id() noexcept;
 /// The person: stays the caller's own where the program runs with another user's rights (set-user-id), which is how two
 /// people share a registry of one user.
 [[nodiscard]] std::uint32_t real_user_id() noexcept;
 
-/// Start time of this process in clock ticks since boot; with the pid it names a process for ever. 0: unknown.
+/// Start time of this process, in a unit of the system's; with the pid it names a process for ever. 0: unknown.
 [[nodiscard]] std::uint64_t process_start() noexcept;
 
 /// False when the process of that pid and start time has ended, reaped or not; never false while one of its threads runs.
 [[nodiscard]] bool is_running(std::uint32_t pid, std::uint64_t start) noexcept;
 
-/// Identity of the running kernel. Throws Error{system} without /proc.
+/// Identity of the running kernel, so that no memory of another boot is taken for one of this: on Windows of this user's part of it,
+/// which a logoff may end too. Throws Error{system} without /proc.
 [[nodiscard]] std::array<std::uint8_t, 16> boot_id();
 
 /// Inode of this process's PID namespace. Throws Error{system} without /proc: robust locks need it (probe e2).
@@ -47,6 +50,13 @@ void wake_all(const std::uint32_t& word) noexcept;
 /// Grows by one in every forked child, without a system call: `attached epoch == fork_epoch()` is how a call
 /// knows that it runs in the process that attached.
 [[nodiscard]] std::uint64_t fork_epoch() noexcept;
+
+/// From now on `call` is called in every forked child, in its one thread. False: it cannot be had. Where nobody forks it is never called.
+[[nodiscard]] bool call_in_forked_children(void (*call)()) noexcept;
+
+/// What the other threads of this process have stored by now is seen after this, and what this one has stored is by them (membarrier,
+/// FlushProcessWriteBuffers). False: this system has nothing of the kind.
+[[nodiscard]] bool fence_all_threads() noexcept;
 
 /// The system itself keeps time by the processor's counter.
 [[nodiscard]] bool keeps_time_by_counter() noexcept;
@@ -60,7 +70,7 @@ public:
     SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 
 private:
-    alignas(8) unsigned char before_[128];   // sigset_t
+    alignas(8) unsigned char before_[128];  // sigset_t
 };
 
 /// While it lives a write beyond the process's limit on the size of files (`ulimit -f`) is an error to the calling thread, and not

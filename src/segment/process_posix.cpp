@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -155,6 +156,17 @@ std::uint64_t time_namespace() noexcept {
 }
 
 std::uint64_t fork_epoch() noexcept { return base::fork_epoch(); }
+
+bool call_in_forked_children(void (*call)()) noexcept { return ::pthread_atfork(nullptr, nullptr, call) == 0; }
+
+namespace {
+bool barrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0) == 0; }
+}  // namespace
+
+bool fence_all_threads() noexcept {
+    static const bool registered = barrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    return registered && barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
 
 bool keeps_time_by_counter() noexcept {
 #if defined(__aarch64__)

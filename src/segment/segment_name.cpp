@@ -62,7 +62,7 @@ std::optional<std::string> name_before_set_aside(const std::string& text) {
 
 std::vector<std::string> list_set_aside() {
     std::vector<std::string> texts;
-    static_cast<void>(base::list_directory("/dev/shm", texts));
+    static_cast<void>(base::list_directory(segment_folder(), texts));
     std::erase_if(texts, [](const std::string& text) { return !name_before_set_aside(text); });
     std::sort(texts.begin(), texts.end());
     return texts;
@@ -70,7 +70,7 @@ std::vector<std::string> list_set_aside() {
 
 std::vector<SegmentName> list_segments() {
     std::vector<std::string> texts;
-    static_cast<void>(base::list_directory("/dev/shm", texts));
+    static_cast<void>(base::list_directory(segment_folder(), texts));
     std::vector<SegmentName> names;
     for (const std::string& text : texts)
         if (std::optional<SegmentName> name = parse_segment_name(text); name && !name_before_set_aside(text))

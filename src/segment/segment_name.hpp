@@ -1,4 +1,4 @@
-/// Names of segments in /dev/shm (protocol.md 7): whose, of which registry, of which trading day. Nothing is ever renamed or linked
+/// Names of segments in the folder of segments, /dev/shm on Linux (protocol.md 7): whose, of which registry, of which trading day. Nothing is ever renamed or linked
 /// once it is whole: a roll makes the segment of the next day, under the next day's name.
 #pragma once
 
@@ -8,6 +8,9 @@
 #include <vector>
 
 namespace riskreg::segment {
+
+/// Where segments are files: /dev/shm; on Windows %LOCALAPPDATA%\riskreg\segments.
+[[nodiscard]] const std::string& segment_folder();
 
 /// `riskreg.<uid>.<16 hex digits of LOCK's token>.<day>.<NAME>`. NAME is last: it may hold dots.
 struct SegmentName {
@@ -25,10 +28,10 @@ struct SegmentName {
 /// The name without that; nothing when it is no such name.
 [[nodiscard]] std::optional<std::string> name_before_set_aside(const std::string& text);
 
-/// Every name in /dev/shm of bytes that were set aside, of any user.
+/// Every name in that folder of bytes that were set aside, of any user.
 [[nodiscard]] std::vector<std::string> list_set_aside();
 
-/// Every name in /dev/shm of this form, of any user, newest day first.
+/// Every name in that folder of this form, of any user, newest day first.
 [[nodiscard]] std::vector<SegmentName> list_segments();
 /// Those of one registry, whatever their user and token.
 [[nodiscard]] std::vector<SegmentName> segments_named(const std::string& registry);

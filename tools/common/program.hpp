@@ -16,6 +16,9 @@ namespace riskreg::program {
 
 inline constexpr int kOutputLost = 3;
 
+/// The arguments in UTF-8, on systems that keep them otherwise, too; `count` is how many there are then. For main(), once.
+[[nodiscard]] char** arguments(int& count, char** given);
+
 /// For main(). `name` stands before what is said on stderr.
 [[nodiscard]] int run(const char* name, const std::function<int()>& body);
 
@@ -28,6 +31,11 @@ void end_on_signals(const char* name);
 [[nodiscard]] bool end_wanted() noexcept;
 /// The same, for ProcessConfig::ending.
 [[nodiscard]] const std::atomic<bool>& ending() noexcept;
+/// As the first of these signals does, for those who are told to end in another way: the service manager of Windows.
+void ask_to_end() noexcept;
+/// From now on SIGHUP ends nothing: `hung_up` says once for each that it came. Windows has none.
+void watch_hangups();
+[[nodiscard]] bool hung_up() noexcept;
 
 /// One line on stderr, unless nobody takes it there: then the program does not wait for that.
 void say(const std::string& line) noexcept;

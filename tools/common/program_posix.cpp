@@ -136,6 +136,24 @@ void end_on_signals(const char* name) {
     for (const int number : {SIGTERM, SIGINT}) handle(number, begin_to_end);
 }
 
+void ask_to_end() noexcept { begin_to_end(SIGTERM); }
+
+namespace {
+volatile sig_atomic_t hangups = 0;
+}  // namespace
+
+void watch_hangups() {
+    handle(SIGHUP, [](int) { hangups = 1; });
+}
+
+bool hung_up() noexcept {
+    const bool came = hangups != 0;
+    if (came) hangups = 0;
+    return came;
+}
+
+char** arguments(int&, char** given) { return given; }
+
 bool end_wanted() noexcept { return ending_flag; }
 const std::atomic<bool>& ending() noexcept { return ending_flag; }
 

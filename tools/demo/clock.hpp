@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <ctime>
 
 #include "segment/process.hpp"
 
@@ -14,10 +13,7 @@ inline constexpr std::int64_t kMicrosecond = 1'000;
 inline constexpr std::int64_t kMillisecond = 1'000'000;
 inline constexpr std::int64_t kSecond = 1'000'000'000;
 
-inline void sleep_ns(std::int64_t ns) noexcept {
-    const timespec pause{static_cast<time_t>(ns / kSecond), static_cast<long>(ns % kSecond)};
-    ::nanosleep(&pause, nullptr);
-}
+using riskreg::segment::sleep_ns;
 
 /// Waits until `done` or the deadline; whether it was done.
 template <class Done>

@@ -1,14 +1,10 @@
 #include "demo/director.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <new>
 
-#include "base/descriptor.hpp"
+#include "common/shared_memory.hpp"
 #include "demo/clock.hpp"
 #include "demo/market.hpp"
 #include "demo/report.hpp"
@@ -27,11 +23,7 @@ constexpr std::int64_t kSampleInterval = 20 * kMillisecond;
 /// The state directory and the registry in it, both gone again at the end unless they are kept.
 class Workplace {
 public:
-    explicit Workplace(bool keep) : keep_(keep) {
-        std::string pattern = (std::filesystem::temp_directory_path() / "riskreg-demo-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) throw Error(Errc::system, "cannot make a directory like " + pattern);
-        state_dir_ = pattern;
-    }
+    explicit Workplace(bool keep) : keep_(keep) { state_dir_ = make_private_directory(); }
     ~Workplace() {
         if (keep_) return;
         try {
@@ -61,20 +53,14 @@ private:
     std::string state_dir_;
 };
 
-Board& make_board() {
-    void* memory = ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw Error(Errc::system, "cannot map memory for the demonstration's own counters");
-    return *new (memory) Board;   // default-initialised: the record of answers stays untouched until it is used
-}
-
 class Director {
 public:
     Director(const Options& options, const std::string& state_dir)
-        : options_(options), state_dir_(state_dir), board_(make_board()), reader_(Reader::open(kRegistryName, state_dir)) {}
-    ~Director() {
-        children_.kill_all();
-        ::munmap(&board_, sizeof(Board));
-    }
+        : options_(options),
+          state_dir_(state_dir),
+          board_(*new(memory_.address()) Board),
+          reader_(Reader::open(kRegistryName, state_dir)) {}
+    ~Director() { children_.kill_all(); }
     Director(const Director&) = delete;
     Director& operator=(const Director&) = delete;
 
@@ -85,35 +71,32 @@ public:
 
 private:
     void start_riskd();
-    pid_t start_strategy(std::size_t index, bool take_over);
+    ProcessId start_strategy(std::size_t index, bool take_over);
     void trade_until(std::int64_t end_ns);
     void look_after_children();
 
     const Options& options_;
     const std::string& state_dir_;
-    Board& board_;
+    program::SharedMemory memory_{sizeof(Board)};
+    Board& board_;   // default-initialised: the record of answers stays untouched until it is used
     Reader reader_;
     Children children_;
-    pid_t victim_ = 0;
-    pid_t riskd_ = 0;
+    ProcessId victim_ = 0;
+    ProcessId riskd_ = 0;
     std::int64_t begin_ns_ = 0;
     std::int64_t end_ns_ = 0;
     Progress progress_;
     Findings findings_;
 };
 
-pid_t Director::start_strategy(std::size_t index, bool take_over) {
+ProcessId Director::start_strategy(std::size_t index, bool take_over) {
     return children_.start("strategy " + strategy_name(index),
+                           {memory_.word(), state_dir_, std::to_string(index), take_over ? "1" : "0"},
                            [this, index, take_over] { return run_strategy(board_, state_dir_, index, take_over); });
 }
 
 void Director::start_riskd() {
-    riskd_ = children_.start("riskd", [this] {
-        // Its --quiet leaves what it says of itself.
-        ::close(STDERR_FILENO);
-        base::fill_standard_descriptors();
-        return become_riskd(kRegistryName, state_dir_);
-    });
+    riskd_ = children_.start_riskd(kRegistryName, state_dir_);
     const auto hosting = [this] {
         look_after_children();
         return reader_.status().host_state == "running" || reader_.status().host_state == "starting";
@@ -123,9 +106,9 @@ void Director::start_riskd() {
 
 void Director::start() {
     start_riskd();
-    children_.start("the venue", [this]() -> int { run_venue(board_); });
+    children_.start("the venue", {memory_.word()}, [this]() -> int { run_venue(board_); });
     for (std::size_t i = 0; i < kStrategies; ++i) {
-        const pid_t pid = start_strategy(i, false);
+        const ProcessId pid = start_strategy(i, false);
         if (i == kVictim) victim_ = pid;
     }
     const auto ready = [this] {
@@ -195,6 +178,13 @@ int verdict_of(const Findings& findings) {
 }
 
 }  // namespace
+
+int run_child(const std::vector<std::string>& words) {
+    const program::SharedMemory memory(sizeof(Board), words.at(0));
+    auto& board = *static_cast<Board*>(memory.address());
+    if (words.size() == 1) run_venue(board);
+    return run_strategy(board, words.at(1), std::stoul(words.at(2)), words.at(3) == "1");
+}
 
 int run(const Options& options) {
     watch_for_interruption();

@@ -20,7 +20,7 @@ struct Options {
 struct KillReport {
     bool inside = false;               ///< it was stopped while it held the registry's lock
     std::uint32_t attempts = 0;
-    pid_t pid = 0;
+    ProcessId pid = 0;
     std::int64_t held_ns = 0;          ///< how long it sat on the lock, stopped, before it was killed
     std::int64_t noticed_ns = 0;       ///< from the kill until its session was dead for everyone
     std::int64_t survivors_gap_ns = 0;
@@ -67,8 +67,11 @@ void reboot_and_check(const Board& board, const std::string& state_dir, Findings
 
 /// Kills the victim inside its critical section if it can be caught there; then shows that the rest went on, and has
 /// an operator and a new incarnation take over. `restart` starts that incarnation.
-KillReport kill_one(Board& board, Children& children, const riskreg::Reader& reader, const std::string& state_dir, pid_t victim,
-                    const std::function<pid_t()>& restart);
+KillReport kill_one(Board& board, Children& children, const riskreg::Reader& reader, const std::string& state_dir,
+                    ProcessId victim, const std::function<ProcessId()>& restart);
+
+/// The body of a child that was started with these words (`Children::start`).
+int run_child(const std::vector<std::string>& words);
 
 /// The whole demonstration; its exit status.
 int run(const Options& options);

@@ -20,7 +20,7 @@ constexpr std::int64_t kAftermath = 200 * kMillisecond;
 [[noreturn]] void give_up(const std::string& what) { throw Error(Errc::busy, what); }
 
 /// Stops the victim at random moments until it is the one that holds the lock. It is left stopped if it was caught.
-void hunt(Children& children, const Reader& reader, pid_t victim, KillReport& report) {
+void hunt(Children& children, const Reader& reader, ProcessId victim, KillReport& report) {
     Chance chance(static_cast<std::uint64_t>(monotonic_ns()));
     const std::int64_t deadline = monotonic_ns() + kHuntTimeout;
     while (report.attempts < kMaxAttempts && monotonic_ns() < deadline && !interrupted()) {
@@ -28,8 +28,8 @@ void hunt(Children& children, const Reader& reader, pid_t victim, KillReport& re
         sleep_ns((20 + chance.below(300)) * kMicrosecond);
         if (!children.stop(victim)) continue;
         const std::int64_t stopped = monotonic_ns();
-        // The holder's thread id; a strategy trades on its main thread, whose id is that of the process.
-        report.inside = reader.status().lock_holder_pid == static_cast<std::uint32_t>(victim);
+        // The holder's thread id; a strategy trades on its main thread.
+        report.inside = reader.status().lock_holder_pid == children.main_thread_of(victim);
         if (report.inside) {
             report.held_ns = monotonic_ns() - stopped;
             return;
@@ -38,7 +38,7 @@ void hunt(Children& children, const Reader& reader, pid_t victim, KillReport& re
     }
 }
 
-bool is_dead(const Reader& reader, pid_t pid) {
+bool is_dead(const Reader& reader, ProcessId pid) {
     for (const SessionView& session : reader.sessions())
         if (session.pid == static_cast<std::uint32_t>(pid))
             return session.status == SessionStatus::dead && session.ended_ns != 0;
@@ -77,8 +77,8 @@ void resume_by_operator(const std::string& state_dir, const Scope& scope) {
 
 }  // namespace
 
-KillReport kill_one(Board& board, Children& children, const Reader& reader, const std::string& state_dir, pid_t victim,
-                    const std::function<pid_t()>& restart) {
+KillReport kill_one(Board& board, Children& children, const Reader& reader, const std::string& state_dir, ProcessId victim,
+                    const std::function<ProcessId()>& restart) {
     StrategyBoard& strategy = board.strategies[kVictim];
     const Scope scope = reader.scope("strategy:" + strategy_name(kVictim));
     const StatusView before = reader.status();

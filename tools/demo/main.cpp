@@ -1,5 +1,6 @@
 // riskreg-demo: the command line.
 #include <CLI/CLI.hpp>
+#include <string_view>
 
 #include "common/program.hpp"
 #include "demo/director.hpp"
@@ -7,6 +8,7 @@
 namespace {
 
 int run(int argc, char** argv) {
+    if (argc > 1 && std::string_view(argv[1]) == "--child") return demo::run_child({argv + 2, argv + argc});
     demo::Options options;
     CLI::App app(
         "Creates a registry in a temporary directory, lets four strategy processes trade through it against a simulated\n"
@@ -26,5 +28,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return riskreg::program::run("riskreg-demo", [&] { return ::run(argc, argv); });
+    return riskreg::program::run("riskreg-demo", [&] { return ::run(argc, riskreg::program::arguments(argc, argv)); });
 }

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
+#include "base/descriptor.hpp"
 #include "demo/clock.hpp"
 #include "riskreg/error.hpp"
 
@@ -40,18 +42,44 @@ void watch_for_interruption() {
     ::signal(SIGPIPE, SIG_IGN);   // a reader that went away must not keep us from cleaning up
 }
 
-int become_riskd(const std::string& name, const std::string& state_dir) {
+std::string program_folder() {
     std::error_code ignored;
-    const std::string folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
-    const std::string program = folder + "/riskd";
+    return std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
+}
+
+std::string make_private_directory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "riskreg-demo-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr)
+        throw riskreg::Error(riskreg::Errc::system, "cannot make a directory like " + pattern);
+    return pattern;
+}
+
+bool remove_segment(const std::string& segment) { return ::unlink(("/dev/shm/" + segment).c_str()) == 0; }
+
+namespace {
+
+/// Returns only when that fails.
+int become_riskd(const std::string& name, const std::string& state_dir) {
+    const std::string program = program_folder() + "/riskd";
     ::execl(program.c_str(), "riskd", name.c_str(), "--state-dir", state_dir.c_str(), "--quiet", nullptr);
     std::perror(program.c_str());
     return 1;
 }
 
-bool remove_segment(const std::string& segment) { return ::unlink(("/dev/shm/" + segment).c_str()) == 0; }
+}  // namespace
 
-pid_t Children::start(std::string what, const std::function<int()>& body) {
+ProcessId Children::start_riskd(const std::string& name, const std::string& state_dir) {
+    return start("riskd", {}, [&] {
+        // Its --quiet leaves what it says of itself.
+        ::close(STDERR_FILENO);
+        riskreg::base::fill_standard_descriptors();
+        return become_riskd(name, state_dir);
+    });
+}
+
+std::uint32_t Children::main_thread_of(ProcessId child) const { return static_cast<std::uint32_t>(child); }
+
+ProcessId Children::start(std::string what, const std::vector<std::string>&, const std::function<int()>& body) {
     std::fflush(nullptr);
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
@@ -60,11 +88,11 @@ pid_t Children::start(std::string what, const std::function<int()>& body) {
         become_child(parent);
         ::_exit(body());
     }
-    children_.push_back({child, std::move(what)});
+    children_.push_back({child, std::move(what), 0, nullptr});
     return child;
 }
 
-bool Children::stop(pid_t child) {
+bool Children::stop(ProcessId child) {
     ::kill(child, SIGSTOP);
     const std::int64_t deadline = monotonic_ns() + kStopTimeout;
     while (monotonic_ns() < deadline) {
@@ -75,24 +103,24 @@ bool Children::stop(pid_t child) {
     return false;
 }
 
-void Children::go_on(pid_t child) const { ::kill(child, SIGCONT); }
+void Children::go_on(ProcessId child) const { ::kill(child, SIGCONT); }
 
-void Children::kill(pid_t child) {
+void Children::kill(ProcessId child) {
     ::kill(child, SIGKILL);
     reap(child);
 }
 
 void Children::kill_all() { kill_all_but(0); }
 
-void Children::kill_all_but(pid_t survivor) {
-    std::vector<pid_t> doomed;
+void Children::kill_all_but(ProcessId survivor) {
+    std::vector<ProcessId> doomed;
     for (const Child& child : children_)
         if (child.pid != survivor) doomed.push_back(child.pid);
     for (const pid_t pid : doomed) ::kill(pid, SIGKILL);
     for (const pid_t pid : doomed) reap(pid);
 }
 
-void Children::reap(pid_t child) {
+void Children::reap(ProcessId child) {
     static_cast<void>(wait_until(kReapTimeout, [child] { return ::waitpid(child, nullptr, WNOHANG) != 0; }));
     std::erase_if(children_, [child](const Child& c) { return c.pid == child; });
 }

@@ -12,6 +12,7 @@
 #include "demo/clock.hpp"
 #include "demo/market.hpp"
 #include "riskctl/output.hpp"
+#include "segment/segment_name.hpp"
 
 namespace demo {
 
@@ -145,10 +146,10 @@ void print_result(const Findings& f) {
 
 void print_created(const SharedConfig& config, const StatusView& status, const std::string& state_dir) {
     std::printf("riskreg demonstration: one book of orders and pre-trade risk, shared by every process on this host\n\n");
-    std::printf("created '%s': %zu instruments, %zu account, %zu strategies; room for %s orders; %llu MiB in /dev/shm/%s\n",
+    std::printf("created '%s': %zu instruments, %zu account, %zu strategies; room for %s orders; %llu MiB in %s/%s\n",
                 kRegistryName, config.instruments.size(), config.accounts.size(), config.strategies.size(),
                 grouped(config.capacity.orders).c_str(), static_cast<unsigned long long>(status.size_bytes >> 20),
-                status.segment.c_str());
+                segment::segment_folder().c_str(), status.segment.c_str());
     std::printf("files in %s\n\n", state_dir.c_str());
 }
 
@@ -218,8 +219,7 @@ void print_table(const Board& board, const Reader& reader, const Findings& findi
 }
 
 void print_next(const std::string& state_dir, bool kept) {
-    std::error_code ignored;
-    const std::string folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path().string();
+    const std::string folder = program_folder();
     std::printf(
         "\nWhere to look next\n  README.md         what this is, and ten lines of C++ that use it\n"
         "  tools/README.md   riskctl: every verb, every key of the configuration\n");

@@ -20,6 +20,8 @@
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle.hpp"
+#include "segment/process.hpp"
+#include "segment/segment_name.hpp"
 
 namespace riskctl {
 
@@ -125,9 +127,10 @@ int create(const Common& common, const std::string& config_file, bool network_fs
     if (common.json) {
         print_json(registry::Created{view});
     } else {
-        std::printf("created '%s': %zu instruments, %zu accounts, %zu strategies, %llu MiB in /dev/shm/%s\n",
-                    common.name.c_str(), config.instruments.size(), config.accounts.size(), config.strategies.size(),
-                    static_cast<unsigned long long>(view.size_bytes >> 20), view.segment.c_str());
+        std::printf("created '%s': %zu instruments, %zu accounts, %zu strategies, %llu MiB in %s/%s\n", common.name.c_str(),
+                    config.instruments.size(), config.accounts.size(), config.strategies.size(),
+                    static_cast<unsigned long long>(view.size_bytes >> 20), segment::segment_folder().c_str(),
+                    view.segment.c_str());
     }
     return kDone;
 }
@@ -258,11 +261,12 @@ int approve(const Common& common, std::uint64_t request, const std::string& owne
         if (verdict.durability == Durability::pending) warn_not_on_disk();
         return kDone;
     }
-    const std::string why = verdict.reason == DenyReason::not_allowed ? "not_allowed: four eyes need two users, and user " +
-                                                                            std::to_string(::getuid()) + " asked for it"
-                            : verdict.reason == DenyReason::invalid_field
-                                ? "invalid_field: no such request is open; `riskctl approvals " + common.name + "` lists them"
-                                : describe(registry.reader(), verdict);
+    const std::string why =
+        verdict.reason == DenyReason::not_allowed
+            ? "not_allowed: four eyes need two users, and user " + std::to_string(segment::real_user_id()) + " asked for it"
+        : verdict.reason == DenyReason::invalid_field
+            ? "invalid_field: no such request is open; `riskctl approvals " + common.name + "` lists them"
+            : describe(registry.reader(), verdict);
     std::fprintf(stderr, "riskctl: request %llu: %s\n", static_cast<unsigned long long>(request), why.c_str());
     return verdict.reason == DenyReason::poisoned ? kDamaged : kNo;
 }

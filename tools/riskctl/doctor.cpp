@@ -1,9 +1,4 @@
 // doctor: what this host and this registry lack, and the exact remedy.
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
@@ -12,11 +7,13 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "base/descriptor.hpp"
 #include "persist/config_warnings.hpp"
 #include "registry/admission.hpp"
 #include "registry/names.hpp"
+#include "riskctl/host_facts.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/lifecycle.hpp"
@@ -35,9 +32,12 @@ namespace {
 
 class Doctor {
 public:
+    void add(Finding finding) {
+        healthy_ &= finding.health != Health::problem;
+        findings_.push_back(std::move(finding));
+    }
     void find(Health health, std::string check, std::string seen, std::string remedy = {}) {
-        healthy_ &= health != Health::problem;
-        findings_.push_back({health, std::move(check), std::move(seen), std::move(remedy)});
+        add({health, std::move(check), std::move(seen), std::move(remedy)});
     }
     [[nodiscard]] bool healthy() const noexcept { return healthy_; }
     void print(bool json) const;
@@ -58,20 +58,6 @@ void Doctor::print(bool json) const {
     }
 }
 
-std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
-
-void check_shm(Doctor& doctor) {
-    struct statvfs fs {};
-    if (::statvfs("/dev/shm", &fs) != 0)
-        return doctor.find(Health::problem, "/dev/shm", "not there", "mount -t tmpfs tmpfs /dev/shm");
-    const std::uint64_t total = fs.f_blocks * fs.f_frsize, available = fs.f_bavail * fs.f_frsize;
-    const bool small = total < (256ULL << 20);
-    doctor.find(small ? Health::note : Health::ok, "/dev/shm", mebibytes(available) + " free of " + mebibytes(total),
-                small ? "a registry of default size needs about 60 MiB; enlarge it: mount -o remount,size=1g /dev/shm "
-                        "(containers: --shm-size=1g)"
-                      : "");
-}
-
 void check_locks(Doctor& doctor) {
     try {
         segment::self_test_robust_mutex();
@@ -86,24 +72,6 @@ void check_locks(Doctor& doctor) {
     }
 }
 
-std::string first_line(const char* path) {
-    std::string text;
-    if (!base::read_text(path, text)) return {};
-    return text.substr(0, text.find('\n'));
-}
-
-void check_memory(Doctor& doctor) {
-    struct rlimit limit {};
-    ::getrlimit(RLIMIT_MEMLOCK, &limit);
-    const std::string size = limit.rlim_cur == RLIM_INFINITY ? "unlimited" : mebibytes(limit.rlim_cur);
-    doctor.find(Health::ok, "locked memory", size + " allowed (needed only with lock_memory; raise it with `ulimit -l`)");
-    const std::string huge = first_line("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
-    const bool on = huge.find("[never]") == std::string::npos && !huge.empty();
-    doctor.find(
-        on ? Health::ok : Health::note, "huge pages", huge.empty() ? "not known to this kernel" : "shmem_enabled: " + huge,
-        on ? "" : "with huge_pages in the configuration: echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled");
-}
-
 std::string age_text(std::int64_t seconds) {
     if (seconds < 0) return "from the future";
     if (seconds < 120) return std::to_string(seconds) + " s old";
@@ -113,10 +81,10 @@ std::string age_text(std::int64_t seconds) {
 
 /// "NAME (68 MiB, 3 h old)"
 std::string describe_segment(const std::string& name) {
-    struct stat info {};
-    if (::stat(("/dev/shm/" + name).c_str(), &info) != 0) return name;
-    const std::int64_t age = segment::realtime_ns() / 1'000'000'000 - info.st_ctim.tv_sec;
-    return name + " (" + mebibytes(static_cast<std::uint64_t>(info.st_size)) + ", " + age_text(age) + ")";
+    const std::optional<FileOnHost> file = file_on_host(segment::segment_folder() + "/" + name);
+    if (!file) return name;
+    return name + " (" + mebibytes(file->bytes) + ", " + age_text(segment::realtime_ns() / 1'000'000'000 - file->changed_s) +
+           ")";
 }
 
 /// True when the segment's own directory holds a LOCK of another token, or is not there at all.
@@ -315,40 +283,12 @@ void check_capacity(Doctor& doctor, const StatusView& v) {
     room("quarantine", v.quarantined_records, v.quarantine_capacity, 70);
 }
 
-/// Why a process does not move, and what sets it going: said only of what was seen.
-std::string why_still(std::uint32_t pid) {
-    const std::string process = "/proc/" + std::to_string(pid), number = std::to_string(pid);
-    std::string stat, cgroup;
-    if (!base::read_text(process + "/stat", stat)) return "it cannot be seen from here (another PID namespace or container)";
-    const std::size_t at = stat.rfind(')');
-    const char state = at == std::string::npos || at + 2 >= stat.size() ? '?' : stat[at + 2];
-    if (state == 'T') return "it is stopped: let it go on with kill -CONT " + number;
-    if (state == 't') return "a debugger holds it: let it go on there";
-    static_cast<void>(base::read_text(process + "/cgroup", cgroup));
-    for (std::size_t line = 0; line < cgroup.size(); line = cgroup.find('\n', line) + 1) {
-        const std::size_t end = std::min(cgroup.find('\n', line), cgroup.size());
-        const std::size_t path = cgroup.find('/', line);
-        const bool freezer =
-            cgroup.compare(line, 3, "0::") == 0 || cgroup.substr(line, end - line).find(":freezer:") != std::string::npos;
-        if (!freezer || path >= end) continue;
-        const std::string group = cgroup.substr(path, end - path);
-        for (const std::string& file :
-             {"/sys/fs/cgroup" + group + "/cgroup.freeze", "/sys/fs/cgroup/freezer" + group + "/freezer.state"}) {
-            std::string frozen;
-            if (base::read_text(file, frozen) && (frozen.starts_with("1") || frozen.starts_with("FR")))
-                return "its cgroup is frozen (" + file + "): thaw it there";
-        }
-        if (cgroup.find('\n', line) == std::string::npos) break;
-    }
-    return std::string("it is not stopped (state ") + state + "): it waits for a disk, or for a processor";
-}
-
 /// A holder that stays the same while we look is stopped, traced or frozen: it is alive, so nobody takes its lock.
 void check_lock_holder(Doctor& doctor, const Reader& reader) {
     const std::uint32_t first = reader.status().lock_holder_pid;
     if (first == 0) return doctor.find(Health::ok, "lock", "free");
     const std::uint64_t committed = reader.status().committed;
-    ::usleep(200'000);
+    segment::sleep_ns(200'000'000);
     const StatusView later = reader.status();
     const bool stuck = later.lock_holder_pid == first && later.committed == committed;
     doctor.find(
@@ -365,8 +305,7 @@ std::uint64_t bytes_in(const std::string& directory) {
     static_cast<void>(base::list_directory(directory, names));
     std::uint64_t bytes = 0;
     for (const std::string& name : names) {
-        struct stat facts {};
-        if (::lstat((directory + "/" + name).c_str(), &facts) == 0) bytes += static_cast<std::uint64_t>(facts.st_size);
+        if (const std::optional<FileOnHost> file = file_on_host(directory + "/" + name)) bytes += file->bytes;
     }
     return bytes;
 }
@@ -374,8 +313,8 @@ std::uint64_t bytes_in(const std::string& directory) {
 /// Room for two more checkpoints of today's size and a few journal files.
 void check_disk(Doctor& doctor, const Common& common) {
     const std::string directory = directory_of(common);
-    struct statvfs fs {};
-    if (::statvfs(directory.c_str(), &fs) != 0)
+    const std::optional<Room> room = room_at(directory);
+    if (!room)
         return doctor.find(Health::problem, "state directory", directory + ": " + std::strerror(errno),
                            "its files are gone or cannot be reached: nothing new is durable; restore the directory");
     if (const std::string kind = segment::network_file_system(directory); !kind.empty())
@@ -389,7 +328,7 @@ void check_disk(Doctor& doctor, const Common& common) {
     if (segment::is_in_memory(directory))
         doctor.find(Health::note, "state directory", directory + " is in memory (tmpfs)",
                     "what is answered as durable does not survive a reboot: keep the registry's files on a disk (--state-dir)");
-    const std::uint64_t free_bytes = fs.f_bavail * fs.f_frsize;
+    const std::uint64_t free_bytes = room->free_bytes;
     const std::uint64_t used = bytes_in(directory);
     const bool tight = free_bytes < used + (64U << 20);
     doctor.find(tight ? Health::problem : Health::ok, "state directory",
@@ -504,9 +443,9 @@ void check_registry(Doctor& doctor, const Common& common) {
 
 int doctor(const Common& common, bool clean) {
     Doctor doctor;
-    check_shm(doctor);
+    for (const Finding& finding : segment_folder_findings()) doctor.add(finding);
     check_locks(doctor);
-    check_memory(doctor);
+    for (const Finding& finding : memory_findings()) doctor.add(finding);
     check_segments(doctor, clean);
     int code = kDone;
     try {

@@ -9,6 +9,7 @@
 #include "persist/names.hpp"
 #include "riskctl/output.hpp"
 #include "riskctl/verbs.hpp"
+#include "segment/segment_name.hpp"
 
 namespace riskctl {
 
@@ -145,7 +146,8 @@ int journal_info(const std::string& path, const std::string& key_file, bool json
 
 void print_recovered(const std::string& name, const RecoverView& v, const StatusView& status) {
     if (!v.poisoned_segment.empty())
-        std::printf("the surviving segment is damaged; its bytes are kept in /dev/shm/%s\n", v.poisoned_segment.c_str());
+        std::printf("the surviving segment is damaged; its bytes are kept in %s/%s\n", segment::segment_folder().c_str(),
+                    v.poisoned_segment.c_str());
     if (v.outcome == RecoverOutcome::running)
         std::printf("'%s' is running: processes are attached, there is nothing to recover\n", name.c_str());
     if (v.outcome == RecoverOutcome::adopted)

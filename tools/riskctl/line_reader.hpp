@@ -1,10 +1,10 @@
-/// Lines from a file descriptor, with a bounded length and an end by signal.
+/// Lines of a file or of stdin, with a bounded length and an end by signal.
 #pragma once
 
 #include <cstddef>
 #include <string>
 
-#include "base/descriptor.hpp"
+#include "riskctl/input.hpp"
 
 namespace riskctl {
 
@@ -13,7 +13,7 @@ public:
     enum class Next : unsigned char { line, too_long, end };
 
     /// Opens `path`; "" and "-" are stdin. Throws riskreg::Error{bad_input}.
-    explicit LineReader(const std::string& path);
+    explicit LineReader(const std::string& path) : input_(path) {}
     LineReader(const LineReader&) = delete;
     LineReader& operator=(const LineReader&) = delete;
 
@@ -26,8 +26,7 @@ public:
 private:
     [[nodiscard]] bool fill();
     [[nodiscard]] bool skip_mark();
-    riskreg::base::Descriptor file_;   // closed: stdin
-    int descriptor_;
+    Input input_;
     std::string buffer_;
     std::size_t at_ = 0;
     bool begun_ = false;

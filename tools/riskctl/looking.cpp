@@ -1,9 +1,7 @@
 // status, orders, order, sessions, events, restricted, approvals: all through a read-only mapping.
-#include <signal.h>
-#include <time.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -291,7 +289,7 @@ struct EventOptions {
     Entities entities;
 };
 
-volatile sig_atomic_t stop_requested = 0;
+volatile std::sig_atomic_t stop_requested = 0;
 void request_stop(int) { stop_requested = 1; }
 
 void require_types(const std::vector<std::string>& types) {
@@ -382,8 +380,7 @@ private:
                     throw Error(error.code(), "the segment of '" + common_.name + "' is gone, its last event is " +
                                                   text_of(last()) + ", and no other has taken its place: " + error.what());
             }
-            const timespec pause{0, 20'000'000};
-            ::nanosleep(&pause, nullptr);
+            segment::sleep_ns(20'000'000);
         }
     }
 
@@ -398,14 +395,12 @@ private:
 
 int events(const Common& common, const EventOptions& options) {
     require_types(options.types);
-    ::signal(SIGINT, request_stop);
-    ::signal(SIGTERM, request_stop);
-    ::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGINT, request_stop);
+    std::signal(SIGTERM, request_stop);
     Follower follower(common, options);
     while (follower.catch_up() && options.follow) {
         if (follower.has_ended()) follower.go_on();
-        const timespec pause{0, 20'000'000};
-        ::nanosleep(&pause, nullptr);
+        segment::sleep_ns(20'000'000);
     }
     return kDone;
 }

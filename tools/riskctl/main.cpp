@@ -99,5 +99,5 @@ int run(int argc, char** argv) {
 }  // namespace riskctl
 
 int main(int argc, char** argv) {
-    return riskreg::program::run("riskctl", [&] { return riskctl::run(argc, argv); });
+    return riskreg::program::run("riskctl", [&] { return riskctl::run(argc, riskreg::program::arguments(argc, argv)); });
 }

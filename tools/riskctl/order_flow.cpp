@@ -32,9 +32,9 @@ constexpr std::size_t kMaxLine = 4096;
 /// Calls `take` with every line of the file; zlib reads plain files as they are.
 void each_line(const std::string& path, const std::function<void(std::string_view, std::uint64_t)>& take) {
     base::Descriptor opened = base::open_path(path, O_RDONLY, 0, base::Kept::by_children_too);
-    gzFile file = opened.is_open() ? ::gzdopen(opened.get(), "rb") : nullptr;
+    const int number = opened.is_open() ? base::release_to_runtime(std::move(opened)) : -1;
+    gzFile file = number >= 0 ? ::gzdopen(number, "rb") : nullptr;   // which closes it
     if (file == nullptr) throw Error(Errc::bad_input, "cannot read " + path + ": " + std::strerror(errno));
-    static_cast<void>(opened.release());   // zlib closes it
     const auto close = [](gzFile f) { ::gzclose(f); };
     const std::unique_ptr<gzFile_s, decltype(close)> guard(file, close);
     ::gzbuffer(file, 1U << 17);

@@ -1,20 +1,17 @@
 // replay: a recorded order flow through N attached processes.
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <atomic>
 #include <cstdio>
-#include <ctime>
 #include <functional>
 #include <memory>
 
 #include "common/program.hpp"
 #include "riskctl/order_flow.hpp"
 #include "riskctl/output.hpp"
+#include "riskctl/replay_processes.hpp"
 #include "riskctl/verbs.hpp"
 #include "segment/process.hpp"
 
@@ -22,6 +19,7 @@ namespace riskctl {
 
 using namespace riskreg;
 using persist::JsonWriter;
+using program::SharedMemory;
 
 namespace {
 
@@ -39,6 +37,7 @@ struct ReplayOptions {
     bool no_wait = false;
     bool into_live = false;
     std::uint32_t stall_timeout_ms = 30000;
+    std::string share;   // of a process that was started to play it: its index, and the word of the memory for progress
 };
 
 /// What the processes tell the parent, in shared memory.
@@ -263,20 +262,14 @@ int play_share(const Job& job, std::uint32_t index, Progress& progress) {
     }
 }
 
-/// Waits for the children; a line of progress on stderr, in place on a terminal.
-int wait_for(std::uint32_t processes, const Progress& progress, std::size_t total) {
+/// Waits for the processes; a line of progress on stderr, in place on a terminal.
+int wait_for(ShareProcesses& processes, const Progress& progress, std::size_t total) {
     const bool terminal = ::isatty(STDERR_FILENO) != 0;
     int worst = kDone;
     std::int64_t next_line = segment::monotonic_ns();
-    while (processes > 0) {
-        int status = 0;
-        const pid_t child = ::waitpid(-1, &status, WNOHANG);
-        if (child < 0) throw Error(Errc::system, "lost track of the processes (SIGCHLD is ignored?)");
-        if (child > 0) {
-            --processes;
-            const int code = WIFEXITED(status) ? WEXITSTATUS(status) : kNo;
-            if (WIFSIGNALED(status))
-                std::fprintf(stderr, "riskctl: process %d was killed by signal %d\n", child, WTERMSIG(status));
+    while (processes.any_left()) {
+        int code = kDone;
+        if (processes.take_ended(code)) {
             worst = std::max(worst, code);
             continue;
         }
@@ -286,8 +279,7 @@ int wait_for(std::uint32_t processes, const Progress& progress, std::size_t tota
                          total, terminal ? "   " : "\n");
             next_line += terminal ? 200'000'000 : 2'000'000'000;
         }
-        const timespec pause{0, 2'000'000};
-        ::nanosleep(&pause, nullptr);
+        segment::sleep_ns(2'000'000);
     }
     if (terminal) std::fprintf(stderr, "\r");
     return worst;
@@ -365,7 +357,7 @@ Job make_job(const Common& common, const ReplayOptions& options, const std::vect
         static_cast<void>(Registry::open(common.name, config));
     }
     const Reader reader = Reader::open(common.name, common.state_dir);
-    if (!options.into_live) require_unused(common, reader);
+    if (!options.into_live && options.share.empty()) require_unused(common, reader);
     Job job{common, options, rows, options.instrument, 0, reader.strategies()};
     if (job.instrument.empty()) job.instrument = reader.instruments().front();
     if (reader.instrument(job.instrument) == InstrumentId::none)
@@ -380,22 +372,25 @@ Job make_job(const Common& common, const ReplayOptions& options, const std::vect
     return job;
 }
 
+/// What this process was started for.
+int play_given_share(const Job& job) {
+    const std::size_t comma = job.options.share.find(',');
+    if (comma == std::string::npos) throw Error(Errc::bad_input, "--share: what replay gives the processes that it starts");
+    const SharedMemory memory(sizeof(Progress), job.options.share.substr(comma + 1));
+    const auto index = static_cast<std::uint32_t>(std::stoul(job.options.share.substr(0, comma)));
+    return play_share(job, index, *static_cast<Progress*>(memory.address()));
+}
+
 int replay(const Common& common, const ReplayOptions& options) {
     const std::vector<FlowRow> rows = options.format == "lobster" ? read_lobster(options.file) : read_order_flow(options.file);
     const Job job = make_job(common, options, rows);
-    void* memory = ::mmap(nullptr, sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw Error(Errc::system, "cannot map memory for progress");
-    auto& progress = *new (memory) Progress{};
+    if (!options.share.empty()) return play_given_share(job);
+    const SharedMemory memory(sizeof(Progress));
+    auto& progress = *new (memory.address()) Progress{};
     const std::int64_t start = segment::monotonic_ns();
-    std::fflush(nullptr);
-    ::signal(SIGCHLD, SIG_DFL);
-    std::uint32_t started = 0;
-    for (; started < options.processes; ++started) {
-        const pid_t child = ::fork();
-        if (child < 0) break;
-        if (child == 0) ::_exit(play_share(job, started, progress));
-    }
-    int code = wait_for(started, progress, rows.size());
+    ShareProcesses processes(options.processes, memory, [&](std::uint32_t index) { return play_share(job, index, progress); });
+    const std::uint32_t started = processes.started();
+    int code = wait_for(processes, progress, rows.size());
     if (started < options.processes) {
         std::fprintf(stderr, "riskctl: process %u could not be started: the rows of its orders are missing\n", started);
         code = kNo;
@@ -415,6 +410,7 @@ Run add_replay(CLI::App& verb, const Common& common) {
     verb.add_option("--processes", options->processes, "attached processes, default 1")->check(CLI::Range(1U, 4096U));
     verb.add_option("--instrument", options->instrument, "default: the registry's first");
     verb.add_option("--format", options->format, "riskreg or lobster")->check(CLI::IsMember({"riskreg", "lobster"}));
+    verb.add_option("--share", options->share)->group("");  // hidden: what replay itself starts
     verb.add_flag("--no-wait", options->no_wait, "do not wait where the journal, or the lock, does not follow");
     verb.add_flag("--into-live", options->into_live, "although there are orders, positions or other sessions");
     verb.add_option("--stall-timeout-ms", options->stall_timeout_ms,

@@ -1,14 +1,12 @@
 // riskd: hosts the snapshotter of one registry until it is told to end.
-#include <signal.h>
-#include <time.h>
-
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 
 #include "common/program.hpp"
+#include "riskd/service.hpp"
 #include "riskreg/registry.hpp"
 #include "segment/lifecycle.hpp"
+#include "segment/process.hpp"
 
 namespace {
 
@@ -25,22 +23,11 @@ int exit_code(Errc code) noexcept {
     }
 }
 
-volatile std::sig_atomic_t hung_up = 0;
-
-/// Its terminal is gone, or whoever moved the log away says so: either way it goes on, and opens the log anew.
-void reopen_on_hangup() {
-    struct sigaction action {};
-    ::sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_RESTART;
-    action.sa_handler = [](int) { hung_up = 1; };
-    ::sigaction(SIGHUP, &action, nullptr);
-}
-
 /// False: nobody asked it to end.
-bool told_to_end(Registry& registry, long wait_ms) {
-    const timespec wait{wait_ms / 1000, wait_ms % 1000 * 1'000'000};
-    if (!program::end_wanted()) ::nanosleep(&wait, nullptr);
-    if (hung_up != 0) hung_up = 0, registry.reopen_log();
+bool told_to_end(Registry& registry, std::int64_t wait_ms) {
+    if (!program::end_wanted()) segment::sleep_ns(wait_ms * 1'000'000);
+    // Its terminal is gone, or whoever moved the log away says so: either way it goes on, and opens the log anew.
+    if (program::hung_up()) registry.reopen_log();
     return program::end_wanted();
 }
 
@@ -58,7 +45,7 @@ void say_stopped_scopes(const Reader& reader) {
 }
 
 int host(const std::string& name, const ProcessConfig& config) {
-    reopen_on_hangup();
+    program::watch_hangups();
     program::end_on_signals("riskd");
     Registry registry = Registry::open(name, config);
     const program::Leaving leaving("riskd", registry, name);
@@ -77,15 +64,32 @@ int host(const std::string& name, const ProcessConfig& config) {
     return kDone;
 }
 
+/// The exit code; what went wrong is said.
+int host_or_say(const std::string& name, const ProcessConfig& config, bool as_owner) {
+    try {
+        if (as_owner) segment::become_owner(segment::resolve_state_dir(config.state_dir), name);
+        return host(name, config);
+    } catch (const Error& error) {
+        std::fprintf(stderr, "riskd: %s\n", error.what());
+        return exit_code(error.code());
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "riskd: %s\n", error.what());
+        return kCannotAttach;
+    }
+}
+
 int run(int argc, char** argv) {
     CLI::App app{"riskd: journal, checkpoints and supervision of one registry"};
     std::string name;
     ProcessConfig config;
-    bool foreground = true, quiet = false, as_owner = false;
+    bool foreground = true, quiet = false, as_owner = false, service = false;
     app.add_option("NAME", name, "name of the registry")->required();
     app.add_option("--state-dir", config.state_dir,
                    "default $RISKREG_STATE_DIR, else $XDG_STATE_HOME/riskreg, else ~/.local/state/riskreg");
     app.add_flag("--foreground,!--no-foreground", foreground, "stay in the foreground (the only way it runs)");
+    if (program::can_be_service())
+        app.add_flag("--service", service,
+                     "as a service of Windows: started, told to end and asked how it is by the service manager");
     app.add_flag("--as-owner", as_owner, "as root: with the rights of the registry's owner");
     app.add_flag("--quiet", quiet, "alarms to riskreg.log only, not to stderr");
     app.add_flag("--log-orders", config.log_orders, "order ids, prices and quantities in clear in the alarm log");
@@ -102,20 +106,12 @@ int run(int argc, char** argv) {
     config.host_rank = HostRank::riskd;
     config.final_checkpoint = true;
     config.log_to_stderr = !quiet;
-    try {
-        if (as_owner) segment::become_owner(segment::resolve_state_dir(config.state_dir), name);
-        return host(name, config);
-    } catch (const Error& error) {
-        std::fprintf(stderr, "riskd: %s\n", error.what());
-        return exit_code(error.code());
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "riskd: %s\n", error.what());
-        return kCannotAttach;
-    }
+    return service ? program::run_as_service("riskd", [&] { return host_or_say(name, config, false); })
+                   : host_or_say(name, config, as_owner);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    return program::run("riskd", [&] { return ::run(argc, argv); });
+    return program::run("riskd", [&] { return ::run(argc, program::arguments(argc, argv)); });
 }

@@ -1,13 +1,10 @@
 #include "segment/inside.hpp"
 
-#include <linux/membarrier.h>
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
+
+#include "segment/process.hpp"
 
 namespace riskreg::segment {
 
@@ -42,13 +39,6 @@ struct Owner {
     }
 };
 
-bool barrier(int command) noexcept { return ::syscall(SYS_membarrier, command, 0, 0) == 0; }
-
-bool can_see() noexcept {
-    static const bool registered = barrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-    return registered && !crowded.load(std::memory_order_acquire);
-}
-
 }  // namespace
 
 namespace detail {
@@ -56,7 +46,7 @@ namespace detail {
 thread_local constinit std::uint64_t* own_word = nullptr;
 
 std::uint64_t* take_word() noexcept {
-    static const bool told = ::pthread_atfork(nullptr, nullptr, forget_others) == 0;
+    static const bool told = call_in_forked_children(forget_others);
     if (!told) crowded.store(true, std::memory_order_release);
     thread_local Owner owner;
     for (Slot& slot : slots) {
@@ -73,7 +63,7 @@ std::uint64_t* take_word() noexcept {
 }  // namespace detail
 
 WereInside::WereInside() noexcept {
-    if (!can_see() || !barrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
+    if (crowded.load(std::memory_order_acquire) || !fence_all_threads()) return;
     try {
         for (const Slot& slot : slots) {
             if (!slot.taken.load(std::memory_order_acquire)) continue;

@@ -1,0 +1,2 @@
+// Boost.JSON as one file, for builds without its library.
+#include <boost/json/src.hpp>
