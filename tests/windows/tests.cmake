@@ -1,7 +1,7 @@
 # What of the tests runs under wine: those of layers that ask nothing of the system, unchanged; and cases through the programs, run.
 # Left out: whatever forks, steps through instructions, or interposes calls.
 add_library(riskreg_test_main OBJECT ${CMAKE_CURRENT_LIST_DIR}/main.cpp)
-target_link_libraries(riskreg_test_main PUBLIC Catch2::Catch2)
+target_link_libraries(riskreg_test_main PUBLIC Catch2::Catch2 Boost::headers)
 
 function(riskreg_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
@@ -18,7 +18,7 @@ set(wine_environment "WINEPREFIX=${PROJECT_BINARY_DIR}/wine;WINEDEBUG=-all")
 add_library(model_support OBJECT model/model.cpp model/controls.cpp model/times.cpp model/command.cpp model/clock.cpp model/world.cpp
   model/compare.cpp model/recorded.cpp model/recheck.cpp)
 target_include_directories(model_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-target_link_libraries(model_support PUBLIC riskreg)
+target_link_libraries(model_support PUBLIC riskreg Boost::headers)
 add_library(desk_support OBJECT support/desk.cpp support/plain_registry.cpp)
 target_include_directories(desk_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(desk_support PUBLIC riskreg Catch2::Catch2)
