@@ -37,7 +37,7 @@ endforeach()
 
 # Through the programs; `crossing` also needs this system's own, of the preset "dev".
 set(linux_programs ${PROJECT_SOURCE_DIR}/build/dev/bin)
-foreach(case IN ITEMS session paths crossing roll deaths storm demo)
+foreach(case IN ITEMS session paths crossing roll deaths storm demo service)
   add_test(NAME windows_${case} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/windows/run ${case} ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}
     ${CMAKE_CROSSCOMPILING_EMULATOR} ${linux_programs})
   set_tests_properties(windows_${case} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 RUN_SERIAL ON ENVIRONMENT "${wine_environment}")
