@@ -1,7 +1,7 @@
 # What of the tests runs under wine: those of layers that ask nothing of the system, unchanged; and cases through the programs, run.
 # Left out: whatever forks, steps through instructions, or interposes calls.
 add_library(riskreg_test_main OBJECT ${CMAKE_CURRENT_LIST_DIR}/main.cpp)
-target_link_libraries(riskreg_test_main PUBLIC Catch2::Catch2)
+target_link_libraries(riskreg_test_main PUBLIC Catch2::Catch2 Boost::headers)
 
 function(riskreg_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
@@ -18,7 +18,7 @@ set(wine_environment "WINEPREFIX=${PROJECT_BINARY_DIR}/wine;WINEDEBUG=-all")
 add_library(model_support OBJECT model/model.cpp model/controls.cpp model/times.cpp model/command.cpp model/clock.cpp model/world.cpp
   model/compare.cpp model/recorded.cpp model/recheck.cpp)
 target_include_directories(model_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
-target_link_libraries(model_support PUBLIC riskreg)
+target_link_libraries(model_support PUBLIC riskreg Boost::headers)
 add_library(desk_support OBJECT support/desk.cpp support/plain_registry.cpp)
 target_include_directories(desk_support PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(desk_support PUBLIC riskreg Catch2::Catch2)
@@ -37,7 +37,7 @@ endforeach()
 
 # Through the programs; `crossing` also needs this system's own, of the preset "dev".
 set(linux_programs ${PROJECT_SOURCE_DIR}/build/dev/bin)
-foreach(case IN ITEMS session paths crossing roll deaths storm)
+foreach(case IN ITEMS session paths crossing roll deaths storm demo service)
   add_test(NAME windows_${case} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/windows/run ${case} ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}
     ${CMAKE_CROSSCOMPILING_EMULATOR} ${linux_programs})
   set_tests_properties(windows_${case} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 1800 RUN_SERIAL ON ENVIRONMENT "${wine_environment}")

@@ -29,3 +29,6 @@ add_library(Boost::json ALIAS riskreg_boost_json)
 
 # What the programs say of themselves: UTF-8 in paths and arguments, long paths.
 add_library(riskreg_manifest OBJECT ${CMAKE_CURRENT_LIST_DIR}/program.rc)
+
+# The one that needs no DLL beside the program.
+find_library(ZLIB_LIBRARY libz.a REQUIRED)
