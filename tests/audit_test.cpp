@@ -121,7 +121,8 @@ TEST_CASE("the verifier names the record and the first field in which the tables
     require_named(Tables::newest(s.approvals[63].state).row, "approval 63: ApprovalRecord.row");
 }
 
-TEST_CASE("the verifier waits for a writer who has committed and is not through with what is written once", "[registry][inv-12]") {
+TEST_CASE("the verifier waits for a writer who has committed and is not through with what is written once",
+          "[registry][inv-12]") {
     Tables t;
     core::State& s = t.state();
     const std::optional<core::PrivateState> replica = core::copy_consistent(s);
