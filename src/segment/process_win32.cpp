@@ -64,7 +64,10 @@ void yield_cpu() noexcept { ::SwitchToThread(); }
 
 void wait_while(const std::uint32_t& word, std::uint32_t value, std::int64_t timeout_ns) noexcept {
     HANDLE event = event_of(&word, value & 1U);
-    // After the event was found: a waker that moved the word meanwhile has set it, or is about to.
+    // The word may have moved on twice without waking anybody, and the event be set from before: whoever waited would not sleep at all.
+    // A waker that comes in between is missed for one slice.
+    if (event != nullptr) ::ResetEvent(event);
+    // After that: a waker that moved the word meanwhile has set it, or is about to.
     if (__atomic_load_n(&word, __ATOMIC_SEQ_CST) == value) base::win32::wait_for(event, timeout_ns);
 }
 
@@ -88,7 +91,7 @@ std::uint32_t user_id() noexcept {
     static const std::uint32_t user = base::win32::number_of(base::win32::this_user());
     return user;
 }
-std::uint32_t real_user_id() noexcept { return user_id(); }   // no program runs with another user's rights by its file
+std::uint32_t real_user_id() noexcept { return user_id(); }  // no program runs with another user's rights by its file
 
 namespace {
 
@@ -187,7 +190,7 @@ bool fence_all_threads() noexcept {
     return true;
 }
 
-bool keeps_time_by_counter() noexcept { return true; }   // of an invariant one; the caller looks at that
+bool keeps_time_by_counter() noexcept { return true; }  // of an invariant one; the caller looks at that
 
 SignalsBlocked::SignalsBlocked() noexcept { static_cast<void>(before_); }
 SignalsBlocked::~SignalsBlocked() = default;

@@ -64,10 +64,13 @@ HANDLE open_owner(std::uint64_t word, Life& life) noexcept {
     const auto id = static_cast<DWORD>(word);
     HANDLE thread = ::OpenThread(SYNCHRONIZE | THREAD_QUERY_LIMITED_INFORMATION, FALSE, id);
     // Whom we may not look at lives: a wrong right makes wait, and never lets two in.
+    const auto has_birth = [](std::uint64_t name) { return (name & ~kSleepers) >> 32 != 0; };
     if (thread == nullptr) return life = ::GetLastError() == ERROR_INVALID_PARAMETER ? Life::ended : Life::lives, nullptr;
-    if (name_of(id, thread) == (word & ~kSleepers)) return thread;
+    const std::uint64_t name = name_of(id, thread);
+    // Without its birth, which nobody would tell us, or which it could not find out itself, an id is somebody who lives.
+    if (name == (word & ~kSleepers) && has_birth(name)) return thread;
     ::CloseHandle(thread);
-    life = Life::ended;
+    life = has_birth(name) && has_birth(word) ? Life::ended : Life::lives;
     return nullptr;
 }
 
@@ -91,7 +94,7 @@ public:
     bool is_dead(const void* memory, std::uint64_t word) noexcept {
         const std::unique_lock guard(mutex_, std::try_to_lock);
         if (!guard) return segment::is_dead(word);
-        One& one = known_[(reinterpret_cast<std::uintptr_t>(memory) >> 6) % known_.size()];
+        One& one = known_[(reinterpret_cast<std::uintptr_t>(memory) >> 8) % known_.size()];
         if (one.memory != memory || one.word != (word & ~kSleepers)) {
             if (one.thread != nullptr) ::CloseHandle(one.thread);
             Life life = Life::lives;

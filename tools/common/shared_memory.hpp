@@ -10,7 +10,7 @@ namespace riskreg::program {
 class SharedMemory {
 public:
     explicit SharedMemory(std::size_t size);
-    /// In a process that was started with `word`.
+    /// In a process that was started with `word`. Throws Error{bad_input} where processes are forked.
     SharedMemory(std::size_t size, const std::string& word);
     ~SharedMemory();
     SharedMemory(const SharedMemory&) = delete;

@@ -11,7 +11,10 @@ SharedMemory::SharedMemory(std::size_t size) : size_(size) {
     if (address_ == MAP_FAILED) throw Error(Errc::system, "cannot map memory to share with other processes");
 }
 
-SharedMemory::SharedMemory(std::size_t size, const std::string&) : SharedMemory(size) {}
+/// Children are forked here, and have it already.
+SharedMemory::SharedMemory(std::size_t size, const std::string& word) : size_(size) {
+    throw Error(Errc::bad_input, "seen '" + word + "', allowed: nothing; it is for processes that are started anew, and these are forked");
+}
 
 SharedMemory::~SharedMemory() { ::munmap(address_, size_); }
 

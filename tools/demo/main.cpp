@@ -28,5 +28,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return riskreg::program::run("riskreg-demo", [&] { return ::run(argc, riskreg::program::arguments(argc, argv)); });
+    return riskreg::program::run("riskreg-demo", [&] {
+        char** const words = riskreg::program::arguments(argc, argv);   // before `argc` is read: it may change that
+        return ::run(argc, words);
+    });
 }

@@ -99,5 +99,8 @@ int run(int argc, char** argv) {
 }  // namespace riskctl
 
 int main(int argc, char** argv) {
-    return riskreg::program::run("riskctl", [&] { return riskctl::run(argc, riskreg::program::arguments(argc, argv)); });
+    return riskreg::program::run("riskctl", [&] {
+        char** const words = riskreg::program::arguments(argc, argv);   // before `argc` is read: it may change that
+        return riskctl::run(argc, words);
+    });
 }

@@ -113,5 +113,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return program::run("riskd", [&] { return ::run(argc, program::arguments(argc, argv)); });
+    return program::run("riskd", [&] {
+        char** const words = program::arguments(argc, argv);   // before `argc` is read: it may change that
+        return ::run(argc, words);
+    });
 }

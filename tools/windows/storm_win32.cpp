@@ -203,5 +203,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return program::run("riskreg-storm", [&] { return ::run(argc, program::arguments(argc, argv)); });
+    return program::run("riskreg-storm", [&] {
+        char** const words = program::arguments(argc, argv);  // before `argc` is read: it may change that
+        return ::run(argc, words);
+    });
 }
