@@ -16,6 +16,7 @@ void add_effective(const core::State& state, std::uint32_t row, ExposureView& vi
 /// Of every limit with a use to speak of; of scopes that span instruments the greatest quantity, gross by the method configured.
 [[nodiscard]] std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row);
 /// The same with quantities of one instrument's row, in constant time.
-[[nodiscard]] std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row, const ExposureView& of_instrument);
+[[nodiscard]] std::vector<LimitUse> uses_of(const core::State& state, const ExposureView& row,
+                                            const ExposureView& of_instrument);
 
 }  // namespace riskreg::registry

@@ -45,8 +45,8 @@ bool has_steady_ticks() noexcept { return false; }
 constexpr std::uint64_t at_once_ticks() noexcept { return 0; }
 #endif
 
-constexpr std::int64_t kLookNs = 1'000'000;           // how long one look lasts
-constexpr std::int64_t kLongestNs = 10'000'000'000;   // between two looks that are to tell the counter's speed
+constexpr std::int64_t kLookNs = 1'000'000;  // how long one look lasts
+constexpr std::int64_t kLongestNs = 10'000'000'000;  // between two looks that are to tell the counter's speed
 
 /// What one thread saw at its last look.
 class EventClock {
@@ -92,8 +92,8 @@ private:
         look_ticks_ = now_ticks;
     }
 
-    std::int64_t look_ns_ = 0;    // boot time
-    std::int64_t last_ns_ = 0;    // that was told
+    std::int64_t look_ns_ = 0;  // boot time
+    std::int64_t last_ns_ = 0;  // that was told
     std::int64_t offset_ns_ = 0;  // of the wall clock from boot time
     std::uint64_t look_ticks_ = 0;
     std::uint64_t speed_ = 0;  // ns per tick, × 2^32; 0: not known

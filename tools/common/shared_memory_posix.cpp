@@ -13,7 +13,8 @@ SharedMemory::SharedMemory(std::size_t size) : size_(size) {
 
 /// Children are forked here, and have it already.
 SharedMemory::SharedMemory(std::size_t size, const std::string& word) : size_(size) {
-    throw Error(Errc::bad_input, "seen '" + word + "', allowed: nothing; it is for processes that are started anew, and these are forked");
+    throw Error(Errc::bad_input,
+                "seen '" + word + "', allowed: nothing; it is for processes that are started anew, and these are forked");
 }
 
 SharedMemory::~SharedMemory() { ::munmap(address_, size_); }
